@@ -1,0 +1,7 @@
+//! limbeck: knowledge distillation on any GPU.
+//!
+//! See ARCHITECTURE.md for the map of the modules and one batch walked through them.
+
+pub mod error;
+
+pub use error::{Error, Result};

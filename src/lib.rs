@@ -3,5 +3,9 @@
 //! See ARCHITECTURE.md for the map of the modules and one batch walked through them.
 
 pub mod error;
+pub mod gpu;
+pub mod ops;
+pub mod rng;
+pub mod tape;
 
 pub use error::{Error, Result};

@@ -1,0 +1,65 @@
+//! Storage buffers and the slices of them that get bound.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A storage buffer. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Buffer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    raw: wgpu::Buffer,
+    id: u64,
+    label: String,
+}
+
+impl Buffer {
+    pub(super) fn new(raw: wgpu::Buffer, label: &str) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { inner: Arc::new(Inner { raw, id, label: label.to_string() }) }
+    }
+
+    pub(super) fn raw(&self) -> &wgpu::Buffer {
+        &self.inner.raw
+    }
+
+    /// Size in bytes, a multiple of 16.
+    pub fn size(&self) -> u64 {
+        self.inner.raw.size()
+    }
+
+    /// The label it was made with.
+    pub fn label(&self) -> &str {
+        &self.inner.label
+    }
+
+    /// True where both are the same buffer.
+    pub fn same(&self, other: &Buffer) -> bool {
+        self.inner.id == other.inner.id
+    }
+
+    /// The whole buffer.
+    pub fn whole(&self) -> BufferSlice {
+        BufferSlice { buffer: self.clone(), offset: 0, len: self.size() }
+    }
+
+    /// `len` bytes from `offset`; `None` where that is outside the buffer.
+    pub fn slice(&self, offset: u64, len: u64) -> Option<BufferSlice> {
+        (offset.checked_add(len)? <= self.size()).then(|| BufferSlice { buffer: self.clone(), offset, len })
+    }
+}
+
+/// A range of a [`Buffer`], in bytes.
+#[derive(Debug, Clone)]
+pub struct BufferSlice {
+    /// The buffer.
+    pub buffer: Buffer,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes.
+    pub len: u64,
+}

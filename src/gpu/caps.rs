@@ -1,0 +1,62 @@
+//! What the opened device offers, as the kernels choose their variants by it.
+
+/// Limits and features of an open device.
+#[derive(Debug, Clone)]
+pub struct Caps {
+    /// Adapter name.
+    pub name: String,
+    /// Backend name: Vulkan, Metal, Dx12, Gl.
+    pub backend: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// The adapter runs on CPU cores (lavapipe, WARP, llvmpipe).
+    pub is_cpu: bool,
+    /// The one subgroup size of the device, where subgroup operations are enabled and the size is fixed.
+    pub subgroup_size: Option<u32>,
+    /// Largest storage binding in bytes.
+    pub max_binding_bytes: u64,
+    /// Workgroups a dimension.
+    pub max_workgroups: u32,
+    /// Alignment of a storage binding's offset, bytes.
+    pub storage_alignment: u32,
+    /// Which tile engine gemm and convolution use.
+    pub tile: TileVariant,
+}
+
+/// How a gemm or convolution computes its output tile (shaders/tile_*.wgsl).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TileVariant {
+    /// 64x64 outputs a workgroup of 256, operands staged in workgroup memory: the safe choice on every GPU.
+    Workgroup,
+    /// 32x32 outputs a subgroup of 8, operands shared by broadcast: loads are dear on CPU adapters, broadcasts cheap.
+    Subgroup,
+}
+
+impl Caps {
+    pub(super) fn new(device: &wgpu::Device, forced: Option<TileVariant>) -> Self {
+        let (info, limits) = (device.adapter_info(), device.limits());
+        let fixed = info.subgroup_min_size == info.subgroup_max_size && info.subgroup_min_size > 0;
+        let subgroups = device.features().contains(wgpu::Features::SUBGROUP);
+        let subgroup_size = (subgroups && fixed).then_some(info.subgroup_min_size);
+        let best = match subgroup_size {
+            Some(8) => TileVariant::Subgroup,
+            _ => TileVariant::Workgroup,
+        };
+        let tile = match forced {
+            Some(TileVariant::Subgroup) if subgroup_size != Some(8) => best,
+            Some(variant) => variant,
+            None => best,
+        };
+        Self {
+            name: info.name.clone(),
+            backend: info.backend.to_string(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+            is_cpu: info.device_type == wgpu::DeviceType::Cpu,
+            subgroup_size,
+            max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+            storage_alignment: limits.min_storage_buffer_offset_alignment,
+            tile,
+        }
+    }
+}

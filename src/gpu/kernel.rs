@@ -1,0 +1,200 @@
+//! Kernels: WGSL parts, constants and an entry point; equal kernels share one pipeline.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::reflect::{Access, Reflection, reflect};
+use super::source::expand;
+use crate::{Error, Result};
+
+/// Functions every kernel may call: flat workgroup index, counter-based random numbers, safe tanh, and the step
+/// uniform's layout.
+const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
+
+/// A constant given to a kernel's text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Define {
+    /// `const NAME: u32`
+    U32(u32),
+    /// `const NAME: i32`
+    I32(i32),
+    /// `const NAME: f32`
+    F32(f32),
+}
+
+/// WGSL text with its constants. Bindings are given to a [`super::Dispatch`] in ascending `@binding` order.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    name: &'static str,
+    entry: &'static str,
+    parts: Vec<&'static str>,
+    defines: Vec<(&'static str, Define)>,
+}
+
+impl Kernel {
+    /// A kernel of one WGSL file. `name` is the op's name: it labels the pipeline and every error.
+    pub fn new(name: &'static str, entry: &'static str, source: &'static str) -> Self {
+        Self { name, entry, parts: vec![source], defines: Vec::new() }
+    }
+
+    /// Adds another file's text, for code that several ops share.
+    pub fn with(mut self, source: &'static str) -> Self {
+        self.parts.push(source);
+        self
+    }
+
+    /// Adds `const name: u32 = value;` Values over 32 bits are refused when the pipeline is made.
+    pub fn define(mut self, name: &'static str, value: usize) -> Self {
+        let value = u32::try_from(value).unwrap_or(u32::MAX);
+        self.defines.push((name, Define::U32(value)));
+        self
+    }
+
+    /// Adds `const name: f32 = value;`
+    pub fn define_f32(mut self, name: &'static str, value: f32) -> Self {
+        self.defines.push((name, Define::F32(value)));
+        self
+    }
+
+    /// Adds `const name: i32 = value;`
+    pub fn define_i32(mut self, name: &'static str, value: i32) -> Self {
+        self.defines.push((name, Define::I32(value)));
+        self
+    }
+
+    /// The op's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The entry point.
+    pub fn entry(&self) -> &'static str {
+        self.entry
+    }
+
+    /// `name/entry`, as labels and errors show it.
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.name, self.entry)
+    }
+
+    /// The whole WGSL text, constants first.
+    pub fn source(&self) -> Result<String> {
+        let mut text = String::new();
+        for (name, value) in &self.defines {
+            match value {
+                // Writing to a String cannot fail.
+                Define::U32(v) => drop(writeln!(text, "const {name}: u32 = {v}u;")),
+                Define::I32(v) => drop(writeln!(text, "const {name}: i32 = i32({v});")),
+                Define::F32(v) if v.is_finite() => drop(writeln!(text, "const {name}: f32 = f32({v:?});")),
+                Define::F32(v) => {
+                    let message = format!("constant {name} is {v}; WGSL has no such constant");
+                    return Err(Error::Validation { place: self.label(), message });
+                }
+            }
+        }
+        let lookup = |wanted: &str| {
+            self.defines.iter().find_map(|(name, value)| match value {
+                Define::U32(v) if *name == wanted => Some(*v),
+                _ => None,
+            })
+        };
+        for part in std::iter::once(&PRELUDE).chain(&self.parts) {
+            text.push_str(&expand(part, &self.label(), &lookup)?);
+        }
+        Ok(text)
+    }
+}
+
+/// A compiled kernel with what naga reflected of it. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    label: String,
+    raw: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+    reflection: Reflection,
+}
+
+impl Pipeline {
+    pub(super) fn compile(device: &wgpu::Device, kernel: &Kernel, source: &str) -> Result<Self> {
+        let label = kernel.label();
+        let reflection = reflect(source, kernel.entry, &label)?;
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(&label),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        let entries: Vec<_> = reflection.bindings.iter().map(|b| layout_entry(b.index, b.access)).collect();
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(&label),
+            entries: &entries,
+        });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(&label),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&label),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(kernel.entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        // On native the scope resolves at once; in a browser an error surfaces through the uncaptured handler.
+        if let Some(Some(error)) = ready(scope.pop()) {
+            return Err(Error::Validation { place: label, message: error.to_string() });
+        }
+        Ok(Self { inner: Arc::new(Inner { label, raw, layout, reflection }) })
+    }
+
+    pub(super) fn raw(&self) -> &wgpu::ComputePipeline {
+        &self.inner.raw
+    }
+
+    pub(super) fn layout(&self) -> &wgpu::BindGroupLayout {
+        &self.inner.layout
+    }
+
+    /// `name/entry`
+    pub fn label(&self) -> &str {
+        &self.inner.label
+    }
+
+    /// What naga knows of it.
+    pub fn reflection(&self) -> &Reflection {
+        &self.inner.reflection
+    }
+}
+
+/// The result of a future that is ready now.
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}
+
+fn layout_entry(binding: u32, access: Access) -> wgpu::BindGroupLayoutEntry {
+    let ty = match access {
+        Access::Uniform => wgpu::BufferBindingType::Uniform,
+        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+        Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+    };
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    }
+}

@@ -1,0 +1,25 @@
+//! The GPU layer: adapters, device, buffers, kernels and command recording. The only module that touches wgpu.
+//!
+//! A [`Kernel`] is WGSL text plus constants; [`Gpu::pipeline`] turns equal kernels into one shared pipeline whose
+//! layout, workgroup size and binding access come from naga's reflection of the text. A [`Recording`] is a list of
+//! bound dispatches that replays as one encoder, one compute pass and one submit.
+
+mod adapter;
+mod buffer;
+mod caps;
+mod device;
+mod kernel;
+mod readback;
+mod recording;
+mod reflect;
+mod source;
+
+pub use adapter::{AdapterRequest, AdapterSummary, Power, adapters};
+pub use buffer::{Buffer, BufferSlice};
+pub use caps::{Caps, TileVariant};
+pub use device::{Gpu, GpuOptions};
+pub use kernel::{Define, Kernel, Pipeline};
+pub use readback::Readback;
+pub use recording::{Dispatch, Grid, Recording};
+pub use reflect::{Access, BindingInfo, Reflection, reflect};
+pub use source::expand;

@@ -1,0 +1,106 @@
+//! Reading GPU memory: await it, or wait for it with a deadline.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::device::Gpu;
+use crate::{Error, Result};
+
+/// How long a blocking read waits before it says that the device hangs.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// A read under way. `.await` it, or call [`Readback::wait`] where blocking is allowed (never in a browser).
+#[must_use = "await the read, or call wait()"]
+pub struct Readback {
+    gpu: Gpu,
+    staging: wgpu::Buffer,
+    len: usize,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    result: Option<Result<(), wgpu::BufferAsyncError>>,
+    waker: Option<Waker>,
+}
+
+impl Readback {
+    /// Starts mapping `staging`, whose copy was submitted.
+    pub(super) fn start(gpu: Gpu, staging: wgpu::Buffer, len: usize) -> Self {
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let theirs = shared.clone();
+        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
+            let Ok(mut shared) = theirs.lock() else { return };
+            shared.result = Some(result);
+            if let Some(waker) = shared.waker.take() {
+                waker.wake();
+            }
+        });
+        Self { gpu, staging, len, shared }
+    }
+
+    /// Blocks until the bytes are here.
+    pub fn wait(self) -> Result<Vec<u8>> {
+        let start = Instant::now();
+        loop {
+            let poll =
+                wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_millis(500)) };
+            // A time-out is not an error here: the deadline below decides.
+            let _ = self.gpu.device().poll(poll);
+            if let Some(done) = self.take() {
+                return done;
+            }
+            if start.elapsed() > DEADLINE {
+                let message = format!("no answer to a read within {} s", DEADLINE.as_secs());
+                return Err(Error::DeviceLost(message));
+            }
+        }
+    }
+
+    fn take(&self) -> Option<Result<Vec<u8>>> {
+        if let Err(error) = self.gpu.check() {
+            return Some(Err(error));
+        }
+        let result = self.shared.lock().ok()?.result.take()?;
+        Some(match result {
+            Err(error) => Err(Error::DeviceLost(format!("a buffer could not be mapped: {error}"))),
+            Ok(()) => self.copy_out(),
+        })
+    }
+
+    fn copy_out(&self) -> Result<Vec<u8>> {
+        let bytes = {
+            let view = self
+                .staging
+                .slice(..)
+                .get_mapped_range()
+                .map_err(|e| Error::DeviceLost(format!("a mapped buffer could not be read: {e}")))?;
+            view[..self.len].to_vec()
+        };
+        self.staging.unmap();
+        self.gpu.recycle(self.staging.clone());
+        Ok(bytes)
+    }
+}
+
+impl Future for Readback {
+    type Output = Result<Vec<u8>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Natively nobody else drives the device; in a browser this does nothing and the callback wakes us.
+        let _ = self.gpu.device().poll(wgpu::PollType::Poll);
+        if let Some(done) = self.take() {
+            return Poll::Ready(done);
+        }
+        if let Ok(mut shared) = self.shared.lock() {
+            shared.waker = Some(context.waker().clone());
+        }
+        if cfg!(not(target_family = "wasm")) {
+            std::thread::yield_now();
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}

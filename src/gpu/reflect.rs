@@ -1,0 +1,70 @@
+//! What naga knows of a kernel's text: bindings, access, workgroup size. Rust never repeats these by hand.
+
+use crate::{Error, Result};
+
+/// How a kernel uses one binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// `var<uniform>`
+    Uniform,
+    /// `var<storage, read>`
+    Read,
+    /// `var<storage, read_write>`
+    ReadWrite,
+}
+
+/// One binding of group 0.
+#[derive(Debug, Clone)]
+pub struct BindingInfo {
+    /// The `@binding` index.
+    pub index: u32,
+    /// Its name in the text.
+    pub name: String,
+    /// How it is accessed.
+    pub access: Access,
+}
+
+/// An entry point as naga sees it.
+#[derive(Debug, Clone)]
+pub struct Reflection {
+    /// Bindings the entry point uses, ascending.
+    pub bindings: Vec<BindingInfo>,
+    /// Invocations a workgroup in x, y, z.
+    pub workgroup_size: [u32; 3],
+}
+
+/// Parses and validates `source`, and reflects `entry`. `place` names the kernel in errors.
+pub fn reflect(source: &str, entry: &str, place: &str) -> Result<Reflection> {
+    let fail = |message: String| Error::Validation { place: place.to_string(), message };
+    let module = naga::front::wgsl::parse_str(source)
+        .map_err(|e| fail(e.emit_to_string_with_path(source, &format!("{place}.wgsl"))))?;
+    let flags = naga::valid::ValidationFlags::all();
+    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::all())
+        .validate(&module)
+        .map_err(|e| fail(e.emit_to_string(source)))?;
+    let index = module
+        .entry_points
+        .iter()
+        .position(|e| e.name == entry)
+        .ok_or_else(|| fail(format!("no entry point \"{entry}\"")))?;
+    let used = info.get_entry_point(index);
+    let mut bindings = Vec::new();
+    for (handle, global) in module.global_variables.iter() {
+        let Some(binding) = &global.binding else { continue };
+        if used[handle].is_empty() {
+            continue;
+        }
+        let access = match global.space {
+            naga::AddressSpace::Uniform => Access::Uniform,
+            naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => {
+                Access::ReadWrite
+            }
+            naga::AddressSpace::Storage { .. } => Access::Read,
+            other => return Err(fail(format!("binding in address space {other:?} is not supported"))),
+        };
+        let name = global.name.clone().unwrap_or_default();
+        bindings.push(BindingInfo { index: binding.binding, name, access });
+    }
+    bindings.sort_by_key(|b| b.index);
+    Ok(Reflection { bindings, workgroup_size: module.entry_points[index].workgroup_size })
+}

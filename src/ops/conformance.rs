@@ -1,0 +1,199 @@
+//! Runs an op's cases on a device: forward against the f64 reference, gradients against finite differences of it.
+
+use super::spec::Case;
+use crate::gpu::Gpu;
+use crate::rng::Stream;
+use crate::tape::{Array, Backward, DType, Plan, Step, Tape, Tensor};
+use crate::{Error, Result};
+
+/// How a case went.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The case.
+    pub label: String,
+    /// Largest forward error, as a share of what is allowed: up to 1 passes.
+    pub forward: f64,
+    /// Largest gradient error, likewise; absent where no gradient is checked.
+    pub gradient: Option<f64>,
+    /// What failed, in words; empty where the case passes.
+    pub failures: Vec<String>,
+}
+
+/// Runs one case. The seed gives inputs and cotangents.
+pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
+    let mut random = Stream::new(seed, &case.label());
+    let values: Vec<Vec<f64>> = case.inputs.iter().map(|input| input.values(&mut random)).collect();
+    let step = Step::new(3, seed);
+    let arrays: Vec<Array> =
+        case.inputs.iter().zip(&values).map(|(i, v)| Array::new(i.meta.shape.clone(), v.clone())).collect();
+    let want = case.op.reference(&step, &arrays);
+
+    let tape = Tape::new();
+    let inputs: Vec<Tensor> = case
+        .inputs
+        .iter()
+        .enumerate()
+        .map(|(i, input)| match (input.meta.dtype, input.grad) {
+            (DType::I32, _) => tape.input_i32(&format!("input {i}"), input.meta.shape.clone()),
+            (_, true) => tape.variable(&format!("input {i}"), input.meta.shape.clone()),
+            (_, false) => tape.input(&format!("input {i}"), input.meta.shape.clone()),
+        })
+        .collect();
+    let refs: Vec<&Tensor> = inputs.iter().collect();
+    let outputs = tape.record_shared(case.op.clone(), &refs)?;
+
+    let check_gradient = case.op.differentiable() && case.inputs.iter().any(|i| i.grad);
+    let cotangents: Vec<Vec<f64>> = outputs
+        .iter()
+        .map(|o| (0..o.meta().len()).map(|_| f64::from(random.normal() as f32)).collect())
+        .collect();
+    let gradients = if check_gradient {
+        record_gradients(&tape, case, &inputs, &outputs, &cotangents)?
+    } else {
+        Vec::new()
+    };
+
+    let mut keep: Vec<&Tensor> = outputs.iter().chain(gradients.iter().flatten()).collect();
+    keep.extend(case.op.in_place().iter().map(|&i| &inputs[i]));
+    let plan = Plan::new(gpu, &tape, &keep)?;
+    for (input, values) in inputs.iter().zip(&values) {
+        write(&plan, input, values)?;
+    }
+    plan.run(&step)?;
+
+    let mut report = Report { label: case.label(), forward: 0.0, gradient: None, failures: Vec::new() };
+    let overwritten: Vec<&Tensor> = case.op.in_place().iter().map(|&i| &inputs[i]).collect();
+    let produced: Vec<&Tensor> = outputs.iter().chain(overwritten).collect();
+    if produced.len() != want.len() {
+        let (expected, got) =
+            (format!("{} arrays from the reference", produced.len()), want.len().to_string());
+        return Err(Error::shape(case.op.name(), expected, got));
+    }
+    for (i, (tensor, want)) in produced.iter().zip(&want).enumerate() {
+        let got = read(&plan, tensor)?;
+        let worst = compare(&got, &want.data, case.tolerance, &format!("output {i}"), &mut report.failures);
+        report.forward = report.forward.max(worst);
+    }
+    for (i, gradient) in gradients.iter().enumerate() {
+        let Some(gradient) = gradient else { continue };
+        let got = read(&plan, gradient)?;
+        let (at, want) = finite_differences(case, &step, &arrays, i, &cotangents, &mut random);
+        let got: Vec<f64> = at.iter().map(|&j| got[j]).collect();
+        let place = format!("gradient of input {i}");
+        let worst = compare(&got, &want, case.gradient_tolerance, &place, &mut report.failures);
+        report.gradient = Some(report.gradient.unwrap_or(0.0).max(worst));
+    }
+    Ok(report)
+}
+
+fn record_gradients(
+    tape: &Tape,
+    case: &Case,
+    inputs: &[Tensor],
+    outputs: &[Tensor],
+    cotangents: &[Vec<f64>],
+) -> Result<Vec<Option<Tensor>>> {
+    let douts = outputs
+        .iter()
+        .zip(cotangents)
+        .map(|(output, values)| {
+            if output.meta().dtype != DType::F32 {
+                return Ok(None);
+            }
+            let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+            tape.constant(output.shape().clone(), &values).map(Some)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let at = Backward { inputs, outputs, douts: &douts };
+    let mut gradients = tape.no_grad(|| case.op.backward(&at))?;
+    for (i, (gradient, input)) in gradients.iter_mut().zip(&case.inputs).enumerate() {
+        if !input.grad {
+            *gradient = None;
+        } else if gradient.is_none() {
+            let got = format!("none for input {i}");
+            return Err(Error::shape(case.op.name(), "a gradient for every checked input", got));
+        }
+    }
+    Ok(gradients)
+}
+
+/// Central differences of sum(cotangent * reference) by input `which`: every element where that is affordable, else a
+/// random sample. Returns the elements and their derivatives.
+fn finite_differences(
+    case: &Case,
+    step: &Step,
+    arrays: &[Array],
+    which: usize,
+    cotangents: &[Vec<f64>],
+    random: &mut Stream,
+) -> (Vec<usize>, Vec<f64>) {
+    const BUDGET: usize = 40_000_000;
+    const FEWEST: usize = 12;
+    let n = arrays[which].data.len();
+    let metas: Vec<_> = case.inputs.iter().map(|i| i.meta.clone()).collect();
+    let outputs = case.op.infer(&metas).unwrap_or_default();
+    let elements: usize = metas.iter().chain(&outputs).map(|m| m.len()).sum();
+    let cost = case.op.flops(&metas, &outputs) as usize + 4 * elements;
+    let samples = (BUDGET / cost.max(1)).max(FEWEST);
+    let at: Vec<usize> =
+        if samples >= n { (0..n).collect() } else { (0..samples).map(|_| random.below(n)).collect() };
+    let mut moved = arrays.to_vec();
+    let mut value = |j: usize, x: f64| -> f64 {
+        moved[which].data[j] = x;
+        let outputs = case.op.reference(step, &moved);
+        moved[which].data[j] = arrays[which].data[j];
+        outputs
+            .iter()
+            .zip(cotangents)
+            .map(|(out, cot)| out.data.iter().zip(cot).map(|(o, c)| o * c).sum::<f64>())
+            .sum()
+    };
+    let derivatives = at
+        .iter()
+        .map(|&j| {
+            let x = arrays[which].data[j];
+            let h = 1e-4 * x.abs().max(1.0);
+            (value(j, x + h) - value(j, x - h)) / (2.0 * h)
+        })
+        .collect();
+    (at, derivatives)
+}
+
+fn write(plan: &Plan, tensor: &Tensor, values: &[f64]) -> Result<()> {
+    match tensor.meta().dtype {
+        DType::F32 => plan.write(tensor, &values.iter().map(|&v| v as f32).collect::<Vec<_>>()),
+        DType::I32 => plan.write(tensor, &values.iter().map(|&v| v as i32).collect::<Vec<_>>()),
+    }
+}
+
+fn read(plan: &Plan, tensor: &Tensor) -> Result<Vec<f64>> {
+    Ok(match tensor.meta().dtype {
+        DType::F32 => plan.read_f32(tensor)?.into_iter().map(f64::from).collect(),
+        DType::I32 => plan.read_i32(tensor)?.into_iter().map(f64::from).collect(),
+    })
+}
+
+/// The largest error as a share of the allowed one, element by element; the first few failures in words.
+fn compare(got: &[f64], want: &[f64], tolerance: f64, place: &str, failures: &mut Vec<String>) -> f64 {
+    const SHOWN: usize = 3;
+    if got.len() != want.len() {
+        failures.push(format!("{place}: {} elements, expected {}", got.len(), want.len()));
+        return f64::INFINITY;
+    }
+    let rms = (want.iter().map(|w| w * w).sum::<f64>() / want.len().max(1) as f64).sqrt();
+    let mut worst = 0.0f64;
+    let mut shown = 0;
+    for (i, (&g, &w)) in got.iter().zip(want).enumerate() {
+        let allowed = tolerance * (w.abs() + rms) + 1e-30;
+        let diff = (g - w).abs();
+        // The negation catches NaN, which compares false with everything.
+        #[allow(clippy::neg_cmp_op_on_partial_ord)]
+        let failed = !(diff <= allowed);
+        worst = if diff.is_nan() { f64::INFINITY } else { worst.max(diff / allowed) };
+        if failed && shown < SHOWN {
+            failures.push(format!("{place}[{i}]: got {g:.8e}, expected {w:.8e} within {allowed:.1e}"));
+            shown += 1;
+        }
+    }
+    worst
+}

@@ -1,0 +1,15 @@
+//! The ops: one file each, with shape rule, recording, backward, lowering and f64 reference. [`OPS`] is the only list.
+//!
+//! Adding an op is one WGSL file, one Rust file with a `SPEC`, one `mod` line and one line in [`OPS`]; conformance tests,
+//! `limbeck check` and the gradient checks then cover it.
+
+mod common;
+pub mod conformance;
+mod spec;
+
+pub mod unary;
+
+pub use spec::{Case, Fill, Input, OpSpec};
+
+/// Every op, by file. The shared conformance test runs all of their cases.
+pub static OPS: &[&OpSpec] = &[&unary::SPEC];

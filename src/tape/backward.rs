@@ -1,0 +1,82 @@
+//! The backward sweep: from a scalar loss to a gradient node for every leaf that requires one.
+
+use std::collections::HashMap;
+
+use super::op::Backward;
+use super::tensor::{Tape, Tensor, TensorId};
+use crate::{Error, Result};
+
+/// The one op that the sweep itself needs; `ops/` provides it, so that the tape knows no op by name.
+pub struct GradOps {
+    /// Sum of two tensors of equal shape.
+    pub add: fn(&Tensor, &Tensor) -> Result<Tensor>,
+}
+
+/// Gradients of a loss, by tensor.
+#[derive(Debug, Default)]
+pub struct Gradients {
+    by_tensor: HashMap<TensorId, Tensor>,
+}
+
+impl Gradients {
+    /// d loss / d `tensor`; `None` where the loss does not depend on it or it requires none.
+    pub fn get(&self, tensor: &Tensor) -> Option<&Tensor> {
+        self.by_tensor.get(&tensor.id())
+    }
+}
+
+impl Tape {
+    /// Appends the nodes that compute d `loss` / d leaf for every leaf that requires a gradient.
+    ///
+    /// `loss` must have one element. Nodes recorded here require no gradient themselves.
+    pub fn backward(&self, loss: &Tensor, ops: &GradOps) -> Result<Gradients> {
+        if loss.meta().len() != 1 {
+            return Err(Error::shape("backward", "a loss of one element", loss.meta().to_string()));
+        }
+        if !loss.requires_grad() {
+            let got = "a loss that depends on none (is the student in no_grad, or frozen?)";
+            return Err(Error::shape(
+                "backward",
+                "a loss that depends on a tensor that requires a gradient",
+                got,
+            ));
+        }
+        let seed = self.constant(loss.shape().clone(), &[1.0])?;
+        self.no_grad(|| self.sweep(loss, seed, ops))
+    }
+
+    fn sweep(&self, loss: &Tensor, seed: Tensor, ops: &GradOps) -> Result<Gradients> {
+        let mut grads = Gradients::default();
+        grads.by_tensor.insert(loss.id(), seed);
+        for node in (0..self.len()).rev() {
+            let (op, inputs, outputs, scope) = {
+                let inner = self.inner.borrow();
+                let node = &inner.nodes[node];
+                (node.op.clone(), node.inputs.clone(), node.outputs.clone(), node.scope.clone())
+            };
+            let douts: Vec<Option<Tensor>> =
+                outputs.iter().map(|id| grads.by_tensor.get(id).cloned()).collect();
+            let wanted = |id: &TensorId| self.inner.borrow().tensors[id.0].requires_grad;
+            if douts.iter().all(Option::is_none) || !outputs.iter().any(wanted) {
+                continue;
+            }
+            let inputs: Vec<Tensor> = inputs.into_iter().map(|id| self.tensor(id)).collect();
+            let outputs: Vec<Tensor> = outputs.into_iter().map(|id| self.tensor(id)).collect();
+            let at = Backward { inputs: &inputs, outputs: &outputs, douts: &douts };
+            let dinputs = self.scope(&scope, || op.backward(&at))?;
+            for (input, gradient) in inputs.iter().zip(dinputs) {
+                let Some(gradient) = gradient.filter(|_| input.requires_grad()) else { continue };
+                if gradient.shape() != input.shape() {
+                    let expected = format!("a gradient of shape {}", input.shape());
+                    return Err(Error::shape(op.name(), expected, gradient.shape().to_string()));
+                }
+                let sum = match grads.by_tensor.get(&input.id()) {
+                    Some(earlier) => self.scope(&scope, || (ops.add)(earlier, &gradient))?,
+                    None => gradient,
+                };
+                grads.by_tensor.insert(input.id(), sum);
+            }
+        }
+        Ok(grads)
+    }
+}

@@ -1,0 +1,63 @@
+//! From a node to dispatches.
+
+use super::shape::Meta;
+use crate::gpu::{Caps, Dispatch, Grid, Kernel};
+
+/// What a dispatch of a node binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    /// Input `i` of the node.
+    Input(usize),
+    /// Output `i` of the node.
+    Output(usize),
+    /// Scratch memory of the node, from [`Lowering::scratch`].
+    Scratch(usize),
+    /// The step uniform.
+    Step,
+}
+
+/// What an op gets to lower itself: shapes, capabilities, and a place to put dispatches.
+pub struct Lowering<'a> {
+    caps: &'a Caps,
+    inputs: &'a [Meta],
+    outputs: &'a [Meta],
+    pub(super) scratch: Vec<u64>,
+    pub(super) dispatches: Vec<Dispatch<Slot>>,
+}
+
+impl<'a> Lowering<'a> {
+    pub(super) fn new(caps: &'a Caps, inputs: &'a [Meta], outputs: &'a [Meta]) -> Self {
+        Self { caps, inputs, outputs, scratch: Vec::new(), dispatches: Vec::new() }
+    }
+
+    /// What the adapter offers.
+    pub fn caps(&self) -> &Caps {
+        self.caps
+    }
+
+    /// Input `i`'s sizes.
+    pub fn input(&self, i: usize) -> &'a [usize] {
+        self.inputs[i].shape.dims()
+    }
+
+    /// Output `i`'s sizes.
+    pub fn output(&self, i: usize) -> &'a [usize] {
+        self.outputs[i].shape.dims()
+    }
+
+    /// Number of inputs.
+    pub fn input_count(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Scratch memory for `elements` f32, private to this node.
+    pub fn scratch(&mut self, elements: usize) -> Slot {
+        self.scratch.push(Meta::f32([elements]).bytes());
+        Slot::Scratch(self.scratch.len() - 1)
+    }
+
+    /// Appends a dispatch. `bindings` come in ascending `@binding` order.
+    pub fn dispatch(&mut self, kernel: Kernel, bindings: &[Slot], grid: Grid) {
+        self.dispatches.push(Dispatch { kernel, bindings: bindings.to_vec(), grid });
+    }
+}

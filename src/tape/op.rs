@@ -1,0 +1,75 @@
+//! What an op must say of itself.
+
+use std::fmt::Debug;
+
+use super::array::Array;
+use super::lowering::Lowering;
+use super::shape::Meta;
+use super::step::Step;
+use super::tensor::Tensor;
+use crate::{Error, Result};
+
+/// An op: shape rule, gradient, kernels and f64 reference, all in one place.
+pub trait Op: Debug {
+    /// The op's name: the same in its shader, its Rust file, its labels and its tests.
+    fn name(&self) -> &'static str;
+
+    /// Shapes and types of the outputs, or an error that says what the op takes.
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>>;
+
+    /// Records the gradient of each input (`None` where an input has none), as ordinary nodes.
+    fn backward(&self, _at: &Backward<'_>) -> Result<Vec<Option<Tensor>>> {
+        Err(Error::shape(self.name(), "an op with a gradient", "one that has none; detach its output"))
+    }
+
+    /// False for ops whose outputs carry no gradient (argmax, optimizer updates).
+    fn differentiable(&self) -> bool {
+        true
+    }
+
+    /// Appends the dispatches that compute the outputs.
+    fn lower(&self, to: &mut Lowering<'_>) -> Result<()>;
+
+    /// The same computation in f64: the outputs, then the new values of the inputs that [`Op::in_place`] lists.
+    fn reference(&self, step: &Step, inputs: &[Array]) -> Vec<Array>;
+
+    /// Floating-point operations of one run; zero where moving memory is all the work.
+    fn flops(&self, _inputs: &[Meta], _outputs: &[Meta]) -> u64 {
+        0
+    }
+
+    /// Inputs that the op overwrites. They must be leaves that live in a caller's buffer.
+    fn in_place(&self) -> &[usize] {
+        &[]
+    }
+
+    /// True where output 0 is input 0 under another shape, at no cost.
+    fn is_alias(&self) -> bool {
+        false
+    }
+}
+
+/// What a backward rule gets to see.
+pub struct Backward<'a> {
+    /// The node's inputs.
+    pub inputs: &'a [Tensor],
+    /// The node's outputs.
+    pub outputs: &'a [Tensor],
+    /// Gradient of the loss by each output; `None` where the loss does not depend on it.
+    pub douts: &'a [Option<Tensor>],
+}
+
+impl Backward<'_> {
+    /// Gradient by output 0, which is there for every op with one output.
+    pub fn dy(&self) -> Result<&Tensor> {
+        self.douts
+            .first()
+            .and_then(Option::as_ref)
+            .ok_or_else(|| Error::shape("backward", "a gradient of output 0", "none"))
+    }
+
+    /// Whether input `i` wants a gradient; computing one nobody wants only costs dead nodes.
+    pub fn needs(&self, i: usize) -> bool {
+        self.inputs.get(i).is_some_and(Tensor::requires_grad)
+    }
+}

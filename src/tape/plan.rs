@@ -1,0 +1,383 @@
+//! A compiled step: order, memory, pipelines and bind groups, made once and replayed.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::lowering::{Lowering, Slot};
+use super::memory::{Lifetime, assign};
+use super::shape::Meta;
+use super::step::Step;
+use super::tensor::{Inner, Source, Tape, Tensor, TensorId};
+use crate::gpu::{Buffer, BufferSlice, Dispatch, Gpu, Grid, Kernel, Readback, Recording};
+use crate::{Error, Result};
+
+/// A compiled step. [`Plan::run`] writes one uniform and makes one submit; nothing is created after [`Plan::new`].
+pub struct Plan {
+    gpu: Gpu,
+    recording: Recording,
+    nodes: Vec<PlannedNode>,
+    step_uniform: Buffer,
+    storage: HashMap<TensorId, (Meta, BufferSlice)>,
+    cost: Cost,
+}
+
+/// What a step costs, known before it runs.
+#[derive(Debug, Clone, Default)]
+pub struct Cost {
+    /// Dispatches a step.
+    pub dispatches: usize,
+    /// Floating-point operations a step.
+    pub flops: u64,
+    /// Bytes of the buffers that hold intermediates.
+    pub planned_bytes: u64,
+    /// Bytes that intermediates would take without sharing.
+    pub unshared_bytes: u64,
+    /// Bytes of inputs and constants.
+    pub input_bytes: u64,
+    /// Bytes of the callers' buffers (parameters, gradients, optimizer state) that the step uses.
+    pub external_bytes: u64,
+    /// The largest binding, and what it is.
+    pub largest_binding: (u64, String),
+    /// The same by node, in order of execution.
+    pub nodes: Vec<NodeCost>,
+}
+
+/// One node of a [`Cost`].
+#[derive(Debug, Clone)]
+pub struct NodeCost {
+    /// Scope and op.
+    pub name: String,
+    /// Output shapes.
+    pub outputs: String,
+    /// Dispatches.
+    pub dispatches: usize,
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Bytes read and written, each operand once.
+    pub bytes: u64,
+}
+
+struct PlannedNode {
+    name: String,
+    commands: std::ops::Range<usize>,
+    outputs: Vec<(Meta, BufferSlice)>,
+    has_effect: bool,
+}
+
+/// A live node, lowered.
+struct Lowered {
+    node: usize,
+    scratch: Vec<u64>,
+    dispatches: Vec<Dispatch<Slot>>,
+}
+
+impl Plan {
+    /// Compiles what `tape` recorded, keeping `outputs` readable. Nodes that neither lead to an output nor write a
+    /// caller's buffer are dropped.
+    ///
+    /// Fails with [`Error::Limit`] where a tensor does not fit the adapter, naming it.
+    pub fn new(gpu: &Gpu, tape: &Tape, outputs: &[&Tensor]) -> Result<Self> {
+        let inner = tape.inner.borrow();
+        let keep: BTreeSet<TensorId> = outputs.iter().map(|t| inner.root(t.id())).collect();
+        let lowered = lower(gpu, &inner, &live_nodes(&inner, &keep))?;
+        let mut cost = Cost::default();
+        let storage = Storage::new(gpu, &inner, &lowered, &keep, &mut cost)?;
+        let step_uniform = gpu.uniform_buffer("step", size_of::<Step>() as u64)?;
+        let mut plan = Self {
+            gpu: gpu.clone(),
+            recording: Recording::new(),
+            nodes: Vec::new(),
+            step_uniform,
+            storage: HashMap::new(),
+            cost,
+        };
+        for (at, one) in lowered.iter().enumerate() {
+            plan.record(&inner, &storage, at, one)?;
+        }
+        plan.cost.dispatches = plan.recording.len();
+        // Inputs and outputs stay addressable by every handle that names them, aliases included.
+        for (index, info) in inner.tensors.iter().enumerate() {
+            let id = TensorId(index);
+            let readable = keep.contains(&inner.root(id)) || !matches!(info.source, Source::Node(_));
+            if let Some(slice) = storage.tensors.get(&inner.root(id)).filter(|_| readable) {
+                plan.storage.insert(id, (info.meta.clone(), slice.clone()));
+            }
+        }
+        Ok(plan)
+    }
+
+    fn record(&mut self, inner: &Inner, storage: &Storage, at: usize, one: &Lowered) -> Result<()> {
+        let node = &inner.nodes[one.node];
+        let start = self.recording.len();
+        let slice = |id: &TensorId| storage.tensors[&inner.root(*id)].clone();
+        let resolve = |slot: &Slot| match slot {
+            Slot::Input(i) => slice(&node.inputs[*i]),
+            Slot::Output(i) => slice(&node.outputs[*i]),
+            Slot::Scratch(i) => storage.scratch[at][*i].clone(),
+            Slot::Step => self.step_uniform.whole(),
+        };
+        if self.gpu.options().poison && !node.op.is_alias() {
+            let fresh = (0..node.outputs.len()).map(Slot::Output);
+            for slot in fresh.chain((0..one.scratch.len()).map(Slot::Scratch)) {
+                let target = resolve(&slot);
+                self.recording.push(&self.gpu, &poison(target))?;
+            }
+        }
+        for dispatch in &one.dispatches {
+            let bindings = dispatch.bindings.iter().map(resolve).collect();
+            let bound = Dispatch { kernel: dispatch.kernel.clone(), bindings, grid: dispatch.grid };
+            self.recording.push(&self.gpu, &bound).map_err(|e| located(e, &node.describe()))?;
+        }
+        let outputs: Vec<_> =
+            node.outputs.iter().map(|id| (inner.tensors[id.0].meta.clone(), slice(id))).collect();
+        let metas = |ids: &[TensorId]| -> Vec<Meta> {
+            ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect()
+        };
+        let (ins, outs) = (metas(&node.inputs), metas(&node.outputs));
+        let flops = node.op.flops(&ins, &outs);
+        self.cost.flops += flops;
+        if !node.op.is_alias() {
+            self.cost.nodes.push(NodeCost {
+                name: node.describe(),
+                outputs: outs.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" "),
+                dispatches: one.dispatches.len(),
+                flops,
+                bytes: ins.iter().chain(&outs).map(|m| m.len() as u64 * 4).sum(),
+            });
+        }
+        self.nodes.push(PlannedNode {
+            name: node.describe(),
+            commands: start..self.recording.len(),
+            outputs,
+            has_effect: !node.op.in_place().is_empty(),
+        });
+        Ok(())
+    }
+
+    /// What a step costs.
+    pub fn cost(&self) -> &Cost {
+        &self.cost
+    }
+
+    /// The device it runs on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Writes an input tensor: exactly as many values as it has elements.
+    pub fn write<T: bytemuck::NoUninit>(&self, tensor: &Tensor, values: &[T]) -> Result<()> {
+        let (meta, slice) = self.find(tensor)?;
+        if size_of_val(values) != meta.len() * 4 {
+            let (expected, got) = (format!("{} values for {meta}", meta.len()), values.len().to_string());
+            return Err(Error::shape("write", expected, got));
+        }
+        self.gpu.write(slice, values)
+    }
+
+    /// Runs one step: one uniform write, one encoder, one pass, one submit. Returns at once.
+    pub fn run(&self, step: &Step) -> Result<()> {
+        self.gpu.write(&self.step_uniform.whole(), &[*step])?;
+        self.recording.submit(&self.gpu, 0..self.recording.len())
+    }
+
+    /// Starts reading an output (or an input, or a caller's tensor) as of the last run.
+    pub fn read(&self, tensor: &Tensor) -> Result<Readback> {
+        let (meta, slice) = self.find(tensor)?;
+        self.gpu.read(&BufferSlice { len: meta.len() as u64 * 4, ..slice.clone() })
+    }
+
+    /// [`Plan::read`] for callers that may block, as f32.
+    pub fn read_f32(&self, tensor: &Tensor) -> Result<Vec<f32>> {
+        Ok(bytemuck::pod_collect_to_vec(&self.read(tensor)?.wait()?))
+    }
+
+    /// [`Plan::read`] for callers that may block, as i32.
+    pub fn read_i32(&self, tensor: &Tensor) -> Result<Vec<i32>> {
+        Ok(bytemuck::pod_collect_to_vec(&self.read(tensor)?.wait()?))
+    }
+
+    /// Reruns the step node by node and names the first one whose output holds NaN or infinity. Slow: for error
+    /// messages. Optimizer updates are left out.
+    pub fn first_non_finite(&self, step: &Step) -> Result<Option<String>> {
+        self.gpu.write(&self.step_uniform.whole(), &[*step])?;
+        for node in self.nodes.iter().filter(|n| !(n.has_effect && n.outputs.is_empty())) {
+            self.recording.submit(&self.gpu, node.commands.clone())?;
+            for (meta, slice) in node.outputs.iter().filter(|(m, _)| m.dtype == super::DType::F32) {
+                let len = meta.len() as u64 * 4;
+                let bytes = self.gpu.read(&BufferSlice { len, ..slice.clone() })?.wait()?;
+                let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+                if values.iter().any(|v| !v.is_finite()) {
+                    return Ok(Some(format!("{} ({meta})", node.name)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn find(&self, tensor: &Tensor) -> Result<&(Meta, BufferSlice)> {
+        self.storage.get(&tensor.id()).ok_or_else(|| {
+            let expected = "an input of the plan, or an output it was made with";
+            Error::shape("plan", expected, format!("{tensor:?}"))
+        })
+    }
+}
+
+/// Nodes that lead to a kept tensor or write a caller's buffer, ascending.
+fn live_nodes(inner: &Inner, keep: &BTreeSet<TensorId>) -> Vec<usize> {
+    let mut wanted = keep.clone();
+    let mut live = Vec::new();
+    for (index, node) in inner.nodes.iter().enumerate().rev() {
+        let effect = !node.op.in_place().is_empty();
+        let placed = node.outputs.iter().any(|id| inner.tensors[id.0].placed.is_some());
+        if effect || placed || node.outputs.iter().any(|id| wanted.contains(id)) {
+            // An alias stands for its root: wanting either means wanting the node that writes the root.
+            wanted.extend(node.inputs.iter().flat_map(|&id| [id, inner.root(id)]));
+            live.push(index);
+        }
+    }
+    live.reverse();
+    live
+}
+
+fn lower(gpu: &Gpu, inner: &Inner, live: &[usize]) -> Result<Vec<Lowered>> {
+    let metas =
+        |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
+    live.iter()
+        .map(|&index| {
+            let node = &inner.nodes[index];
+            let (inputs, outputs) = (metas(&node.inputs), metas(&node.outputs));
+            let mut to = Lowering::new(gpu.caps(), &inputs, &outputs);
+            // An op without an element has nothing to do.
+            if !node.op.is_alias() && (outputs.is_empty() || outputs.iter().any(|m| !m.is_empty())) {
+                node.op.lower(&mut to)?;
+            }
+            Ok(Lowered { node: index, scratch: to.scratch, dispatches: to.dispatches })
+        })
+        .collect()
+}
+
+/// Where every tensor and scratch area of the plan lives.
+struct Storage {
+    tensors: HashMap<TensorId, BufferSlice>,
+    scratch: Vec<Vec<BufferSlice>>,
+}
+
+impl Storage {
+    fn new(
+        gpu: &Gpu,
+        inner: &Inner,
+        lowered: &[Lowered],
+        keep: &BTreeSet<TensorId>,
+        cost: &mut Cost,
+    ) -> Result<Self> {
+        let mut made = Self { tensors: HashMap::new(), scratch: Vec::new() };
+        made.leaves(gpu, inner, lowered, keep, cost)?;
+        // Intermediates: first writer to last reader; kept tensors to the end.
+        let mut owners: Vec<TensorId> = Vec::new();
+        let mut lives: Vec<Lifetime> = Vec::new();
+        let mut index: HashMap<TensorId, usize> = HashMap::new();
+        for (at, one) in lowered.iter().enumerate() {
+            let node = &inner.nodes[one.node];
+            for id in node.inputs.iter().chain(&node.outputs).map(|&id| inner.root(id)) {
+                if made.tensors.contains_key(&id) {
+                    continue;
+                }
+                let slot = *index.entry(id).or_insert_with(|| {
+                    owners.push(id);
+                    lives.push(Lifetime { bytes: inner.tensors[id.0].meta.bytes(), first: at, last: at });
+                    lives.len() - 1
+                });
+                lives[slot].last = if keep.contains(&id) { usize::MAX } else { at };
+            }
+        }
+        let tensors = lives.len();
+        for (at, one) in lowered.iter().enumerate() {
+            lives.extend(one.scratch.iter().map(|&bytes| Lifetime { bytes, first: at, last: at }));
+        }
+        let (place, sizes) = assign(&lives);
+        cost.planned_bytes = sizes.iter().sum();
+        cost.unshared_bytes = lives.iter().map(|l| l.bytes).sum();
+        let limit = gpu.caps().max_binding_bytes;
+        for (owner, life) in owners.iter().zip(&lives) {
+            check_fits(life.bytes, limit, || inner.describe(*owner))?;
+            if life.bytes > cost.largest_binding.0 {
+                cost.largest_binding = (life.bytes, inner.describe(*owner));
+            }
+        }
+        let buffers: Vec<Buffer> =
+            sizes.iter().map(|&bytes| gpu.buffer("intermediate", bytes)).collect::<Result<_>>()?;
+        let slice = |i: usize| BufferSlice { len: lives[i].bytes, ..buffers[place[i]].whole() };
+        made.tensors.extend(owners.iter().enumerate().map(|(i, &id)| (id, slice(i))));
+        let mut next = tensors;
+        for one in lowered {
+            made.scratch.push((next..next + one.scratch.len()).map(slice).collect());
+            next += one.scratch.len();
+        }
+        Ok(made)
+    }
+
+    /// Inputs and constants get buffers of their own; callers' tensors and placed outputs have one already.
+    fn leaves(
+        &mut self,
+        gpu: &Gpu,
+        inner: &Inner,
+        lowered: &[Lowered],
+        keep: &BTreeSet<TensorId>,
+        cost: &mut Cost,
+    ) -> Result<()> {
+        let ids: BTreeSet<TensorId> = lowered
+            .iter()
+            .flat_map(|one| inner.nodes[one.node].inputs.iter().chain(&inner.nodes[one.node].outputs))
+            .chain(keep)
+            .map(|&id| inner.root(id))
+            .collect();
+        let limit = gpu.caps().max_binding_bytes;
+        for id in ids {
+            let info = &inner.tensors[id.0];
+            let slice = match (&info.source, &info.placed) {
+                (Source::Node(_), None) => continue,
+                (Source::Node(_), Some(slice)) | (Source::External(_, slice), _) => {
+                    cost.external_bytes += slice.len;
+                    slice.clone()
+                }
+                (Source::Input(_) | Source::Constant(_), _) => {
+                    check_fits(info.meta.bytes(), limit, || inner.describe(id))?;
+                    cost.input_bytes += info.meta.bytes();
+                    gpu.buffer(&inner.describe(id), info.meta.bytes())?.whole()
+                }
+            };
+            if let Source::Constant(bytes) = &info.source {
+                gpu.write(&slice, bytes)?;
+            }
+            if slice.len > cost.largest_binding.0 {
+                cost.largest_binding = (slice.len, inner.describe(id));
+            }
+            self.tensors.insert(id, slice);
+        }
+        Ok(())
+    }
+}
+
+fn check_fits(bytes: u64, limit: u64, what: impl Fn() -> String) -> Result<()> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    let hint = "use a smaller batch size or image size".to_string();
+    Err(Error::Limit { what: format!("tensor {}", what()), needed: bytes, limit, hint })
+}
+
+fn located(error: Error, node: &str) -> Error {
+    match error {
+        Error::Validation { place, message } => {
+            Error::Validation { place: format!("{node} ({place})"), message }
+        }
+        other => other,
+    }
+}
+
+/// Fills `target` with NaN.
+fn poison(target: BufferSlice) -> Dispatch<BufferSlice> {
+    let words = (target.len / 4) as usize;
+    let kernel =
+        Kernel::new("poison", "forward", include_str!("../../shaders/poison.wgsl")).define("LEN", words);
+    Dispatch { kernel, bindings: vec![target], grid: Grid::linear(words.div_ceil(64)) }
+}

@@ -7,9 +7,18 @@ mod common;
 pub mod conformance;
 mod spec;
 
+pub mod conv2d;
+pub mod gemm;
+mod tile;
+mod tmp;
 pub mod unary;
 
 pub use spec::{Case, Fill, Input, OpSpec};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
-pub static OPS: &[&OpSpec] = &[&unary::SPEC];
+#[rustfmt::skip]
+pub static OPS: &[&OpSpec] = &[
+    &conv2d::SPEC,
+    &gemm::SPEC,
+    &unary::SPEC,
+];

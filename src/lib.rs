@@ -3,5 +3,7 @@
 //! See ARCHITECTURE.md for the map of the modules and one batch walked through them.
 
 pub mod error;
+pub mod files;
+pub mod train;
 
 pub use error::{Error, Result};

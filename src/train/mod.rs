@@ -1,0 +1,1 @@
+//! Training: what a run measures and what it tells the user.

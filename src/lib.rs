@@ -7,5 +7,7 @@ pub mod gpu;
 pub mod ops;
 pub mod rng;
 pub mod tape;
+pub mod files;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn remote_files_are_well_formed() {
-        for (info, file) in DATASETS.iter().flat_map(|info| info.remote.iter().map(move |file| (info, file))) {
+        for (info, file) in DATASETS.iter().flat_map(|info| info.remote.iter().map(move |file| (info, file)))
+        {
             assert!(info.base_url.ends_with('/'));
             assert_eq!(file.sha256.len(), 64);
             assert!(file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));

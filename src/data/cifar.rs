@@ -71,7 +71,8 @@ pub fn load(kind: Kind, dir: &Path, max_bytes: u64) -> Result<(Dataset, Dataset)
         Kind::Cifar10 => "batches.meta.txt",
         Kind::Cifar100 => "fine_label_names.txt",
     };
-    let class_names = read::class_names(&dir.join(names_file), kind.classes())?.unwrap_or_else(|| built_in(kind));
+    let class_names =
+        read::class_names(&dir.join(names_file), kind.classes())?.unwrap_or_else(|| built_in(kind));
     let split = |split: Split| -> Result<Dataset> {
         let (pixels, labels) = read_records(kind, &files(kind, &dir, split), max_bytes)?;
         let (mean, std) = match kind {
@@ -108,7 +109,9 @@ fn home(kind: Kind, dir: &Path) -> PathBuf {
 /// The files of a split. CIFAR-10 prefers the authors' batches; one that is missing is then an error.
 fn files(kind: Kind, dir: &Path, split: Split) -> Vec<PathBuf> {
     let (batches, single) = match split {
-        Split::Train => ((1..=5).map(|i| dir.join(format!("data_batch_{i}.bin"))).collect(), dir.join("train.bin")),
+        Split::Train => {
+            ((1..=5).map(|i| dir.join(format!("data_batch_{i}.bin"))).collect(), dir.join("train.bin"))
+        }
         Split::Test => (vec![dir.join("test_batch.bin")], dir.join("test.bin")),
     };
     let has_batches = batches.iter().any(|path: &PathBuf| path.exists());
@@ -146,9 +149,10 @@ fn read_file(kind: Kind, path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     let (reader, length) = read::open(path, &format!("{} records of {record} bytes", kind.name()))?;
     read::within(path, length, max_bytes)?;
     let mut bytes = Vec::with_capacity(length as usize);
-    reader.take(length).read_to_end(&mut bytes).map_err(|e| {
-        Error::file(path, format!("can't be read past byte {}: {e}", bytes.len()))
-    })?;
+    reader
+        .take(length)
+        .read_to_end(&mut bytes)
+        .map_err(|e| Error::file(path, format!("can't be read past byte {}: {e}", bytes.len())))?;
     let found = bytes.len() as u64;
     if found % record != 0 {
         let hint = if found % kind.other().record() as u64 == 0 {

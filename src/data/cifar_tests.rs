@@ -45,7 +45,10 @@ fn reads_single_files_and_class_names() {
     let (train, _) = load(Kind::Cifar10, dir.path(), LIMIT).unwrap();
     assert_eq!(train.class_names[4], "e");
     dir.write("batches.meta.txt", b"a\nb\n");
-    assert!(message(load(Kind::Cifar10, dir.path(), LIMIT)).contains("expected 10 class names, one a line, found 2"));
+    assert!(
+        message(load(Kind::Cifar10, dir.path(), LIMIT))
+            .contains("expected 10 class names, one a line, found 2")
+    );
     dir.write("batches.meta.txt", &[0xff; 10]);
     assert!(message(load(Kind::Cifar10, dir.path(), LIMIT)).contains("UTF-8"));
 }
@@ -75,7 +78,9 @@ fn refuses_damaged_files_with_the_offset() {
     assert!(read(b"").contains("empty"));
     assert!(read(&record(&[0], 0)[..3072]).contains("ends at byte 0"));
     assert!(read(&[record(&[0], 0), vec![1, 2]].concat()).contains("ends at byte 3073"));
-    assert!(read(&[record(&[0], 0), record(&[10], 0)].concat()).contains("byte 3073: expected a label below 10"));
+    assert!(
+        read(&[record(&[0], 0), record(&[10], 0)].concat()).contains("byte 3073: expected a label below 10")
+    );
     std::fs::remove_file(dir.path().join("train.bin")).unwrap();
     assert!(message(load(Kind::Cifar10, dir.path(), LIMIT)).contains("no such file"));
     dir.write("train.bin/inside", b"x");

@@ -120,7 +120,8 @@ impl Dataset {
     /// # Errors
     /// [`Error::Config`] naming the first field that does not fit.
     pub fn check(&self) -> Result<()> {
-        let refuse = |what: String| Err(Error::config(format!("data set {} ({})", self.name, self.split), what));
+        let refuse =
+            |what: String| Err(Error::config(format!("data set {} ({})", self.name, self.split), what));
         let spec = self.spec();
         if spec.bytes() == 0 || !matches!(spec.channels, 1 | 3) {
             return refuse(format!("expected images of 1 or 3 channels and at least 1x1 pixels, got {spec}"));
@@ -130,19 +131,30 @@ impl Dataset {
         }
         if Some(self.pixels.len()) != self.len().checked_mul(spec.bytes()) {
             let (found, n) = (self.pixels.len(), self.len());
-            return refuse(format!("expected {n} images of {} bytes ({spec}), got {found} bytes", spec.bytes()));
+            return refuse(format!(
+                "expected {n} images of {} bytes ({spec}), got {found} bytes",
+                spec.bytes()
+            ));
         }
         if self.mean.len() != spec.channels || self.std.len() != spec.channels {
             let (m, s) = (self.mean.len(), self.std.len());
-            return refuse(format!("expected a mean and std for each of {} channels, got {m} and {s}", spec.channels));
+            return refuse(format!(
+                "expected a mean and std for each of {} channels, got {m} and {s}",
+                spec.channels
+            ));
         }
         if !self.mean.iter().all(|m| m.is_finite()) || !self.std.iter().all(|s| s.is_finite() && *s > 0.0) {
-            return refuse(format!("expected finite means and stds above 0, got {:?} and {:?}", self.mean, self.std));
+            return refuse(format!(
+                "expected finite means and stds above 0, got {:?} and {:?}",
+                self.mean, self.std
+            ));
         }
         match self.labels.iter().position(|&label| label as usize >= self.num_classes()) {
-            Some(at) => {
-                refuse(format!("sample {at} has label {}, but there are {} classes", self.labels[at], self.num_classes()))
-            }
+            Some(at) => refuse(format!(
+                "sample {at} has label {}, but there are {} classes",
+                self.labels[at],
+                self.num_classes()
+            )),
             None => Ok(()),
         }
     }
@@ -156,7 +168,8 @@ impl Dataset {
         part.pixels.reserve_exact(indices.len().saturating_mul(self.spec().bytes()));
         for &index in indices {
             let (Some(image), Some(&label)) = (self.image(index), self.labels.get(index)) else {
-                let message = format!("index {index} is past the end: {} has {} samples", self.name, self.len());
+                let message =
+                    format!("index {index} is past the end: {} has {} samples", self.name, self.len());
                 return Err(Error::config("subset", message));
             };
             part.pixels.extend_from_slice(image);
@@ -171,8 +184,13 @@ impl Dataset {
     /// [`Error::Config`] for a range past the end.
     pub fn range(&self, range: Range<usize>) -> Result<Dataset> {
         if range.end > self.len() {
-            let message =
-                format!("{}..{} is past the end: {} has {} samples", range.start, range.end, self.name, self.len());
+            let message = format!(
+                "{}..{} is past the end: {} has {} samples",
+                range.start,
+                range.end,
+                self.name,
+                self.len()
+            );
             return Err(Error::config("range", message));
         }
         self.subset(&range.collect::<Vec<_>>())
@@ -202,7 +220,10 @@ impl Dataset {
     pub fn split_holdout(&self, fraction: f64, seed: u64) -> Result<(Dataset, Dataset)> {
         self.check()?;
         if !(fraction > 0.0 && fraction < 1.0) {
-            return Err(Error::config("holdout", format!("expected a fraction between 0 and 1, got {fraction}")));
+            return Err(Error::config(
+                "holdout",
+                format!("expected a fraction between 0 and 1, got {fraction}"),
+            ));
         }
         // The tiny term keeps 0.2 * 1795, which is 359.00000000000006, from becoming 360.
         let count = (fraction * self.len() as f64 - 1e-9).ceil() as usize;

@@ -88,7 +88,10 @@ mod tests {
     fn default_statistics_are_those_of_the_data() {
         let set = all().unwrap();
         let (mean, std) = set.pixel_statistics();
-        assert!((mean[0] - set.mean[0]).abs() < 2e-3 && (std[0] - set.std[0]).abs() < 2e-3, "{mean:?} {std:?}");
+        assert!(
+            (mean[0] - set.mean[0]).abs() < 2e-3 && (std[0] - set.std[0]).abs() < 2e-3,
+            "{mean:?} {std:?}"
+        );
     }
 
     #[test]

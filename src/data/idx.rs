@@ -66,7 +66,8 @@ pub fn load(kind: Kind, dir: &Path, max_bytes: u64) -> Result<(Dataset, Dataset)
     let train = load_split(kind, dir, Split::Train, max_bytes)?;
     let test = load_split(kind, dir, Split::Test, max_bytes)?;
     if train.spec() != test.spec() {
-        let message = format!("training images are {}, test images {}; fetch both again", train.spec(), test.spec());
+        let message =
+            format!("training images are {}, test images {}; fetch both again", train.spec(), test.spec());
         return Err(Error::file(dir, message));
     }
     Ok((train, test))
@@ -74,7 +75,9 @@ pub fn load(kind: Kind, dir: &Path, max_bytes: u64) -> Result<(Dataset, Dataset)
 
 /// Whether any of the files is there.
 pub(super) fn present(dir: &Path) -> bool {
-    ["train-images", "train-labels", "t10k-images", "t10k-labels"].iter().any(|stem| locate(dir, stem).is_some())
+    ["train-images", "train-labels", "t10k-images", "t10k-labels"]
+        .iter()
+        .any(|stem| locate(dir, stem).is_some())
 }
 
 fn load_split(kind: Kind, dir: &Path, split: Split, max_bytes: u64) -> Result<Dataset> {
@@ -120,9 +123,13 @@ fn load_split(kind: Kind, dir: &Path, split: Split, max_bytes: u64) -> Result<Da
 /// Finds `train-images-idx3-ubyte`, `train-images.idx3-ubyte`, `train-images-idx3-ubyte.gz` and so on.
 fn locate(dir: &Path, stem: &str) -> Option<PathBuf> {
     let d = dimensions(stem);
-    let names = ["", ".gz"].into_iter().flat_map(|gz| ["-", "."].map(|dot| format!("{stem}{dot}idx{d}-ubyte{gz}")));
+    let names =
+        ["", ".gz"].into_iter().flat_map(|gz| ["-", "."].map(|dot| format!("{stem}{dot}idx{d}-ubyte{gz}")));
     let names: Vec<String> = names.collect();
-    [dir.to_path_buf(), dir.join("raw")].iter().flat_map(|d| names.iter().map(|n| d.join(n))).find(|p| p.exists())
+    [dir.to_path_buf(), dir.join("raw")]
+        .iter()
+        .flat_map(|d| names.iter().map(|n| d.join(n)))
+        .find(|p| p.exists())
 }
 
 fn dimensions(stem: &str) -> usize {
@@ -157,12 +164,16 @@ fn read_idx(path: &Path, d: usize, max_bytes: u64) -> Result<(Vec<u64>, Vec<u8>)
     let (mut file, length) = read::open(path, "an IDX file")?;
     let start = file.fill_buf().map_err(|e| Error::file(path, format!("can't be read: {e}")))?;
     let gzipped = start.starts_with(&[0x1f, 0x8b]);
-    let mut reader: Box<dyn Read> = if gzipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let mut reader: Box<dyn Read> =
+        if gzipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
     let unpacked = if gzipped { " (unpacked)" } else { "" };
 
     let mut header = vec![0; 4 + 4 * d];
     reader.read_exact(&mut header).map_err(|e| {
-        Error::file(path, format!("expected an IDX header of {} bytes, the file ends or breaks in it: {e}", 4 + 4 * d))
+        Error::file(
+            path,
+            format!("expected an IDX header of {} bytes, the file ends or breaks in it: {e}", 4 + 4 * d),
+        )
     })?;
     let magic = [0, 0, 8, d as u8];
     if header[..4] != magic {
@@ -172,10 +183,13 @@ fn read_idx(path: &Path, d: usize, max_bytes: u64) -> Result<(Vec<u64>, Vec<u8>)
         );
         return Err(Error::file(path, message));
     }
-    let sizes: Vec<u64> =
-        header[4..].chunks_exact(4).map(|b| u64::from(u32::from_be_bytes([b[0], b[1], b[2], b[3]]))).collect();
+    let sizes: Vec<u64> = header[4..]
+        .chunks_exact(4)
+        .map(|b| u64::from(u32::from_be_bytes([b[0], b[1], b[2], b[3]])))
+        .collect();
     if sizes.contains(&0) || sizes[1..].iter().any(|&side| side > MAX_SIDE) {
-        let message = format!("byte 4: sizes {sizes:?} make no sense (expected above 0, sides up to {MAX_SIDE})");
+        let message =
+            format!("byte 4: sizes {sizes:?} make no sense (expected above 0, sides up to {MAX_SIDE})");
         return Err(Error::file(path, message));
     }
     // At most 2^32 * 2^12 * 2^12: no overflow.
@@ -191,7 +205,10 @@ fn read_idx(path: &Path, d: usize, max_bytes: u64) -> Result<(Vec<u64>, Vec<u8>)
     let outcome = reader.take(expected + 1).read_to_end(&mut values);
     let offset = header.len() + values.len();
     if let Err(e) = outcome {
-        return Err(Error::file(path, format!("breaks at byte {offset}{unpacked} of {total}: {e}; fetch it again")));
+        return Err(Error::file(
+            path,
+            format!("breaks at byte {offset}{unpacked} of {total}: {e}; fetch it again"),
+        ));
     }
     if values.len() as u64 != expected {
         let what = if (values.len() as u64) < expected { "truncated" } else { "too long" };

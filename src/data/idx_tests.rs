@@ -56,7 +56,11 @@ fn refuses_damaged_files_with_the_offset() {
     assert!(read(&bytes).contains("too long"));
     assert!(read(&gzip(&bytes)).contains("too long"));
     let packed = gzip(&images(2));
-    assert!(read(&packed[..packed.len() - 9]).contains("(unpacked) of 28"), "{}", read(&packed[..packed.len() - 9]));
+    assert!(
+        read(&packed[..packed.len() - 9]).contains("(unpacked) of 28"),
+        "{}",
+        read(&packed[..packed.len() - 9])
+    );
     assert!(read(&[0x1f, 0x8b]).contains("header"));
     let mut flipped = packed.clone();
     let checksum = packed.len() - 6;

@@ -12,7 +12,9 @@ use crate::{Error, Result};
 /// A missing path, a directory, an empty file, or one that can't be opened.
 pub(super) fn open(path: &Path, what: &str) -> Result<(BufReader<File>, u64)> {
     let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Error::file(path, format!("expected {what}, but there is no such file")),
+        std::io::ErrorKind::NotFound => {
+            Error::file(path, format!("expected {what}, but there is no such file"))
+        }
         _ => Error::file(path, format!("expected {what}, but it can't be read: {e}")),
     })?;
     if metadata.is_dir() {
@@ -21,8 +23,8 @@ pub(super) fn open(path: &Path, what: &str) -> Result<(BufReader<File>, u64)> {
     if metadata.len() == 0 {
         return Err(Error::file(path, format!("expected {what}, found an empty file; fetch it again")));
     }
-    let file =
-        File::open(path).map_err(|e| Error::file(path, format!("expected {what}, but it can't be opened: {e}")))?;
+    let file = File::open(path)
+        .map_err(|e| Error::file(path, format!("expected {what}, but it can't be opened: {e}")))?;
     Ok((BufReader::new(file), metadata.len()))
 }
 

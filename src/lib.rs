@@ -2,6 +2,7 @@
 //!
 //! See ARCHITECTURE.md for the map of the modules and one batch walked through them.
 
+pub mod data;
 pub mod error;
 pub mod gpu;
 pub mod ops;

@@ -10,7 +10,6 @@ mod spec;
 pub mod conv2d;
 pub mod gemm;
 mod tile;
-mod tmp;
 pub mod unary;
 
 pub use spec::{Case, Fill, Input, OpSpec};

@@ -7,9 +7,18 @@ mod common;
 pub mod conformance;
 mod spec;
 
+pub mod argmax;
+mod backward;
+pub mod binary;
+pub mod broadcast;
+pub mod copy;
+mod layout;
+pub mod reduce;
+pub mod scale;
 pub mod unary;
 
 pub use spec::{Case, Fill, Input, OpSpec};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
-pub static OPS: &[&OpSpec] = &[&unary::SPEC];
+pub static OPS: &[&OpSpec] =
+    &[&argmax::SPEC, &binary::SPEC, &broadcast::SPEC, &copy::SPEC, &reduce::SPEC, &scale::SPEC, &unary::SPEC];

@@ -10,6 +10,14 @@ mod spec;
 pub mod conv2d;
 pub mod gemm;
 mod tile;
+pub mod argmax;
+mod backward;
+pub mod binary;
+pub mod broadcast;
+pub mod copy;
+mod layout;
+pub mod reduce;
+pub mod scale;
 pub mod unary;
 
 pub use spec::{Case, Fill, Input, OpSpec};
@@ -21,3 +29,5 @@ pub static OPS: &[&OpSpec] = &[
     &gemm::SPEC,
     &unary::SPEC,
 ];
+pub static OPS: &[&OpSpec] =
+    &[&argmax::SPEC, &binary::SPEC, &broadcast::SPEC, &copy::SPEC, &reduce::SPEC, &scale::SPEC, &unary::SPEC];

@@ -7,9 +7,32 @@ mod common;
 pub mod conformance;
 mod spec;
 
+pub mod augment;
+pub mod average_pool;
+pub mod concat;
+pub mod gather;
+pub mod pad;
+pub mod permute;
+pub mod pool;
+pub mod reshape;
+pub mod slice;
+mod strided;
 pub mod unary;
+pub mod upsample;
 
 pub use spec::{Case, Fill, Input, OpSpec};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
-pub static OPS: &[&OpSpec] = &[&unary::SPEC];
+pub static OPS: &[&OpSpec] = &[
+    &unary::SPEC,
+    &reshape::SPEC,
+    &slice::SPEC,
+    &pad::SPEC,
+    &pool::SPEC,
+    &average_pool::SPEC,
+    &permute::SPEC,
+    &concat::SPEC,
+    &gather::SPEC,
+    &upsample::SPEC,
+    &augment::SPEC,
+];

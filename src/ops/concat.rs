@@ -115,6 +115,6 @@ fn cases() -> Vec<Case> {
         concat(2, &[&[2, 3, 4], &[2, 3, 0], &[2, 3, 1]]),
         concat(0, &[&[0, 3], &[0, 3]]),
         Case::new(Concat { axis: 1 }, vec![words(3), words(5)]),
-        concat(0, &[&[1]; 11]),
+        concat(0, &[[1].as_slice(); 11]),
     ]
 }

@@ -18,7 +18,18 @@ pub mod copy;
 mod layout;
 pub mod reduce;
 pub mod scale;
+pub mod augment;
+pub mod average_pool;
+pub mod concat;
+pub mod gather;
+pub mod pad;
+pub mod permute;
+pub mod pool;
+pub mod reshape;
+pub mod slice;
+mod strided;
 pub mod unary;
+pub mod upsample;
 
 pub use spec::{Case, Fill, Input, OpSpec};
 
@@ -31,3 +42,16 @@ pub static OPS: &[&OpSpec] = &[
 ];
 pub static OPS: &[&OpSpec] =
     &[&argmax::SPEC, &binary::SPEC, &broadcast::SPEC, &copy::SPEC, &reduce::SPEC, &scale::SPEC, &unary::SPEC];
+pub static OPS: &[&OpSpec] = &[
+    &unary::SPEC,
+    &reshape::SPEC,
+    &slice::SPEC,
+    &pad::SPEC,
+    &pool::SPEC,
+    &average_pool::SPEC,
+    &permute::SPEC,
+    &concat::SPEC,
+    &gather::SPEC,
+    &upsample::SPEC,
+    &augment::SPEC,
+];

@@ -5,11 +5,14 @@
 
 mod common;
 pub mod conformance;
+mod rows;
 mod spec;
 
+pub mod cross_entropy;
+pub mod kl_div;
 pub mod unary;
 
 pub use spec::{Case, Fill, Input, OpSpec};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
-pub static OPS: &[&OpSpec] = &[&unary::SPEC];
+pub static OPS: &[&OpSpec] = &[&cross_entropy::SPEC, &kl_div::SPEC, &unary::SPEC];

@@ -5,6 +5,7 @@
 
 mod common;
 pub mod conformance;
+mod rows;
 mod spec;
 
 pub mod conv2d;
@@ -28,6 +29,8 @@ pub mod pool;
 pub mod reshape;
 pub mod slice;
 mod strided;
+pub mod cross_entropy;
+pub mod kl_div;
 pub mod unary;
 pub mod upsample;
 
@@ -55,3 +58,4 @@ pub static OPS: &[&OpSpec] = &[
     &upsample::SPEC,
     &augment::SPEC,
 ];
+pub static OPS: &[&OpSpec] = &[&cross_entropy::SPEC, &kl_div::SPEC, &unary::SPEC];

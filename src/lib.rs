@@ -5,6 +5,7 @@
 pub mod error;
 pub mod gpu;
 pub mod ops;
+pub mod optim;
 pub mod rng;
 pub mod tape;
 

@@ -7,9 +7,14 @@ mod common;
 pub mod conformance;
 mod spec;
 
+pub mod adam;
+pub mod grad_norm;
+pub mod lerp;
+pub mod sgd;
 pub mod unary;
+pub mod update;
 
 pub use spec::{Case, Fill, Input, OpSpec};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
-pub static OPS: &[&OpSpec] = &[&unary::SPEC];
+pub static OPS: &[&OpSpec] = &[&adam::SPEC, &grad_norm::SPEC, &lerp::SPEC, &sgd::SPEC, &unary::SPEC];

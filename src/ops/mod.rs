@@ -33,6 +33,12 @@ pub mod cross_entropy;
 pub mod kl_div;
 pub mod unary;
 pub mod upsample;
+pub mod adam;
+pub mod grad_norm;
+pub mod lerp;
+pub mod sgd;
+pub mod unary;
+pub mod update;
 
 pub use spec::{Case, Fill, Input, OpSpec};
 
@@ -59,3 +65,4 @@ pub static OPS: &[&OpSpec] = &[
     &augment::SPEC,
 ];
 pub static OPS: &[&OpSpec] = &[&cross_entropy::SPEC, &kl_div::SPEC, &unary::SPEC];
+pub static OPS: &[&OpSpec] = &[&adam::SPEC, &grad_norm::SPEC, &lerp::SPEC, &sgd::SPEC, &unary::SPEC];

@@ -1,0 +1,60 @@
+// L2 norm over up to four tensors: `partial` leaves one sum of squares a workgroup, `finish` adds them in a fixed order.
+
+#repeat k CHUNKS
+@group(0) @binding({k}) var<storage, read> dw{k}: array<vec4<f32>>;
+#end
+@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(0) var<storage, read> sums: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+var<workgroup> few: array<f32, 64>;
+var<workgroup> many: array<f32, 256>;
+
+// Sum of squares of the first `left` components: the others are padding.
+fn squares(v: vec4<f32>, left: u32) -> f32 {
+    let kept = select(vec4(0.0), v, vec4(0u, 1u, 2u, 3u) < vec4(left));
+    return dot(kept, kept);
+}
+
+@compute @workgroup_size(64)
+fn partial(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let first = workgroup.x * 64u + lane;
+    var sum = 0.0;
+#repeat k CHUNKS
+    for (var i = first; i < (LEN_{k} + 3u) / 4u; i += 64u * WORKGROUPS) {
+        sum += squares(dw{k}[i], LEN_{k} - 4u * i);
+    }
+#end
+    few[lane] = sum;
+    workgroupBarrier();
+    for (var half = 32u; half > 0u; half /= 2u) {
+        if lane < half {
+            few[lane] += few[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        partials[workgroup.x] = few[0];
+    }
+}
+
+@compute @workgroup_size(256)
+fn finish(@builtin(local_invocation_index) lane: u32) {
+    var sum = 0.0;
+    for (var i = lane; i < WORKGROUPS; i += 256u) {
+        sum += sums[i];
+    }
+    many[lane] = sum;
+    workgroupBarrier();
+    for (var half = 128u; half > 0u; half /= 2u) {
+        if lane < half {
+            many[lane] += many[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        let total = many[0];
+        y[0] = sqrt(total);
+        y[1] = select(1.0, 0.0, is_finite(total));
+    }
+}

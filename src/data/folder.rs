@@ -112,6 +112,7 @@ fn load_split(
             ImageSpec { channels: options.channels.unwrap_or(native.channels), height, width }
         }
     };
+    image_file::check(spec)?;
     let bytes = files.len() as u64 * spec.bytes() as u64;
     read::within(root, bytes, options.max_bytes)?;
     let mut set = Dataset {
@@ -132,8 +133,8 @@ fn load_split(
 
 /// Decodes on every core; the result does not depend on how many there are. The first damaged file in order is the error.
 fn decode_all(files: &[(PathBuf, u32)], spec: ImageSpec) -> Result<Vec<u8>> {
-    let bytes = spec.bytes().max(1);
-    let mut pixels = vec![0; files.len() * spec.bytes()];
+    let bytes = spec.bytes();
+    let mut pixels = vec![0; files.len() * bytes];
     let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
     let share = files.len().div_ceil(workers).max(1);
     let decode = |files: &[(PathBuf, u32)], pixels: &mut [u8]| -> Result<()> {
@@ -142,9 +143,7 @@ fn decode_all(files: &[(PathBuf, u32)], spec: ImageSpec) -> Result<Vec<u8>> {
         }
         Ok(())
     };
-    if spec.bytes() == 0 || files.len() < 64 {
-        // Also the way to the error for an impossible size: the first image reports it.
-        image_file::load(&files[0].0, spec)?;
+    if files.len() < 64 {
         decode(files, &mut pixels)?;
         return Ok(pixels);
     }

@@ -64,31 +64,38 @@ fn decode(path: &Path, source: impl BufRead + Seek) -> Result<DynamicImage> {
     Ok(image)
 }
 
-/// Converts, resizes, and sorts interleaved pixels into planes.
-fn planar(image: DynamicImage, spec: ImageSpec) -> Result<Vec<u8>> {
-    let (Ok(height @ 1..), Ok(width @ 1..)) = (u32::try_from(spec.height), u32::try_from(spec.width)) else {
-        return Err(Error::config("image size", format!("expected at least 1x1 pixels, got {spec}")));
-    };
-    if spec.bytes() as u64 > MAX_PIXELS {
+/// Height and width of a layout that an image can be brought to.
+///
+/// # Errors
+/// [`Error::Config`] for no pixel, more than [`MAX_PIXELS`], or channels other than 1 and 3.
+pub(super) fn check(spec: ImageSpec) -> Result<(u32, u32)> {
+    if !matches!(spec.channels, 1 | 3) {
         return Err(Error::config(
-            "image size",
-            format!("{spec} is over the limit of {MAX_PIXELS} bytes an image"),
+            "image channels",
+            format!("expected 1 (grey) or 3 (colour), got {}", spec.channels),
         ));
     }
-    let same = (image.height(), image.width()) == (height, width);
-    match spec.channels {
-        1 => {
-            let grey = image.into_luma8();
-            Ok(if same { grey } else { resize(&grey, width, height, FilterType::Triangle) }.into_raw())
-        }
-        3 => {
-            let colour = image.into_rgb8();
-            let colour = if same { colour } else { resize(&colour, width, height, FilterType::Triangle) };
-            let interleaved = colour.into_raw();
-            Ok((0..3).flat_map(|c| interleaved.iter().skip(c).step_by(3).copied()).collect())
-        }
-        c => Err(Error::config("image channels", format!("expected 1 (grey) or 3 (colour), got {c}"))),
+    match (u32::try_from(spec.height), u32::try_from(spec.width)) {
+        (Ok(height @ 1..), Ok(width @ 1..)) if spec.bytes() as u64 <= MAX_PIXELS => Ok((height, width)),
+        _ => Err(Error::config(
+            "image size",
+            format!("expected 1 to {MAX_PIXELS} values an image, got {spec}"),
+        )),
     }
+}
+
+/// Converts, resizes, and sorts interleaved pixels into planes.
+fn planar(image: DynamicImage, spec: ImageSpec) -> Result<Vec<u8>> {
+    let (height, width) = check(spec)?;
+    let same = (image.height(), image.width()) == (height, width);
+    if spec.channels == 1 {
+        let grey = image.into_luma8();
+        return Ok(if same { grey } else { resize(&grey, width, height, FilterType::Triangle) }.into_raw());
+    }
+    let colour = image.into_rgb8();
+    let colour = if same { colour } else { resize(&colour, width, height, FilterType::Triangle) };
+    let interleaved = colour.into_raw();
+    Ok((0..3).flat_map(|c| interleaved.iter().skip(c).step_by(3).copied()).collect())
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 
 pub mod data;
 pub mod error;
+pub mod files;
 pub mod gpu;
 pub mod ops;
 pub mod optim;
 pub mod rng;
 pub mod tape;
-pub mod files;
 pub mod train;
 
 pub use error::{Error, Result};

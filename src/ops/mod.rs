@@ -3,66 +3,70 @@
 //! Adding an op is one WGSL file, one Rust file with a `SPEC`, one `mod` line and one line in [`OPS`]; conformance tests,
 //! `limbeck check` and the gradient checks then cover it.
 
+mod backward;
 mod common;
 pub mod conformance;
+mod layout;
 mod rows;
 mod spec;
-
-pub mod conv2d;
-pub mod gemm;
+mod strided;
 mod tile;
+
+pub mod adam;
 pub mod argmax;
-mod backward;
-pub mod binary;
-pub mod broadcast;
-pub mod copy;
-mod layout;
-pub mod reduce;
-pub mod scale;
 pub mod augment;
 pub mod average_pool;
+pub mod binary;
+pub mod broadcast;
 pub mod concat;
+pub mod conv2d;
+pub mod copy;
+pub mod cross_entropy;
 pub mod gather;
+pub mod gemm;
+pub mod grad_norm;
+pub mod kl_div;
+pub mod lerp;
 pub mod pad;
 pub mod permute;
 pub mod pool;
+pub mod reduce;
 pub mod reshape;
-pub mod slice;
-mod strided;
-pub mod cross_entropy;
-pub mod kl_div;
-pub mod unary;
-pub mod upsample;
-pub mod adam;
-pub mod grad_norm;
-pub mod lerp;
+pub mod scale;
 pub mod sgd;
+pub mod slice;
 pub mod unary;
 pub mod update;
+pub mod upsample;
 
 pub use spec::{Case, Fill, Input, OpSpec};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
 #[rustfmt::skip]
 pub static OPS: &[&OpSpec] = &[
-    &conv2d::SPEC,
-    &gemm::SPEC,
-    &unary::SPEC,
-];
-pub static OPS: &[&OpSpec] =
-    &[&argmax::SPEC, &binary::SPEC, &broadcast::SPEC, &copy::SPEC, &reduce::SPEC, &scale::SPEC, &unary::SPEC];
-pub static OPS: &[&OpSpec] = &[
-    &unary::SPEC,
-    &reshape::SPEC,
-    &slice::SPEC,
-    &pad::SPEC,
-    &pool::SPEC,
-    &average_pool::SPEC,
-    &permute::SPEC,
-    &concat::SPEC,
-    &gather::SPEC,
-    &upsample::SPEC,
+    &adam::SPEC,
+    &argmax::SPEC,
     &augment::SPEC,
+    &average_pool::SPEC,
+    &binary::SPEC,
+    &broadcast::SPEC,
+    &concat::SPEC,
+    &conv2d::SPEC,
+    &copy::SPEC,
+    &cross_entropy::SPEC,
+    &gather::SPEC,
+    &gemm::SPEC,
+    &grad_norm::SPEC,
+    &kl_div::SPEC,
+    &lerp::SPEC,
+    &pad::SPEC,
+    &permute::SPEC,
+    &pool::SPEC,
+    &reduce::SPEC,
+    &reshape::SPEC,
+    &scale::SPEC,
+    &sgd::SPEC,
+    &slice::SPEC,
+    &unary::SPEC,
+    &upsample::SPEC,
 ];
-pub static OPS: &[&OpSpec] = &[&cross_entropy::SPEC, &kl_div::SPEC, &unary::SPEC];
-pub static OPS: &[&OpSpec] = &[&adam::SPEC, &grad_norm::SPEC, &lerp::SPEC, &sgd::SPEC, &unary::SPEC];

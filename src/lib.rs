@@ -2,6 +2,8 @@
 //!
 //! See ARCHITECTURE.md for the map of the modules and one batch walked through them.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod data;
 pub mod error;
 pub mod files;

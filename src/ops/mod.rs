@@ -8,6 +8,7 @@ pub mod conformance;
 mod rows;
 mod spec;
 
+pub mod batch_norm;
 pub mod cross_entropy;
 pub mod kl_div;
 pub mod unary;
@@ -15,4 +16,4 @@ pub mod unary;
 pub use spec::{Case, Fill, Input, OpSpec};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
-pub static OPS: &[&OpSpec] = &[&cross_entropy::SPEC, &kl_div::SPEC, &unary::SPEC];
+pub static OPS: &[&OpSpec] = &[&batch_norm::SPEC, &cross_entropy::SPEC, &kl_div::SPEC, &unary::SPEC];

@@ -21,6 +21,7 @@ pub mod broadcast;
 pub mod concat;
 pub mod conv2d;
 pub mod copy;
+pub mod batch_norm;
 pub mod cross_entropy;
 pub mod gather;
 pub mod gemm;
@@ -70,3 +71,4 @@ pub static OPS: &[&OpSpec] = &[
     &unary::SPEC,
     &upsample::SPEC,
 ];
+pub static OPS: &[&OpSpec] = &[&batch_norm::SPEC, &cross_entropy::SPEC, &kl_div::SPEC, &unary::SPEC];

@@ -3,7 +3,7 @@
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::tape::{Lowering, Slot};
 
-const ROWS_SHADER: &str = include_str!("../../shaders/rows.wgsl");
+pub(super) const ROWS_SHADER: &str = include_str!("../../shaders/rows.wgsl");
 const ROW_LOSS_SHADER: &str = include_str!("../../shaders/row_loss.wgsl");
 
 /// Invocations of element-wise kernels, and of a workgroup that sums up all rows.

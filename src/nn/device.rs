@@ -173,7 +173,11 @@ impl DeviceParams {
             return Ok(());
         }
         let name = &self.layout[id.0].name;
-        Err(Error::shape(format!("gradient of {name}"), "an output that can be placed", format!("{gradient:?}")))
+        Err(Error::shape(
+            format!("gradient of {name}"),
+            "an output that can be placed",
+            format!("{gradient:?}"),
+        ))
     }
 
     /// The weight buffer, for optimizer state of the same layout.
@@ -188,7 +192,11 @@ impl DeviceParams {
 
     fn training(&self) -> Result<&Training> {
         self.training.as_ref().ok_or_else(|| {
-            Error::shape(&self.name, "a network uploaded for training", "one that is frozen: it has no gradients")
+            Error::shape(
+                &self.name,
+                "a network uploaded for training",
+                "one that is frozen: it has no gradients",
+            )
         })
     }
 

@@ -92,7 +92,10 @@ impl<'a> Forward<'a> {
             return Ok(found.tensor.clone());
         }
         let all: Vec<String> = taps.iter().map(|t| format!("{} {}", t.name, t.tensor.shape())).collect();
-        Err(Error::config(format!("tap \"{name}\" of {}", self.params.name()), format!("there are {}", all.join(", "))))
+        Err(Error::config(
+            format!("tap \"{name}\" of {}", self.params.name()),
+            format!("there are {}", all.join(", ")),
+        ))
     }
 
     /// Sends the gradient of every parameter of this pass to the network's gradient buffer.

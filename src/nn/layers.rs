@@ -44,7 +44,14 @@ pub struct Conv {
 
 impl Conv {
     /// A square kernel, with PyTorch's default initialisation.
-    pub fn new(at: ParamBuilder<'_>, c_in: usize, c_out: usize, k: usize, config: Conv2d, bias: bool) -> Self {
+    pub fn new(
+        at: ParamBuilder<'_>,
+        c_in: usize,
+        c_out: usize,
+        k: usize,
+        config: Conv2d,
+        bias: bool,
+    ) -> Self {
         let fan_in = c_in / config.groups.max(1) * k * k;
         Self::with_init(at, c_in, c_out, k, config, bias, Init::Uniform { fan_in })
     }
@@ -110,29 +117,5 @@ impl BatchNorm {
                 Mode::Eval => x.batch_norm_eval(&gamma, &beta, &mean, &var, Self::EPS),
             }
         })
-    }
-}
-
-/// Layer normalisation over the last axis (Ba et al. 1607.06450). Parameters `weight`, `bias`, both (C).
-#[derive(Debug, Clone)]
-pub struct LayerNorm {
-    path: String,
-    weight: ParamId,
-    bias: ParamId,
-}
-
-impl LayerNorm {
-    /// For a last axis of `c`.
-    pub fn new(mut at: ParamBuilder<'_>, c: usize) -> Self {
-        Self {
-            weight: at.weight("weight", [c], Init::Constant(1.0), true),
-            bias: at.weight("bias", [c], Init::Constant(0.0), true),
-            path: at.path().to_string(),
-        }
-    }
-
-    /// x (.., C), same shape out.
-    pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        fx.layer(&self.path, || x.layer_norm(&fx.param(self.weight)?, &fx.param(self.bias)?, 1e-5))
     }
 }

@@ -13,5 +13,5 @@ mod params;
 pub use device::DeviceParams;
 pub use forward::{Forward, Mode, Tap};
 pub use init::Init;
-pub use layers::{BatchNorm, Conv, LayerNorm, Linear};
+pub use layers::{BatchNorm, Conv, Linear};
 pub use params::{LoadReport, Param, ParamBuilder, ParamId, ParamKind, Params};

@@ -152,7 +152,11 @@ impl Params {
             let param = self.get(*id);
             if param.shape.dims() != tensor.shape {
                 let expected = format!("shape {}", param.shape);
-                return Err(Error::shape(format!("tensor {}", param.name), expected, format!("{:?}", tensor.shape)));
+                return Err(Error::shape(
+                    format!("tensor {}", param.name),
+                    expected,
+                    format!("{:?}", tensor.shape),
+                ));
             }
         }
         for (index, param) in self.entries.iter_mut().enumerate() {

@@ -5,7 +5,6 @@
 
 mod backward;
 mod common;
-pub mod conformance;
 mod layout;
 mod rows;
 mod spec;
@@ -16,12 +15,13 @@ pub mod adam;
 pub mod argmax;
 pub mod augment;
 pub mod average_pool;
+pub mod batch_norm;
 pub mod binary;
 pub mod broadcast;
 pub mod concat;
+pub mod conformance;
 pub mod conv2d;
 pub mod copy;
-pub mod batch_norm;
 pub mod cross_entropy;
 pub mod gather;
 pub mod gemm;
@@ -49,6 +49,7 @@ pub static OPS: &[&OpSpec] = &[
     &argmax::SPEC,
     &augment::SPEC,
     &average_pool::SPEC,
+    &batch_norm::SPEC,
     &binary::SPEC,
     &broadcast::SPEC,
     &concat::SPEC,
@@ -71,4 +72,3 @@ pub static OPS: &[&OpSpec] = &[
     &unary::SPEC,
     &upsample::SPEC,
 ];
-pub static OPS: &[&OpSpec] = &[&batch_norm::SPEC, &cross_entropy::SPEC, &kl_div::SPEC, &unary::SPEC];

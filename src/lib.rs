@@ -5,9 +5,11 @@
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
+pub mod distill;
 pub mod error;
 pub mod files;
 pub mod gpu;
+pub mod models;
 pub mod nn;
 pub mod ops;
 pub mod optim;

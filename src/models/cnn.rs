@@ -1,0 +1,56 @@
+//! Conv blocks and a linear layer, as in the usual distillation sample: conv 3x3, batch norm, relu, max pool 2x2.
+//!
+//! Names: `conv1`, `bn1`, `relu1`, `pool1`, .., `fc`. An image that is too small for another pool is not pooled.
+
+use super::{Built, ModelConfig, ModelSpec, Module};
+use crate::Result;
+use crate::nn::{BatchNorm, Conv, Forward, Linear, ParamBuilder, Params};
+use crate::ops::conv2d::Conv2d;
+use crate::ops::pool::Pool;
+use crate::tape::Tensor;
+
+/// The list entry.
+pub const SPEC: ModelSpec =
+    ModelSpec { name: "cnn", about: "cnn:32,64,128 channels of its conv blocks", build };
+
+struct Cnn {
+    blocks: Vec<(Conv, BatchNorm)>,
+    fc: Linear,
+}
+
+fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
+    let widths = if widths.is_empty() { &[32, 64, 128] } else { widths };
+    let mut params = Params::default();
+    let mut root = ParamBuilder::new(&mut params);
+    let [mut c_in, mut h, mut w] = config.input;
+    let mut blocks = Vec::new();
+    for (i, &width) in widths.iter().enumerate() {
+        // A bias before batch norm would be subtracted again.
+        let conv = Conv::new(root.sub(format!("conv{}", i + 1)), c_in, width, 3, Conv2d::square(1, 1), false);
+        blocks.push((conv, BatchNorm::new(root.sub(format!("bn{}", i + 1)), width)));
+        c_in = width;
+        if h >= 2 && w >= 2 {
+            (h, w) = (h / 2, w / 2);
+        }
+    }
+    let fc = Linear::new(root.sub("fc"), c_in * h * w, config.classes, true);
+    let stages = (1..=widths.len()).map(|i| format!("pool{i}")).collect();
+    Ok(Built { params, module: Box::new(Cnn { blocks, fc }), stages })
+}
+
+impl Module for Cnn {
+    fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        let pool = Pool { kernel: [2, 2], stride: [2, 2], padding: [0, 0] };
+        let mut x = x.clone();
+        for (i, (conv, bn)) in self.blocks.iter().enumerate() {
+            let i = i + 1;
+            let y = bn.forward(fx, &conv.forward(fx, &x)?)?;
+            x = fx.layer(&format!("relu{i}"), || y.relu())?;
+            let fits = x.dims()[2] >= 2 && x.dims()[3] >= 2;
+            let y = x.clone();
+            x = fx.layer(&format!("pool{i}"), || if fits { y.max_pool2d(&pool) } else { Ok(y.clone()) })?;
+        }
+        let flat = x.reshape([x.dims()[0], x.dims()[1..].iter().product()])?;
+        self.fc.forward(fx, &flat)
+    }
+}

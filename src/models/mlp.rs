@@ -1,0 +1,40 @@
+//! A multi-layer perceptron: linear and relu layers, `fc1`, `relu1`, .., and `fc` for the logits.
+
+use super::{Built, ModelConfig, ModelSpec, Module};
+use crate::Result;
+use crate::nn::{Forward, Linear, ParamBuilder, Params};
+use crate::tape::Tensor;
+
+/// The list entry.
+pub const SPEC: ModelSpec = ModelSpec { name: "mlp", about: "mlp:128,64 hidden sizes", build };
+
+struct Mlp {
+    hidden: Vec<Linear>,
+    fc: Linear,
+}
+
+fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
+    let widths = if widths.is_empty() { &[128, 64] } else { widths };
+    let mut params = Params::default();
+    let mut root = ParamBuilder::new(&mut params);
+    let mut c_in = config.input.iter().product();
+    let mut hidden = Vec::new();
+    for (i, &width) in widths.iter().enumerate() {
+        hidden.push(Linear::new(root.sub(format!("fc{}", i + 1)), c_in, width, true));
+        c_in = width;
+    }
+    let fc = Linear::new(root.sub("fc"), c_in, config.classes, true);
+    let stages = (1..=widths.len()).map(|i| format!("relu{i}")).collect();
+    Ok(Built { params, module: Box::new(Mlp { hidden, fc }), stages })
+}
+
+impl Module for Mlp {
+    fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        let mut x = x.reshape([x.dims()[0], x.dims()[1..].iter().product()])?;
+        for (i, layer) in self.hidden.iter().enumerate() {
+            let y = layer.forward(fx, &x)?;
+            x = fx.layer(&format!("relu{}", i + 1), || y.relu())?;
+        }
+        self.fc.forward(fx, &x)
+    }
+}

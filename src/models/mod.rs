@@ -1,0 +1,96 @@
+//! Named architectures. [`MODELS`] is the only list.
+
+mod cnn;
+mod mlp;
+
+use crate::nn::{Forward, Params};
+use crate::tape::Tensor;
+use crate::{Error, Result};
+
+/// A network's forward pass.
+pub trait Module {
+    /// Records the pass from images (N, C, H, W) to logits (N, classes).
+    fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor>;
+}
+
+/// A built architecture with its host-side parameters.
+pub struct Network {
+    /// The name it was built by.
+    pub name: String,
+    /// Its parameters.
+    pub params: Params,
+    /// Taps that feature methods use where the user names none, from input to output.
+    pub stages: Vec<String>,
+    module: Box<dyn Module>,
+    input: [usize; 3],
+}
+
+/// What a network is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelConfig {
+    /// Channels, height and width of its images.
+    pub input: [usize; 3],
+    /// Classes.
+    pub classes: usize,
+}
+
+/// An entry of [`MODELS`].
+pub struct ModelSpec {
+    /// What the user writes before the colon.
+    pub name: &'static str,
+    /// One line for lists, with the form of the widths.
+    pub about: &'static str,
+    /// Builds it; the string is what the user wrote after the colon.
+    pub build: fn(&ModelConfig, &[usize]) -> Result<Built>,
+}
+
+/// What a builder returns.
+pub struct Built {
+    /// Parameters.
+    pub params: Params,
+    /// Forward pass.
+    pub module: Box<dyn Module>,
+    /// Default feature taps.
+    pub stages: Vec<String>,
+}
+
+/// Every architecture.
+pub static MODELS: &[ModelSpec] = &[cnn::SPEC, mlp::SPEC];
+
+/// Builds `name` or `name:widths`, such as `cnn:8,16,32`.
+pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
+    let (family, widths) = name.split_once(':').unwrap_or((name, ""));
+    let spec = MODELS.iter().find(|spec| spec.name == family).ok_or_else(|| {
+        let known: Vec<String> = MODELS.iter().map(|m| format!("{} ({})", m.name, m.about)).collect();
+        Error::config("model", format!("no model \"{name}\"; there are {}", known.join(", ")))
+    })?;
+    let widths = widths
+        .split(',')
+        .filter(|w| !w.is_empty())
+        .map(|w| w.trim().parse().ok().filter(|&n: &usize| n > 0))
+        .collect::<Option<Vec<usize>>>()
+        .ok_or_else(|| {
+            Error::config("model", format!("\"{name}\": expected {} after the colon", spec.about))
+        })?;
+    let built = (spec.build)(config, &widths)?;
+    Ok(Network {
+        name: name.to_string(),
+        params: built.params,
+        stages: built.stages,
+        module: built.module,
+        input: config.input,
+    })
+}
+
+impl Network {
+    /// Records the pass from images (N, C, H, W) to logits (N, classes).
+    pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        match x.dims() {
+            [_, c, h, w] if [*c, *h, *w] == self.input => self.module.forward(fx, x),
+            other => {
+                let expected = format!("images (N, {}, {}, {})", self.input[0], self.input[1], self.input[2]);
+                Err(Error::shape(&self.name, expected, format!("{other:?}")))
+            }
+        }
+    }
+}

@@ -2,11 +2,17 @@
 //!
 //! See ARCHITECTURE.md for the map of the modules and one batch walked through them.
 
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod data;
 pub mod error;
+pub mod files;
 pub mod gpu;
+pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod rng;
 pub mod tape;
+pub mod train;
 
 pub use error::{Error, Result};

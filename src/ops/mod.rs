@@ -3,18 +3,72 @@
 //! Adding an op is one WGSL file, one Rust file with a `SPEC`, one `mod` line and one line in [`OPS`]; conformance tests,
 //! `limbeck check` and the gradient checks then cover it.
 
+mod backward;
 mod common;
-pub mod conformance;
+mod layout;
+mod rows;
 mod spec;
+mod strided;
+mod tile;
 
 pub mod adam;
+pub mod argmax;
+pub mod augment;
+pub mod average_pool;
+pub mod batch_norm;
+pub mod binary;
+pub mod broadcast;
+pub mod concat;
+pub mod conformance;
+pub mod conv2d;
+pub mod copy;
+pub mod cross_entropy;
+pub mod gather;
+pub mod gemm;
 pub mod grad_norm;
+pub mod kl_div;
 pub mod lerp;
+pub mod pad;
+pub mod permute;
+pub mod pool;
+pub mod reduce;
+pub mod reshape;
+pub mod scale;
 pub mod sgd;
+pub mod slice;
 pub mod unary;
 pub mod update;
+pub mod upsample;
 
 pub use spec::{Case, Fill, Input, OpSpec};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
-pub static OPS: &[&OpSpec] = &[&adam::SPEC, &grad_norm::SPEC, &lerp::SPEC, &sgd::SPEC, &unary::SPEC];
+#[rustfmt::skip]
+pub static OPS: &[&OpSpec] = &[
+    &adam::SPEC,
+    &argmax::SPEC,
+    &augment::SPEC,
+    &average_pool::SPEC,
+    &batch_norm::SPEC,
+    &binary::SPEC,
+    &broadcast::SPEC,
+    &concat::SPEC,
+    &conv2d::SPEC,
+    &copy::SPEC,
+    &cross_entropy::SPEC,
+    &gather::SPEC,
+    &gemm::SPEC,
+    &grad_norm::SPEC,
+    &kl_div::SPEC,
+    &lerp::SPEC,
+    &pad::SPEC,
+    &permute::SPEC,
+    &pool::SPEC,
+    &reduce::SPEC,
+    &reshape::SPEC,
+    &scale::SPEC,
+    &sgd::SPEC,
+    &slice::SPEC,
+    &unary::SPEC,
+    &upsample::SPEC,
+];

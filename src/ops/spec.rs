@@ -24,6 +24,8 @@ pub struct Case {
     pub tolerance: f64,
     /// Allowed gradient error, likewise, against finite differences of the reference.
     pub gradient_tolerance: f64,
+    /// Outputs from this one on are kept for the backward rule only: they are checked, but no gradient comes in by them.
+    pub saved_from: usize,
 }
 
 /// One input of a [`Case`].
@@ -59,12 +61,18 @@ pub enum Fill {
 impl Case {
     /// A case with the usual tolerances.
     pub fn new(op: impl Op + 'static, inputs: Vec<Input>) -> Self {
-        Self { op: Rc::new(op), inputs, tolerance: 2e-5, gradient_tolerance: 1e-4 }
+        Self { op: Rc::new(op), inputs, tolerance: 2e-5, gradient_tolerance: 1e-4, saved_from: usize::MAX }
     }
 
     /// The same with another forward tolerance; say why where you use it.
     pub fn tolerance(mut self, forward: f64) -> Self {
         self.tolerance = forward;
+        self
+    }
+
+    /// The same for an op whose outputs from `first` on are kept for its backward rule only.
+    pub fn saved_from(mut self, first: usize) -> Self {
+        self.saved_from = first;
         self
     }
 

@@ -1,0 +1,92 @@
+// Tile engine for subgroups of 8: a subgroup computes (8 * ROWS) x 32 outputs of C[m, n] = sum_k A[m, k] B[k, n].
+//
+// Lane l owns columns n_base + 4l .. n_base + 4l + 3 and loads the A rows m_base + ROWS * l + j; every lane then gets every row by
+// broadcast, which costs an ALU operation where a load costs ten. The loader file (gemm.wgsl, conv2d_*.wgsl) says what
+// A and B are, and writes C.
+//
+// Constants: M, N, K, BATCH, K_SLICES, K_SLICE (a multiple of UNROLL), ROWS (1..4), UNROLL (1 or 4; 4 only where K is a multiple of 4),
+// A_K4 / A_M4 (A is read as vec4 along k / along m), B_K4 / B_N4 (B likewise).
+
+const TILE_M: u32 = 8u * ROWS;
+const TILE_N: u32 = 32u;
+const TILES_M: u32 = (M + TILE_M - 1u) / TILE_M;
+const TILES_N: u32 = (N + TILE_N - 1u) / TILE_N;
+
+@compute @workgroup_size(8)
+fn tile(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let flat = flat_workgroup(workgroup, grid);
+    if flat >= TILES_M * TILES_N * BATCH * K_SLICES {
+        return;
+    }
+    let m_base = (flat % TILES_M) * TILE_M;
+    let n_base = ((flat / TILES_M) % TILES_N) * TILE_N;
+    let batch = (flat / (TILES_M * TILES_N)) % BATCH;
+    let slice = flat / (TILES_M * TILES_N * BATCH);
+    let n = n_base + 4u * lane;
+    let m = m_base + ROWS * lane;
+#repeat c 4
+    // Columns and rows beyond the edge repeat the last one; they are computed and not stored.
+    let column{c} = b_column(batch, min(n + {c}u, N - 1u));
+#end
+#repeat j ROWS
+    let m{j} = min(m + {j}u, M - 1u);
+#end
+#repeat j ROWS
+#repeat r 8
+    var acc{j}_{r} = vec4<f32>();
+#end
+#end
+    let k_end = min((slice + 1u) * K_SLICE, K);
+    for (var k = slice * K_SLICE; k < k_end; k += UNROLL) {
+#if A_K4
+#repeat j ROWS
+        let a_k{j} = a_vec4(batch, m{j}, k);
+#end
+#end
+#if B_K4
+#repeat c 4
+        let b_k{c} = b_vec4(b_row(batch, k), column{c});
+#end
+#end
+#repeat u UNROLL
+        {
+            let row = b_row(batch, k + {u}u);
+#if B_K4
+            let b = vec4(b_k0[{u}], b_k1[{u}], b_k2[{u}], b_k3[{u}]);
+#else
+#if B_N4
+            let b = b_vec4(row, column0);
+#else
+            let b = vec4(b_at(row, column0), b_at(row, column1), b_at(row, column2), b_at(row, column3));
+#end
+#end
+#if A_M4
+            let a_m = a_vec4(batch, min(m, M - 4u), k + {u}u);
+#end
+#repeat j ROWS
+#if A_K4
+            let a{j} = a_k{j}[{u}];
+#else
+#if A_M4
+            let a{j} = a_m[{j}];
+#else
+            let a{j} = a_at(batch, m{j}, k + {u}u);
+#end
+#end
+#repeat r 8
+            acc{j}_{r} = fma(vec4(subgroupBroadcast(a{j}, {r}u)), b, acc{j}_{r});
+#end
+#end
+        }
+#end
+    }
+#repeat j ROWS
+#repeat r 8
+    store(slice, batch, m_base + ROWS * {r}u + {j}u, n, acc{j}_{r});
+#end
+#end
+}

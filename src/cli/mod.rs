@@ -1,0 +1,60 @@
+//! The commands of the `limbeck` binary.
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::Result;
+use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power};
+
+mod adapters;
+mod check;
+
+/// Knowledge distillation on any GPU.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    adapter: AdapterFlags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which adapter to use; `limbeck adapters` lists them.
+#[derive(Debug, Args)]
+struct AdapterFlags {
+    /// vulkan, metal, dx12 or gl
+    #[arg(long, global = true, env = "LIMBECK_BACKEND")]
+    backend: Option<String>,
+    /// Part of the adapter's name
+    #[arg(long, global = true, env = "LIMBECK_ADAPTER")]
+    adapter: Option<String>,
+    /// Where several match: high (discrete first) or low (integrated first)
+    #[arg(long, global = true, env = "LIMBECK_POWER", default_value = "high", value_parser = ["high", "low"])]
+    power: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List adapters, back ends, drivers, limits and features
+    Adapters,
+    /// Run every op and its gradient on this adapter against the f64 reference
+    Check(check::CheckFlags),
+}
+
+impl AdapterFlags {
+    fn open(&self) -> Result<Gpu> {
+        let power = if self.power == "low" { Power::Low } else { Power::High };
+        let request = AdapterRequest { backend: self.backend.clone(), name: self.adapter.clone(), power };
+        Gpu::open_blocking(&request, GpuOptions::default())
+    }
+}
+
+/// Parses the command line and runs the command.
+pub fn run() -> Result<ExitCode> {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Adapters => adapters::run(),
+        Command::Check(flags) => check::run(&cli.adapter, &flags),
+    }
+}

@@ -1,0 +1,215 @@
+//! The one list of data sets.
+
+use std::path::Path;
+
+use super::{Dataset, LoadOptions, cifar, digits, folder, idx};
+use crate::{Error, Result};
+
+/// A data set that [`super::load`] knows: what to call it, which files it needs, where they are published.
+#[derive(Debug)]
+pub struct DatasetInfo {
+    /// As the user writes it.
+    pub name: &'static str,
+    /// One line on what it holds.
+    pub about: &'static str,
+    /// Licence, and who to credit.
+    pub licence: &'static str,
+    /// What its directory must hold, for messages. Empty: nothing is needed.
+    pub files: &'static [&'static str],
+    /// Directories of operating system packages that hold the files.
+    pub system_dirs: &'static [&'static str],
+    /// Address that the names in `remote` are appended to.
+    pub base_url: &'static str,
+    /// Published files. Empty: nothing to download.
+    pub remote: &'static [RemoteFile],
+    /// Whether a directory seems to hold this data set.
+    pub(super) present: fn(&Path) -> bool,
+    /// Reads (train, test) from a directory.
+    pub(super) load: fn(&Path, &LoadOptions) -> Result<(Dataset, Dataset)>,
+}
+
+/// A published file, known by its checksum.
+#[derive(Clone, Copy, Debug)]
+pub struct RemoteFile {
+    /// File name, appended to the base address.
+    pub name: &'static str,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// In hexadecimal.
+    pub sha256: &'static str,
+    /// For a .tar.gz: the file names to take out of it, from whatever folder they are in. Empty: kept as it is.
+    pub unpack: &'static [&'static str],
+}
+
+/// Every data set, in the order `limbeck data list` shows. The lengths and checksums are those that TensorFlow Datasets
+/// publishes for the same addresses (`url_checksums/` in its repository).
+pub const DATASETS: &[DatasetInfo] = &[
+    DatasetInfo {
+        name: "digits",
+        about: "1,797 handwritten digits, 1x8x8, 10 classes; built in",
+        licence: "CC BY 4.0, E. Alpaydin and C. Kaynak (UCI)",
+        files: &[],
+        system_dirs: &[],
+        base_url: "",
+        remote: &[],
+        present: |_| true,
+        load: |_, options| digits::load(options.holdout, options.seed),
+    },
+    DatasetInfo {
+        name: "mnist",
+        about: "70,000 handwritten digits, 1x28x28, 10 classes",
+        licence: "Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0",
+        files: idx::FILES,
+        system_dirs: &[],
+        base_url: "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        remote: &[
+            plain(
+                "train-images-idx3-ubyte.gz",
+                9_912_422,
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            ),
+            plain(
+                "train-labels-idx1-ubyte.gz",
+                28_881,
+                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            ),
+            plain(
+                "t10k-images-idx3-ubyte.gz",
+                1_648_877,
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            ),
+            plain(
+                "t10k-labels-idx1-ubyte.gz",
+                4_542,
+                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            ),
+        ],
+        present: idx::present,
+        load: |dir, options| idx::load(idx::Kind::Mnist, dir, options.max_bytes),
+    },
+    DatasetInfo {
+        name: "fashion-mnist",
+        about: "70,000 pictures of clothing, 1x28x28, 10 classes",
+        licence: "MIT, Zalando SE",
+        files: idx::FILES,
+        system_dirs: &["/usr/share/datasets/fashion-mnist"],
+        base_url: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        remote: &[
+            plain(
+                "train-images-idx3-ubyte.gz",
+                26_421_880,
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            ),
+            plain(
+                "train-labels-idx1-ubyte.gz",
+                29_515,
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            ),
+            plain(
+                "t10k-images-idx3-ubyte.gz",
+                4_422_102,
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            ),
+            plain(
+                "t10k-labels-idx1-ubyte.gz",
+                5_148,
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            ),
+        ],
+        present: idx::present,
+        load: |dir, options| idx::load(idx::Kind::FashionMnist, dir, options.max_bytes),
+    },
+    DatasetInfo {
+        name: "cifar10",
+        about: "60,000 photographs, 3x32x32, 10 classes",
+        licence: "none stated; A. Krizhevsky, \"Learning Multiple Layers of Features from Tiny Images\", 2009",
+        files: &["data_batch_1.bin .. data_batch_5.bin (or train.bin)", "test_batch.bin (or test.bin)"],
+        system_dirs: &[],
+        base_url: "https://www.cs.toronto.edu/~kriz/",
+        remote: &[RemoteFile {
+            name: "cifar-10-binary.tar.gz",
+            bytes: 170_052_171,
+            sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            unpack: &[
+                "data_batch_1.bin",
+                "data_batch_2.bin",
+                "data_batch_3.bin",
+                "data_batch_4.bin",
+                "data_batch_5.bin",
+                "test_batch.bin",
+                "batches.meta.txt",
+            ],
+        }],
+        present: |dir| cifar::present(cifar::Kind::Cifar10, dir),
+        load: |dir, options| cifar::load(cifar::Kind::Cifar10, dir, options.max_bytes),
+    },
+    DatasetInfo {
+        name: "cifar100",
+        about: "60,000 photographs, 3x32x32, 100 classes",
+        licence: "none stated; A. Krizhevsky, \"Learning Multiple Layers of Features from Tiny Images\", 2009",
+        files: &["train.bin", "test.bin"],
+        system_dirs: &[],
+        base_url: "https://www.cs.toronto.edu/~kriz/",
+        remote: &[RemoteFile {
+            name: "cifar-100-binary.tar.gz",
+            bytes: 168_513_733,
+            sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            unpack: &["train.bin", "test.bin", "fine_label_names.txt", "coarse_label_names.txt"],
+        }],
+        present: |dir| cifar::present(cifar::Kind::Cifar100, dir),
+        load: |dir, options| cifar::load(cifar::Kind::Cifar100, dir, options.max_bytes),
+    },
+    DatasetInfo {
+        name: "folder",
+        about: "your own images: one folder a class, or train/ and test/ with one folder a class each",
+        licence: "yours",
+        files: &["<class>/*.png|jpg|jpeg, or train/<class>/... and test/<class>/..."],
+        system_dirs: &[],
+        base_url: "",
+        remote: &[],
+        present: |dir| dir.is_dir(),
+        load: folder::load,
+    },
+];
+
+/// The entry called `name`.
+///
+/// # Errors
+/// [`Error::Config`] listing the known names.
+pub fn find(name: &str) -> Result<&'static DatasetInfo> {
+    DATASETS.iter().find(|info| info.name == name).ok_or_else(|| {
+        let known: Vec<&str> = DATASETS.iter().map(|info| info.name).collect();
+        Error::config("data set", format!("expected one of {}, got {name:?}", known.join(", ")))
+    })
+}
+
+const fn plain(name: &'static str, bytes: u64, sha256: &'static str) -> RemoteFile {
+    RemoteFile { name, bytes, sha256, unpack: &[] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::testing::message;
+
+    #[test]
+    fn names_are_unique_and_an_unknown_one_lists_them() {
+        for info in DATASETS {
+            assert_eq!(find(info.name).unwrap().name, info.name);
+            assert_eq!(DATASETS.iter().filter(|other| other.name == info.name).count(), 1);
+        }
+        let text = message(find("imagenet"));
+        assert!(DATASETS.iter().all(|info| text.contains(info.name)) && text.contains("imagenet"), "{text}");
+    }
+
+    #[test]
+    fn remote_files_are_well_formed() {
+        for (info, file) in DATASETS.iter().flat_map(|info| info.remote.iter().map(move |file| (info, file)))
+        {
+            assert!(info.base_url.ends_with('/'));
+            assert_eq!(file.sha256.len(), 64);
+            assert!(file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+            assert_eq!(file.name.ends_with(".tar.gz"), !file.unpack.is_empty());
+        }
+    }
+}

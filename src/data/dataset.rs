@@ -1,0 +1,329 @@
+//! A labelled set of images in memory: u8 pixels, (N, C, H, W).
+
+use std::fmt;
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+
+use super::shuffle::permutation;
+use crate::{Error, Result};
+
+/// Which part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// For training.
+    Train,
+    /// For measuring.
+    Test,
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Split::Train => "train",
+            Split::Test => "test",
+        })
+    }
+}
+
+/// The layout of one image: (C, H, W), one u8 a pixel and channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageSpec {
+    /// 1 (grey) or 3 (red, green, blue).
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl ImageSpec {
+    /// Bytes of one image: `channels * height * width`.
+    pub fn bytes(&self) -> usize {
+        self.channels.saturating_mul(self.height).saturating_mul(self.width)
+    }
+}
+
+impl fmt::Display for ImageSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
+    }
+}
+
+/// A labelled set of images. The fields are public so that any source can fill them; [`Dataset::check`] says whether
+/// they fit together, and whatever takes a `Dataset` calls it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// As in [`super::DATASETS`], or a name of your own.
+    pub name: String,
+    /// Which part this is.
+    pub split: Split,
+    /// (N, C, H, W), one byte a value.
+    pub pixels: Vec<u8>,
+    /// (N): class numbers below `class_names.len()`.
+    pub labels: Vec<u32>,
+    /// C: 1 or 3.
+    pub channels: usize,
+    /// H, in pixels.
+    pub height: usize,
+    /// W, in pixels.
+    pub width: usize,
+    /// Name of each class.
+    pub class_names: Vec<String>,
+    /// (C): mean of `pixel / 255`, the default for normalising.
+    pub mean: Vec<f32>,
+    /// (C): standard deviation of `pixel / 255`, the default for normalising.
+    pub std: Vec<f32>,
+}
+
+impl Dataset {
+    /// Number of samples, N.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The layout of one image.
+    pub fn spec(&self) -> ImageSpec {
+        ImageSpec { channels: self.channels, height: self.height, width: self.width }
+    }
+
+    /// Number of classes.
+    pub fn num_classes(&self) -> usize {
+        self.class_names.len()
+    }
+
+    /// The (C, H, W) pixels of sample `index`; `None` past the end.
+    pub fn image(&self, index: usize) -> Option<&[u8]> {
+        let bytes = self.spec().bytes();
+        let start = index.checked_mul(bytes)?;
+        self.pixels.get(start..start.checked_add(bytes)?)
+    }
+
+    /// Samples of each class.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.num_classes()];
+        for &label in &self.labels {
+            if let Some(count) = counts.get_mut(label as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
+    /// Whether the fields fit together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the first field that does not fit.
+    pub fn check(&self) -> Result<()> {
+        let refuse =
+            |what: String| Err(Error::config(format!("data set {} ({})", self.name, self.split), what));
+        let spec = self.spec();
+        if spec.bytes() == 0 || !matches!(spec.channels, 1 | 3) {
+            return refuse(format!("expected images of 1 or 3 channels and at least 1x1 pixels, got {spec}"));
+        }
+        if self.len() > u32::MAX as usize {
+            return refuse(format!("expected at most {} samples, got {}", u32::MAX, self.len()));
+        }
+        if Some(self.pixels.len()) != self.len().checked_mul(spec.bytes()) {
+            let (found, n) = (self.pixels.len(), self.len());
+            return refuse(format!(
+                "expected {n} images of {} bytes ({spec}), got {found} bytes",
+                spec.bytes()
+            ));
+        }
+        if self.mean.len() != spec.channels || self.std.len() != spec.channels {
+            let (m, s) = (self.mean.len(), self.std.len());
+            return refuse(format!(
+                "expected a mean and std for each of {} channels, got {m} and {s}",
+                spec.channels
+            ));
+        }
+        if !self.mean.iter().all(|m| m.is_finite()) || !self.std.iter().all(|s| s.is_finite() && *s > 0.0) {
+            return refuse(format!(
+                "expected finite means and stds above 0, got {:?} and {:?}",
+                self.mean, self.std
+            ));
+        }
+        match self.labels.iter().position(|&label| label as usize >= self.num_classes()) {
+            Some(at) => refuse(format!(
+                "sample {at} has label {}, but there are {} classes",
+                self.labels[at],
+                self.num_classes()
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The samples at `indices`, in that order; an index may repeat.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an index past the end.
+    pub fn subset(&self, indices: &[usize]) -> Result<Dataset> {
+        let mut part = self.empty_copy();
+        part.pixels.reserve_exact(indices.len().saturating_mul(self.spec().bytes()));
+        for &index in indices {
+            let (Some(image), Some(&label)) = (self.image(index), self.labels.get(index)) else {
+                let message =
+                    format!("index {index} is past the end: {} has {} samples", self.name, self.len());
+                return Err(Error::config("subset", message));
+            };
+            part.pixels.extend_from_slice(image);
+            part.labels.push(label);
+        }
+        Ok(part)
+    }
+
+    /// The samples of `range`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a range past the end.
+    pub fn range(&self, range: Range<usize>) -> Result<Dataset> {
+        if range.end > self.len() {
+            let message = format!(
+                "{}..{} is past the end: {} has {} samples",
+                range.start,
+                range.end,
+                self.name,
+                self.len()
+            );
+            return Err(Error::config("range", message));
+        }
+        self.subset(&range.collect::<Vec<_>>())
+    }
+
+    /// Keeps the first `n` samples. Sources sorted by class (`folder`) want [`Dataset::sample`] instead.
+    pub fn truncate(&mut self, n: usize) {
+        self.pixels.truncate(n.saturating_mul(self.spec().bytes()));
+        self.labels.truncate(n);
+    }
+
+    /// `n` samples (all, when there are fewer), each class in proportion, chosen by `seed`, in their original order.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::check`].
+    pub fn sample(&self, n: usize, seed: u64) -> Result<Dataset> {
+        self.check()?;
+        let chosen = self.stratified(n.min(self.len()), seed);
+        self.subset(&(0..self.len()).filter(|&i| chosen[i]).collect::<Vec<_>>())
+    }
+
+    /// Splits off a test part of `ceil(fraction * len)` samples, each class in proportion: (train, test). Depends on
+    /// nothing but the labels, `fraction` and `seed`; both parts keep the original order.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a fraction outside (0, 1), for a part that would be empty, and those of [`Dataset::check`].
+    pub fn split_holdout(&self, fraction: f64, seed: u64) -> Result<(Dataset, Dataset)> {
+        self.check()?;
+        if !(fraction > 0.0 && fraction < 1.0) {
+            return Err(Error::config(
+                "holdout",
+                format!("expected a fraction between 0 and 1, got {fraction}"),
+            ));
+        }
+        // The tiny term keeps 0.2 * 1795, which is 359.00000000000006, from becoming 360.
+        let count = (fraction * self.len() as f64 - 1e-9).ceil() as usize;
+        if count == 0 || count >= self.len() {
+            let message = format!(
+                "a fraction of {fraction} leaves one part of {} with no samples ({} in all); add images",
+                self.name,
+                self.len()
+            );
+            return Err(Error::config("holdout", message));
+        }
+        let held_out = self.stratified(count, seed);
+        let (test, train): (Vec<usize>, Vec<usize>) = (0..self.len()).partition(|&i| held_out[i]);
+        let mut test = self.subset(&test)?;
+        let mut train = self.subset(&train)?;
+        test.split = Split::Test;
+        train.split = Split::Train;
+        Ok((train, test))
+    }
+
+    /// sha256 over shape, labels and pixels, in hexadecimal: equal for equal contents, whatever they are called.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(b"limbeck dataset 1\0");
+        for n in [self.len(), self.channels, self.height, self.width, self.num_classes()] {
+            hash.update((n as u64).to_le_bytes());
+        }
+        for label in &self.labels {
+            hash.update(label.to_le_bytes());
+        }
+        hash.update(&self.pixels);
+        hex(&hash.finalize())
+    }
+
+    /// Mean and standard deviation of `pixel / 255` for each channel. A channel that is constant gets a std of 1.
+    pub fn pixel_statistics(&self) -> (Vec<f32>, Vec<f32>) {
+        let area = self.height.saturating_mul(self.width).max(1);
+        // Sums of u8 values and their squares are exact in u64.
+        let mut sums = vec![(0u64, 0u64, 0u64); self.channels];
+        for (plane, values) in self.pixels.chunks_exact(area).enumerate() {
+            let (count, sum, squares) = &mut sums[plane % self.channels];
+            *count += values.len() as u64;
+            *sum += values.iter().map(|&v| u64::from(v)).sum::<u64>();
+            *squares += values.iter().map(|&v| u64::from(v) * u64::from(v)).sum::<u64>();
+        }
+        sums.into_iter()
+            .map(|(count, sum, squares)| {
+                let count = count.max(1) as f64;
+                let mean = sum as f64 / count;
+                let variance = (squares as f64 / count - mean * mean).max(0.0);
+                let std = if variance > 0.0 { variance.sqrt() / 255.0 } else { 1.0 };
+                ((mean / 255.0) as f32, std as f32)
+            })
+            .unzip()
+    }
+
+    /// Everything but the samples.
+    fn empty_copy(&self) -> Dataset {
+        Dataset {
+            name: self.name.clone(),
+            split: self.split,
+            pixels: Vec::new(),
+            labels: Vec::new(),
+            class_names: self.class_names.clone(),
+            mean: self.mean.clone(),
+            std: self.std.clone(),
+            ..*self
+        }
+    }
+
+    /// Marks `count` samples: each class gets its share by largest remainder, then its own by a keyed shuffle.
+    fn stratified(&self, count: usize, seed: u64) -> Vec<bool> {
+        let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); self.num_classes()];
+        for (i, &label) in self.labels.iter().enumerate() {
+            by_class[label as usize].push(i);
+        }
+        let n = self.len().max(1) as u128;
+        let share = |class: usize| by_class[class].len() as u128 * count as u128;
+        let mut quota: Vec<usize> = (0..by_class.len()).map(|class| (share(class) / n) as usize).collect();
+        let mut order: Vec<usize> = (0..by_class.len()).collect();
+        order.sort_by_key(|&class| (std::cmp::Reverse(share(class) % n), class));
+        let missing = count - quota.iter().sum::<usize>();
+        for &class in order.iter().take(missing) {
+            quota[class] += 1;
+        }
+        let mut chosen = vec![false; self.len()];
+        for (class, members) in by_class.iter().enumerate() {
+            for &k in permutation(members.len() as u32, seed, class as u64).iter().take(quota[class]) {
+                chosen[members[k as usize]] = true;
+            }
+        }
+        chosen
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+#[path = "dataset_tests.rs"]
+mod tests;

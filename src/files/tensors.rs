@@ -1,0 +1,221 @@
+//! Reading safetensors: weights as `f32` for models, or with their types kept for checkpoints.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use half::{bf16, f16};
+use safetensors::Dtype;
+use safetensors::tensor::TensorInfo;
+
+use super::header::{self, shown};
+use crate::{Error, Result};
+
+/// Free-form strings kept in a file's header, in a fixed order.
+pub type Metadata = BTreeMap<String, String>;
+
+/// A tensor of weights, converted to `f32` whatever type the file has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// The tensor's name in the file, such as `layer1.0.conv1.weight`.
+    pub name: String,
+    /// Outermost dimension first; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Row-major values.
+    pub data: Vec<f32>,
+}
+
+/// A tensor as it is stored: a name, a shape, and typed values that may be borrowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredTensor<'a> {
+    /// The tensor's name; unique in a file.
+    pub name: Cow<'a, str>,
+    /// Outermost dimension first; empty for a scalar.
+    pub shape: Cow<'a, [usize]>,
+    /// Row-major values.
+    pub data: Data<'a>,
+}
+
+/// Typed values: weights, and the counters and bytes of a checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data<'a> {
+    /// Weights, running statistics, optimizer state.
+    F32(Cow<'a, [f32]>),
+    /// Labels and indices.
+    I32(Cow<'a, [i32]>),
+    /// Counters.
+    I64(Cow<'a, [i64]>),
+    /// Seeds and random state.
+    U64(Cow<'a, [u64]>),
+    /// Anything else, already serialised.
+    U8(Cow<'a, [u8]>),
+}
+
+/// How [`read_safetensors_with`] reads.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadOptions {
+    /// Accept NaN and infinity. Off by default: such weights can only give NaN.
+    pub allow_nonfinite: bool,
+}
+
+/// Reads a safetensors file as `f32` tensors in the order of their bytes, with the file's metadata.
+///
+/// Takes F32, F16, BF16, F64, I32 and I64 (integers above 2^24 are rounded). Refuses anything truncated, inconsistent
+/// or not finite, naming the tensor and the offset or index.
+pub fn read_safetensors(path: impl AsRef<Path>) -> Result<(Vec<NamedTensor>, Metadata)> {
+    read_safetensors_with(path, ReadOptions::default())
+}
+
+/// [`read_safetensors`] with options.
+pub fn read_safetensors_with(
+    path: impl AsRef<Path>,
+    options: ReadOptions,
+) -> Result<(Vec<NamedTensor>, Metadata)> {
+    let bytes = super::read(&path)?;
+    decode_safetensors(path, &bytes, options)
+}
+
+/// [`read_safetensors_with`] for bytes that are already in memory; `origin` is what messages name.
+pub fn decode_safetensors(
+    origin: impl AsRef<Path>,
+    bytes: &[u8],
+    options: ReadOptions,
+) -> Result<(Vec<NamedTensor>, Metadata)> {
+    let path = origin.as_ref();
+    let header = header::parse(path, bytes)?;
+    let data = &bytes[header.data_start..];
+    let tensors = header.tensors.into_iter().map(|(name, info)| {
+        let values = to_f32(path, &name, &info, &data[info.data_offsets.0..info.data_offsets.1])?;
+        if !options.allow_nonfinite {
+            refuse_nonfinite(path, &name, info.dtype, &values)?;
+        }
+        Ok(NamedTensor { name, shape: info.shape, data: values })
+    });
+    Ok((tensors.collect::<Result<_>>()?, header.metadata))
+}
+
+/// Reads a safetensors file with its types kept: the counterpart of [`super::write_safetensors`], for checkpoints.
+///
+/// F16, BF16 and F64 become F32; other types than these and [`Data`]'s are refused. Values may be NaN or infinite.
+pub fn read_stored(path: impl AsRef<Path>) -> Result<(Vec<StoredTensor<'static>>, Metadata)> {
+    let path = path.as_ref();
+    let bytes = super::read(path)?;
+    let header = header::parse(path, &bytes)?;
+    let data = &bytes[header.data_start..];
+    let tensors = header.tensors.into_iter().map(|(name, info)| {
+        let raw = &data[info.data_offsets.0..info.data_offsets.1];
+        let data = match info.dtype {
+            Dtype::I32 => values(raw, i32::from_le_bytes).into(),
+            Dtype::I64 => values(raw, i64::from_le_bytes).into(),
+            Dtype::U64 => values(raw, u64::from_le_bytes).into(),
+            Dtype::U8 => raw.to_vec().into(),
+            _ => to_f32(path, &name, &info, raw)?.into(),
+        };
+        Ok(StoredTensor { name: name.into(), shape: info.shape.into(), data })
+    });
+    Ok((tensors.collect::<Result<_>>()?, header.metadata))
+}
+
+impl<'a> StoredTensor<'a> {
+    /// A tensor to be stored, from borrowed or owned values.
+    pub fn new(
+        name: impl Into<Cow<'a, str>>,
+        shape: impl Into<Cow<'a, [usize]>>,
+        data: impl Into<Data<'a>>,
+    ) -> Self {
+        StoredTensor { name: name.into(), shape: shape.into(), data: data.into() }
+    }
+}
+
+impl<'a> From<&'a NamedTensor> for StoredTensor<'a> {
+    fn from(tensor: &'a NamedTensor) -> Self {
+        StoredTensor::new(&tensor.name, tensor.shape.as_slice(), tensor.data.as_slice())
+    }
+}
+
+impl Data<'_> {
+    /// The number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Data::F32(v) => v.len(),
+            Data::I32(v) => v.len(),
+            Data::I64(v) => v.len(),
+            Data::U64(v) => v.len(),
+            Data::U8(v) => v.len(),
+        }
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The type's name in a safetensors header.
+    pub(super) fn dtype(&self) -> Dtype {
+        match self {
+            Data::F32(_) => Dtype::F32,
+            Data::I32(_) => Dtype::I32,
+            Data::I64(_) => Dtype::I64,
+            Data::U64(_) => Dtype::U64,
+            Data::U8(_) => Dtype::U8,
+        }
+    }
+}
+
+macro_rules! data_from {
+    ($($variant:ident $type:ty),*) => {$(
+        impl<'a> From<&'a [$type]> for Data<'a> {
+            fn from(values: &'a [$type]) -> Self {
+                Data::$variant(values.into())
+            }
+        }
+        impl From<Vec<$type>> for Data<'_> {
+            fn from(values: Vec<$type>) -> Self {
+                Data::$variant(values.into())
+            }
+        }
+    )*};
+}
+data_from!(F32 f32, I32 i32, I64 i64, U64 u64, U8 u8);
+
+/// Little-endian values of `N` bytes each.
+fn values<T, const N: usize>(raw: &[u8], of: impl Fn([u8; N]) -> T) -> Vec<T> {
+    raw.as_chunks().0.iter().map(|&chunk| of(chunk)).collect()
+}
+
+fn to_f32(path: &Path, name: &str, info: &TensorInfo, raw: &[u8]) -> Result<Vec<f32>> {
+    Ok(match info.dtype {
+        Dtype::F32 => values(raw, f32::from_le_bytes),
+        Dtype::F16 => values(raw, |b| f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => values(raw, |b| bf16::from_le_bytes(b).to_f32()),
+        Dtype::F64 => values(raw, |b| f64::from_le_bytes(b) as f32),
+        Dtype::I32 => values(raw, |b| i32::from_le_bytes(b) as f32),
+        Dtype::I64 => values(raw, |b| i64::from_le_bytes(b) as f32),
+        other => {
+            return Err(Error::file(
+                path,
+                format!(
+                    "tensor {} has type {other:?}; expected F32, F16, BF16, F64, I32 or I64; convert it with \
+                     `.float()` before saving",
+                    shown(name)
+                ),
+            ));
+        }
+    })
+}
+
+fn refuse_nonfinite(path: &Path, name: &str, dtype: Dtype, values: &[f32]) -> Result<()> {
+    let Some(index) = values.iter().position(|v| !v.is_finite()) else { return Ok(()) };
+    let count = values.iter().filter(|v| !v.is_finite()).count();
+    let range = if dtype == Dtype::F64 { " (after conversion from F64 to F32)" } else { "" };
+    Err(Error::file(
+        path,
+        format!(
+            "tensor {} holds {} at index {index}{range}, and {count} of its {} values are not finite; expected finite \
+             weights; use a checkpoint from before training diverged",
+            shown(name),
+            values[index],
+            values.len()
+        ),
+    ))
+}

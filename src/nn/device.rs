@@ -1,0 +1,215 @@
+//! Parameters on a device: one flat buffer of weights, one of gradients, one of running statistics.
+//!
+//! Flat, so that clipping and an optimizer step are one dispatch over all parameters. Every tensor starts at a multiple
+//! of the device's binding alignment; what lies between is zero and stays zero.
+
+use super::params::{ParamId, ParamKind, Params};
+use crate::gpu::{Buffer, BufferSlice, Gpu};
+use crate::tape::{Gradients, Meta, Tape, Tensor};
+use crate::{Error, Result};
+
+/// Elements a weight-decay multiplier of [`DeviceParams::decay_mask`] covers.
+pub const MASK_BLOCK: usize = 64;
+
+/// A network's parameters on a device.
+#[derive(Debug)]
+pub struct DeviceParams {
+    gpu: Gpu,
+    name: String,
+    layout: Vec<Place>,
+    weights: Buffer,
+    states: Buffer,
+    training: Option<Training>,
+}
+
+/// What only a network in training has.
+#[derive(Debug)]
+struct Training {
+    gradients: Buffer,
+    decay_mask: Buffer,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    name: String,
+    meta: Meta,
+    kind: ParamKind,
+    offset: u64,
+}
+
+impl DeviceParams {
+    /// Uploads a network that will be trained. `name` says in errors whose they are.
+    pub fn trainable(gpu: &Gpu, name: &str, params: &Params) -> Result<Self> {
+        let mut made = Self::frozen(gpu, name, params)?;
+        let bytes = made.weights.size();
+        let gradients = gpu.buffer(&format!("{name} gradients"), bytes)?;
+        let blocks = bytes as usize / 4 / MASK_BLOCK;
+        let decay_mask = gpu.buffer(&format!("{name} decay mask"), (blocks * 4) as u64)?;
+        let mut mask = vec![0.0f32; blocks];
+        for place in made.layout.iter().filter(|p| p.kind == ParamKind::Weight { decay: true }) {
+            let first = place.offset as usize / 4 / MASK_BLOCK;
+            mask[first..first + place.meta.len().div_ceil(MASK_BLOCK)].fill(1.0);
+        }
+        gpu.write(&decay_mask.whole(), &mask)?;
+        made.training = Some(Training { gradients, decay_mask });
+        Ok(made)
+    }
+
+    /// Uploads a network that stays as it is: no gradient buffer exists for it.
+    pub fn frozen(gpu: &Gpu, name: &str, params: &Params) -> Result<Self> {
+        // A mask entry covers 64 elements, so a parameter starts at a multiple of 256 bytes at least.
+        let alignment = u64::from(gpu.caps().storage_alignment).max(MASK_BLOCK as u64 * 4);
+        let (mut weights, mut states) = (0u64, 0u64);
+        let layout: Vec<Place> = params
+            .iter()
+            .map(|param| {
+                let meta = Meta::f32(param.shape.clone());
+                let end = if param.kind == ParamKind::State { &mut states } else { &mut weights };
+                let offset = *end;
+                *end = (offset + meta.bytes()).next_multiple_of(alignment);
+                Place { name: param.name.clone(), meta, kind: param.kind, offset }
+            })
+            .collect();
+        for (what, bytes) in [("weights", weights), ("running statistics", states)] {
+            let limit = gpu.caps().max_binding_bytes;
+            if bytes > limit {
+                let hint = "use a smaller model".to_string();
+                return Err(Error::Limit { what: format!("{what} of {name}"), needed: bytes, limit, hint });
+            }
+        }
+        let made = Self {
+            gpu: gpu.clone(),
+            name: name.to_string(),
+            layout,
+            weights: gpu.buffer(&format!("{name} weights"), weights.max(alignment))?,
+            states: gpu.buffer(&format!("{name} running statistics"), states.max(alignment))?,
+            training: None,
+        };
+        made.upload(params)?;
+        Ok(made)
+    }
+
+    /// Whose parameters these are.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Whether it has a gradient buffer.
+    pub fn is_trainable(&self) -> bool {
+        self.training.is_some()
+    }
+
+    /// Writes the values of `params`, which must be those that it was made from.
+    pub fn upload(&self, params: &Params) -> Result<()> {
+        for (place, param) in self.layout.iter().zip(params.iter()) {
+            self.gpu.write(&self.slice(place, &self.home(place)), &param.values)?;
+        }
+        Ok(())
+    }
+
+    /// Reads all values back into `params`. Blocks.
+    pub fn download(&self, params: &mut Params) -> Result<()> {
+        let weights = self.gpu.read(&self.weights.whole())?;
+        let states = self.gpu.read(&self.states.whole())?;
+        self.scatter(params, &weights.wait()?, &states.wait()?);
+        Ok(())
+    }
+
+    /// [`DeviceParams::download`] for callers that may not block.
+    pub async fn download_async(&self, params: &mut Params) -> Result<()> {
+        let weights = self.gpu.read(&self.weights.whole())?.await?;
+        let states = self.gpu.read(&self.states.whole())?.await?;
+        self.scatter(params, &weights, &states);
+        Ok(())
+    }
+
+    fn scatter(&self, params: &mut Params, weights: &[u8], states: &[u8]) {
+        for (place, param) in self.layout.iter().zip(params.iter_mut()) {
+            let bytes = if place.kind == ParamKind::State { states } else { weights };
+            let (start, len) = (place.offset as usize, place.meta.len() * 4);
+            param.values = bytemuck::pod_collect_to_vec(&bytes[start..start + len]);
+        }
+    }
+
+    /// A parameter as a leaf of `tape`. It requires a gradient where it is a weight and `requires_grad`.
+    pub fn leaf(&self, tape: &Tape, id: ParamId, requires_grad: bool) -> Result<Tensor> {
+        let place = &self.layout[id.0];
+        let requires_grad = requires_grad && place.kind != ParamKind::State;
+        let name = format!("{}/{}", self.name, place.name);
+        tape.external(&name, place.meta.clone(), self.slice(place, &self.home(place)), requires_grad)
+    }
+
+    /// All weights as one flat leaf.
+    pub fn flat_weights(&self, tape: &Tape) -> Result<Tensor> {
+        self.flat(tape, "weights", &self.weights)
+    }
+
+    /// All running statistics as one flat leaf.
+    pub fn flat_states(&self, tape: &Tape) -> Result<Tensor> {
+        self.flat(tape, "running statistics", &self.states)
+    }
+
+    /// All gradients as one flat leaf.
+    pub fn flat_gradients(&self, tape: &Tape) -> Result<Tensor> {
+        self.flat(tape, "gradients", &self.training()?.gradients)
+    }
+
+    /// Weight-decay multipliers, one for each [`MASK_BLOCK`] weights.
+    pub fn decay_mask(&self, tape: &Tape) -> Result<Tensor> {
+        self.flat(tape, "decay mask", &self.training()?.decay_mask)
+    }
+
+    /// Sends the gradient of parameter `id` (bound as `leaf`) to its slice of the gradient buffer. A gradient that can't
+    /// be written there directly is copied. A parameter the loss does not depend on keeps a gradient of zero.
+    pub fn place_gradient(&self, id: ParamId, leaf: &Tensor, gradients: &Gradients) -> Result<()> {
+        let Some(gradient) = gradients.get(leaf) else { return Ok(()) };
+        let slice = self.slice(&self.layout[id.0], &self.training()?.gradients);
+        if gradient.place(slice.clone()) || gradient.copy()?.place(slice) {
+            return Ok(());
+        }
+        let name = &self.layout[id.0].name;
+        Err(Error::shape(
+            format!("gradient of {name}"),
+            "an output that can be placed",
+            format!("{gradient:?}"),
+        ))
+    }
+
+    /// The weight buffer, for optimizer state of the same layout.
+    pub fn weights(&self) -> BufferSlice {
+        self.weights.whole()
+    }
+
+    /// The running statistics' buffer.
+    pub fn states(&self) -> BufferSlice {
+        self.states.whole()
+    }
+
+    fn training(&self) -> Result<&Training> {
+        self.training.as_ref().ok_or_else(|| {
+            Error::shape(
+                &self.name,
+                "a network uploaded for training",
+                "one that is frozen: it has no gradients",
+            )
+        })
+    }
+
+    fn flat(&self, tape: &Tape, what: &str, buffer: &Buffer) -> Result<Tensor> {
+        let meta = Meta::f32([buffer.size() as usize / 4]);
+        tape.external(&format!("{}/{what}", self.name), meta, buffer.whole(), false)
+    }
+
+    fn home(&self, place: &Place) -> Buffer {
+        if place.kind == ParamKind::State { self.states.clone() } else { self.weights.clone() }
+    }
+
+    fn slice(&self, place: &Place, buffer: &Buffer) -> BufferSlice {
+        BufferSlice { buffer: buffer.clone(), offset: place.offset, len: place.meta.bytes() }
+    }
+}

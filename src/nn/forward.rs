@@ -1,0 +1,109 @@
+//! A forward pass being recorded: which parameters, which mode, which taps were seen.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::device::DeviceParams;
+use super::params::ParamId;
+use crate::tape::{Gradients, Tape, Tensor};
+use crate::{Error, Result};
+
+/// Whether layers behave as in training (batch statistics, dropout) or as in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics, dropout, running statistics updated.
+    Train,
+    /// Running statistics, no dropout, nothing updated.
+    Eval,
+}
+
+/// A named intermediate of a forward pass.
+#[derive(Debug, Clone)]
+pub struct Tap {
+    /// The layer's or block's name: `layer1.0.bn2`.
+    pub name: String,
+    /// Its output.
+    pub tensor: Tensor,
+}
+
+/// Records one network's forward pass on a tape.
+pub struct Forward<'a> {
+    tape: Tape,
+    params: &'a DeviceParams,
+    mode: Mode,
+    requires_grad: bool,
+    bound: RefCell<BTreeMap<ParamId, Tensor>>,
+    taps: RefCell<Vec<Tap>>,
+}
+
+impl<'a> Forward<'a> {
+    /// A pass in training: gradients wanted, batch statistics.
+    pub fn train(tape: &Tape, params: &'a DeviceParams) -> Self {
+        Self::new(tape, params, Mode::Train, true)
+    }
+
+    /// A pass of a frozen network: no gradient, running statistics. A teacher, or an evaluation.
+    pub fn eval(tape: &Tape, params: &'a DeviceParams) -> Self {
+        Self::new(tape, params, Mode::Eval, false)
+    }
+
+    /// Any combination: OFD runs its frozen teacher in train mode, fine-tuning trains in eval mode.
+    pub fn new(tape: &Tape, params: &'a DeviceParams, mode: Mode, requires_grad: bool) -> Self {
+        let (bound, taps) = Default::default();
+        Self { tape: tape.clone(), params, mode, requires_grad, bound, taps }
+    }
+
+    /// The tape.
+    pub fn tape(&self) -> &Tape {
+        &self.tape
+    }
+
+    /// The mode.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// A parameter as a leaf, the same one each time: weights that two layers share get one gradient.
+    pub fn param(&self, id: ParamId) -> Result<Tensor> {
+        if let Some(found) = self.bound.borrow().get(&id) {
+            return Ok(found.clone());
+        }
+        let leaf = self.params.leaf(&self.tape, id, self.requires_grad)?;
+        self.bound.borrow_mut().insert(id, leaf.clone());
+        Ok(leaf)
+    }
+
+    /// Records a layer under its name and notes its output as a tap.
+    pub fn layer(&self, name: &str, record: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
+        let tensor = self.tape.scope(&format!("{}/{name}", self.params.name()), record)?;
+        self.taps.borrow_mut().push(Tap { name: name.to_string(), tensor: tensor.clone() });
+        Ok(tensor)
+    }
+
+    /// The taps seen so far, in order.
+    pub fn taps(&self) -> Vec<Tap> {
+        self.taps.borrow().clone()
+    }
+
+    /// A tap by name, or an error that lists the ones there are, with shapes.
+    pub fn tap(&self, name: &str) -> Result<Tensor> {
+        let taps = self.taps.borrow();
+        if let Some(found) = taps.iter().find(|tap| tap.name == name) {
+            return Ok(found.tensor.clone());
+        }
+        let all: Vec<String> = taps.iter().map(|t| format!("{} {}", t.name, t.tensor.shape())).collect();
+        Err(Error::config(
+            format!("tap \"{name}\" of {}", self.params.name()),
+            format!("there are {}", all.join(", ")),
+        ))
+    }
+
+    /// Sends the gradient of every parameter of this pass to the network's gradient buffer.
+    pub fn place_gradients(&self, gradients: &Gradients) -> Result<()> {
+        let bound = self.bound.borrow();
+        bound
+            .iter()
+            .filter(|(_, leaf)| leaf.requires_grad())
+            .try_for_each(|(id, leaf)| self.params.place_gradient(*id, leaf, gradients))
+    }
+}

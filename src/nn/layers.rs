@@ -1,0 +1,121 @@
+//! Layers with parameters. Those without are methods on [`Tensor`], recorded under a name with [`Forward::layer`].
+
+use super::forward::{Forward, Mode};
+use super::init::Init;
+use super::params::{ParamBuilder, ParamId};
+use crate::Result;
+use crate::ops::conv2d::Conv2d;
+use crate::tape::Tensor;
+
+/// y = x W^T + b. Parameters `weight` (c_out, c_in) and `bias` (c_out).
+#[derive(Debug, Clone)]
+pub struct Linear {
+    path: String,
+    weight: ParamId,
+    bias: Option<ParamId>,
+}
+
+impl Linear {
+    /// With PyTorch's default initialisation.
+    pub fn new(mut at: ParamBuilder<'_>, c_in: usize, c_out: usize, bias: bool) -> Self {
+        let init = Init::Uniform { fan_in: c_in };
+        let weight = at.weight("weight", [c_out, c_in], init, true);
+        let bias = bias.then(|| at.weight("bias", [c_out], init, true));
+        Self { path: at.path().to_string(), weight, bias }
+    }
+
+    /// x (.., c_in) to (.., c_out).
+    pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        fx.layer(&self.path, || {
+            let bias = self.bias.map(|id| fx.param(id)).transpose()?;
+            x.linear(&fx.param(self.weight)?, bias.as_ref())
+        })
+    }
+}
+
+/// 2-D convolution. Parameters `weight` (c_out, c_in / groups, k, k) and `bias` (c_out).
+#[derive(Debug, Clone)]
+pub struct Conv {
+    path: String,
+    weight: ParamId,
+    bias: Option<ParamId>,
+    config: Conv2d,
+}
+
+impl Conv {
+    /// A square kernel, with PyTorch's default initialisation.
+    pub fn new(
+        at: ParamBuilder<'_>,
+        c_in: usize,
+        c_out: usize,
+        k: usize,
+        config: Conv2d,
+        bias: bool,
+    ) -> Self {
+        let fan_in = c_in / config.groups.max(1) * k * k;
+        Self::with_init(at, c_in, c_out, k, config, bias, Init::Uniform { fan_in })
+    }
+
+    /// A square kernel, with the weight initialised as said.
+    pub fn with_init(
+        mut at: ParamBuilder<'_>,
+        c_in: usize,
+        c_out: usize,
+        k: usize,
+        config: Conv2d,
+        bias: bool,
+        init: Init,
+    ) -> Self {
+        let ci_g = c_in / config.groups.max(1);
+        let weight = at.weight("weight", [c_out, ci_g, k, k], init, true);
+        let bias = bias.then(|| at.weight("bias", [c_out], Init::Uniform { fan_in: ci_g * k * k }, true));
+        Self { path: at.path().to_string(), weight, bias, config }
+    }
+
+    /// x (N, c_in, H, W) to (N, c_out, H', W').
+    pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        fx.layer(&self.path, || {
+            let bias = self.bias.map(|id| fx.param(id)).transpose()?;
+            x.conv2d(&fx.param(self.weight)?, bias.as_ref(), self.config)
+        })
+    }
+}
+
+/// Batch normalisation over (N, H, W) (Ioffe and Szegedy 1502.03167). Parameters `weight`, `bias`; states
+/// `running_mean`, `running_var`, all (C). PyTorch's momentum 0.1 and eps 1e-5.
+#[derive(Debug, Clone)]
+pub struct BatchNorm {
+    path: String,
+    weight: ParamId,
+    bias: ParamId,
+    running_mean: ParamId,
+    running_var: ParamId,
+}
+
+impl BatchNorm {
+    const MOMENTUM: f32 = 0.1;
+    const EPS: f32 = 1e-5;
+
+    /// For `c` channels.
+    pub fn new(mut at: ParamBuilder<'_>, c: usize) -> Self {
+        Self {
+            weight: at.weight("weight", [c], Init::Constant(1.0), true),
+            bias: at.weight("bias", [c], Init::Constant(0.0), true),
+            running_mean: at.state("running_mean", [c], Init::Constant(0.0)),
+            running_var: at.state("running_var", [c], Init::Constant(1.0)),
+            path: at.path().to_string(),
+        }
+    }
+
+    /// x (N, C, H, W) or (N, C), same shape out.
+    pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        fx.layer(&self.path, || {
+            let (gamma, beta) = (fx.param(self.weight)?, fx.param(self.bias)?);
+            let (mean, var) = (fx.param(self.running_mean)?, fx.param(self.running_var)?);
+            match fx.mode() {
+                Mode::Train => x.batch_norm_train(&gamma, &beta, &mean, &var, Self::MOMENTUM, Self::EPS),
+                Mode::Eval => x.batch_norm_eval(&gamma, &beta, &mean, &var, Self::EPS),
+            }
+        })
+    }
+}

@@ -1,0 +1,17 @@
+//! Layers: named parameters, and a forward that records ops.
+//!
+//! Building a network fills [`Params`] (names, shapes, initial values; PyTorch's names). [`DeviceParams`] puts them on a
+//! device in flat buffers. [`Forward`] records a forward pass on a tape, in train or eval mode, and notes every layer's
+//! output as a tap under the layer's name.
+
+mod device;
+mod forward;
+mod init;
+mod layers;
+mod params;
+
+pub use device::DeviceParams;
+pub use forward::{Forward, Mode, Tap};
+pub use init::Init;
+pub use layers::{BatchNorm, Conv, Linear};
+pub use params::{LoadReport, Param, ParamBuilder, ParamId, ParamKind, Params};

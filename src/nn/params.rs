@@ -1,0 +1,217 @@
+//! Named parameters on the host.
+
+use std::collections::HashMap;
+
+use super::init::Init;
+use crate::files::NamedTensor;
+use crate::tape::Shape;
+use crate::{Error, Result};
+
+/// Place of a parameter in its [`Params`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParamId(pub(super) usize);
+
+/// What a parameter is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamKind {
+    /// Trained. `decay`: weight decay applies (not for biases and norm scales where the caller excludes them).
+    Weight {
+        /// Whether weight decay applies.
+        decay: bool,
+    },
+    /// Kept by the forward pass: running statistics.
+    State,
+}
+
+/// One named tensor.
+#[derive(Debug, Clone)]
+pub struct Param {
+    /// PyTorch's name: `layer1.0.conv1.weight`.
+    pub name: String,
+    /// Sizes.
+    pub shape: Shape,
+    /// What it is for.
+    pub kind: ParamKind,
+    /// How it starts.
+    pub init: Init,
+    /// Its values.
+    pub values: Vec<f32>,
+}
+
+/// The ordered parameters of a network.
+#[derive(Debug, Clone, Default)]
+pub struct Params {
+    entries: Vec<Param>,
+    by_name: HashMap<String, ParamId>,
+}
+
+/// What a load did not use or find. Shapes that differ are an error, not a report.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Parameters that the file does not have; they keep their values.
+    pub missing: Vec<String>,
+    /// Tensors of the file that the network does not have.
+    pub unexpected: Vec<String>,
+}
+
+impl LoadReport {
+    /// An error unless every tensor found its place.
+    pub fn strict(&self, what: &str) -> Result<()> {
+        if self.missing.is_empty() && self.unexpected.is_empty() {
+            return Ok(());
+        }
+        let list = |names: &[String]| match names {
+            [] => "none".to_string(),
+            some if some.len() <= 8 => some.join(", "),
+            many => format!("{}, and {} more", many[..8].join(", "), many.len() - 8),
+        };
+        let message = format!(
+            "the file does not fit this architecture; missing: {}; unexpected: {}; choose the architecture the file \
+             was made with",
+            list(&self.missing),
+            list(&self.unexpected)
+        );
+        Err(Error::config(what, message))
+    }
+}
+
+impl Params {
+    /// The parameters, in the order in which they were made.
+    pub fn iter(&self) -> impl Iterator<Item = &Param> {
+        self.entries.iter()
+    }
+
+    /// The parameters, to change their values.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Param> {
+        self.entries.iter_mut()
+    }
+
+    /// One parameter.
+    pub fn get(&self, id: ParamId) -> &Param {
+        &self.entries[id.0]
+    }
+
+    /// A parameter by name.
+    pub fn find(&self, name: &str) -> Option<&Param> {
+        self.by_name.get(name).map(|id| self.get(*id))
+    }
+
+    /// A parameter by name, to change its values.
+    pub fn find_mut(&mut self, name: &str) -> Option<&mut Param> {
+        let id = *self.by_name.get(name)?;
+        self.entries.get_mut(id.0)
+    }
+
+    /// Number of named tensors.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True where there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Trained elements: what "parameters" means in tables.
+    pub fn trainable_elements(&self) -> usize {
+        self.iter().filter(|p| p.kind != ParamKind::State).map(|p| p.shape.len()).sum()
+    }
+
+    /// Gives every parameter its initial values under `seed`.
+    pub fn initialise(&mut self, seed: u64) {
+        for param in &mut self.entries {
+            param.values = param.init.values(seed, &param.name, &param.shape);
+        }
+    }
+
+    /// All tensors, for a file.
+    pub fn named(&self) -> Vec<NamedTensor> {
+        self.iter()
+            .map(|p| NamedTensor {
+                name: p.name.clone(),
+                shape: p.shape.dims().to_vec(),
+                data: p.values.clone(),
+            })
+            .collect()
+    }
+
+    /// Takes values by name. `module.` prefixes (PyTorch's DataParallel) and BatchNorm's `num_batches_tracked` are
+    /// understood. Nothing changes where a shape differs: that error names the tensor and both shapes.
+    pub fn load(&mut self, tensors: &[NamedTensor]) -> Result<LoadReport> {
+        let mut found: HashMap<ParamId, &NamedTensor> = HashMap::new();
+        let mut report = LoadReport::default();
+        for tensor in tensors {
+            let name = tensor.name.strip_prefix("module.").unwrap_or(&tensor.name);
+            match self.by_name.get(name) {
+                Some(id) => drop(found.insert(*id, tensor)),
+                None if name.ends_with("num_batches_tracked") => {}
+                None => report.unexpected.push(name.to_string()),
+            }
+        }
+        for (id, tensor) in &found {
+            let param = self.get(*id);
+            if param.shape.dims() != tensor.shape {
+                let expected = format!("shape {}", param.shape);
+                return Err(Error::shape(
+                    format!("tensor {}", param.name),
+                    expected,
+                    format!("{:?}", tensor.shape),
+                ));
+            }
+        }
+        for (index, param) in self.entries.iter_mut().enumerate() {
+            match found.get(&ParamId(index)) {
+                Some(tensor) => param.values.clone_from(&tensor.data),
+                None => report.missing.push(param.name.clone()),
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// Makes parameters under a path of names.
+pub struct ParamBuilder<'a> {
+    params: &'a mut Params,
+    path: String,
+}
+
+impl<'a> ParamBuilder<'a> {
+    /// A builder at the root.
+    pub fn new(params: &'a mut Params) -> Self {
+        Self { params, path: String::new() }
+    }
+
+    /// A builder one name deeper: `layer1` then `0` gives `layer1.0`.
+    pub fn sub(&mut self, name: impl std::fmt::Display) -> ParamBuilder<'_> {
+        let path = self.join(&name.to_string());
+        ParamBuilder { params: self.params, path }
+    }
+
+    /// The path so far: the name under which a layer taps its output.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// A trained parameter.
+    pub fn weight(&mut self, name: &str, shape: impl Into<Shape>, init: Init, decay: bool) -> ParamId {
+        self.push(name, shape.into(), ParamKind::Weight { decay }, init)
+    }
+
+    /// A running statistic.
+    pub fn state(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> ParamId {
+        self.push(name, shape.into(), ParamKind::State, init)
+    }
+
+    fn push(&mut self, name: &str, shape: Shape, kind: ParamKind, init: Init) -> ParamId {
+        let name = self.join(name);
+        let id = ParamId(self.params.entries.len());
+        let values = init.values(0, &name, &shape);
+        self.params.by_name.insert(name.clone(), id);
+        self.params.entries.push(Param { name, shape, kind, init, values });
+        id
+    }
+
+    fn join(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) }
+    }
+}

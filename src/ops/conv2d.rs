@@ -1,0 +1,404 @@
+//! 2-D convolution (cross-correlation, as in every framework), NCHW activations, OIHW weights.
+//!
+//! y[img, co, oh, ow] = bias[co] + sum over ci, kh, kw of w[co, ci, kh, kw]
+//! x[img, group * CI_G + ci, oh * stride - padding + kh * dilation, ..]. Forward, dX and dW are each an implicit GEMM;
+//! depthwise convolutions have kernels of their own.
+
+use super::common::{expect_f32, per_element};
+use super::spec::{Case, Input, OpSpec};
+use super::tile::{Along, Bias, Job, Operands};
+use crate::gpu::{Grid, Kernel};
+use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
+use crate::{Error, Result};
+
+const LOADER: &str = include_str!("../../shaders/conv2d.wgsl");
+const DEPTHWISE: &str = include_str!("../../shaders/depthwise.wgsl");
+
+/// Settings of a convolution; each pair is (height, width).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv2d {
+    /// Step between windows.
+    pub stride: [usize; 2],
+    /// Zeros around the image.
+    pub padding: [usize; 2],
+    /// Step between kernel taps.
+    pub dilation: [usize; 2],
+    /// Independent groups of channels.
+    pub groups: usize,
+}
+
+impl Default for Conv2d {
+    fn default() -> Self {
+        Self { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }
+    }
+}
+
+/// dX from (w, dy); the shape of x is not known from these.
+#[derive(Debug, Clone)]
+struct Conv2dBackwardX {
+    config: Conv2d,
+    x: Vec<usize>,
+}
+
+/// dW from (x, dy).
+#[derive(Debug, Clone)]
+struct Conv2dBackwardW {
+    config: Conv2d,
+    w: Vec<usize>,
+}
+
+/// All sizes of one convolution.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    images: usize,
+    c_in: usize,
+    h: usize,
+    w: usize,
+    c_out: usize,
+    k: [usize; 2],
+    out: [usize; 2],
+    config: Conv2d,
+}
+
+impl Conv2d {
+    /// Stride and padding, square.
+    pub fn square(stride: usize, padding: usize) -> Self {
+        Self { stride: [stride; 2], padding: [padding; 2], ..Self::default() }
+    }
+
+    fn sizes(self, x: &[usize], w: &[usize]) -> Result<Sizes> {
+        let fail = |expected: String| Error::shape("conv2d", expected, format!("x {x:?}, w {w:?}, {self:?}"));
+        let (&[images, c_in, h, width], &[c_out, ci_g, k_h, k_w]) = (x, w) else {
+            return Err(fail("x (N, C, H, W) and w (c_out, c_in / groups, k_h, k_w)".into()));
+        };
+        let g = self.groups;
+        if g == 0 || !c_in.is_multiple_of(g) || !c_out.is_multiple_of(g) || c_in / g != ci_g {
+            return Err(fail(format!("c_in = {g} groups * {ci_g} and c_out a multiple of the groups")));
+        }
+        if self.stride.contains(&0)
+            || self.dilation.contains(&0)
+            || k_h == 0
+            || k_w == 0
+            || ci_g == 0
+            || c_out == 0
+        {
+            return Err(fail("strides, dilations, channels and kernel sizes of at least 1".into()));
+        }
+        let extent = |size: usize, k: usize, i: usize| {
+            let reach = self.dilation[i] * (k - 1) + 1;
+            (size + 2 * self.padding[i]).checked_sub(reach).map(|room| room / self.stride[i] + 1)
+        };
+        let (Some(o_h), Some(o_w)) = (extent(h, k_h, 0), extent(width, k_w, 1)) else {
+            return Err(fail("an image at least as large as the dilated kernel".into()));
+        };
+        Ok(Sizes { images, c_in, h, w: width, c_out, k: [k_h, k_w], out: [o_h, o_w], config: self })
+    }
+}
+
+impl Sizes {
+    fn x(&self) -> [usize; 4] {
+        [self.images, self.c_in, self.h, self.w]
+    }
+
+    fn y(&self) -> [usize; 4] {
+        [self.images, self.c_out, self.out[0], self.out[1]]
+    }
+
+    fn ci_g(&self) -> usize {
+        self.c_in / self.config.groups
+    }
+
+    fn co_g(&self) -> usize {
+        self.c_out / self.config.groups
+    }
+
+    fn depthwise(&self) -> bool {
+        self.ci_g() == 1 && self.config.groups > 1
+    }
+
+    fn taps(&self) -> usize {
+        self.k[0] * self.k[1]
+    }
+
+    fn flops(&self) -> u64 {
+        2 * (self.images * self.c_out * self.out[0] * self.out[1] * self.ci_g() * self.taps()) as u64
+    }
+
+    fn defines(&self) -> Vec<(&'static str, usize)> {
+        let Conv2d { stride, padding, dilation, groups } = self.config;
+        vec![
+            ("IMAGES", self.images),
+            ("C_IN", self.c_in),
+            ("C_OUT", self.c_out),
+            ("H", self.h),
+            ("W", self.w),
+            ("O_H", self.out[0]),
+            ("O_W", self.out[1]),
+            ("K_H", self.k[0]),
+            ("K_W", self.k[1]),
+            ("S_H", stride[0]),
+            ("S_W", stride[1]),
+            ("P_H", padding[0]),
+            ("P_W", padding[1]),
+            ("D_H", dilation[0]),
+            ("D_W", dilation[1]),
+            ("GROUPS", groups),
+        ]
+    }
+
+    /// A job with `pass` set, of the three passes' constants.
+    fn job(&self, pass: &'static str, m: usize, n: usize, k: usize) -> Job {
+        let mut defines = self.defines();
+        for name in ["FORWARD", "BACKWARD_X", "BACKWARD_W"] {
+            defines.push((name, (name == pass) as usize));
+        }
+        Job {
+            name: "conv2d",
+            loader: LOADER,
+            defines,
+            m,
+            n,
+            k,
+            batch: self.config.groups,
+            a: Along::K { vec4: false },
+            b: Along::Other { vec4: false },
+            out_n4: false,
+            bias: Bias::None,
+        }
+    }
+
+    fn depthwise_kernel(&self, entry: &'static str, bias: bool) -> Kernel {
+        self.defines()
+            .into_iter()
+            .fold(Kernel::new("depthwise", entry, DEPTHWISE), |kernel, (name, value)| {
+                kernel.define(name, value)
+            })
+            .define("BIAS", bias as usize)
+    }
+
+    /// Calls `f(x index, w index, y index)` for every product of the convolution.
+    fn each_product(&self, mut f: impl FnMut(usize, usize, usize)) {
+        let Conv2d { stride, padding, dilation, .. } = self.config;
+        let (ci_g, co_g, [k_h, k_w], [o_h, o_w]) = (self.ci_g(), self.co_g(), self.k, self.out);
+        for img in 0..self.images {
+            for co in 0..self.c_out {
+                for y in 0..o_h * o_w {
+                    let (oh, ow) = (y / o_w, y % o_w);
+                    for tap in 0..ci_g * k_h * k_w {
+                        let (ci, kh, kw) = (tap / (k_h * k_w), tap / k_w % k_h, tap % k_w);
+                        let h = (oh * stride[0] + kh * dilation[0]).wrapping_sub(padding[0]);
+                        let w = (ow * stride[1] + kw * dilation[1]).wrapping_sub(padding[1]);
+                        if h < self.h && w < self.w {
+                            let c = co / co_g * ci_g + ci;
+                            let x = ((img * self.c_in + c) * self.h + h) * self.w + w;
+                            f(x, co * ci_g * k_h * k_w + tap, (img * self.c_out + co) * o_h * o_w + y);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Op for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        expect_f32("conv2d", inputs)?;
+        let (x, w) = match inputs {
+            [x, w] | [x, w, _] => (x.shape.dims(), w.shape.dims()),
+            _ => return Err(Error::shape("conv2d", "x, w and optionally a bias", inputs.len().to_string())),
+        };
+        let sizes = self.sizes(x, w)?;
+        if let Some(bias) = inputs.get(2).filter(|bias| bias.shape.dims() != [sizes.c_out]) {
+            return Err(Error::shape(
+                "conv2d",
+                format!("a bias of shape [{}]", sizes.c_out),
+                bias.to_string(),
+            ));
+        }
+        Ok(vec![Meta::f32(sizes.y())])
+    }
+
+    fn backward(&self, at: &Backward<'_>) -> Result<Vec<Option<Tensor>>> {
+        let (x, w, dy) = (&at.inputs[0], &at.inputs[1], at.dy()?);
+        let tape = x.tape();
+        let dx = Conv2dBackwardX { config: *self, x: x.dims().to_vec() };
+        let dw = Conv2dBackwardW { config: *self, w: w.dims().to_vec() };
+        let mut all = vec![
+            if at.needs(0) { Some(tape.record1(dx, &[w, dy])?) } else { None },
+            if at.needs(1) { Some(tape.record1(dw, &[x, dy])?) } else { None },
+        ];
+        if at.inputs.len() == 3 {
+            all.push(if at.needs(2) { Some(dy.sum(&[0, 2, 3], false)?) } else { None });
+        }
+        Ok(all)
+    }
+
+    fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
+        let s = self.sizes(to.input(0), to.input(1))?;
+        let bias = (to.input_count() == 3).then_some(Slot::Input(2));
+        if s.depthwise() {
+            let mut bindings = vec![Slot::Input(0), Slot::Input(1)];
+            bindings.extend(bias);
+            bindings.push(Slot::Output(0));
+            let len = s.y().iter().product();
+            per_element(to, s.depthwise_kernel("forward", bias.is_some()), &bindings, len);
+            return Ok(());
+        }
+        let pixels = s.out[0] * s.out[1];
+        let k = s.ci_g() * s.taps();
+        let job = Job {
+            a: Along::K { vec4: k.is_multiple_of(4) },
+            out_n4: pixels.is_multiple_of(4),
+            bias: if bias.is_some() { Bias::Row } else { Bias::None },
+            ..s.job("FORWARD", s.co_g(), s.images * pixels, k)
+        };
+        job.lower(to, &Operands { a: Slot::Input(1), b: Slot::Input(0), bias, c: Slot::Output(0) })
+    }
+
+    fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
+        let (x, w) = (&inputs[0], &inputs[1]);
+        let Ok(s) = self.sizes(x.dims(), w.dims()) else { return Vec::new() };
+        let mut y = Array::zeros(s.y());
+        s.each_product(|xi, wi, yi| y.data[yi] += x.data[xi] * w.data[wi]);
+        if let Some(bias) = inputs.get(2) {
+            let pixels = s.out[0] * s.out[1];
+            y.data.iter_mut().enumerate().for_each(|(i, y)| *y += bias.data[i / pixels % s.c_out]);
+        }
+        vec![y]
+    }
+
+    fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
+        self.sizes(inputs[0].shape.dims(), inputs[1].shape.dims()).map_or(0, |s| s.flops())
+    }
+}
+
+impl Op for Conv2dBackwardX {
+    fn name(&self) -> &'static str {
+        "conv2d_backward_x"
+    }
+
+    fn infer(&self, _: &[Meta]) -> Result<Vec<Meta>> {
+        Ok(vec![Meta::f32(self.x.clone())])
+    }
+
+    fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
+        let s = self.config.sizes(&self.x, to.input(0))?;
+        if s.depthwise() {
+            let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+            per_element(to, s.depthwise_kernel("backward_x", false), &bindings, s.x().iter().product());
+            return Ok(());
+        }
+        let pixels = s.h * s.w;
+        let job = Job {
+            a: Along::Other { vec4: false },
+            out_n4: pixels.is_multiple_of(4),
+            ..s.job("BACKWARD_X", s.ci_g(), s.images * pixels, s.co_g() * s.taps())
+        };
+        job.lower(to, &Operands { a: Slot::Input(0), b: Slot::Input(1), bias: None, c: Slot::Output(0) })
+    }
+
+    fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
+        let (w, dy) = (&inputs[0], &inputs[1]);
+        let Ok(s) = self.config.sizes(&self.x, w.dims()) else { return Vec::new() };
+        let mut dx = Array::zeros(self.x.clone());
+        s.each_product(|xi, wi, yi| dx.data[xi] += w.data[wi] * dy.data[yi]);
+        vec![dx]
+    }
+
+    fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
+        self.config.sizes(&self.x, inputs[0].shape.dims()).map_or(0, |s| s.flops())
+    }
+}
+
+impl Op for Conv2dBackwardW {
+    fn name(&self) -> &'static str {
+        "conv2d_backward_w"
+    }
+
+    fn infer(&self, _: &[Meta]) -> Result<Vec<Meta>> {
+        Ok(vec![Meta::f32(self.w.clone())])
+    }
+
+    fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
+        let s = self.config.sizes(to.input(0), &self.w)?;
+        if s.depthwise() {
+            let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+            let weights = s.c_out * s.taps();
+            let kernel = s.depthwise_kernel("backward_w", false).define("LEN", weights);
+            to.dispatch(kernel, &bindings, Grid::linear(weights));
+            return Ok(());
+        }
+        let pixels = s.out[0] * s.out[1];
+        let n = s.ci_g() * s.taps();
+        let job = Job {
+            a: Along::K { vec4: pixels.is_multiple_of(4) },
+            out_n4: n.is_multiple_of(4),
+            ..s.job("BACKWARD_W", s.co_g(), n, s.images * pixels)
+        };
+        job.lower(to, &Operands { a: Slot::Input(1), b: Slot::Input(0), bias: None, c: Slot::Output(0) })
+    }
+
+    fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
+        let (x, dy) = (&inputs[0], &inputs[1]);
+        let Ok(s) = self.config.sizes(x.dims(), &self.w) else { return Vec::new() };
+        let mut dw = Array::zeros(self.w.clone());
+        s.each_product(|xi, wi, yi| dw.data[wi] += x.data[xi] * dy.data[yi]);
+        vec![dw]
+    }
+
+    fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
+        self.config.sizes(inputs[0].shape.dims(), &self.w).map_or(0, |s| s.flops())
+    }
+}
+
+impl Tensor {
+    /// conv2d of self (N, c_in, H, W) with weight (c_out, c_in / groups, k_h, k_w) and bias (c_out).
+    pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, config: Conv2d) -> Result<Tensor> {
+        match bias {
+            Some(bias) => self.tape().record1(config, &[self, weight, bias]),
+            None => self.tape().record1(config, &[self, weight]),
+        }
+    }
+}
+
+/// Conformance cases.
+pub const SPEC: OpSpec = OpSpec { name: "conv2d", cases };
+
+fn cases() -> Vec<Case> {
+    let base = Conv2d::default();
+    let strided = Conv2d { stride: [2, 3], padding: [1, 2], dilation: [2, 1], groups: 1 };
+    let grouped = Conv2d { groups: 3, ..Conv2d::square(1, 1) };
+    let depthwise = |groups, stride| Conv2d { groups, ..Conv2d::square(stride, 1) };
+    let shapes: [(Conv2d, [usize; 4], [usize; 4]); 16] = [
+        (base, [1, 1, 1, 1], [1, 1, 1, 1]),
+        (base, [2, 3, 5, 7], [4, 3, 3, 3]),
+        (Conv2d::square(1, 1), [2, 4, 8, 8], [32, 4, 3, 3]),
+        (Conv2d::square(1, 1), [1, 2, 6, 41], [5, 2, 3, 3]),
+        (Conv2d::square(1, 1), [1, 2, 4, 47], [9, 2, 3, 3]),
+        (Conv2d::square(1, 1), [1, 1, 3, 55], [17, 1, 3, 3]),
+        (Conv2d::square(2, 1), [2, 3, 9, 9], [33, 3, 3, 3]),
+        (Conv2d::square(2, 0), [3, 8, 8, 8], [16, 8, 1, 1]),
+        (Conv2d::square(1, 2), [2, 1, 12, 12], [3, 1, 5, 5]),
+        (strided, [2, 3, 13, 11], [4, 3, 3, 2]),
+        (grouped, [2, 6, 7, 5], [9, 2, 3, 3]),
+        (Conv2d { groups: 2, ..Conv2d::square(2, 1) }, [1, 8, 6, 6], [16, 4, 3, 3]),
+        (depthwise(4, 1), [2, 4, 7, 9], [4, 1, 3, 3]),
+        (depthwise(3, 2), [2, 3, 8, 7], [6, 1, 3, 3]),
+        (Conv2d { dilation: [2, 2], ..depthwise(2, 1) }, [1, 2, 9, 9], [2, 1, 3, 3]),
+        (Conv2d::square(1, 1), [8, 16, 16, 16], [16, 16, 3, 3]),
+    ];
+    let mut all: Vec<Case> = shapes
+        .into_iter()
+        .map(|(config, x, w)| Case::new(config, vec![Input::normal(x), Input::normal(w)]))
+        .collect();
+    for (config, x, w) in
+        [(Conv2d::square(1, 1), [2, 3, 6, 6], [5, 3, 3, 3]), (depthwise(3, 1), [1, 3, 5, 5], [3, 1, 3, 3])]
+    {
+        all.push(Case::new(config, vec![Input::normal(x), Input::normal(w), Input::normal([w[0]])]));
+    }
+    all
+}

@@ -1,0 +1,101 @@
+//! Dispatching kernels that work by row of a (rows, columns) tensor: shaders/rows.wgsl and shaders/row_loss.wgsl.
+
+use crate::gpu::{Caps, Grid, Kernel};
+use crate::tape::{Lowering, Slot};
+
+pub(super) const ROWS_SHADER: &str = include_str!("../../shaders/rows.wgsl");
+const ROW_LOSS_SHADER: &str = include_str!("../../shaders/row_loss.wgsl");
+
+/// Invocations of element-wise kernels, and of a workgroup that sums up all rows.
+const WIDE: usize = 256;
+
+/// A dense (rows, columns) view.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows {
+    pub rows: usize,
+    pub columns: usize,
+}
+
+/// How rows are spread over invocations.
+struct Spread {
+    shared: bool,
+    workgroup: usize,
+    groups: usize,
+}
+
+impl Rows {
+    /// A row each index of the first dimension.
+    pub fn of(dims: &[usize]) -> Self {
+        let rows = dims.first().copied().unwrap_or(1);
+        Self { rows, columns: dims.iter().skip(1).product() }
+    }
+
+    /// One dispatch by row. `base` has its own source and constants; bindings as it uses them.
+    #[allow(dead_code)] // For layer_norm and softmax.
+    pub fn by_row(self, to: &mut Lowering<'_>, base: Kernel, bindings: &[Slot]) {
+        let spread = self.spread(to.caps());
+        let kernel = self.define(base, &spread);
+        to.dispatch(kernel, bindings, Grid::linear(spread.groups));
+    }
+
+    /// One dispatch with an invocation for each `Real` of the tensor.
+    pub fn by_real(self, to: &mut Lowering<'_>, base: Kernel, bindings: &[Slot]) {
+        let groups = (self.rows * self.reals()).div_ceil(WIDE);
+        let spread = Spread { shared: false, workgroup: WIDE, groups };
+        to.dispatch(self.define(base, &spread), bindings, Grid::linear(spread.groups));
+    }
+
+    /// The dispatches of a loss. `kernel` gives the kernel for an entry point of row_loss.wgsl, with `FACTOR` and
+    /// `COUNTED`; `bindings` are its own, and `results` the loss and, where counted, the inverse count.
+    pub fn loss(
+        self,
+        to: &mut Lowering<'_>,
+        kernel: &dyn Fn(&'static str) -> Kernel,
+        bindings: &[Slot],
+        results: &[Slot],
+    ) {
+        let spread = self.spread(to.caps());
+        let single = !spread.shared && self.rows <= WIDE;
+        let with = |entry: &'static str, spread: &Spread| {
+            self.define(kernel(entry).with(ROW_LOSS_SHADER).define("SINGLE", single.into()), spread)
+        };
+        let whole = Spread { shared: spread.shared, workgroup: WIDE, groups: 1 };
+        if single {
+            to.dispatch(with("forward", &whole), &[bindings, results].concat(), Grid::linear(1));
+            return;
+        }
+        let partial = to.scratch(2 * self.rows);
+        to.dispatch(with("forward", &spread), &[bindings, &[partial]].concat(), Grid::linear(spread.groups));
+        to.dispatch(with("finish", &whole), &[&[partial], results].concat(), Grid::linear(1));
+    }
+
+    /// `Real`s of a row.
+    fn reals(self) -> usize {
+        if self.vector() { self.columns / 4 } else { self.columns }
+    }
+
+    fn vector(self) -> bool {
+        self.columns.is_multiple_of(4)
+    }
+
+    /// Short rows go one to an invocation: no barriers, which CPU adapters pay dearly for. Long rows are shared.
+    fn spread(self, caps: &Caps) -> Spread {
+        const LONG: usize = 4096;
+        let most = if caps.is_cpu { 512 } else { 32 };
+        if self.columns <= most {
+            return Spread { shared: false, workgroup: 64, groups: self.rows.div_ceil(64) };
+        }
+        let workgroup = if self.columns < LONG || caps.is_cpu { 64 } else { WIDE };
+        Spread { shared: true, workgroup, groups: self.rows }
+    }
+
+    fn define(self, base: Kernel, spread: &Spread) -> Kernel {
+        base.with(ROWS_SHADER)
+            .define("ROWS", self.rows)
+            .define("COLUMNS", self.columns)
+            .define("REALS", self.reals())
+            .define("VECTOR", self.vector().into())
+            .define("SHARED", spread.shared.into())
+            .define("WORKGROUP", spread.workgroup)
+    }
+}

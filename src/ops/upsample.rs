@@ -1,0 +1,217 @@
+//! Resizing (N, C, H, W) to any height and width, with PyTorch's coordinates.
+//!
+//! Nearest reads element floor(o * in / out), the quotient rounded to f32 first. Bilinear reads between elements, at
+//! max((o + 0.5) * in / out - 0.5, 0), or with aligned corners at o * (in - 1) / (out - 1).
+
+use super::common::{expect_f32, expect_inputs, per_element};
+use super::pool::expect_planes;
+use super::spec::{Case, Input, OpSpec};
+use crate::gpu::Kernel;
+use crate::tape::{Array, Backward, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
+use crate::{Error, Result};
+
+const SHADER: &str = include_str!("../../shaders/upsample.wgsl");
+
+/// Sizes up to here keep the kernel's whole-number coordinates in 32 bits.
+const MOST: usize = 30_000;
+
+/// How values between elements come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interpolation {
+    /// The nearest element.
+    Nearest,
+    /// Linear between rows and between columns.
+    Bilinear {
+        /// Whether the outermost elements of x and y coincide.
+        align_corners: bool,
+    },
+}
+
+/// y = x at another height and width.
+#[derive(Debug, Clone, Copy)]
+pub struct Upsample {
+    /// Height and width of y.
+    pub size: [usize; 2],
+    /// How.
+    pub interpolation: Interpolation,
+}
+
+/// dx of [`Upsample`], from dy.
+#[derive(Debug, Clone)]
+struct UpsampleBackward {
+    forward: Upsample,
+    shape: Shape,
+}
+
+/// The elements that an output lies between, and the share of the second.
+struct Between {
+    low: usize,
+    high: usize,
+    share: f64,
+}
+
+impl Interpolation {
+    fn between(self, o: usize, size_in: usize, size_out: usize) -> Between {
+        let at = match self {
+            Interpolation::Nearest => {
+                let low = ((o as f32 * (size_in as f32 / size_out as f32)) as usize).min(size_in - 1);
+                return Between { low, high: low, share: 0.0 };
+            }
+            Interpolation::Bilinear { align_corners: true } => {
+                o as f64 * (size_in - 1) as f64 / (size_out.max(2) - 1) as f64
+            }
+            Interpolation::Bilinear { align_corners: false } => {
+                ((o as f64 + 0.5) * size_in as f64 / size_out as f64 - 0.5).max(0.0)
+            }
+        };
+        let low = (at as usize).min(size_in - 1);
+        Between { low, high: (low + 1).min(size_in - 1), share: at - low as f64 }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Interpolation::Nearest => "upsample_nearest",
+            Interpolation::Bilinear { .. } => "upsample_bilinear",
+        }
+    }
+}
+
+impl Upsample {
+    fn kernel(&self, entry: &'static str, x: &[usize]) -> Kernel {
+        let align = self.interpolation == Interpolation::Bilinear { align_corners: true };
+        Kernel::new(self.name(), entry, SHADER)
+            .define("BILINEAR", (self.interpolation != Interpolation::Nearest).into())
+            .define("ALIGN_CORNERS", align.into())
+            .define("H_IN", x[2])
+            .define("W_IN", x[3])
+            .define("H_OUT", self.size[0])
+            .define("W_OUT", self.size[1])
+            .define_f32("SCALE_H", x[2] as f32 / self.size[0] as f32)
+            .define_f32("SCALE_W", x[3] as f32 / self.size[1] as f32)
+    }
+
+    /// Calls `visit(element of x, element of y, weight)` for all that count.
+    fn each(&self, x: &[usize], mut visit: impl FnMut(usize, usize, f64)) {
+        let [h_out, w_out] = self.size;
+        for o in 0..x[0] * x[1] * h_out * w_out {
+            let plane = o / (h_out * w_out) * x[2] * x[3];
+            let h = self.interpolation.between(o / w_out % h_out, x[2], h_out);
+            let w = self.interpolation.between(o % w_out, x[3], w_out);
+            for (row, down) in [(h.low, 1.0 - h.share), (h.high, h.share)] {
+                for (column, across) in [(w.low, 1.0 - w.share), (w.high, w.share)] {
+                    visit(plane + row * x[3] + column, o, down * across);
+                }
+            }
+        }
+    }
+}
+
+impl Op for Upsample {
+    fn name(&self) -> &'static str {
+        self.interpolation.name()
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        expect_inputs(self.name(), inputs, 1)?;
+        expect_f32(self.name(), inputs)?;
+        let x = &inputs[0];
+        let [h, w] = expect_planes(self.name(), x)?;
+        if [h, w, self.size[0], self.size[1]].iter().any(|&size| size == 0 || size > MOST) {
+            let got = format!("{:?} for {x}", self.size);
+            return Err(Error::shape(self.name(), format!("heights and widths from 1 to {MOST}"), got));
+        }
+        Ok(vec![Meta::f32([x.shape[0], x.shape[1], self.size[0], self.size[1]])])
+    }
+
+    fn backward(&self, at: &Backward<'_>) -> Result<Vec<Option<Tensor>>> {
+        let x = &at.inputs[0];
+        let op = UpsampleBackward { forward: *self, shape: x.shape().clone() };
+        Ok(vec![Some(x.tape().record1(op, &[at.dy()?])?)])
+    }
+
+    fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
+        let kernel = self.kernel("forward", to.input(0));
+        let len = to.output(0).iter().product();
+        per_element(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
+        Ok(())
+    }
+
+    fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
+        let x = &inputs[0];
+        let mut y = Array::zeros([x.dims()[0], x.dims()[1], self.size[0], self.size[1]]);
+        self.each(x.dims(), |i, o, weight| y.data[o] += weight * x.data[i]);
+        vec![y]
+    }
+
+    fn flops(&self, _: &[Meta], outputs: &[Meta]) -> u64 {
+        match self.interpolation {
+            Interpolation::Nearest => 0,
+            Interpolation::Bilinear { .. } => 9 * outputs[0].len() as u64,
+        }
+    }
+}
+
+impl Op for UpsampleBackward {
+    fn name(&self) -> &'static str {
+        self.forward.name()
+    }
+
+    fn infer(&self, _: &[Meta]) -> Result<Vec<Meta>> {
+        Ok(vec![Meta::f32(self.shape.clone())])
+    }
+
+    fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
+        let kernel = self.forward.kernel("backward_x", to.output(0));
+        let len = to.output(0).iter().product();
+        per_element(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
+        Ok(())
+    }
+
+    fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
+        let dy = &inputs[0];
+        let mut dx = Array::zeros(self.shape.clone());
+        self.forward.each(self.shape.dims(), |i, o, weight| dx.data[i] += weight * dy.data[o]);
+        vec![dx]
+    }
+
+    fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
+        self.forward.flops(&[], inputs)
+    }
+}
+
+impl Tensor {
+    /// (N, C, H, W) to (N, C, `size`) by the nearest element.
+    pub fn upsample_nearest(&self, size: [usize; 2]) -> Result<Tensor> {
+        self.tape().record1(Upsample { size, interpolation: Interpolation::Nearest }, &[self])
+    }
+
+    /// (N, C, H, W) to (N, C, `size`), linear between elements.
+    pub fn upsample_bilinear(&self, size: [usize; 2], align_corners: bool) -> Result<Tensor> {
+        let interpolation = Interpolation::Bilinear { align_corners };
+        self.tape().record1(Upsample { size, interpolation }, &[self])
+    }
+}
+
+/// Conformance cases.
+pub const SPEC: OpSpec = OpSpec { name: "upsample", cases };
+
+fn cases() -> Vec<Case> {
+    let modes = [
+        Interpolation::Nearest,
+        Interpolation::Bilinear { align_corners: false },
+        Interpolation::Bilinear { align_corners: true },
+    ];
+    let shapes = [
+        ([2, 3, 4, 4], [8, 8]),
+        ([1, 2, 5, 3], [7, 11]),
+        ([1, 1, 7, 9], [3, 2]),
+        ([1, 1, 1, 1], [3, 5]),
+        ([1, 1, 4, 3], [1, 1]),
+        ([1, 1, 3, 41], [3, 47]),
+        ([1, 1, 13, 2], [13, 1]),
+    ];
+    let case = |interpolation, (x, size): ([usize; 4], [usize; 2])| {
+        Case::new(Upsample { size, interpolation }, vec![Input::normal(x)])
+    };
+    modes.iter().flat_map(|&mode| shapes.iter().map(move |&shape| case(mode, shape))).collect()
+}

@@ -1,0 +1,115 @@
+//! Numbers and text as a reader wants them.
+
+use std::borrow::Cow;
+
+use super::super::stats;
+
+/// Text made safe for HTML content and for quoted attributes. Control characters, which no browser shows, go.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// `12 345 678`, with thin spaces.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `272 k`, `1.24 M`: three digits and a unit.
+pub fn count(n: u64) -> String {
+    scaled(n, &["", "k", "M", "B", "T"])
+}
+
+/// `1.09 MB`: three digits and a unit of 1000.
+pub fn bytes(n: u64) -> String {
+    scaled(n, &["B", "kB", "MB", "GB", "TB"])
+}
+
+fn scaled(n: u64, units: &[&str]) -> String {
+    let (mut value, mut unit) = (n as f64, 0);
+    while value >= 999.5 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let number = if unit == 0 { n.to_string() } else { three_digits(value) };
+    format!("{number} {}", units[unit]).trim_end().to_string()
+}
+
+/// `0.123`, `1.23`, `12.3`, `123`.
+pub fn three_digits(value: f64) -> String {
+    let decimals = match value.abs() {
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        v if v >= 0.9995 => 2,
+        _ => 3,
+    };
+    format!("{value:.decimals$}")
+}
+
+/// A fraction as a percentage without its sign: `91.25`. Never a rounded-up 100.
+pub fn percent(fraction: f64) -> String {
+    let value = fraction * 100.0;
+    let value = if value < 100.0 { value.min(99.99) } else { value };
+    format!("{value:.2}")
+}
+
+/// Accuracies of seeds as `(mean, spread)` in percent; no spread for one seed, `None` for no finite mean.
+pub fn accuracy(seeds: &[f64]) -> Option<(String, Option<String>)> {
+    let mean = stats::mean(seeds).filter(|v| v.is_finite())?;
+    Some((percent(mean), stats::sample_sd(seeds).map(|sd| format!("{:.2}", sd * 100.0))))
+}
+
+/// `1 seed`, `3 seeds`.
+pub fn seeds(n: usize) -> String {
+    format!("{n} seed{}", if n == 1 { "" } else { "s" })
+}
+
+/// Text for a terminal: without control characters, which could move the cursor or change colours.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    } else {
+        text.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
+        assert_eq!([count(7), count(999), count(272_474), count(999_600)], ["7", "999", "272 k", "1.00 M"]);
+        assert_eq!([bytes(0), bytes(1_090_000), bytes(u64::MAX)], ["0 B", "1.09 MB", "18446744 TB"]);
+        assert_eq!([percent(0.91254), percent(1.0), percent(0.999_99)], ["91.25", "100.00", "99.99"]);
+        assert_eq!(accuracy(&[0.5]), Some(("50.00".into(), None)));
+        assert_eq!(accuracy(&[0.5, f64::NAN]), None);
+    }
+
+    #[test]
+    fn hostile_text() {
+        assert_eq!(escape("<a b=\"c\">'&\u{1b}"), "&lt;a b=&quot;c&quot;&gt;&#39;&amp;");
+        assert_eq!(printable("a\u{1b}[31m"), "a [31m");
+    }
+}

@@ -1,0 +1,146 @@
+//! The page: sections put into `template.html`, styled by `style.css`, both part of the binary.
+
+use std::fmt::Write;
+
+use super::format::{accuracy, bytes, escape, grouped, seeds, three_digits};
+use super::palette::palette;
+use super::{Report, chart, headline, strip};
+
+const TEMPLATE: &str = include_str!("template.html");
+const STYLE: &str = include_str!("style.css");
+
+/// The whole page.
+pub fn page(report: &Report) -> String {
+    let palette = palette(report);
+    let figures = chart::figures(report, &palette);
+    let curves = if figures.is_empty() {
+        String::new()
+    } else {
+        format!("{}<div class=\"charts\">\n{figures}</div>\n", legend(report, &palette))
+    };
+    let fill = |name: &str| match name {
+        "style" => STYLE.to_string(),
+        "title" => escape(&report.title),
+        "subtitle" => paragraph(&report.subtitle),
+        "facts" => facts(report),
+        "accuracy" => {
+            let about =
+                "A dot is a seed, the upright line their mean, the bar one standard deviation to each side.";
+            section("Accuracy", about, &strip::strip(report, &palette))
+        }
+        "curves" => {
+            let about = if report.curves.len() > palette.len() {
+                "A strong line is the mean over seeds, light lines are the seeds. Point at a line for its values."
+            } else {
+                "Point at a line for its values."
+            };
+            section("Training", about, &curves)
+        }
+        "summary" => section("Models", "", &summary(report, &palette)),
+        "notes" => section("Notes", "", &report.notes.iter().map(|n| paragraph(n)).collect::<String>()),
+        "environment" => section("How this was made", "", &environment(report)),
+        _ => String::new(),
+    };
+    fill_template(TEMPLATE, fill)
+}
+
+/// Replaces each `{{name}}` once: what comes in by a value is never looked at again.
+fn fill_template(template: &str, fill: impl Fn(&str) -> String) -> String {
+    let mut parts = template.split("{{");
+    let mut out = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let (name, rest) = part.split_once("}}").unwrap_or(("", part));
+        out.push_str(&fill(name));
+        out.push_str(rest);
+    }
+    out
+}
+
+fn paragraph(text: &str) -> String {
+    if text.trim().is_empty() { String::new() } else { format!("<p>{}</p>\n", escape(text)) }
+}
+
+fn section(title: &str, about: &str, body: &str) -> String {
+    if body.is_empty() {
+        return String::new();
+    }
+    format!("<section>\n<header><h2>{title}</h2>{}</header>\n{body}</section>\n", paragraph(about))
+}
+
+fn facts(report: &Report) -> String {
+    let mut html = String::new();
+    for fact in headline::facts(report) {
+        let _ = writeln!(
+            html,
+            "<div><strong>{}<em>{}</em></strong><b>{}</b><span>{}</span></div>",
+            escape(&fact.value),
+            fact.unit,
+            escape(&fact.label),
+            escape(&fact.detail)
+        );
+    }
+    if html.is_empty() { html } else { format!("<div class=\"facts\">\n{html}</div>\n") }
+}
+
+fn legend(report: &Report, palette: &[(&str, String)]) -> String {
+    let mut html = String::from("<ul class=\"legend\">\n");
+    for (label, class) in palette.iter().filter(|(label, _)| report.curves.iter().any(|c| c.label == *label))
+    {
+        let key = format!(
+            "<svg class=\"{class}\" viewBox=\"0 0 22 8\"><path class=\"line mean {class}\" d=\"M2 4H20\"/></svg>"
+        );
+        let _ = writeln!(html, "<li>{key}{}</li>", escape(label));
+    }
+    html.push_str("</ul>\n");
+    html
+}
+
+fn summary(report: &Report, palette: &[(&str, String)]) -> String {
+    if report.rows.is_empty() {
+        return String::new();
+    }
+    let mut html = String::from(
+        "<table>\n<thead><tr><th>Variant<th>Model<th>Role<th class=\"n\">Parameters<th class=\"n\">Weights\
+         <th class=\"n\">Accuracy, %<th class=\"n\">Seeds<th class=\"n\">ms per step</tr></thead>\n<tbody>\n",
+    );
+    for row in &report.rows {
+        let class = palette.iter().find(|(label, _)| *label == row.label).map_or("", |(_, class)| class);
+        let measured = match accuracy(&row.accuracy) {
+            Some((mean, Some(sd))) => format!("{mean} <small>± {sd}</small>"),
+            Some((mean, None)) => mean,
+            None => "–".to_string(),
+        };
+        let cells = [
+            ("Model", escape(&row.model)),
+            ("Role", row.role.name().to_string()),
+            ("Parameters", grouped(row.params)),
+            ("Weights", bytes(row.bytes)),
+            ("Accuracy, %", measured),
+            ("Seeds", seeds(row.accuracy.len()).split(' ').next().unwrap_or_default().to_string()),
+            ("ms per step", row.ms_per_step.filter(|v| v.is_finite()).map_or("–".to_string(), three_digits)),
+        ];
+        let _ = write!(html, "<tr class=\"{class}\"><th scope=\"row\"><i></i>{}</th>", escape(&row.label));
+        for (i, (name, value)) in cells.iter().enumerate() {
+            let numeric = if i >= 2 { " class=\"n\"" } else { "" };
+            let _ = write!(html, "<td{numeric} data-name=\"{name}\">{value}</td>");
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody>\n</table>\n");
+    html
+}
+
+fn environment(report: &Report) -> String {
+    let facts = report.environment.facts();
+    if facts.is_empty() {
+        return String::new();
+    }
+    let mut html = String::from("<dl>\n");
+    for (name, value) in facts {
+        let value = escape(value);
+        let value = if name == "Command" { format!("<code>{value}</code>") } else { value };
+        let _ = writeln!(html, "<dt>{}</dt><dd>{value}</dd>", escape(name));
+    }
+    html.push_str("</dl>\n");
+    html
+}

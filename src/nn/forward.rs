@@ -98,6 +98,11 @@ impl<'a> Forward<'a> {
         ))
     }
 
+    /// The parameters bound so far, with their leaves.
+    pub fn leaves(&self) -> Vec<(ParamId, Tensor)> {
+        self.bound.borrow().iter().map(|(id, leaf)| (*id, leaf.clone())).collect()
+    }
+
     /// Sends the gradient of every parameter of this pass to the network's gradient buffer.
     pub fn place_gradients(&self, gradients: &Gradients) -> Result<()> {
         let bound = self.bound.borrow();

@@ -9,6 +9,7 @@ use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power};
 
 mod adapters;
 mod check;
+mod demo;
 
 /// Knowledge distillation on any GPU.
 #[derive(Debug, Parser)]
@@ -38,6 +39,8 @@ struct AdapterFlags {
 enum Command {
     /// List adapters, back ends, drivers, limits and features
     Adapters,
+    /// Train a teacher and distil students on the built-in handwritten digits
+    Demo(demo::DemoFlags),
     /// Run every op and its gradient on this adapter against the f64 reference
     Check(check::CheckFlags),
 }
@@ -55,6 +58,7 @@ pub fn run() -> Result<ExitCode> {
     let cli = Cli::parse();
     match cli.command {
         Command::Adapters => adapters::run(),
+        Command::Demo(flags) => demo::run(&cli.adapter, &flags),
         Command::Check(flags) => check::run(&cli.adapter, &flags),
     }
 }

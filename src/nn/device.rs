@@ -161,7 +161,9 @@ impl DeviceParams {
 
     /// Weight-decay multipliers, one for each [`MASK_BLOCK`] weights.
     pub fn decay_mask(&self, tape: &Tape) -> Result<Tensor> {
-        self.flat(tape, "decay mask", &self.training()?.decay_mask)
+        let blocks = self.weights.size() as usize / 4 / MASK_BLOCK;
+        let buffer = &self.training()?.decay_mask;
+        tape.external(&format!("{}/decay mask", self.name), Meta::f32([blocks]), buffer.whole(), false)
     }
 
     /// Sends the gradient of parameter `id` (bound as `leaf`) to its slice of the gradient buffer. A gradient that can't

@@ -154,8 +154,8 @@ fn read_file(kind: Kind, path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
         .read_to_end(&mut bytes)
         .map_err(|e| Error::file(path, format!("can't be read past byte {}: {e}", bytes.len())))?;
     let found = bytes.len() as u64;
-    if found % record != 0 {
-        let hint = if found % kind.other().record() as u64 == 0 {
+    if !found.is_multiple_of(record) {
+        let hint = if found.is_multiple_of(kind.other().record() as u64) {
             format!("it looks like {} data", kind.other().name())
         } else {
             "the file is truncated or another format; fetch it again".into()

@@ -13,6 +13,7 @@ pub mod digits;
 #[cfg(feature = "cli")]
 pub mod download;
 pub mod folder;
+mod holdout;
 pub mod idx;
 pub mod image_file;
 mod load;

@@ -27,7 +27,7 @@ pub fn transfer(student: &mut Params, teacher: &Params, alpha: f32) -> Result<()
     }
     for (param, values) in student.iter_mut().zip(moved) {
         for (own, theirs) in param.values.iter_mut().zip(values) {
-            *own += alpha * (theirs - *own);
+            *own = alpha * theirs + (1.0 - alpha) * *own;
         }
     }
     Ok(())

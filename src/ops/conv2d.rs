@@ -1,7 +1,7 @@
 //! 2-D convolution (cross-correlation, as in every framework), NCHW activations, OIHW weights.
 //!
-//! y[img, co, oh, ow] = bias[co] + sum over ci, kh, kw of w[co, ci, kh, kw]
-//! x[img, group * CI_G + ci, oh * stride - padding + kh * dilation, ..]. Forward, dX and dW are each an implicit GEMM;
+//! `y[img, co, oh, ow] = bias[co] + sum over ci, kh, kw of w[co, ci, kh, kw] *`
+//! `x[img, group * CI_G + ci, oh * stride - padding + kh * dilation, ..]`. Forward, dX and dW are each an implicit GEMM;
 //! depthwise convolutions have kernels of their own.
 
 use super::common::{expect_f32, per_element};

@@ -1,5 +1,5 @@
 //! sum, mean and max over any dimensions, which are kept with size 1 or dropped; reducing all and dropping them gives
-//! shape [1]. The gradient of max goes to the first maximum in row-major order.
+//! shape `[1]`. The gradient of max goes to the first maximum in row-major order.
 
 use super::argmax::{ArgMax, Scatter};
 use super::broadcast::Broadcast;

@@ -1,4 +1,4 @@
-//! Slices: y[o] = x[start + o * step] along each axis. The gradient is zero where no element was taken.
+//! Slices: `y[o] = x[start + o * step]` along each axis. The gradient is zero where no element was taken.
 
 use super::common::expect_inputs;
 use super::pad::{Pad, PadAxis};

@@ -9,11 +9,24 @@ mod rows;
 mod spec;
 
 pub mod batch_norm;
+pub mod cosine;
 pub mod cross_entropy;
 pub mod kl_div;
+pub mod layer_norm;
+pub mod regression;
+pub mod softmax;
 pub mod unary;
 
 pub use spec::{Case, Fill, Input, OpSpec};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
-pub static OPS: &[&OpSpec] = &[&batch_norm::SPEC, &cross_entropy::SPEC, &kl_div::SPEC, &unary::SPEC];
+pub static OPS: &[&OpSpec] = &[
+    &batch_norm::SPEC,
+    &cosine::SPEC,
+    &cross_entropy::SPEC,
+    &kl_div::SPEC,
+    &layer_norm::SPEC,
+    &regression::SPEC,
+    &softmax::SPEC,
+    &unary::SPEC,
+];

@@ -6,11 +6,13 @@
 #if VECTOR
 alias Real = vec4<f32>;
 const WIDTH: u32 = 4u;
+fn first_element(v: Real) -> f32 { return v.x; }
 fn real_sum(v: Real) -> f32 { return (v.x + v.y) + (v.z + v.w); }
 fn real_max(v: Real) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
 #else
 alias Real = f32;
 const WIDTH: u32 = 1u;
+fn first_element(v: Real) -> f32 { return v; }
 fn real_sum(v: Real) -> f32 { return v; }
 fn real_max(v: Real) -> f32 { return v; }
 #end

@@ -22,6 +22,7 @@ pub mod concat;
 pub mod conformance;
 pub mod conv2d;
 pub mod copy;
+pub mod cosine;
 pub mod cross_entropy;
 pub mod gather;
 pub mod gemm;
@@ -36,6 +37,9 @@ pub mod reshape;
 pub mod scale;
 pub mod sgd;
 pub mod slice;
+pub mod layer_norm;
+pub mod regression;
+pub mod softmax;
 pub mod unary;
 pub mod update;
 pub mod upsample;
@@ -71,4 +75,13 @@ pub static OPS: &[&OpSpec] = &[
     &slice::SPEC,
     &unary::SPEC,
     &upsample::SPEC,
+pub static OPS: &[&OpSpec] = &[
+    &batch_norm::SPEC,
+    &cosine::SPEC,
+    &cross_entropy::SPEC,
+    &kl_div::SPEC,
+    &layer_norm::SPEC,
+    &regression::SPEC,
+    &softmax::SPEC,
+    &unary::SPEC,
 ];

@@ -14,6 +14,8 @@ const WIDE: usize = 256;
 pub struct Rows {
     pub rows: usize,
     pub columns: usize,
+    /// A row's elements are not neighbours in memory.
+    pub strided: bool,
 }
 
 /// How rows are spread over invocations.
@@ -27,7 +29,7 @@ impl Rows {
     /// A row each index of the first dimension.
     pub fn of(dims: &[usize]) -> Self {
         let rows = dims.first().copied().unwrap_or(1);
-        Self { rows, columns: dims.iter().skip(1).product() }
+        Self { rows, columns: dims.iter().skip(1).product(), strided: false }
     }
 
     /// One dispatch by row. `base` has its own source and constants; bindings as it uses them.
@@ -40,9 +42,14 @@ impl Rows {
 
     /// One dispatch with an invocation for each `Real` of the tensor.
     pub fn by_real(self, to: &mut Lowering<'_>, base: Kernel, bindings: &[Slot]) {
+        self.by_real_of(to, self, base, bindings);
+    }
+
+    /// One dispatch with an invocation for each `Real` of `self`; the kernel's constants are those of `tensor`.
+    pub fn by_real_of(self, to: &mut Lowering<'_>, tensor: Rows, base: Kernel, bindings: &[Slot]) {
         let groups = (self.rows * self.reals()).div_ceil(WIDE);
         let spread = Spread { shared: false, workgroup: WIDE, groups };
-        to.dispatch(self.define(base, &spread), bindings, Grid::linear(spread.groups));
+        to.dispatch(tensor.define(base, &spread), bindings, Grid::linear(spread.groups));
     }
 
     /// The dispatches of a loss. `kernel` gives the kernel for an entry point of row_loss.wgsl, with `FACTOR` and
@@ -75,7 +82,7 @@ impl Rows {
     }
 
     fn vector(self) -> bool {
-        self.columns.is_multiple_of(4)
+        self.columns.is_multiple_of(4) && !self.strided
     }
 
     /// Short rows go one to an invocation: no barriers, which CPU adapters pay dearly for. Long rows are shared.

@@ -5,6 +5,7 @@
 
 mod backward;
 mod common;
+pub mod conformance;
 mod layout;
 mod rows;
 mod spec;
@@ -19,7 +20,6 @@ pub mod batch_norm;
 pub mod binary;
 pub mod broadcast;
 pub mod concat;
-pub mod conformance;
 pub mod conv2d;
 pub mod copy;
 pub mod cosine;
@@ -28,17 +28,17 @@ pub mod gather;
 pub mod gemm;
 pub mod grad_norm;
 pub mod kl_div;
+pub mod layer_norm;
 pub mod lerp;
 pub mod pad;
 pub mod permute;
 pub mod pool;
 pub mod reduce;
+pub mod regression;
 pub mod reshape;
 pub mod scale;
 pub mod sgd;
 pub mod slice;
-pub mod layer_norm;
-pub mod regression;
 pub mod softmax;
 pub mod unary;
 pub mod update;
@@ -59,29 +59,24 @@ pub static OPS: &[&OpSpec] = &[
     &concat::SPEC,
     &conv2d::SPEC,
     &copy::SPEC,
+    &cosine::SPEC,
     &cross_entropy::SPEC,
     &gather::SPEC,
     &gemm::SPEC,
     &grad_norm::SPEC,
     &kl_div::SPEC,
+    &layer_norm::SPEC,
     &lerp::SPEC,
     &pad::SPEC,
     &permute::SPEC,
     &pool::SPEC,
     &reduce::SPEC,
+    &regression::SPEC,
     &reshape::SPEC,
     &scale::SPEC,
     &sgd::SPEC,
     &slice::SPEC,
-    &unary::SPEC,
-    &upsample::SPEC,
-pub static OPS: &[&OpSpec] = &[
-    &batch_norm::SPEC,
-    &cosine::SPEC,
-    &cross_entropy::SPEC,
-    &kl_div::SPEC,
-    &layer_norm::SPEC,
-    &regression::SPEC,
     &softmax::SPEC,
     &unary::SPEC,
+    &upsample::SPEC,
 ];

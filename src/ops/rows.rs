@@ -33,7 +33,6 @@ impl Rows {
     }
 
     /// One dispatch by row. `base` has its own source and constants; bindings as it uses them.
-    #[allow(dead_code)] // For layer_norm and softmax.
     pub fn by_row(self, to: &mut Lowering<'_>, base: Kernel, bindings: &[Slot]) {
         let spread = self.spread(to.caps());
         let kernel = self.define(base, &spread);

@@ -229,6 +229,13 @@ impl Gpu {
         Ok(made)
     }
 
+    /// The WGSL text of every pipeline made so far, with its entry point: for tools that look at kernels.
+    pub fn kernel_sources(&self) -> Vec<(String, String)> {
+        let pipelines = lock(&self.inner.pipelines);
+        let split = |key: &String| key.split_once('\n').map(|(e, s)| (e.to_string(), s.to_string()));
+        pipelines.keys().filter_map(split).collect()
+    }
+
     pub(super) fn bind_group(
         &self,
         pipeline: &Pipeline,

@@ -11,6 +11,7 @@ use limbeck::ops::{OPS, conformance};
 fn every_op_matches_its_reference() {
     let only = std::env::var("LIMBECK_OPS").ok();
     let mut failures = Vec::new();
+    let mut kernels = std::collections::BTreeSet::new();
     let mut ran = 0;
     for gpu in common::adapters() {
         for spec in OPS {
@@ -30,7 +31,15 @@ fn every_op_matches_its_reference() {
                 }
             }
         }
+        kernels.extend(gpu.kernel_sources());
     }
+    // All the kernels that the cases needed, as they reach the back ends.
+    for (entry, source) in &kernels {
+        if let Err(message) = common::translate::translate(source, entry) {
+            failures.push(format!("kernel {entry} does not translate to {message}"));
+        }
+    }
+    assert!(kernels.len() > 100 || only.is_some(), "only {} kernels were made", kernels.len());
     assert!(ran > 0, "no case ran: LIMBECK_OPS names no op file");
     assert!(failures.is_empty(), "{} of {ran} cases failed:\n{}", failures.len(), failures.join("\n"));
 }

@@ -1,6 +1,8 @@
 //! Shared by the integration tests.
 #![allow(dead_code)]
 
+pub mod translate;
+
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions, TileVariant};
 
 /// The test device, with poisoned buffers. Fails with instructions where there is no adapter.

@@ -14,7 +14,7 @@
 @group(0) @binding(4) var<storage, read> given_spread: array<f32>; // (C): TRAIN 1 / std, else the variance
 @group(0) @binding(5) var<storage, read_write> y: array<Real>;
 @group(0) @binding(5) var<storage, read_write> dx: array<Real>;
-@group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>; // (C, CHUNKS)
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>; // (C, CHUNKS): moments and base, or sums
 @group(0) @binding(0) var<storage, read> finished: array<vec4<f32>>; // (C, CHUNKS)
 @group(0) @binding(6) var<storage, read_write> mean: array<f32>; // (C)
 @group(0) @binding(7) var<storage, read_write> rstd: array<f32>; // (C)
@@ -58,9 +58,15 @@ fn group_merge(value: vec4<f32>, lane: u32) -> vec4<f32> {
     return total;
 }
 
-// The moments of an invocation's share of Reals begin..end. Distances are taken from its own first Real: sums of
-// squares of numbers far from zero would lose the variance.
-fn moments(channel: u32, begin: u32, end: u32, lane: u32) -> vec4<f32> {
+// The element that a channel's means are relative to, until the last step: partial means far from zero would lose a
+// little at every merge.
+fn base_of(channel: u32) -> f32 {
+    return first_element(x[address(channel, 0u)]);
+}
+
+// The moments of an invocation's share of Reals begin..end, the mean relative to `base`. Distances are taken from its own
+// first Real: sums of squares of numbers far from zero would lose the variance.
+fn moments(channel: u32, base: f32, begin: u32, end: u32, lane: u32) -> vec4<f32> {
     let first = begin + lane;
     if first >= end {
         return vec4(0.0);
@@ -76,18 +82,19 @@ fn moments(channel: u32, begin: u32, end: u32, lane: u32) -> vec4<f32> {
         n += 1.0;
     }
     let shifted_mean = sum / n;
-    let means = shift + shifted_mean;
+    let means = (shift - base) + shifted_mean;
     let spreads = max(squares - sum * shifted_mean, Real(0.0));
     let centre = real_sum(means) / f32(WIDTH);
     let d = means - centre;
     return vec4(n * f32(WIDTH), centre, real_sum(spreads) + n * real_sum(d * d), 0.0);
 }
 
-// Keeps a channel's statistics and moves the running ones. The running variance is the unbiased one, as in PyTorch.
-fn publish(channel: u32, total: vec4<f32>) {
-    mean[channel] = total.y;
+// Keeps a channel's statistics, `total` relative to `base`, and moves the running ones. The running variance is the unbiased one, as in PyTorch.
+fn publish(channel: u32, base: f32, total: vec4<f32>) {
+    let batch_mean = base + total.y;
+    mean[channel] = batch_mean;
     rstd[channel] = 1.0 / sqrt(total.z / f32(COUNT) + EPS);
-    running_mean[channel] = (1.0 - MOMENTUM) * running_mean[channel] + MOMENTUM * total.y;
+    running_mean[channel] = (1.0 - MOMENTUM) * running_mean[channel] + MOMENTUM * batch_mean;
     let unbiased = total.z / f32(COUNT - 1u);
     running_var[channel] = (1.0 - MOMENTUM) * running_var[channel] + MOMENTUM * unbiased;
 }
@@ -102,15 +109,16 @@ fn forward_channel(
     if channel >= CHANNELS {
         return;
     }
-    let total = group_merge(moments(channel, 0u, REALS, lane), lane);
+    let base = base_of(channel);
+    let total = group_merge(moments(channel, base, 0u, REALS, lane), lane);
     if lane == 0u {
-        publish(channel, total);
+        publish(channel, base, total);
     }
     let slope = gamma[channel] / sqrt(total.z / f32(COUNT) + EPS);
     let offset = beta[channel];
     for (var j = lane; j < REALS; j += WORKGROUP) {
         let i = address(channel, j);
-        y[i] = (x[i] - total.y) * slope + offset;
+        y[i] = ((x[i] - base) - total.y) * slope + offset;
     }
 }
 
@@ -125,9 +133,11 @@ fn forward_partial(
         return;
     }
     let begin = (group % CHUNKS) * PER;
-    let total = group_merge(moments(group / CHUNKS, begin, min(begin + PER, REALS), lane), lane);
+    let channel = group / CHUNKS;
+    let base = base_of(channel);
+    let total = group_merge(moments(channel, base, begin, min(begin + PER, REALS), lane), lane);
     if lane == 0u {
-        partials[group] = total;
+        partials[group] = vec4(total.xyz, base);
     }
 }
 
@@ -147,7 +157,7 @@ fn forward_merge(
     }
     let total = group_merge(own, lane);
     if lane == 0u {
-        publish(channel, total);
+        publish(channel, finished[channel * CHUNKS].w, total);
     }
 }
 

@@ -75,13 +75,35 @@ impl Layout {
         reals.div_ceil(REALS).min(GROUPS.div_ceil(self.c))
     }
 
-    fn kernel(self, to: &Lowering<'_>, entry: &'static str) -> Kernel {
-        let (chunks, reals) = (self.chunks(to.caps()), self.count() / self.width());
+    /// A kernel whose workgroups reduce a channel or a chunk of one.
+    fn reducing(self, caps: &Caps, entry: &'static str) -> Kernel {
+        // A CPU adapter runs one group of 8 lanes through the whole loop before the next: small workgroups walk memory
+        // in order and their barriers are cheap. Planes of a few Reals like 16 lanes better.
+        let small = if self.plane / self.width() < 64 { 16 } else { 8 };
+        self.kernel(caps, entry, if caps.is_cpu { small } else { 256 })
+    }
+
+    /// Dispatches a kernel with an invocation for each span of a plane.
+    fn elements(
+        self,
+        to: &mut Lowering<'_>,
+        entry: &'static str,
+        settings: impl Fn(Kernel) -> Kernel,
+        bindings: &[Slot],
+    ) {
+        let workgroup = if to.caps().is_cpu { 64 } else { 256 };
+        let invocations = self.n * self.c * self.plane / self.width() / self.span();
+        let kernel = settings(self.kernel(to.caps(), entry, workgroup));
+        to.dispatch(kernel, bindings, Grid::linear(invocations.div_ceil(workgroup)));
+    }
+
+    fn kernel(self, caps: &Caps, entry: &'static str, workgroup: usize) -> Kernel {
+        let (chunks, reals) = (self.chunks(caps), self.count() / self.width());
         Kernel::new("batch_norm", entry, SHADER)
             .with(ROWS_SHADER)
             .define("VECTOR", (self.width() == 4).into())
             .define("SHARED", 1)
-            .define("WORKGROUP", Self::workgroup(to.caps()))
+            .define("WORKGROUP", workgroup)
             .define("CHANNELS", self.c)
             .define("PLANE", self.plane / self.width())
             .define("PLANES", self.n * self.c)
@@ -90,16 +112,6 @@ impl Layout {
             .define("CHUNKS", chunks)
             .define("PER", reals.div_ceil(chunks))
             .define("SPAN", self.span())
-    }
-
-    /// Barriers cost a CPU adapter less in a smaller workgroup.
-    fn workgroup(caps: &Caps) -> usize {
-        if caps.is_cpu { 64 } else { 256 }
-    }
-
-    fn element_grid(self, caps: &Caps) -> Grid {
-        let invocations = self.n * self.c * self.plane / self.width() / self.span();
-        Grid::linear(invocations.div_ceil(Self::workgroup(caps)))
     }
 
     /// Channel of element i.
@@ -171,23 +183,23 @@ impl Op for BatchNormTrain {
         let layout = Layout::of(to.input(0));
         let [x, gamma, beta, running_mean, running_var] = [0, 1, 2, 3, 4].map(Slot::Input);
         let [y, mean, rstd] = [0, 1, 2].map(Slot::Output);
-        let kernel = |to: &Lowering<'_>, entry| {
-            let base = layout.kernel(to, entry).define("TRAIN", 1);
-            base.define_f32("EPS", self.eps).define_f32("MOMENTUM", self.momentum)
+        let settings = |kernel: Kernel| {
+            kernel.define("TRAIN", 1).define_f32("EPS", self.eps).define_f32("MOMENTUM", self.momentum)
         };
+        let caps = &to.caps().clone();
+        let reducing = |entry| settings(layout.reducing(caps, entry));
         let channels = Grid::linear(layout.c);
-        let chunks = layout.chunks(to.caps());
+        let chunks = layout.chunks(caps);
         if chunks == 1 {
             let bindings = [x, gamma, beta, running_mean, running_var, y, mean, rstd];
-            to.dispatch(kernel(to, "forward_channel"), &bindings, channels);
+            to.dispatch(reducing("forward_channel"), &bindings, channels);
             return Ok(());
         }
         let partials = to.scratch(4 * layout.c * chunks);
-        to.dispatch(kernel(to, "forward_partial"), &[x, partials], Grid::linear(layout.c * chunks));
+        to.dispatch(reducing("forward_partial"), &[x, partials], Grid::linear(layout.c * chunks));
         let bindings = [partials, running_mean, running_var, mean, rstd];
-        to.dispatch(kernel(to, "forward_merge"), &bindings, channels);
-        let grid = layout.element_grid(to.caps());
-        to.dispatch(kernel(to, "forward_elements"), &[x, gamma, beta, mean, rstd, y], grid);
+        to.dispatch(reducing("forward_merge"), &bindings, channels);
+        layout.elements(to, "forward_elements", settings, &[x, gamma, beta, mean, rstd, y]);
         Ok(())
     }
 
@@ -232,11 +244,11 @@ impl Op for BatchNormEval {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let layout = Layout::of(to.input(0));
-        let kernel = layout.kernel(to, "forward_elements").define("TRAIN", 0);
-        let kernel = kernel.define_f32("EPS", self.eps).define_f32("MOMENTUM", 0.0);
+        let settings = |kernel: Kernel| {
+            kernel.define("TRAIN", 0).define_f32("EPS", self.eps).define_f32("MOMENTUM", 0.0)
+        };
         let bindings = [&[0, 1, 2, 3, 4].map(Slot::Input)[..], &[Slot::Output(0)]].concat();
-        let grid = layout.element_grid(to.caps());
-        to.dispatch(kernel, &bindings, grid);
+        layout.elements(to, "forward_elements", settings, &bindings);
         Ok(())
     }
 
@@ -289,27 +301,28 @@ impl Op for BatchNormBackward {
         let layout = Layout::of(to.input(0));
         let [x, gamma, dy, mean, spread] = [0, 1, 2, 3, 4].map(Slot::Input);
         let [dx, dgamma, dbeta] = [0, 1, 2].map(Slot::Output);
-        let kernel = |to: &Lowering<'_>, entry| {
-            let base = layout.kernel(to, entry).define("TRAIN", self.train.into());
-            base.define_f32("EPS", self.eps).define_f32("MOMENTUM", 0.0)
+        let settings = |kernel: Kernel| {
+            let kernel = kernel.define("TRAIN", self.train.into());
+            kernel.define_f32("EPS", self.eps).define_f32("MOMENTUM", 0.0)
         };
+        let caps = &to.caps().clone();
+        let reducing = |entry| settings(layout.reducing(caps, entry));
         let channels = Grid::linear(layout.c);
-        let chunks = layout.chunks(to.caps());
+        let chunks = layout.chunks(caps);
         if chunks == 1 {
             let bindings = [x, gamma, dy, mean, spread, dx, dgamma, dbeta];
-            to.dispatch(kernel(to, "backward_channel"), &bindings, channels);
+            to.dispatch(reducing("backward_channel"), &bindings, channels);
             return Ok(());
         }
         let partials = to.scratch(4 * layout.c * chunks);
         let grid = Grid::linear(layout.c * chunks);
-        to.dispatch(kernel(to, "backward_partial"), &[x, dy, mean, spread, partials], grid);
-        to.dispatch(kernel(to, "backward_merge"), &[partials, dgamma, dbeta], channels);
-        let grid = layout.element_grid(to.caps());
+        to.dispatch(reducing("backward_partial"), &[x, dy, mean, spread, partials], grid);
+        to.dispatch(reducing("backward_merge"), &[partials, dgamma, dbeta], channels);
         let bindings: &[Slot] = match self.train {
             true => &[x, gamma, dy, mean, spread, dx, dgamma, dbeta],
             false => &[gamma, dy, spread, dx],
         };
-        to.dispatch(kernel(to, "backward_elements"), bindings, grid);
+        layout.elements(to, "backward_elements", settings, bindings);
         Ok(())
     }
 

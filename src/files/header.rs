@@ -118,7 +118,7 @@ fn header_end(path: &Path, bytes: &[u8]) -> Result<usize> {
         return Err(Error::file(path, message));
     };
     let length = u64::from_le_bytes(*length);
-    if length < 2 || length > MAX_HEADER || rest.first().is_some_and(|&b| b != b'{') {
+    if !(2..=MAX_HEADER).contains(&length) || rest.first().is_some_and(|&b| b != b'{') {
         return Err(Error::file(
             path,
             format!(

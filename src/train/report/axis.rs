@@ -51,11 +51,16 @@ impl Axis {
         Some(Axis { low, high, log: true, ticks })
     }
 
-    /// Where a value lies, 0 at the low end and 1 at the high end.
+    /// Where a value lies, 0 at the low end and 1 at the high end; what is off the axis lies outside, within bounds.
     pub fn at(&self, value: f64) -> f64 {
         let (low, high, value) =
             if self.log { (self.low.ln(), self.high.ln(), value.ln()) } else { (self.low, self.high, value) };
-        ((value - low) / (high - low)).clamp(0.0, 1.0)
+        ((value - low) / (high - low)).clamp(-50.0, 50.0)
+    }
+
+    /// The low and the high end.
+    pub fn range(&self) -> (f64, f64) {
+        (self.low, self.high)
     }
 
     /// Whether the axis is logarithmic.
@@ -144,7 +149,10 @@ mod tests {
                 let axis = axis.unwrap();
                 assert!(axis.ticks.len() < 120, "{values:?}");
                 for value in values {
-                    assert!((0.0..=1.0).contains(&axis.at(value)), "{values:?} {axis:?}");
+                    assert!(
+                        (-1e-6..=1.000001).contains(&axis.at(value.clamp(-1e100, 1e100))),
+                        "{values:?} {axis:?}"
+                    );
                 }
             }
         }

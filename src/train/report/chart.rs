@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::axis::Axis;
 use super::format::{escape, percent, three_digits};
-use super::{Curve, CurveKind, Report};
+use super::{Curve, CurveKind, Report, Role};
 use crate::train::metrics::Split;
 use crate::train::stats;
 
@@ -30,12 +30,16 @@ pub fn figures(report: &Report, palette: &[(&str, String)]) -> String {
 
 fn figure(report: &Report, palette: &[(&str, String)], kind: CurveKind, split: Split) -> Option<String> {
     let curves: Vec<_> = report.curves.iter().filter(|c| (c.kind, c.split) == (kind, split)).collect();
-    let finite = || curves.iter().flat_map(|c| &c.points).filter(|(x, y)| x.is_finite() && y.is_finite());
+    let finite =
+        || curves.iter().flat_map(|c| &c.points).filter(|(x, y)| x.is_finite() && y.is_finite()).copied();
     let x = Axis::tight(finite().map(|p| p.0), 6)?;
-    let values: Vec<_> = finite().map(|p| scaled(kind, p.1)).collect();
+    let teacher = teacher_line(report, kind, split);
     let y = match kind {
-        CurveKind::Accuracy => Axis::linear(values, 5)?,
-        CurveKind::Loss => Axis::loss(values, 5)?,
+        CurveKind::Accuracy => {
+            let values = settled(finite(), x.range());
+            Axis::linear(values.into_iter().chain(teacher.map(|(_, v)| v)).map(|v| v * 100.0), 5)?
+        }
+        CurveKind::Loss => Axis::loss(finite().map(|p| p.1).collect::<Vec<_>>(), 5)?,
     };
     let name = title(kind, split);
     let unit = match kind {
@@ -57,12 +61,36 @@ fn figure(report: &Report, palette: &[(&str, String)], kind: CurveKind, split: S
         means.push_str(&frame.line(&mean, &format!("mean {class}"), label));
         hovers.push_str(&frame.hover_points(&mean, &of, class, label));
     }
-    svg.extend([seeds, means, hovers]);
+    let reference = teacher.map(|(label, value)| frame.reference(label, value)).unwrap_or_default();
+    // Lines that come from below the axis are cut at it: an inner svg clips without an id.
+    let inner = format!("<svg width=\"{WIDTH}\" height=\"{}\">", HEIGHT - BOTTOM + 1.0);
+    svg.extend([inner, reference, seeds, means, hovers, "</svg>".to_string()]);
     let unit = if unit.is_empty() { String::new() } else { format!(" <span>{unit}</span>") };
     Some(format!(
         "<figure><figcaption>{name}{unit}</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
          aria-label=\"{name} by epoch\">{svg}</svg></figure>\n"
     ))
+}
+
+/// The accuracies the axis must cover: all from the first fifth of training on. The steep beginning may start below
+/// the axis, or it would press the differences that matter into a few pixels.
+fn settled(points: impl Iterator<Item = (f64, f64)> + Clone, (from, to): (f64, f64)) -> Vec<f64> {
+    let start = from + 0.2 * (to - from);
+    points.filter(|p| p.0 >= start).map(|p| p.1).collect()
+}
+
+/// The teacher's final accuracy, for the chart of the data it was measured on, when it has no curve there.
+fn teacher_line(report: &Report, kind: CurveKind, split: Split) -> Option<(&str, f64)> {
+    let measured_on = report.curves.iter().map(|c| c.split).filter(|s| *s != Split::Train).max()?;
+    if kind != CurveKind::Accuracy || split != measured_on {
+        return None;
+    }
+    let teacher = report.rows.iter().find(|r| r.role == Role::Teacher)?;
+    let drawn = |c: &Curve| c.label == teacher.label && (c.kind, c.split) == (kind, split);
+    if report.curves.iter().any(drawn) {
+        return None;
+    }
+    Some((&teacher.label, teacher.mean_accuracy()?))
 }
 
 fn title(kind: CurveKind, split: Split) -> &'static str {
@@ -133,6 +161,18 @@ impl Frame {
         let _ = write!(svg, "<path class=\"base\" d=\"M{LEFT} {bottom}H{right}\"/>");
         let _ = write!(svg, "<text class=\"x name\" x=\"{middle}\" y=\"{}\">epoch</text></g>", HEIGHT - 6.0);
         svg
+    }
+
+    /// A level line with its name at the right end.
+    fn reference(&self, label: &str, accuracy: f64) -> String {
+        let ((_, y), right) = (self.place((0.0, accuracy)), WIDTH - RIGHT);
+        let label = escape(&label.chars().take(40).collect::<String>());
+        let about = format!("{label}: {} %", percent(accuracy));
+        format!(
+            "<g class=\"reference\"><title>{about}</title><path d=\"M{LEFT} {y:.1}H{right}\"/>\
+             <text x=\"{right}\" y=\"{:.1}\">{about}</text></g>",
+            if y > TOP + 14.0 { y - 6.0 } else { y + 15.0 }
+        )
     }
 
     /// A path with a gap at every point that is not finite; a single point between gaps becomes a dot.

@@ -43,10 +43,10 @@ fn reached(row: &SummaryRow) -> Option<Fact> {
     let (value, spread) = accuracy(&row.accuracy)?;
     let n = seeds(row.accuracy.len());
     let detail = match spread {
-        Some(sd) => format!("{}: mean of {n}, ± {sd}", row.model),
-        None => format!("{}: {n}", row.model),
+        Some(sd) => format!("accuracy of {}, mean of {n} ±\u{a0}{sd}", row.model),
+        None => format!("accuracy of {}, {n}", row.model),
     };
-    Some(Fact { value, unit: "%", label: format!("accuracy, {}", row.label), detail })
+    Some(Fact { value, unit: "%", label: row.label.clone(), detail })
 }
 
 fn gain(student: &SummaryRow, baseline: &SummaryRow) -> Option<Fact> {

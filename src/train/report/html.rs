@@ -122,12 +122,19 @@ fn summary(report: &Report, palette: &[(&str, String)]) -> String {
         let _ = write!(html, "<tr class=\"{class}\"><th scope=\"row\"><i></i>{}</th>", escape(&row.label));
         for (i, (name, value)) in cells.iter().enumerate() {
             let numeric = if i >= 2 { " class=\"n\"" } else { "" };
-            let _ = write!(html, "<td{numeric} data-name=\"{name}\">{value}</td>");
+            let _ = write!(html, "<td{numeric} data-name=\"{name}\"><span>{value}</span></td>");
         }
         html.push_str("</tr>\n");
     }
     html.push_str("</tbody>\n</table>\n");
     html
+}
+
+/// A command line that wraps between its words, not after a hyphen.
+fn command(line: &str) -> String {
+    let words: Vec<_> =
+        line.split_whitespace().map(|word| format!("<span>{}</span>", escape(word))).collect();
+    format!("<code>{}</code>", words.join(" "))
 }
 
 fn environment(report: &Report) -> String {
@@ -137,8 +144,7 @@ fn environment(report: &Report) -> String {
     }
     let mut html = String::from("<dl>\n");
     for (name, value) in facts {
-        let value = escape(value);
-        let value = if name == "Command" { format!("<code>{value}</code>") } else { value };
+        let value = if name == "Command" { command(value) } else { escape(value) };
         let _ = writeln!(html, "<dt>{}</dt><dd>{value}</dd>", escape(name));
     }
     html.push_str("</dl>\n");

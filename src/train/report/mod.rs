@@ -58,7 +58,8 @@ pub struct SummaryRow {
     pub params: u64,
     /// Size of its weights.
     pub bytes: u64,
-    /// Top-1 accuracy of each seed, 0 to 1.
+    /// Top-1 accuracy of each seed, 0 to 1, on the data of the test (or validation) curves: among those the
+    /// teacher's is drawn as a level line.
     pub accuracy: Vec<f64>,
     /// Median time of one training step.
     pub ms_per_step: Option<f64>,

@@ -82,7 +82,7 @@ fn page_is_whole_and_loads_nothing() {
         "Validation accuracy",
         "resnet56",
         "llvmpipe",
-        "--seeds 3",
+        "<span>--seeds</span> <span>3</span>",
         "272\u{202f}474",
     ] {
         assert!(html.contains(word), "{word}");

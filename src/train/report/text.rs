@@ -27,7 +27,7 @@ pub fn table(report: &Report) -> String {
         for fact in facts {
             let space = if fact.unit == "×" { "" } else { " " };
             let line = format!("{}{space}{} {} ({})", fact.value, fact.unit, fact.label, fact.detail);
-            out.push_str(&printable(&line));
+            out.push_str(&printable(&line).replace('\u{a0}', " "));
             out.push('\n');
         }
     }

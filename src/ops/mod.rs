@@ -24,6 +24,7 @@ pub mod conv2d;
 pub mod copy;
 pub mod cosine;
 pub mod cross_entropy;
+pub mod dropout;
 pub mod gather;
 pub mod gemm;
 pub mod grad_norm;
@@ -61,6 +62,7 @@ pub static OPS: &[&OpSpec] = &[
     &copy::SPEC,
     &cosine::SPEC,
     &cross_entropy::SPEC,
+    &dropout::SPEC,
     &gather::SPEC,
     &gemm::SPEC,
     &grad_norm::SPEC,

@@ -31,9 +31,11 @@ pub mod grad_norm;
 pub mod kl_div;
 pub mod layer_norm;
 pub mod lerp;
+pub mod metrics;
 pub mod pad;
 pub mod permute;
 pub mod pool;
+pub mod pull;
 pub mod reduce;
 pub mod regression;
 pub mod reshape;
@@ -69,9 +71,11 @@ pub static OPS: &[&OpSpec] = &[
     &kl_div::SPEC,
     &layer_norm::SPEC,
     &lerp::SPEC,
+    &metrics::SPEC,
     &pad::SPEC,
     &permute::SPEC,
     &pool::SPEC,
+    &pull::SPEC,
     &reduce::SPEC,
     &regression::SPEC,
     &reshape::SPEC,

@@ -15,7 +15,7 @@ fn forward(
 ) {
     let i = flat_workgroup(workgroup, grid) * 256u + lane;
     if i < VEC4S {
-        let strength = step.scalars[STRENGTH_VEC][STRENGTH_LANE] * pull_mask[i / 8u];
+        let strength = step.scalars[STRENGTH_VEC][STRENGTH_LANE] * pull_mask[i / 16u];
         dw[i] += strength * (w[i] - anchor[i]);
     }
 }

@@ -5,7 +5,7 @@ use super::init::Init;
 use super::params::{ParamBuilder, ParamId};
 use crate::Result;
 use crate::ops::conv2d::Conv2d;
-use crate::tape::Tensor;
+use crate::tape::{Shape, Tensor};
 
 /// y = x W^T + b. Parameters `weight` (c_out, c_in) and `bias` (c_out).
 #[derive(Debug, Clone)]
@@ -117,5 +117,34 @@ impl BatchNorm {
                 Mode::Eval => x.batch_norm_eval(&gamma, &beta, &mean, &var, Self::EPS),
             }
         })
+    }
+}
+
+/// Layer normalisation over the trailing dimensions (Ba, Kiros and Hinton 1607.06450). Parameters `weight` and `bias`,
+/// of the normalised sizes.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    path: String,
+    weight: ParamId,
+    bias: ParamId,
+    eps: f32,
+}
+
+impl LayerNorm {
+    /// Over trailing dimensions of these sizes, `[d]` for the last one alone. PyTorch's default eps is 1e-5; vision
+    /// transformers use 1e-6.
+    pub fn new(mut at: ParamBuilder<'_>, sizes: impl Into<Shape>, eps: f32) -> Self {
+        let sizes = sizes.into();
+        Self {
+            weight: at.weight("weight", sizes.clone(), Init::Constant(1.0), true),
+            bias: at.weight("bias", sizes, Init::Constant(0.0), true),
+            path: at.path().to_string(),
+            eps,
+        }
+    }
+
+    /// x (.., sizes), same shape out.
+    pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        fx.layer(&self.path, || x.layer_norm(&fx.param(self.weight)?, &fx.param(self.bias)?, self.eps))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::config::OptimizerConfig;
 use crate::gpu::{Buffer, BufferSlice, Gpu};
+use crate::nn::DeviceParams;
 use crate::ops::adam::Adam;
 use crate::ops::sgd::Sgd;
 use crate::ops::update::UpdateSettings;
@@ -48,6 +49,17 @@ pub struct OptimizerUpdate {
 struct AdamScalars {
     betas: [f64; 2],
     corrections: [Scalar; 2],
+}
+
+impl Group {
+    /// All of a network's parameters, which must have been uploaded as trainable.
+    pub fn of(params: &DeviceParams, tape: &Tape) -> Result<Self> {
+        Ok(Self {
+            weights: params.flat_weights(tape)?,
+            gradients: params.flat_gradients(tape)?,
+            decay_mask: params.decay_mask(tape)?,
+        })
+    }
 }
 
 impl Optimizer {

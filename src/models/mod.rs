@@ -2,7 +2,12 @@
 
 mod cnn;
 mod mlp;
+mod mobilenetv2;
+mod parts;
+mod resnet;
 pub mod saved;
+mod vgg;
+mod wrn;
 
 use crate::nn::{Forward, Params};
 use crate::tape::Tensor;
@@ -35,13 +40,15 @@ pub struct ModelConfig {
     pub classes: usize,
 }
 
-/// An entry of [`MODELS`].
+/// An entry of [`MODELS`]: a family of architectures.
 pub struct ModelSpec {
     /// What the user writes before the colon.
     pub name: &'static str,
-    /// One line for lists, with the form of the widths.
+    /// One line for lists, with the form of the numbers.
     pub about: &'static str,
-    /// Builds it; the string is what the user wrote after the colon.
+    /// Members that have names of their own, with their numbers.
+    pub presets: &'static [(&'static str, &'static [usize])],
+    /// Builds the member with the numbers that the user wrote after the colon.
     pub build: fn(&ModelConfig, &[usize]) -> Result<Built>,
 }
 
@@ -55,25 +62,22 @@ pub struct Built {
     pub stages: Vec<String>,
 }
 
-/// Every architecture.
-pub static MODELS: &[ModelSpec] = &[cnn::SPEC, mlp::SPEC];
+/// Every family of architectures.
+#[rustfmt::skip]
+pub static MODELS: &[ModelSpec] = &[
+    cnn::SPEC,
+    mlp::SPEC,
+    mobilenetv2::SPEC,
+    resnet::OPTION_A,
+    resnet::OPTION_B,
+    vgg::SPEC,
+    wrn::SPEC,
+];
 
-/// Builds `name` or `name:widths`, such as `cnn:8,16,32`.
+/// Builds a preset such as `resnet20`, or `family:numbers` such as `cnn:8,16,32`.
 pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
-    let (family, widths) = name.split_once(':').unwrap_or((name, ""));
-    let spec = MODELS.iter().find(|spec| spec.name == family).ok_or_else(|| {
-        let known: Vec<String> = MODELS.iter().map(|m| format!("{} ({})", m.name, m.about)).collect();
-        Error::config("model", format!("no model \"{name}\"; there are {}", known.join(", ")))
-    })?;
-    let widths = widths
-        .split(',')
-        .filter(|w| !w.is_empty())
-        .map(|w| w.trim().parse().ok().filter(|&n: &usize| n > 0))
-        .collect::<Option<Vec<usize>>>()
-        .ok_or_else(|| {
-            Error::config("model", format!("\"{name}\": expected {} after the colon", spec.about))
-        })?;
-    let built = (spec.build)(config, &widths)?;
+    let (spec, numbers) = find(name)?;
+    let built = (spec.build)(config, &numbers)?;
     Ok(Network {
         name: name.to_string(),
         params: built.params,
@@ -81,6 +85,36 @@ pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
         module: built.module,
         config: *config,
     })
+}
+
+/// The largest number after a colon: beyond it products of sizes could overflow.
+const LARGEST: usize = 65_536;
+
+/// The family that `name` belongs to, and its numbers.
+fn find(name: &str) -> Result<(&'static ModelSpec, Vec<usize>)> {
+    for spec in MODELS {
+        if let Some((_, numbers)) = spec.presets.iter().find(|(preset, _)| *preset == name) {
+            return Ok((spec, numbers.to_vec()));
+        }
+    }
+    let (family, numbers) = name.split_once(':').unwrap_or((name, ""));
+    let spec = MODELS
+        .iter()
+        .find(|spec| spec.name == family)
+        .ok_or_else(|| Error::config("model", format!("no model \"{name}\"; there are {}", known())))?;
+    let numbers = numbers
+        .split(',')
+        .filter(|n| !n.is_empty())
+        .map(|n| n.trim().parse().ok().filter(|n| (1..=LARGEST).contains(n)))
+        .collect::<Option<Vec<usize>>>()
+        .ok_or_else(|| Error::config("model", format!("\"{name}\": expected {}", spec.about)))?;
+    Ok((spec, numbers))
+}
+
+/// All names, for an error message.
+fn known() -> String {
+    let presets = MODELS.iter().flat_map(|spec| spec.presets).map(|(preset, _)| preset.to_string());
+    presets.chain(MODELS.iter().map(|spec| spec.about.to_string())).collect::<Vec<_>>().join("; ")
 }
 
 impl Network {

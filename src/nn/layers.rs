@@ -17,10 +17,21 @@ pub struct Linear {
 
 impl Linear {
     /// With PyTorch's default initialisation.
-    pub fn new(mut at: ParamBuilder<'_>, c_in: usize, c_out: usize, bias: bool) -> Self {
+    pub fn new(at: ParamBuilder<'_>, c_in: usize, c_out: usize, bias: bool) -> Self {
         let init = Init::Uniform { fan_in: c_in };
-        let weight = at.weight("weight", [c_out, c_in], init, true);
-        let bias = bias.then(|| at.weight("bias", [c_out], init, true));
+        Self::with_init(at, c_in, c_out, init, bias.then_some(init))
+    }
+
+    /// Initialised as said; no bias where there is no `bias`.
+    pub fn with_init(
+        mut at: ParamBuilder<'_>,
+        c_in: usize,
+        c_out: usize,
+        weight: Init,
+        bias: Option<Init>,
+    ) -> Self {
+        let weight = at.weight("weight", [c_out, c_in], weight, true);
+        let bias = bias.map(|init| at.weight("bias", [c_out], init, true));
         Self { path: at.path().to_string(), weight, bias }
     }
 
@@ -52,23 +63,23 @@ impl Conv {
         config: Conv2d,
         bias: bool,
     ) -> Self {
-        let fan_in = c_in / config.groups.max(1) * k * k;
-        Self::with_init(at, c_in, c_out, k, config, bias, Init::Uniform { fan_in })
+        let init = Init::Uniform { fan_in: c_in / config.groups.max(1) * k * k };
+        Self::with_init(at, c_in, c_out, k, config, init, bias.then_some(init))
     }
 
-    /// A square kernel, with the weight initialised as said.
+    /// A square kernel, initialised as said; no bias where there is no `bias`.
     pub fn with_init(
         mut at: ParamBuilder<'_>,
         c_in: usize,
         c_out: usize,
         k: usize,
         config: Conv2d,
-        bias: bool,
-        init: Init,
+        weight: Init,
+        bias: Option<Init>,
     ) -> Self {
         let ci_g = c_in / config.groups.max(1);
-        let weight = at.weight("weight", [c_out, ci_g, k, k], init, true);
-        let bias = bias.then(|| at.weight("bias", [c_out], Init::Uniform { fan_in: ci_g * k * k }, true));
+        let weight = at.weight("weight", [c_out, ci_g, k, k], weight, true);
+        let bias = bias.map(|init| at.weight("bias", [c_out], init, true));
         Self { path: at.path().to_string(), weight, bias, config }
     }
 

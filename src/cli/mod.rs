@@ -10,6 +10,7 @@ use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power};
 mod adapters;
 mod check;
 mod demo;
+mod profile;
 
 /// Knowledge distillation on any GPU.
 #[derive(Debug, Parser)]
@@ -41,6 +42,8 @@ enum Command {
     Adapters,
     /// Train a teacher and distil students on the built-in handwritten digits
     Demo(demo::DemoFlags),
+    /// Time every op of a model's training step
+    Profile(profile::ProfileFlags),
     /// Run every op and its gradient on this adapter against the f64 reference
     Check(check::CheckFlags),
 }
@@ -59,6 +62,7 @@ pub fn run() -> Result<ExitCode> {
     match cli.command {
         Command::Adapters => adapters::run(),
         Command::Demo(flags) => demo::run(&cli.adapter, &flags),
+        Command::Profile(flags) => profile::run(&cli.adapter, &flags),
         Command::Check(flags) => check::run(&cli.adapter, &flags),
     }
 }

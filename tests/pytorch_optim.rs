@@ -80,6 +80,7 @@ impl Bench {
                 weights: tape.external("weights", Meta::f32([n]), weights[i].whole(), true).unwrap(),
                 gradients: tape.external("gradients", Meta::f32([n]), gradients[i].whole(), false).unwrap(),
                 decay_mask: tape.constant([n / MASK_GRANULE], &vec![1.0; n / MASK_GRANULE]).unwrap(),
+                extents: extents(gpu, &tape, &vec![MASK_GRANULE as u32; n / MASK_GRANULE]),
             })
             .collect();
         let optimizer = Optimizer::new(gpu, "optimizer", config, &layout.groups).unwrap();
@@ -218,14 +219,23 @@ fn a_gradient_that_is_not_finite_changes_nothing() {
     }
 }
 
+fn extents(gpu: &Gpu, tape: &Tape, values: &[u32]) -> Tensor {
+    let buffer = gpu.buffer("extents", values.len() as u64 * 4).unwrap();
+    gpu.write(&buffer.whole(), values).unwrap();
+    tape.external("extents", Meta::i32([values.len()]), buffer.whole(), false).unwrap()
+}
+
 #[test]
 fn padding_is_not_part_of_the_norm() {
     let gpu = common::gpu();
-    let buffer = gpu.buffer("gradients", 32).unwrap();
-    gpu.write(&buffer.whole(), &[3.0, 0.0, 0.0, 0.0, 4.0, f32::NAN, f32::NAN, f32::NAN]).unwrap();
+    let buffer = gpu.buffer("gradients", 512).unwrap();
+    // Two parameters of one and two elements, 64 elements apart, and NaN around them.
+    let mut values = [f32::NAN; 128];
+    (values[0], values[64], values[65]) = (3.0, 4.0, 0.0);
+    gpu.write(&buffer.whole(), &values).unwrap();
     let tape = Tape::new();
-    let dw = tape.external("gradients", Meta::f32([5]), buffer.whole(), false).unwrap();
-    let norm = Tensor::grad_norm(&[&dw]).unwrap();
+    let dw = tape.external("gradients", Meta::f32([67]), buffer.whole(), false).unwrap();
+    let norm = Tensor::grad_norm(&[(&dw, &extents(&gpu, &tape, &[1, 2]))]).unwrap();
     let plan = Plan::new(&gpu, &tape, &[&norm]).unwrap();
     plan.run(&Step::new(0, 1)).unwrap();
     assert_eq!(plan.read_f32(&norm).unwrap(), [5.0, 0.0]);
@@ -278,6 +288,7 @@ fn mistakes_are_explained() {
         weights: tensor("w", n),
         gradients: tensor("dw", n),
         decay_mask: tensor("mask", mask),
+        extents: tape.input_i32("extents", [n / MASK_GRANULE]),
     };
     let fail = |group: Group, max| optimizer.record(&tape, &[group], max).unwrap_err().to_string();
     assert!(fail(group(128, 2), None).contains("[64] elements"));

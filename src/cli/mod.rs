@@ -10,6 +10,11 @@ use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power};
 mod adapters;
 mod check;
 mod demo;
+mod distill;
+mod job;
+mod progress;
+mod recipe;
+mod train;
 
 /// Knowledge distillation on any GPU.
 #[derive(Debug, Parser)]
@@ -41,6 +46,12 @@ enum Command {
     Adapters,
     /// Train a teacher and distil students on the built-in handwritten digits
     Demo(demo::DemoFlags),
+    /// Train a network from labels alone
+    #[command(after_help = train::EXAMPLES)]
+    Train(Box<train::TrainFlags>),
+    /// Distil a teacher into a student
+    #[command(after_help = distill::EXAMPLES)]
+    Distill(Box<distill::DistillFlags>),
     /// Run every op and its gradient on this adapter against the f64 reference
     Check(check::CheckFlags),
 }
@@ -59,6 +70,8 @@ pub fn run() -> Result<ExitCode> {
     match cli.command {
         Command::Adapters => adapters::run(),
         Command::Demo(flags) => demo::run(&cli.adapter, &flags),
+        Command::Train(flags) => train::run(&cli.adapter, &flags),
+        Command::Distill(flags) => distill::run(&cli.adapter, &flags),
         Command::Check(flags) => check::run(&cli.adapter, &flags),
     }
 }

@@ -5,6 +5,7 @@ mod mlp;
 mod mobilenetv2;
 mod parts;
 mod resnet;
+pub mod saved;
 mod vgg;
 mod wrn;
 
@@ -27,7 +28,7 @@ pub struct Network {
     /// Taps that feature methods use where the user names none, from input to output.
     pub stages: Vec<String>,
     module: Box<dyn Module>,
-    input: [usize; 3],
+    config: ModelConfig,
 }
 
 /// What a network is built for.
@@ -82,7 +83,7 @@ pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
         params: built.params,
         stages: built.stages,
         module: built.module,
-        input: config.input,
+        config: *config,
     })
 }
 
@@ -117,12 +118,23 @@ fn known() -> String {
 }
 
 impl Network {
+    /// Channels, height and width of its images.
+    pub fn input(&self) -> [usize; 3] {
+        self.config.input
+    }
+
+    /// Its classes.
+    pub fn classes(&self) -> usize {
+        self.config.classes
+    }
+
     /// Records the pass from images (N, C, H, W) to logits (N, classes).
     pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         match x.dims() {
-            [_, c, h, w] if [*c, *h, *w] == self.input => self.module.forward(fx, x),
+            [_, c, h, w] if [*c, *h, *w] == self.input() => self.module.forward(fx, x),
             other => {
-                let expected = format!("images (N, {}, {}, {})", self.input[0], self.input[1], self.input[2]);
+                let [c, h, w] = self.input();
+                let expected = format!("images (N, {c}, {h}, {w})");
                 Err(Error::shape(&self.name, expected, format!("{other:?}")))
             }
         }

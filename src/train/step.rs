@@ -141,7 +141,7 @@ impl TrainStep {
         self.regressors.as_mut().map(|r| (&mut r.host, &r.device))
     }
 
-    /// Runs one step. Returns at once; [`TrainStep::loss`] waits.
+    /// Runs one step. Returns at once; [`TrainStep::sums`] waits.
     pub fn run(&self, batch: &Batch, step: &mut Step, learning_rate: f64) -> Result<()> {
         self.inputs.write(&self.plan, batch)?;
         let number = u64::from(step.number);
@@ -173,14 +173,11 @@ impl TrainStep {
         all
     }
 
-    /// The loss of the last step, or an error that names the first op whose output was not finite. Blocks.
-    pub fn loss(&self, step: &Step) -> Result<f32> {
-        let loss = self.plan.read_f32(&self.loss)?.first().copied().unwrap_or(f32::NAN);
-        let norm = self.plan.read_f32(&self.update.grad_norm)?;
-        if loss.is_finite() && norm.get(1) == Some(&0.0) {
-            return Ok(loss);
-        }
-        Err(self.non_finite(step))
+    /// Whether the last step's loss and gradient norm were finite; a step where they are not changes no weight. Blocks.
+    pub fn is_finite(&self) -> Result<bool> {
+        let (loss, norm) = (self.plan.read(&self.loss)?, self.plan.read_f32(&self.update.grad_norm)?);
+        let loss: Vec<f32> = bytemuck::pod_collect_to_vec(&loss.wait()?);
+        Ok(loss.iter().all(|l| l.is_finite()) && norm.get(1) == Some(&0.0))
     }
 
     /// The error for a step that met NaN or infinity: reruns the last step to find where it began.
@@ -211,16 +208,7 @@ pub(super) fn scaled(term: &Tensor, name: &str) -> Result<(Tensor, Scalar)> {
 
 /// The student's flat tensors, then the regressors'.
 fn groups(tape: &Tape, student: &DeviceParams, regressors: Option<&Regressors>) -> Result<Vec<Group>> {
-    std::iter::once(student)
-        .chain(regressors.map(|r| &r.device))
-        .map(|p| {
-            Ok(Group {
-                weights: p.flat_weights(tape)?,
-                gradients: p.flat_gradients(tape)?,
-                decay_mask: p.decay_mask(tape)?,
-            })
-        })
-        .collect()
+    std::iter::once(student).chain(regressors.map(|r| &r.device)).map(|p| Group::of(p, tape)).collect()
 }
 
 /// Where the student's weights are pulled to, and how strongly: the teacher's strongest channels.

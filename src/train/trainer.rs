@@ -367,10 +367,14 @@ impl<'a, 'n> Session<'a, 'n> {
         Ok(true)
     }
 
-    /// What the epoch's steps added up to, or an error where a loss was not finite.
+    /// What the epoch's steps added up to, or an error where a loss, or the last gradient, was not finite.
     fn sums(&self, step: &Step) -> Result<Sums> {
         let sums = self.step.sums()?;
-        if sums.loss.is_finite() { Ok(sums) } else { Err(self.step.non_finite(step)) }
+        if sums.loss.is_finite() && self.step.is_finite()? {
+            Ok(sums)
+        } else {
+            Err(self.step.non_finite(step))
+        }
     }
 
     /// Accuracy on the held-out set.

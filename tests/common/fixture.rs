@@ -3,13 +3,19 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use safetensors::SafeTensors;
+use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 /// A description and the tensors beside it.
 pub struct Fixture {
     pub json: Value,
-    tensors: HashMap<String, (Vec<usize>, Vec<u8>)>,
+    tensors: HashMap<String, Stored>,
+}
+
+struct Stored {
+    shape: Vec<usize>,
+    dtype: Dtype,
+    bytes: Vec<u8>,
 }
 
 /// Where a fixture file lies.
@@ -23,21 +29,23 @@ impl Fixture {
         let json = serde_json::from_str(&std::fs::read_to_string(path(&format!("{name}.json"))).unwrap());
         let bytes = std::fs::read(path(&format!("{name}.safetensors"))).unwrap();
         let all = SafeTensors::deserialize(&bytes).unwrap();
-        let tensors =
-            all.iter().map(|(key, t)| (key.to_string(), (t.shape().to_vec(), t.data().to_vec()))).collect();
-        Self { json: json.unwrap(), tensors }
+        let stored = all.iter().map(|(key, t)| {
+            let (shape, bytes) = (t.shape().to_vec(), t.data().to_vec());
+            (key.to_string(), Stored { shape, dtype: t.dtype(), bytes })
+        });
+        Self { json: json.unwrap(), tensors: stored.collect() }
     }
 
-    pub fn has(&self, key: &str) -> bool {
-        self.tensors.contains_key(key)
+    pub fn is_i32(&self, key: &str) -> bool {
+        self.tensor(key).dtype == Dtype::I32
     }
 
     pub fn shape(&self, key: &str) -> &[usize] {
-        &self.tensor(key).0
+        &self.tensor(key).shape
     }
 
     pub fn bytes(&self, key: &str) -> &[u8] {
-        &self.tensor(key).1
+        &self.tensor(key).bytes
     }
 
     pub fn f32s(&self, key: &str) -> Vec<f32> {
@@ -48,7 +56,7 @@ impl Fixture {
         bytemuck::pod_collect_to_vec(self.bytes(key))
     }
 
-    fn tensor(&self, key: &str) -> &(Vec<usize>, Vec<u8>) {
+    fn tensor(&self, key: &str) -> &Stored {
         self.tensors.get(key).unwrap_or_else(|| panic!("no tensor {key} in the fixture"))
     }
 }

@@ -55,6 +55,10 @@ pub struct Built {
     pub stages: Vec<String>,
 }
 
+/// Values of an image, and channels or classes, up to which products of sizes don't overflow.
+const MAX_INPUT: usize = 1 << 28;
+const MAX_WIDTH: usize = 1 << 20;
+
 /// Every architecture.
 pub static MODELS: &[ModelSpec] = &[cnn::SPEC, mlp::SPEC];
 
@@ -65,15 +69,32 @@ pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
         let known: Vec<String> = MODELS.iter().map(|m| format!("{} ({})", m.name, m.about)).collect();
         Error::config("model", format!("no model \"{name}\"; there are {}", known.join(", ")))
     })?;
+    let values = config.input.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+    if values.is_none_or(|n| n == 0 || n > MAX_INPUT) || !(1..=MAX_WIDTH).contains(&config.classes) {
+        let ([c, h, w], classes) = (config.input, config.classes);
+        let message = format!(
+            "expected images of 1 to {MAX_INPUT} values and 1 to {MAX_WIDTH} classes, got {c}x{h}x{w} and {classes}"
+        );
+        return Err(Error::config("model", message));
+    }
     let widths = widths
         .split(',')
         .filter(|w| !w.is_empty())
-        .map(|w| w.trim().parse().ok().filter(|&n: &usize| n > 0))
+        .map(|w| w.trim().parse().ok().filter(|n| (1..=MAX_WIDTH).contains(n)))
         .collect::<Option<Vec<usize>>>()
         .ok_or_else(|| {
-            Error::config("model", format!("\"{name}\": expected {} after the colon", spec.about))
+            let message = format!(
+                "\"{name}\": expected numbers from 1 to {MAX_WIDTH} after the colon, as in {}",
+                spec.about
+            );
+            Error::config("model", message)
         })?;
     let built = (spec.build)(config, &widths)?;
+    if let Some(param) = built.params.too_large() {
+        let message =
+            format!("\"{name}\": {param} is too large for any host; choose smaller widths or images");
+        return Err(Error::config("model", message));
+    }
     Ok(Network {
         name: name.to_string(),
         params: built.params,

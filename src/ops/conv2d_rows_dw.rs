@@ -7,9 +7,6 @@ use crate::tape::{Lowering, Slot};
 
 const SHADER: &str = include_str!("../../shaders/conv2d_rows_dw.wgsl");
 
-/// Lines of unrolled products that still compile within a second.
-const MOST_PRODUCTS: usize = 32 * 8 * 3;
-
 /// Binding slots.
 pub struct Operands {
     pub x: Slot,
@@ -68,7 +65,7 @@ fn tile(conv: &RowConv) -> Tile {
     /// Fewer chunks than this are not worth another slice to add.
     const FEWEST_CHUNKS: usize = 64;
     let pairs = if conv.c * conv.kernel[0] > 8 { 2 } else { 1 };
-    let most = MOST_PRODUCTS / (16 * pairs * conv.kernel[1]);
+    let most = conv.most_products() / (16 * pairs * conv.kernel[1]);
     let lanes = conv.m.div_ceil(4).min(8).min(most).max(1);
     let uncut = Tile { lanes, pairs, slices: 1, slice: 0 };
     let chunks = (conv.images * (conv.y[0] * conv.y[1]).div_ceil(4)).max(1);

@@ -1,6 +1,10 @@
 //! Parameter counts and names of the architectures, against what their authors publish. Needs no GPU.
 
-use limbeck::models::{ModelConfig, Network, build};
+mod common;
+
+use common::fixture;
+use limbeck::models::{MODELS, ModelConfig, Network, build};
+use sha2::{Digest, Sha256};
 
 const CIFAR10: ModelConfig = ModelConfig { input: [3, 32, 32], classes: 10 };
 const CIFAR100: ModelConfig = ModelConfig { input: [3, 32, 32], classes: 100 };
@@ -30,6 +34,27 @@ fn parameter_counts_are_the_published_ones() {
     ];
     for (name, config, count) in published {
         assert_eq!(build(name, &config).unwrap().params.trainable_elements(), count, "{name}");
+    }
+}
+
+/// Names, shapes and order of everything in every named architecture, as hashed by tests/fixtures/models.py.
+#[test]
+fn presets_hold_what_pytorchs_hold() {
+    let text = std::fs::read_to_string(fixture::path("models.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let known = json["presets"].as_object().unwrap();
+    let presets = MODELS.iter().flat_map(|spec| spec.presets).map(|(name, _)| *name);
+    for name in presets.chain(["mobilenetv2"]) {
+        let want = known.get(name).unwrap_or_else(|| panic!("models.json has no {name}"));
+        let classes = want["classes"].as_u64().unwrap() as usize;
+        let network = build(name, &ModelConfig { input: [3, 32, 32], classes }).unwrap();
+        assert_eq!(want["parameters"], network.params.trainable_elements(), "{name}");
+        let mut hash = Sha256::new();
+        for param in network.params.iter() {
+            hash.update(format!("{} {}\n", param.name, param.shape));
+        }
+        let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(want["sha256"], hash, "{name} has {}", names(&network).join(", "));
     }
 }
 

@@ -104,7 +104,7 @@ fn weight_values(name: &str, shape: &[usize]) -> Vec<f32> {
 
 /// Every n-th element, as the fixture has them.
 fn sample(x: &[f32], few: usize) -> Vec<f32> {
-    x.iter().copied().step_by(x.len() / few | 1).collect()
+    x.iter().copied().step_by((x.len() / few) | 1).collect()
 }
 
 /// One entry of the fixture, ready to run.

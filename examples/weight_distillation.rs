@@ -56,11 +56,8 @@ fn main() -> limbeck::Result<()> {
                     Some(Teacher { network: &teacher, params: &frozen, terms, taps: Vec::new() })
                 }
             };
-            let mut trainer = Trainer::new(&gpu, &config, &few, &held_out);
-            if let Some(teaching) = teaching {
-                trainer = trainer.teacher(teaching);
-            }
-            accuracies.push(100.0 * trainer.fit(&mut student)?.accuracy());
+            let run = Trainer::new(&gpu, &config, &few, &held_out).teacher(teaching).fit(&mut student)?;
+            accuracies.push(100.0 * run.accuracy());
         }
         println!("{label:<27} {:.1} %, mean of {:.1?}", mean(&accuracies).unwrap_or(0.0), accuracies);
     }

@@ -94,6 +94,13 @@ fn max_forward(
             }
         }
     }
+#if RELU
+    // No element gets a gradient where relu is flat. A NaN is not below zero, and stays.
+    if best <= 0.0 {
+        best = 0.0;
+        at = -1;
+    }
+#end
     y[i] = best;
 #if INDEX
     index_out[i] = at;

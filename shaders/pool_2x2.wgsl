@@ -43,7 +43,13 @@ fn maxima(pair: u32) -> Pair {
     var held = Pair(a.xz, first);
     held = challenge(held, a.yw, first + 1);
     held = challenge(held, b.xz, first + i32(W_IN));
-    return challenge(held, b.yw, first + i32(W_IN) + 1);
+    held = challenge(held, b.yw, first + i32(W_IN) + 1);
+#if RELU
+    // No element gets a gradient where relu is flat. A NaN is not below zero, and stays.
+    let flat = held.best <= vec2(0.0);
+    held = Pair(select(held.best, vec2(0.0), flat), select(held.at, vec2(-1), flat));
+#end
+    return held;
 }
 
 @compute @workgroup_size(256)

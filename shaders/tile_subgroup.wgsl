@@ -4,7 +4,8 @@
 // broadcast, which costs an ALU operation where a load costs ten. The loader file (gemm.wgsl, conv2d_*.wgsl) says what
 // A and B are, and writes C.
 //
-// Constants: M, N, K, BATCH, K_SLICES, K_SLICE (a multiple of UNROLL), ROWS (1..4), UNROLL (1 or 4; 4 only where K is a multiple of 4),
+// Constants: M, N, K, BATCH, K_SLICES, K_SLICE (a multiple of UNROLL), ROWS (1..4), UNROLL (1 to 4, a divisor of K; 4 where a
+// side is read as vec4 along k),
 // A_K4 / A_M4 (A is read as vec4 along k / along m), B_K4 / B_N4 (B likewise).
 
 const TILE_M: u32 = 8u * ROWS;
@@ -53,35 +54,43 @@ fn tile(
 #end
 #end
 #repeat u UNROLL
-        {
-            let row = b_row(batch, k + {u}u);
+        let row{u} = b_row(batch, k + {u}u);
 #if B_K4
-            let b = vec4(b_k0[{u}], b_k1[{u}], b_k2[{u}], b_k3[{u}]);
+        let b{u} = vec4(b_k0[{u}], b_k1[{u}], b_k2[{u}], b_k3[{u}]);
 #else
 #if B_N4
-            let b = b_vec4(row, column0);
+        let b{u} = b_vec4(row{u}, column0);
 #else
-            let b = vec4(b_at(row, column0), b_at(row, column1), b_at(row, column2), b_at(row, column3));
+        let b{u} = vec4(b_at(row{u}, column0), b_at(row{u}, column1), b_at(row{u}, column2), b_at(row{u}, column3));
 #end
 #end
-#if A_M4
-            let a_m = a_vec4(batch, min(m, M - 4u), k + {u}u);
-#end
-#repeat j ROWS
 #if A_K4
-            let a{j} = a_k{j}[{u}];
 #else
 #if A_M4
-            let a{j} = a_m[{j}];
+        let a_m{u} = a_vec4(batch, min(m, M - 4u), k + {u}u);
 #else
-            let a{j} = a_at(batch, m{j}, k + {u}u);
+#repeat j ROWS
+        let a{u}_{j} = a_at(batch, m{j}, k + {u}u);
 #end
 #end
+#end
+#end
+        // All k of an accumulator before the next one: it then stays in a register meanwhile. All accumulators
+        // together never fit the registers.
+#repeat j ROWS
 #repeat r 8
-            acc{j}_{r} = fma(vec4(subgroupBroadcast(a{j}, {r}u)), b, acc{j}_{r});
+#repeat u UNROLL
+#if A_K4
+        acc{j}_{r} = fma(vec4(subgroupBroadcast(a_k{j}[{u}], {r}u)), b{u}, acc{j}_{r});
+#else
+#if A_M4
+        acc{j}_{r} = fma(vec4(subgroupBroadcast(a_m{u}[{j}], {r}u)), b{u}, acc{j}_{r});
+#else
+        acc{j}_{r} = fma(vec4(subgroupBroadcast(a{u}_{j}, {r}u)), b{u}, acc{j}_{r});
 #end
 #end
-        }
+#end
+#end
 #end
     }
 #repeat j ROWS

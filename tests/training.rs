@@ -76,12 +76,18 @@ impl Setting {
         let mut student = network("cnn:3,4");
         student.params.initialise(config.seed);
         let frozen = DeviceParams::frozen(&self.gpu, "teacher", &self.teacher.params)?;
-        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.held_out).observer(observer);
-        if let Some(methods) = methods {
-            let (terms, _) = distill::parse(methods, &MethodConfig { pull: 0.01, ..Default::default() })?;
-            let taps = last_stages(&self.teacher, &student);
-            trainer = trainer.teacher(Teacher { network: &self.teacher, params: &frozen, terms, taps });
-        }
+        let settings = MethodConfig { pull: 0.01, ..Default::default() };
+        let teacher = match methods {
+            None => None,
+            Some(methods) => {
+                let (terms, _) = distill::parse(methods, &settings)?;
+                let taps = last_stages(&self.teacher, &student);
+                Some(Teacher { network: &self.teacher, params: &frozen, terms, taps })
+            }
+        };
+        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.held_out)
+            .teacher(teacher)
+            .observer(observer);
         if let Some(checkpoints) = checkpoints {
             trainer = trainer.checkpoints(checkpoints);
         }

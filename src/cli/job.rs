@@ -146,14 +146,12 @@ impl Job {
             every_steps: self.recipe.checkpoint_every,
             resume: self.resume,
         };
-        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched)
+        let run = Trainer::new(&self.gpu, config, &self.training, &self.watched)
+            .teacher(teacher)
             .observer(&mut bar)
             .checkpoints(checkpoints)
-            .log(self.out.join("metrics.jsonl"), label);
-        if let Some(teacher) = teacher {
-            trainer = trainer.teacher(teacher);
-        }
-        let run = trainer.fit(network)?;
+            .log(self.out.join("metrics.jsonl"), label)
+            .fit(network)?;
         drop(bar);
         let split = if self.recipe.validation.is_some() { Split::Validation } else { Split::Test };
         let mut curve = |kind, split, value: fn(&Epoch) -> f64| {

@@ -12,6 +12,7 @@ mod check;
 mod demo;
 mod distill;
 mod job;
+mod profile;
 mod progress;
 mod recipe;
 mod train;
@@ -52,6 +53,8 @@ enum Command {
     /// Distil a teacher into a student
     #[command(after_help = distill::EXAMPLES)]
     Distill(Box<distill::DistillFlags>),
+    /// Time every op of a model's training step
+    Profile(profile::ProfileFlags),
     /// Run every op and its gradient on this adapter against the f64 reference
     Check(check::CheckFlags),
 }
@@ -72,6 +75,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Demo(flags) => demo::run(&cli.adapter, &flags),
         Command::Train(flags) => train::run(&cli.adapter, &flags),
         Command::Distill(flags) => distill::run(&cli.adapter, &flags),
+        Command::Profile(flags) => profile::run(&cli.adapter, &flags),
         Command::Check(flags) => check::run(&cli.adapter, &flags),
     }
 }

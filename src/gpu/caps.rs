@@ -19,6 +19,8 @@ pub struct Caps {
     pub max_workgroups: u32,
     /// Alignment of a storage binding's offset, bytes.
     pub storage_alignment: u32,
+    /// Passes can be timed by timestamp queries.
+    pub timestamps: bool,
     /// Which tile engine gemm and convolution use.
     pub tile: TileVariant,
 }
@@ -56,6 +58,7 @@ impl Caps {
             max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             storage_alignment: limits.min_storage_buffer_offset_alignment,
+            timestamps: device.features().contains(wgpu::Features::TIMESTAMP_QUERY),
             tile,
         }
     }

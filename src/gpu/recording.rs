@@ -103,14 +103,23 @@ impl Recording {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            for command in self.commands.get(range).unwrap_or_default() {
-                let [x, y, z] = command.grid.0;
-                pass.set_pipeline(command.pipeline.raw());
-                pass.set_bind_group(0, &command.bind_group, &[]);
-                pass.dispatch_workgroups(x, y, z);
-            }
+            self.encode(&mut pass, range);
         }
         gpu.submit(encoder.finish())
+    }
+
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, range: std::ops::Range<usize>) {
+        for command in self.commands.get(range).unwrap_or_default() {
+            let [x, y, z] = command.grid.0;
+            pass.set_pipeline(command.pipeline.raw());
+            pass.set_bind_group(0, &command.bind_group, &[]);
+            pass.dispatch_workgroups(x, y, z);
+        }
+    }
+
+    /// `op/entry` and the number of workgroups of a command, for traces.
+    pub fn describe(&self, command: usize) -> Option<(&str, u64)> {
+        self.commands.get(command).map(|c| (c.pipeline.label(), c.grid.count()))
     }
 }
 

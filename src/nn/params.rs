@@ -1,6 +1,6 @@
 //! Named parameters on the host.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::init::Init;
 use crate::files::NamedTensor;
@@ -138,7 +138,8 @@ impl Params {
     /// Takes values by name. `module.` prefixes (PyTorch's DataParallel) and BatchNorm's `num_batches_tracked` are
     /// understood. Nothing changes where a shape differs: that error names the tensor and both shapes.
     pub fn load(&mut self, tensors: &[NamedTensor]) -> Result<LoadReport> {
-        let mut found: HashMap<ParamId, &NamedTensor> = HashMap::new();
+        // In the network's order, so that the error names its first tensor that does not fit.
+        let mut found: BTreeMap<ParamId, &NamedTensor> = BTreeMap::new();
         let mut report = LoadReport::default();
         for tensor in tensors {
             let name = tensor.name.strip_prefix("module.").unwrap_or(&tensor.name);

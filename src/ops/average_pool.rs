@@ -88,6 +88,7 @@ impl Windows {
             Windows::Adaptive(_) => (Pool::square(1, 1, 0), false),
         };
         let kernel = Kernel::new(self.name(), entry, SHADER)
+            .define("RELU", 0)
             .define("INDEX", 0)
             .define("ADAPTIVE", matches!(self, Windows::Adaptive(_)).into())
             .define("COUNT_PADDING", count.into());

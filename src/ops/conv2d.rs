@@ -5,6 +5,7 @@
 //! depthwise convolutions have kernels of their own.
 
 use super::common::{expect_f32, per_element};
+use super::conv2d_rows::{self, RowConv};
 use super::spec::{Case, Input, OpSpec};
 use super::tile::{Along, Bias, Job, Operands};
 use crate::gpu::{Grid, Kernel};
@@ -167,6 +168,39 @@ impl Sizes {
         }
     }
 
+    /// The forward pass for the row kernel.
+    fn rows_forward(&self) -> RowConv {
+        let Conv2d { stride, padding, dilation, groups } = self.config;
+        RowConv {
+            images: self.images,
+            groups,
+            c: self.ci_g(),
+            m: self.co_g(),
+            x: [self.h, self.w],
+            y: self.out,
+            kernel: self.k,
+            stride,
+            padding: padding.map(|p| p as i32),
+            dilation,
+            flip: false,
+        }
+    }
+
+    /// The gradient by x for the row kernel: dy convolved with the flipped kernel. Only strides of 1 have that form.
+    fn rows_backward_x(&self) -> Option<RowConv> {
+        let forward = self.rows_forward();
+        let around = |i: usize| (forward.dilation[i] * (self.k[i] - 1)) as i32 - forward.padding[i];
+        (forward.stride == [1, 1]).then(|| RowConv {
+            c: forward.m,
+            m: forward.c,
+            x: forward.y,
+            y: forward.x,
+            padding: [around(0), around(1)],
+            flip: true,
+            ..forward
+        })
+    }
+
     fn depthwise_kernel(&self, entry: &'static str, bias: bool) -> Kernel {
         self.defines()
             .into_iter()
@@ -248,6 +282,12 @@ impl Op for Conv2d {
             per_element(to, s.depthwise_kernel("forward", bias.is_some()), &bindings, len);
             return Ok(());
         }
+        let rows = s.rows_forward();
+        if rows.suits(to.caps()) {
+            let [x, weights, y] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+            rows.lower(to, &conv2d_rows::Operands { weights, x, bias, y });
+            return Ok(());
+        }
         let pixels = s.out[0] * s.out[1];
         let k = s.ci_g() * s.taps();
         let job = Job {
@@ -290,6 +330,11 @@ impl Op for Conv2dBackwardX {
         if s.depthwise() {
             let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
             per_element(to, s.depthwise_kernel("backward_x", false), &bindings, s.x().iter().product());
+            return Ok(());
+        }
+        if let Some(rows) = s.rows_backward_x().filter(|rows| rows.suits(to.caps())) {
+            let [weights, x, y] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+            rows.lower(to, &conv2d_rows::Operands { weights, x, bias: None, y });
             return Ok(());
         }
         let pixels = s.h * s.w;

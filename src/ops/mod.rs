@@ -6,6 +6,7 @@
 mod backward;
 mod common;
 pub mod conformance;
+mod conv2d_rows;
 mod layout;
 mod rows;
 mod spec;

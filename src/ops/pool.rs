@@ -1,14 +1,19 @@
 //! Max pooling over (N, C, H, W): y = max of each window. Padding never wins; of equal maxima the first does, in row-major
 //! order; a NaN in the window wins. The gradient goes to the element that won.
+//!
+//! A relu before the pooling is done by the same kernel: relu and maximum commute, so the full-size relu and its gradient
+//! are never computed.
 
 use super::common::{elementwise, expect_f32, expect_inputs, per_element};
 use super::spec::{Case, Fill, Input, OpSpec};
+use super::unary::{Function, Unary};
 use crate::gpu::Kernel;
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 pub(super) const SHADER: &str = include_str!("../../shaders/pool.wgsl");
 const SHADER_2X2: &str = include_str!("../../shaders/pool_2x2.wgsl");
+const SHADER_2X2_NARROW: &str = include_str!("../../shaders/pool_2x2_narrow.wgsl");
 
 /// Windows of a pooling layer, each as [height, width]. Output sizes are floor((in + 2 * padding - kernel) / stride) + 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +87,8 @@ pub struct MaxPool2d {
     pub pool: Pool,
     /// Whether the places are kept.
     pub index: bool,
+    /// The maxima of relu(x). A maximum of zero then has the place -1: no element gets its gradient.
+    pub relu: bool,
 }
 
 /// dx of [`MaxPool2d`], from dy and the places.
@@ -91,15 +98,41 @@ struct MaxPool2dBackward {
     shape: Shape,
 }
 
-/// Whether shaders/pool_2x2.wgsl can do it. Its backward also wants an even height: see there.
-fn is_2x2(pool: &Pool, x: &[usize]) -> bool {
-    *pool == Pool::square(2, 2, 0) && x[3].is_multiple_of(4)
+/// Which shader does it.
+#[derive(PartialEq)]
+enum Variant {
+    /// shaders/pool_2x2.wgsl
+    Vec4,
+    /// shaders/pool_2x2_narrow.wgsl
+    Vec2,
+    /// shaders/pool.wgsl
+    Any,
+}
+
+impl Variant {
+    /// For x of shape (N, C, H, W). The backward passes of the first two also want an even height: see there.
+    fn of(pool: &Pool, x: &[usize]) -> Self {
+        match x[3] {
+            w if *pool != Pool::square(2, 2, 0) || !w.is_multiple_of(2) => Variant::Any,
+            w if w.is_multiple_of(4) => Variant::Vec4,
+            _ => Variant::Vec2,
+        }
+    }
+
+    fn source(&self) -> &'static str {
+        match self {
+            Variant::Vec4 => SHADER_2X2,
+            Variant::Vec2 => SHADER_2X2_NARROW,
+            Variant::Any => SHADER,
+        }
+    }
 }
 
 impl MaxPool2d {
     fn kernel(&self, source: &'static str, x: &[usize], y: &[usize]) -> Kernel {
         let kernel = Kernel::new(self.name(), "max_forward", source)
             .define("INDEX", self.index.into())
+            .define("RELU", self.relu.into())
             .define("ADAPTIVE", 0);
         self.pool.define(kernel, x, y)
     }
@@ -138,12 +171,11 @@ impl Op for MaxPool2d {
         if self.index {
             bindings.push(Slot::Output(1));
         }
-        if is_2x2(&self.pool, x) {
-            let kernel = self.kernel(SHADER_2X2, x, y).define("PAIRS", len / 2);
-            elementwise(to, kernel, &bindings, len);
-        } else {
-            let kernel = self.kernel(SHADER, x, y).define("COUNT_PADDING", 0);
-            per_element(to, kernel, &bindings, len);
+        let variant = Variant::of(&self.pool, x);
+        let kernel = self.kernel(variant.source(), x, y).define("PAIRS", len / 2).define("COUNT_PADDING", 0);
+        match variant {
+            Variant::Vec4 => elementwise(to, kernel, &bindings, len),
+            Variant::Vec2 | Variant::Any => per_element(to, kernel, &bindings, len),
         }
         Ok(())
     }
@@ -167,8 +199,9 @@ impl Op for MaxPool2d {
                         }
                     }
                 }
-                y.push(best);
-                index.push(at.unwrap_or_default() as f64);
+                let flat = self.relu && best <= 0.0;
+                y.push(if flat { 0.0 } else { best });
+                index.push(if flat { -1.0 } else { at.unwrap_or_default() as f64 });
             }
         }
         let shape = [n, c, h_out, w_out];
@@ -195,17 +228,21 @@ impl Op for MaxPool2dBackward {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let (x, y) = (to.output(0), to.input(0));
-        let quick = is_2x2(&self.pool, x) && x[2].is_multiple_of(2);
-        let source = if quick { SHADER_2X2 } else { SHADER };
-        let kernel =
-            Kernel::new(self.name(), "max_backward_x", source).define("INDEX", 0).define("ADAPTIVE", 0);
+        let even = x[2].is_multiple_of(2);
+        let variant = if even { Variant::of(&self.pool, x) } else { Variant::Any };
+        let len: usize = y.iter().product();
+        let kernel = Kernel::new(self.name(), "max_backward_x", variant.source())
+            .define("INDEX", 0)
+            .define("RELU", 0)
+            .define("ADAPTIVE", 0)
+            .define("PAIRS", len / 2)
+            .define("COUNT_PADDING", 0);
         let kernel = self.pool.define(kernel, x, y);
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-        if quick {
-            let len = y.iter().product();
-            elementwise(to, kernel.define("PAIRS", len / 2), &bindings, len);
-        } else {
-            per_element(to, kernel.define("COUNT_PADDING", 0), &bindings, x.iter().product());
+        match variant {
+            Variant::Vec4 => elementwise(to, kernel, &bindings, len),
+            Variant::Vec2 => per_element(to, kernel, &bindings, len),
+            Variant::Any => per_element(to, kernel, &bindings, x.iter().product()),
         }
         Ok(())
     }
@@ -214,7 +251,8 @@ impl Op for MaxPool2dBackward {
         let (dy, index) = (&inputs[0], &inputs[1]);
         let mut dx = Array::zeros(self.shape.clone());
         let (plane_in, plane_out) = (self.shape[2] * self.shape[3], dy.dims()[2] * dy.dims()[3]);
-        for (o, (dy, at)) in dy.data.iter().zip(&index.data).enumerate() {
+        let places = dy.data.iter().zip(&index.data).enumerate();
+        for (o, (dy, at)) in places.filter(|(_, (_, at))| **at >= 0.0) {
             dx.data[o / plane_out * plane_in + *at as usize] += dy;
         }
         vec![dx]
@@ -226,9 +264,13 @@ impl Op for MaxPool2dBackward {
 }
 
 impl Tensor {
-    /// The maximum of each window of an (N, C, H, W) tensor.
+    /// The maximum of each window of an (N, C, H, W) tensor. Of a relu's output it takes the relu's input: the relu runs
+    /// only where something else reads it.
     pub fn max_pool2d(&self, pool: &Pool) -> Result<Tensor> {
-        self.tape().record1(MaxPool2d { pool: *pool, index: self.requires_grad() }, &[self])
+        let index = self.requires_grad();
+        let x = self.made_from(&Unary(Function::Relu)).filter(|x| x.requires_grad() == index);
+        let op = MaxPool2d { pool: *pool, index, relu: x.is_some() };
+        self.tape().record1(op, &[x.as_ref().unwrap_or(self)])
     }
 }
 
@@ -237,17 +279,22 @@ pub const SPEC: OpSpec = OpSpec { name: "pool", cases };
 
 fn cases() -> Vec<Case> {
     let case = |shape: [usize; 4], pool: Pool| {
-        Case::new(MaxPool2d { pool, index: true }, vec![Input::filled(shape, Fill::Distinct)])
+        Case::new(MaxPool2d { pool, index: true, relu: false }, vec![Input::filled(shape, Fill::Distinct)])
     };
     let p2 = Pool::square(2, 2, 0);
     let uneven = Pool { kernel: [3, 2], stride: [1, 2], padding: [1, 0] };
     // Ties: the place of the first must come out. No gradient by differences there.
     let ties = |shape: [usize; 4], pool: Pool| {
         let fill = Fill::Values(vec![1.0, 1.0, -2.0, 1.0, 0.5, 0.5, 0.5]);
-        Case::new(MaxPool2d { pool, index: true }, vec![Input::filled(shape, fill).no_grad()])
+        Case::new(MaxPool2d { pool, index: true, relu: false }, vec![Input::filled(shape, fill).no_grad()])
+    };
+    // After a relu, no window's maximum may lie at its kink.
+    let relu = |shape: [usize; 4], pool: Pool| {
+        let fill = Fill::Away(1.0, &[0.0]);
+        Case::new(MaxPool2d { pool, index: true, relu: true }, vec![Input::filled(shape, fill)])
     };
     let mut teacher = case([2, 3, 8, 8], p2);
-    teacher.op = std::rc::Rc::new(MaxPool2d { pool: p2, index: false });
+    teacher.op = std::rc::Rc::new(MaxPool2d { pool: p2, index: false, relu: false });
     teacher.inputs[0].grad = false;
     // One invocation an element, so over 65,535 workgroups of 256.
     let mut large = case([1, 1, 4097, 4097], Pool::square(1, 1, 0));
@@ -261,6 +308,12 @@ fn cases() -> Vec<Case> {
         case([2, 2, 7, 8], p2),
         case([2, 2, 7, 5], p2),
         case([1, 1, 2, 2], p2),
+        case([2, 3, 14, 14], p2),
+        case([2, 1, 7, 6], p2),
+        relu([2, 3, 8, 8], p2),
+        relu([3, 2, 6, 6], p2),
+        relu([2, 2, 7, 5], p2),
+        relu([1, 2, 9, 47], Pool::square(3, 2, 1)),
         case([1, 2, 9, 47], Pool::square(3, 2, 1)),
         case([1, 2, 6, 41], uneven),
         case([1, 1, 1, 1], Pool::square(1, 1, 0)),

@@ -158,7 +158,9 @@ impl Job {
         let a_m4 = self.a == Along::Other { vec4: true } && rows == 4;
         let b_k4 = self.b == Along::K { vec4: true };
         let b_n4 = self.b == Along::Other { vec4: true };
-        let unroll = if a_k4 || b_k4 { 4 } else { 1 };
+        // K4 means that K is a multiple of 4 already. Slices are multiples of 16, or all of K.
+        let even = |unroll: &usize| self.k.is_multiple_of(*unroll) && (*unroll != 3 || shape.k_slices == 1);
+        let unroll = if a_k4 || b_k4 { 4 } else { [4, 3, 2].into_iter().find(even).unwrap_or(1) };
         self.engine(shape, SUBGROUP)
             .define("ROWS", rows)
             .define("UNROLL", unroll)

@@ -37,7 +37,7 @@ pub enum Function {
 }
 
 /// y = f(x).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Unary(pub Function);
 
 /// dx = dy * f'(x).

@@ -1,5 +1,6 @@
 //! What an op must say of itself.
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use super::array::Array;
@@ -10,7 +11,7 @@ use super::tensor::Tensor;
 use crate::{Error, Result};
 
 /// An op: shape rule, gradient, kernels and f64 reference, all in one place.
-pub trait Op: Debug {
+pub trait Op: Debug + Any {
     /// The op's name: the same in its shader, its Rust file, its labels and its tests.
     fn name(&self) -> &'static str;
 

@@ -12,10 +12,10 @@ use crate::{Error, Result};
 
 /// A compiled step. [`Plan::run`] writes one uniform and makes one submit; nothing is created after [`Plan::new`].
 pub struct Plan {
-    gpu: Gpu,
-    recording: Recording,
-    nodes: Vec<PlannedNode>,
-    step_uniform: Buffer,
+    pub(super) gpu: Gpu,
+    pub(super) recording: Recording,
+    pub(super) nodes: Vec<PlannedNode>,
+    pub(super) step_uniform: Buffer,
     storage: HashMap<TensorId, (Meta, BufferSlice)>,
     cost: Cost,
 }
@@ -56,9 +56,11 @@ pub struct NodeCost {
     pub bytes: u64,
 }
 
-struct PlannedNode {
-    name: String,
-    commands: std::ops::Range<usize>,
+pub(super) struct PlannedNode {
+    pub name: String,
+    pub commands: std::ops::Range<usize>,
+    /// Place in [`Cost::nodes`]; none for an alias.
+    pub cost: Option<usize>,
     outputs: Vec<(Meta, BufferSlice)>,
     has_effect: bool,
 }
@@ -135,7 +137,8 @@ impl Plan {
         let (ins, outs) = (metas(&node.inputs), metas(&node.outputs));
         let flops = node.op.flops(&ins, &outs);
         self.cost.flops += flops;
-        if !node.op.is_alias() {
+        let cost = (!node.op.is_alias()).then_some(self.cost.nodes.len());
+        if cost.is_some() {
             self.cost.nodes.push(NodeCost {
                 name: node.describe(),
                 outputs: outs.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" "),
@@ -147,6 +150,7 @@ impl Plan {
         self.nodes.push(PlannedNode {
             name: node.describe(),
             commands: start..self.recording.len(),
+            cost,
             outputs,
             has_effect: !node.op.in_place().is_empty(),
         });

@@ -1,5 +1,6 @@
 //! The node list, and the handles into it.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -290,6 +291,19 @@ impl Tensor {
     /// Whether the backward sweep computes a gradient for it.
     pub fn requires_grad(&self) -> bool {
         self.requires_grad_in(&self.tape.inner.borrow())
+    }
+
+    /// The input of the op that made this tensor, where that op is `op`. With it an op can take over the work of the one
+    /// before it; that one is dropped from the plan if nothing else reads its output.
+    pub fn made_from<O: Op + PartialEq>(&self, op: &O) -> Option<Tensor> {
+        let input = {
+            let inner = self.tape.inner.borrow();
+            let Source::Node(node) = inner.tensors[self.id.0].source else { return None };
+            let node = &inner.nodes[node];
+            let made_by: &dyn Any = node.op.as_ref();
+            *node.inputs.first().filter(|_| made_by.downcast_ref::<O>() == Some(op))?
+        };
+        Some(self.tape.tensor(input))
     }
 
     fn requires_grad_in(&self, inner: &Inner) -> bool {

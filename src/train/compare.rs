@@ -128,11 +128,10 @@ impl<'a> Comparison<'a> {
         teacher: Option<Teacher<'_>>,
     ) -> Result<Run> {
         let mut log = Log { label, seed: config.seed };
-        let mut trainer = Trainer::new(self.gpu, config, &self.training, &self.held_out).observer(&mut log);
-        if let Some(teacher) = teacher {
-            trainer = trainer.teacher(teacher);
-        }
-        let run = trainer.fit(network)?;
+        let run = Trainer::new(self.gpu, config, &self.training, &self.held_out)
+            .teacher(teacher)
+            .observer(&mut log)
+            .fit(network)?;
         let mut curve = |kind, split, value: fn(&Epoch) -> f64| {
             let points = run.epochs.iter().map(|e| (e.epoch as f64, value(e))).collect();
             self.report.curves.push(Curve { label: label.into(), seed: config.seed, kind, split, points });

@@ -145,9 +145,9 @@ impl<'a> Trainer<'a> {
         Self { gpu, config, training, held_out, teacher: None, observer: None, checkpoints: None, log: None }
     }
 
-    /// Learns from a teacher too.
-    pub fn teacher(mut self, teacher: Teacher<'a>) -> Self {
-        self.teacher = Some(teacher);
+    /// Learns from a teacher too, where there is one.
+    pub fn teacher(mut self, teacher: impl Into<Option<Teacher<'a>>>) -> Self {
+        self.teacher = teacher.into();
         self
     }
 

@@ -1,0 +1,145 @@
+// Convolution for subgroups of 8 that walks along rows: what a lane loads of a row of x serves all taps of a kernel row.
+//   y[img, g * M + m, oh, ow] = bias[g * M + m] + sum over (c, kh, kw) of
+//       w[g, c, kh, kw, m] * x[img, g * C + c, oh * S_H - P_H + kh * D_H, ow * S_W - P_W + kw * D_W]
+// The forward pass, and the gradient by x where the stride is 1: that is a convolution of dy by the flipped kernel.
+//
+// A lane owns a span of PIXELS neighbours in one output row; a subgroup computes ROWS channels of its 8 spans. Lane l
+// loads the weights of channels 4l .. 4l + 3, which the others get by broadcast.
+//
+// Constants: IMAGES, GROUPS, C and M (channels of x and y within a group), H, W, O_H, O_W, K_*, stride S_*, padding P_*
+// (i32), dilation D_*, ROWS (a multiple of 4, at most 32), PIXELS, NX (values of a row of x that a span needs), FLIP, BIAS.
+
+const M4: u32 = (M + 3u) / 4u; // vec4 of packed weights for one tap of one input channel
+const SPANS_W: u32 = (O_W + PIXELS - 1u) / PIXELS;
+const SPANS: u32 = IMAGES * O_H * SPANS_W;
+const TILES_M: u32 = (M + ROWS - 1u) / ROWS;
+const TILES_N: u32 = (SPANS + 7u) / 8u;
+const TAPS: u32 = K_H * K_W;
+
+@group(0) @binding(0) var<storage, read> weights: array<f32>;
+@group(0) @binding(1) var<storage, read_write> packed: array<f32>;
+
+@group(0) @binding(0) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+#if OUT_VEC4
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+#else
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+#end
+
+// (group, c, kh, kw, m) from (c_out, c_in / groups, k_h, k_w), with m filled up by zeros.
+@compute @workgroup_size(256)
+fn pack(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = flat_workgroup(workgroup, grid) * 256u + lane;
+    if i >= GROUPS * C * TAPS * M4 * 4u {
+        return;
+    }
+    let m = i % (M4 * 4u);
+    let tap = i / (M4 * 4u) % TAPS;
+    let c = i / (M4 * 4u * TAPS) % C;
+    let group = i / (M4 * 4u * TAPS * C);
+#if FLIP
+    let at = ((group * C + c) * M + m) * TAPS + TAPS - 1u - tap;
+#else
+    let at = ((group * M + m) * C + c) * TAPS + tap;
+#end
+    packed[i] = select(0.0, weights[select(0u, at, m < M)], m < M);
+}
+
+fn x_at(plane: u32, h: i32, column: i32) -> f32 {
+    // A negative coordinate is a huge unsigned one.
+    let inside = u32(h) < H && u32(column) < W;
+    return select(0.0, x[select(0u, plane + u32(h) * W + u32(column), inside)], inside);
+}
+
+#if OUT_VEC4
+fn store4(row: u32, ow: u32, value: vec4<f32>) {
+    if ow < O_W {
+        y[(row + ow) / 4u] = value;
+    }
+}
+#else
+fn store(row: u32, ow: u32, value: f32) {
+    if ow < O_W {
+        y[row + ow] = value;
+    }
+}
+#end
+
+@compute @workgroup_size(8)
+fn rows(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let flat = flat_workgroup(workgroup, grid);
+    if flat >= TILES_M * TILES_N * GROUPS {
+        return;
+    }
+    let m_base = (flat % TILES_M) * ROWS;
+    let group = flat / (TILES_M * TILES_N);
+    let span = (flat / TILES_M) % TILES_N * 8u + lane;
+    // Spans beyond the last repeat it; they are computed and not stored.
+    let held = min(span, SPANS - 1u);
+    let ow = (held % SPANS_W) * PIXELS;
+    let oh = held / SPANS_W % O_H;
+    let img = held / (SPANS_W * O_H);
+    let h0 = i32(oh * S_H) - P_H;
+    let w0 = i32(ow * S_W) - P_W;
+#repeat r ROWS
+#repeat p PIXELS
+    var acc{r}_{p} = 0.0;
+#end
+#end
+    for (var c = 0u; c < C; c++) {
+        let plane = ((img * GROUPS + group) * C + c) * (H * W);
+        for (var kh = 0u; kh < K_H; kh++) {
+            let h = h0 + i32(kh * D_H);
+            let first = ((group * C + c) * TAPS + kh * K_W) * M4 + min(m_base / 4u + lane, M4 - 1u);
+            var xs: array<f32, NX>;
+#repeat i NX
+            xs[{i}] = x_at(plane, h, w0 + {i});
+#end
+#repeat kw K_W
+            let w{kw} = w[first + {kw}u * M4];
+#end
+#repeat r ROWS
+#repeat kw K_W
+            let w{kw}_{r} = subgroupBroadcast(w{kw}[{r}u % 4u], {r}u / 4u);
+#repeat p PIXELS
+            acc{r}_{p} = fma(w{kw}_{r}, xs[{p}u * S_W + {kw}u * D_W], acc{r}_{p});
+#end
+#end
+#end
+        }
+    }
+    if span >= SPANS {
+        return;
+    }
+#repeat r ROWS
+    if m_base + {r}u < M {
+        let channel = group * M + m_base + {r}u;
+        let row = ((img * GROUPS * M + channel) * O_H + oh) * O_W;
+#if BIAS
+        let b = bias[channel];
+#else
+        let b = 0.0;
+#end
+#if OUT_VEC4
+        store4(row, ow, vec4(acc{r}_0, acc{r}_1, acc{r}_2, acc{r}_3) + b);
+#if PIXELS_8
+        store4(row, ow + 4u, vec4(acc{r}_4, acc{r}_5, acc{r}_6, acc{r}_7) + b);
+#end
+#else
+#repeat p PIXELS
+        store(row, ow + {p}u, acc{r}_{p} + b);
+#end
+#end
+    }
+#end
+}

@@ -1,0 +1,179 @@
+//! `limbeck profile`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::AdapterFlags;
+use crate::Result;
+use crate::data::Batch;
+use crate::distill::{self, MethodConfig};
+use crate::gpu::Gpu;
+use crate::models::{ModelConfig, Network, build};
+use crate::nn::DeviceParams;
+use crate::ops::augment::ImageBatch;
+use crate::optim::OptimizerConfig;
+use crate::rng::Stream;
+use crate::tape::{NodeTiming, Step};
+use crate::train::stats::median;
+use crate::train::{StepConfig, Teacher, TrainStep};
+
+/// Flags of `limbeck profile`.
+#[derive(Debug, Args)]
+pub struct ProfileFlags {
+    /// The model that is trained
+    #[arg(long, default_value = "cnn:32,64,128")]
+    model: String,
+    /// A frozen teacher it learns from by soft targets
+    #[arg(long)]
+    teacher: Option<String>,
+    /// Channels x height x width of the images
+    #[arg(long, default_value = "1x28x28", value_parser = image_shape)]
+    dataset_shape: [usize; 3],
+    /// Images a step
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    batch_size: u32,
+    /// Classes
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    classes: u32,
+    /// Runs; the table shows medians
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repeats: u32,
+    /// Write a trace of one step for ui.perfetto.dev or chrome://tracing
+    #[arg(long)]
+    trace: Option<PathBuf>,
+}
+
+fn image_shape(text: &str) -> std::result::Result<[usize; 3], String> {
+    let sizes: Option<Vec<usize>> = text.split('x').map(|s| s.parse().ok().filter(|&n| n > 0)).collect();
+    sizes
+        .and_then(|s| s.try_into().ok())
+        .ok_or_else(|| "expected channels x height x width, such as 3x32x32".into())
+}
+
+/// Times a training step on random images, prints it by op, and writes the trace where one is asked for.
+pub fn run(adapter: &AdapterFlags, flags: &ProfileFlags) -> Result<ExitCode> {
+    let gpu = adapter.open()?;
+    println!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver);
+    let train_step = training_step(&gpu, flags)?;
+    let mut step = Step::new(0, 0);
+    train_step.run(&random_batch(flags), &mut step, 1e-3)?;
+    let repeats = flags.repeats as usize;
+    let plan = train_step.plan();
+    let nodes = plan.profile(&step, repeats)?;
+    let whole = median(&plan.time_steps(&step, repeats)?).unwrap_or(0.0);
+    let encoding = median(&plan.time_encoding(&step, repeats)?).unwrap_or(0.0);
+    print_table(&nodes);
+    let cost = plan.cost();
+    let clock = if gpu.caps().timestamps { "timestamp queries" } else { "the wall clock" };
+    println!(
+        "\na step of {} takes {whole:.2} ms in one pass; its {} dispatches take {:.2} ms by {clock}, a pass each",
+        flags.model,
+        cost.dispatches,
+        nodes.iter().map(|n| n.ms).sum::<f64>()
+    );
+    println!(
+        "{:.2} GFLOP ({:.1} GFLOP/s), {:.1} MiB of intermediates, {:.0} us of CPU to encode and submit",
+        cost.flops as f64 * 1e-9,
+        cost.flops as f64 * 1e-6 / whole,
+        cost.planned_bytes as f64 / f64::from(1 << 20),
+        encoding
+    );
+    if let Some(path) = &flags.trace {
+        write_trace(path, gpu.caps().name.as_str(), &nodes)?;
+        println!("wrote {}", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn training_step(gpu: &Gpu, flags: &ProfileFlags) -> Result<TrainStep> {
+    let config = ModelConfig { input: flags.dataset_shape, classes: flags.classes as usize };
+    let make = |name: &str| -> Result<Network> {
+        let mut network = build(name, &config)?;
+        network.params.initialise(0);
+        Ok(network)
+    };
+    let student = make(&flags.model)?;
+    let params = DeviceParams::trainable(gpu, "student", &student.params)?;
+    let teacher = flags.teacher.as_deref().map(make).transpose()?;
+    let frozen = teacher.as_ref().map(|t| DeviceParams::frozen(gpu, "teacher", &t.params)).transpose()?;
+    let spec = distill::find("kd")?;
+    let teacher = teacher.as_ref().zip(frozen.as_ref()).map(|(network, params)| Teacher {
+        network,
+        params,
+        terms: vec![spec.term(&MethodConfig::default())],
+        taps: Vec::new(),
+    });
+    let channels = flags.dataset_shape[0];
+    let config = StepConfig {
+        batch_size: flags.batch_size as usize,
+        images: ImageBatch::plain(flags.dataset_shape, &vec![0.5; channels], &vec![0.25; channels]),
+        optimizer: OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 5e-4 },
+        max_grad_norm: None,
+        ce_weight: if teacher.is_some() { spec.ce_weight } else { 1.0 },
+        label_smoothing: 0.0,
+        ema: None,
+        seed: 0,
+    };
+    TrainStep::new(gpu, &student, &params, teacher, &config)
+}
+
+fn random_batch(flags: &ProfileFlags) -> Batch {
+    let mut random = Stream::new(0, "profile");
+    let n = flags.batch_size as usize;
+    let words = (n * flags.dataset_shape.iter().product::<usize>()).div_ceil(4);
+    Batch {
+        index: 0,
+        pixels: (0..words).map(|_| random.below(u32::MAX as usize) as u32).collect(),
+        labels: (0..n).map(|_| random.below(flags.classes as usize) as i32).collect(),
+        sample_ids: (0..n as u32).collect(),
+        len: n,
+    }
+}
+
+fn print_table(nodes: &[NodeTiming]) {
+    let total: f64 = nodes.iter().map(|n| n.ms).sum();
+    let mut sorted: Vec<&NodeTiming> = nodes.iter().collect();
+    sorted.sort_by(|a, b| b.ms.total_cmp(&a.ms));
+    let name = sorted.iter().map(|n| n.name.len()).max().unwrap_or(0);
+    println!(
+        "\n{:>9} {:>6} {:>9} {:>8} {:>7}  {:<name$}  outputs",
+        "ms", "share", "GFLOP/s", "GB/s", "passes", "op"
+    );
+    for node in sorted {
+        println!(
+            "{:>9.3} {:>5.1}% {:>9.1} {:>8.1} {:>7}  {:<name$}  {}",
+            node.ms,
+            100.0 * node.ms / total,
+            node.flops as f64 * 1e-6 / node.ms,
+            node.bytes as f64 * 1e-6 / node.ms,
+            node.dispatches.len(),
+            node.name,
+            node.outputs
+        );
+    }
+}
+
+/// The dispatches one after another in Chrome's trace format, which Perfetto reads too.
+fn write_trace(path: &Path, adapter: &str, nodes: &[NodeTiming]) -> Result<()> {
+    let mut events =
+        vec![json!({ "ph": "M", "pid": 1, "name": "process_name", "args": { "name": adapter } })];
+    let mut at = 0.0;
+    for node in nodes {
+        for dispatch in &node.dispatches {
+            let us = dispatch.ms * 1e3;
+            events.push(json!({
+                "ph": "X", "pid": 1, "tid": 1, "ts": at, "dur": us, "name": node.name, "cat": dispatch.kernel,
+                "args": {
+                    "kernel": dispatch.kernel, "workgroups": dispatch.workgroups, "outputs": node.outputs,
+                    "bytes": node.bytes, "flops": node.flops,
+                },
+            }));
+            at += us;
+        }
+    }
+    let text = json!({ "displayTimeUnit": "ms", "traceEvents": events }).to_string();
+    crate::files::write_atomic(path, |file| file.write_all(text.as_bytes()))
+}

@@ -1,0 +1,104 @@
+//! How long each dispatch of a recording takes: by timestamp queries where the device has them, else by the wall clock
+//! over repeated submits.
+
+use std::time::Instant;
+
+use super::buffer::Buffer;
+use super::device::Gpu;
+use super::recording::Recording;
+use crate::Result;
+
+/// Commands timed by one query set: a set holds at most 4,096 queries, and a command takes two.
+const MOST_COMMANDS: usize = 2048;
+
+/// Repeats of one command between two looks at the wall clock, so that the submit itself weighs little.
+const COPIES: u32 = 8;
+
+/// Milliseconds of one command, once for each repeat.
+pub type Samples = Vec<f64>;
+
+impl Recording {
+    /// Times every command, `repeats` times over. Each command gets a pass of its own, so the sum is more than what the
+    /// recording takes in one pass. Without timestamps commands run out of order: their results are void then.
+    pub fn time(&self, gpu: &Gpu, repeats: usize) -> Result<Vec<Samples>> {
+        let mut samples = vec![Samples::with_capacity(repeats); self.len()];
+        for start in (0..self.len()).step_by(MOST_COMMANDS) {
+            let commands = start..(start + MOST_COMMANDS).min(self.len());
+            let clock = if gpu.caps().timestamps { Some(Clock::new(gpu, commands.len())?) } else { None };
+            for _ in 0..repeats {
+                let times = match &clock {
+                    Some(clock) => self.by_timestamps(gpu, clock, commands.clone())?,
+                    None => self.by_wall_clock(gpu, commands.clone())?,
+                };
+                for (command, time) in commands.clone().zip(times) {
+                    samples[command].push(time);
+                }
+            }
+        }
+        Ok(samples)
+    }
+
+    fn by_timestamps(&self, gpu: &Gpu, clock: &Clock, commands: std::ops::Range<usize>) -> Result<Vec<f64>> {
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        for (i, command) in commands.enumerate() {
+            let writes = wgpu::ComputePassTimestampWrites {
+                query_set: &clock.queries,
+                beginning_of_pass_write_index: Some(2 * i as u32),
+                end_of_pass_write_index: Some(2 * i as u32 + 1),
+            };
+            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
+            self.encode(&mut encoder.begin_compute_pass(&descriptor), command..command + 1);
+        }
+        let count = clock.queries.count();
+        encoder.resolve_query_set(&clock.queries, 0..count, clock.resolved.raw(), 0);
+        gpu.submit(encoder.finish())?;
+        let bytes = gpu.read(&clock.resolved.whole())?.wait()?;
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
+        let ms = f64::from(gpu.queue().get_timestamp_period()) * 1e-6;
+        // Some drivers round so coarsely that a short pass ends before it begins.
+        let times = ticks.chunks_exact(2).map(|t| t[1].saturating_sub(t[0]) as f64 * ms);
+        Ok(times.take(count as usize / 2).collect())
+    }
+
+    fn by_wall_clock(&self, gpu: &Gpu, commands: std::ops::Range<usize>) -> Result<Vec<f64>> {
+        commands
+            .map(|command| {
+                gpu.wait_idle()?;
+                let start = Instant::now();
+                let mut encoder = gpu.device().create_command_encoder(&Default::default());
+                {
+                    let mut pass = encoder.begin_compute_pass(&Default::default());
+                    (0..COPIES).for_each(|_| self.encode(&mut pass, command..command + 1));
+                }
+                gpu.submit(encoder.finish())?;
+                gpu.wait_idle()?;
+                Ok(start.elapsed().as_secs_f64() * 1e3 / f64::from(COPIES))
+            })
+            .collect()
+    }
+}
+
+/// A query set and the buffer that it is resolved to.
+struct Clock {
+    queries: wgpu::QuerySet,
+    resolved: Buffer,
+}
+
+impl Clock {
+    fn new(gpu: &Gpu, commands: usize) -> Result<Self> {
+        let count = 2 * commands as u32;
+        let queries = gpu.device().create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("profiler"),
+            ty: wgpu::QueryType::Timestamp,
+            count,
+        });
+        let resolved = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("profiler"),
+            size: u64::from(count) * 8,
+            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        gpu.check()?;
+        Ok(Self { queries, resolved: Buffer::new(resolved, "profiler") })
+    }
+}

@@ -1,0 +1,132 @@
+//! The convolution of CPU adapters: shaders/conv2d_rows.wgsl. Its tile is chosen by what loads, products and stores cost
+//! there.
+
+use super::common::per_element;
+use crate::gpu::{Caps, Grid, Kernel, TileVariant};
+use crate::tape::{Lowering, Slot};
+
+const SHADER: &str = include_str!("../../shaders/conv2d_rows.wgsl");
+
+/// A convolution as the kernel sees it; pairs are (height, width).
+#[derive(Debug, Clone)]
+pub struct RowConv {
+    pub images: usize,
+    pub groups: usize,
+    /// Channels of x and of y within a group.
+    pub c: usize,
+    pub m: usize,
+    pub x: [usize; 2],
+    pub y: [usize; 2],
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub padding: [i32; 2],
+    pub dilation: [usize; 2],
+    /// The weights are those of the forward pass, and y is its x.
+    pub flip: bool,
+}
+
+/// Binding slots.
+pub struct Operands {
+    pub weights: Slot,
+    pub x: Slot,
+    pub bias: Option<Slot>,
+    pub y: Slot,
+}
+
+/// Channels and pixels of a lane.
+#[derive(Debug, Clone, Copy)]
+struct Tile {
+    rows: usize,
+    pixels: usize,
+}
+
+/// Lines of unrolled products that still compile within a second.
+const MOST_PRODUCTS: usize = 32 * 8 * 3;
+
+impl RowConv {
+    /// Whether this kernel is the best one. It needs taps along a row to share loads, and enough subgroups.
+    pub fn suits(&self, caps: &Caps) -> bool {
+        const FEWEST_SUBGROUPS: usize = 16;
+        caps.tile == TileVariant::Subgroup
+            && self.kernel[1] > 1
+            && self.subgroups(self.tile()) >= FEWEST_SUBGROUPS
+    }
+
+    /// Appends the dispatches: packing of the weights, and the convolution.
+    pub fn lower(&self, to: &mut Lowering<'_>, at: &Operands) {
+        let tile = self.tile();
+        let weights = self.groups * self.c * self.kernel[0] * self.kernel[1] * self.m.next_multiple_of(4);
+        let packed = to.scratch(weights);
+        let kernel = |entry| self.kernel_for(entry, tile).define("BIAS", at.bias.is_some().into());
+        per_element(to, kernel("pack"), &[at.weights, packed], weights);
+        let mut bindings = vec![packed, at.x];
+        bindings.extend(at.bias);
+        bindings.push(at.y);
+        to.dispatch(kernel("rows"), &bindings, Grid::linear(self.subgroups(tile)));
+    }
+
+    fn subgroups(&self, tile: Tile) -> usize {
+        let spans = self.images * self.y[0] * self.y[1].div_ceil(tile.pixels);
+        self.groups * self.m.div_ceil(tile.rows) * spans.div_ceil(8)
+    }
+
+    /// Values of a row of x that one span of pixels needs.
+    fn row_values(&self, pixels: usize) -> usize {
+        (pixels - 1) * self.stride[1] + (self.kernel[1] - 1) * self.dilation[1] + 1
+    }
+
+    fn vec4_stores(&self, pixels: usize) -> bool {
+        pixels.is_multiple_of(4) && self.y[1].is_multiple_of(4)
+    }
+
+    /// The tile with the least estimated time.
+    fn tile(&self) -> Tile {
+        let most_rows = self.m.next_multiple_of(4).min(32);
+        let tiles = (1..=most_rows / 4).flat_map(|r| (1..=8).map(move |pixels| Tile { rows: 4 * r, pixels }));
+        tiles
+            .filter(|t| t.pixels <= self.y[1].max(1))
+            .filter(|t| t.rows * t.pixels * self.kernel[1] <= MOST_PRODUCTS)
+            .min_by(|a, b| self.nanoseconds(*a).total_cmp(&self.nanoseconds(*b)))
+            .unwrap_or(Tile { rows: 4, pixels: 1 })
+    }
+
+    /// Estimated time for one row of all channels. The costs are those of 8 lanes on lavapipe: a vec4 load, a load, a
+    /// product with its share of spills, a store.
+    fn nanoseconds(&self, tile: Tile) -> f64 {
+        let [k_h, k_w] = self.kernel;
+        let loads = 35.0 * k_w as f64 + 12.0 * self.row_values(tile.pixels) as f64;
+        let products = 0.35 * (tile.rows * tile.pixels * k_w) as f64;
+        let store = if self.vec4_stores(tile.pixels) { 8.0 } else { 20.0 };
+        let one = (self.c * k_h) as f64 * (loads + products) + store * (tile.rows * tile.pixels) as f64;
+        one * (self.m.div_ceil(tile.rows) * self.y[1].div_ceil(tile.pixels)) as f64
+    }
+
+    fn kernel_for(&self, entry: &'static str, tile: Tile) -> Kernel {
+        let defines = [
+            ("IMAGES", self.images),
+            ("GROUPS", self.groups),
+            ("C", self.c),
+            ("M", self.m),
+            ("H", self.x[0]),
+            ("W", self.x[1]),
+            ("O_H", self.y[0]),
+            ("O_W", self.y[1]),
+            ("K_H", self.kernel[0]),
+            ("K_W", self.kernel[1]),
+            ("S_H", self.stride[0]),
+            ("S_W", self.stride[1]),
+            ("D_H", self.dilation[0]),
+            ("D_W", self.dilation[1]),
+            ("ROWS", tile.rows),
+            ("PIXELS", tile.pixels),
+            ("PIXELS_8", (tile.pixels == 8).into()),
+            ("NX", self.row_values(tile.pixels)),
+            ("FLIP", self.flip.into()),
+            ("OUT_VEC4", self.vec4_stores(tile.pixels).into()),
+        ];
+        let kernel = Kernel::new("conv2d", entry, SHADER)
+            .define_i32("P_H", self.padding[0])
+            .define_i32("P_W", self.padding[1]);
+        defines.into_iter().fold(kernel, |kernel, (name, value)| kernel.define(name, value))
+    }
+}

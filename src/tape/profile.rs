@@ -1,0 +1,102 @@
+//! How long each node of a plan takes.
+
+use std::time::Instant;
+
+use super::plan::Plan;
+use super::step::Step;
+use crate::Result;
+
+/// A node's cost and time.
+#[derive(Debug, Clone)]
+pub struct NodeTiming {
+    /// Scope and op.
+    pub name: String,
+    /// Output shapes.
+    pub outputs: String,
+    /// Its dispatches, in order.
+    pub dispatches: Vec<DispatchTiming>,
+    /// Sum of the dispatches' medians, in milliseconds.
+    pub ms: f64,
+    /// Sum of the dispatches' shortest times: what a busy machine disturbs least.
+    pub least_ms: f64,
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Bytes read and written, each operand once.
+    pub bytes: u64,
+}
+
+/// One dispatch of a node.
+#[derive(Debug, Clone)]
+pub struct DispatchTiming {
+    /// `op/entry point`
+    pub kernel: String,
+    /// Workgroups.
+    pub workgroups: u64,
+    /// Median time in milliseconds.
+    pub ms: f64,
+    /// Shortest time in milliseconds.
+    pub least_ms: f64,
+}
+
+impl Plan {
+    /// Times each node over `repeats` runs of the step, in order of execution. It trains: updates are applied as often
+    /// as they run. See [`Recording::time`](crate::gpu::Recording::time) for what is measured.
+    pub fn profile(&self, step: &Step, repeats: usize) -> Result<Vec<NodeTiming>> {
+        // The first run compiles.
+        self.run(step)?;
+        let samples = self.recording.time(&self.gpu, repeats.max(1))?;
+        let timing = |command: usize| {
+            let (kernel, workgroups) = self.recording.describe(command).unwrap_or_default();
+            let (ms, least_ms) = median_and_least(&samples[command]);
+            DispatchTiming { kernel: kernel.into(), workgroups, ms, least_ms }
+        };
+        let nodes = self.nodes.iter().filter_map(|node| Some((node, &self.cost().nodes[node.cost?])));
+        Ok(nodes
+            .map(|(node, cost)| {
+                let dispatches: Vec<_> = node.commands.clone().map(timing).collect();
+                NodeTiming {
+                    name: node.name.clone(),
+                    outputs: cost.outputs.clone(),
+                    ms: dispatches.iter().map(|d| d.ms).sum(),
+                    least_ms: dispatches.iter().map(|d| d.least_ms).sum(),
+                    dispatches,
+                    flops: cost.flops,
+                    bytes: cost.bytes,
+                }
+            })
+            .collect())
+    }
+
+    /// Milliseconds of `repeats` whole steps from submit to idle, one submit each, by the wall clock.
+    pub fn time_steps(&self, step: &Step, repeats: usize) -> Result<Vec<f64>> {
+        self.run(step)?;
+        self.gpu.wait_idle()?;
+        (0..repeats.max(1))
+            .map(|_| {
+                let start = Instant::now();
+                self.run(step)?;
+                self.gpu.wait_idle()?;
+                Ok(start.elapsed().as_secs_f64() * 1e3)
+            })
+            .collect()
+    }
+
+    /// Microseconds of CPU that a step takes to encode and submit: `repeats` samples.
+    pub fn time_encoding(&self, step: &Step, repeats: usize) -> Result<Vec<f64>> {
+        (0..repeats.max(1))
+            .map(|_| {
+                self.gpu.wait_idle()?;
+                let start = Instant::now();
+                self.run(step)?;
+                Ok(start.elapsed().as_secs_f64() * 1e6)
+            })
+            .collect()
+    }
+}
+
+fn median_and_least(samples: &[f64]) -> (f64, f64) {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |i: usize| sorted.get(i).copied().unwrap_or(0.0);
+    (at(sorted.len() / 2), at(0))
+}

@@ -152,11 +152,7 @@ fn cnn_step(gpu: &Gpu) -> Result<(Plan, Step)> {
     let soft = logits.kl_div(&teacher, 4.0, KlReduction::BatchMean)?.scale(0.9)?;
     let loss = hard.add(&soft)?;
     fx.place_gradients(&loss.backward()?)?;
-    let group = Group {
-        weights: device.flat_weights(&tape)?,
-        gradients: device.flat_gradients(&tape)?,
-        decay_mask: device.decay_mask(&tape)?,
-    };
+    let group = Group::of(&device, &tape)?;
     let sgd = OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
     let optimizer = Optimizer::new(gpu, "sgd", sgd, &[group.weights.meta().len()])?;
     let update = optimizer.record(&tape, &[group], None)?;

@@ -1,16 +1,18 @@
-// L2 norm over up to four tensors: `partial` leaves one sum of squares a workgroup, `finish` adds them in a fixed order.
+// L2 norm over up to three tensors: `partial` leaves one sum of squares a workgroup, `finish` adds them in a fixed order.
+// Of each 64 elements the first `extents` count.
 
 #repeat k CHUNKS
 @group(0) @binding({k}) var<storage, read> dw{k}: array<vec4<f32>>;
+@group(0) @binding(1{k}) var<storage, read> extents{k}: array<u32>;
 #end
-@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(20) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(0) var<storage, read> sums: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
 var<workgroup> few: array<f32, 64>;
 var<workgroup> many: array<f32, 256>;
 
-// Sum of squares of the first `left` components: the others are padding.
+// Sum of squares of the first `left` components.
 fn squares(v: vec4<f32>, left: u32) -> f32 {
     let kept = select(vec4(0.0), v, vec4(0u, 1u, 2u, 3u) < vec4(left));
     return dot(kept, kept);
@@ -22,7 +24,9 @@ fn partial(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
     var sum = 0.0;
 #repeat k CHUNKS
     for (var i = first; i < (LEN_{k} + 3u) / 4u; i += 64u * WORKGROUPS) {
-        sum += squares(dw{k}[i], LEN_{k} - 4u * i);
+        let place = 4u * (i % 16u);
+        let extent = min(extents{k}[i / 16u], LEN_{k} - (4u * i - place));
+        sum += squares(dw{k}[i], max(extent, place) - place);
     }
 #end
     few[lane] = sum;

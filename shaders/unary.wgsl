@@ -26,6 +26,16 @@ fn tanh4(v: vec4<f32>) -> vec4<f32> {
     return tanh(clamp(v, vec4(-15.0), vec4(15.0)));
 }
 
+// 1 - tanh(v)^2 and sigmoid(v) (1 - sigmoid(v)), written so that nothing cancels where they are small.
+fn sech2(v: vec4<f32>) -> vec4<f32> {
+    return 4.0 * bell(2.0 * v);
+}
+
+fn bell(v: vec4<f32>) -> vec4<f32> {
+    let e = exp(-abs(v));
+    return e / ((1.0 + e) * (1.0 + e));
+}
+
 // Abramowitz and Stegun 7.1.26 has error 1.5e-7: as good as f32 gets for gelu.
 fn erf(v: vec4<f32>) -> vec4<f32> {
     let a = abs(v);
@@ -64,25 +74,17 @@ fn derivative(v: vec4<f32>) -> vec4<f32> {
         case 2u: { return select(zero, one, v > zero & v < vec4(6.0)); }
         case 3u: { return 0.5 * (1.0 + erf(v * SQRT_HALF)) + v * INV_SQRT_2PI * exp(-0.5 * v * v); }
         case 4u: {
-            let t = tanh4(SQRT_2_OVER_PI * (v + 0.044715 * v * v * v));
-            return 0.5 * (1.0 + t) + 0.5 * v * (1.0 - t * t) * SQRT_2_OVER_PI * (1.0 + 0.134145 * v * v);
+            let inner = SQRT_2_OVER_PI * (v + 0.044715 * v * v * v);
+            let slope = SQRT_2_OVER_PI * (1.0 + 0.134145 * v * v);
+            return 0.5 * (1.0 + tanh4(inner)) + 0.5 * v * sech2(inner) * slope;
         }
-        case 5u: {
-            let s = sigmoid(v);
-            return s * (1.0 + v * (1.0 - s));
-        }
-        case 6u: { return select(select((2.0 * v + 3.0) / 6.0, one, v > vec4(3.0)), zero, v < vec4(-3.0)); }
-        case 7u: {
-            let s = sigmoid(v);
-            return s * (1.0 - s);
-        }
-        case 8u: {
-            let t = tanh4(v);
-            return 1.0 - t * t;
-        }
+        case 5u: { return sigmoid(v) + v * bell(v); }
+        case 6u: { return select(select((2.0 * v + 3.0) / 6.0, one, v >= vec4(3.0)), zero, v <= vec4(-3.0)); }
+        case 7u: { return bell(v); }
+        case 8u: { return sech2(v); }
         case 9u: {
-            let t = tanh4(softplus(v));
-            return t + v * (1.0 - t * t) * sigmoid(v);
+            let s = softplus(v);
+            return tanh4(s) + v * sech2(s) * sigmoid(v);
         }
         case 10u: { return sigmoid(v); }
         case 11u: { return exp(v); }

@@ -3,55 +3,32 @@
 
 mod common;
 
+use common::fixture::{Fixture, mismatch};
 use limbeck::gpu::{Buffer, Gpu};
 use limbeck::ops::update::MASK_GRANULE;
 use limbeck::optim::{
     Ema, EmaConfig, EmaUpdate, Group, Optimizer, OptimizerConfig, OptimizerUpdate, Schedule, Warmup,
 };
 use limbeck::tape::{Meta, Plan, Step, Tape, Tensor};
-use safetensors::SafeTensors;
 use serde_json::Value;
 
 const STEPS: usize = 20;
 const PARAMS: [&str; 2] = ["a", "b"];
 
-struct Fixture {
-    json: Value,
-    bytes: Vec<u8>,
+/// Row `t` of a tensor with one row a step.
+fn row(fixture: &Fixture, key: &str, t: usize) -> Vec<f32> {
+    let all = fixture.f32s(key);
+    let len = all.len() / STEPS;
+    all[t * len..(t + 1) * len].to_vec()
 }
 
-impl Fixture {
-    fn load() -> Self {
-        let path = |name: &str| format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
-        let json = serde_json::from_str(&std::fs::read_to_string(path("optim.json")).unwrap()).unwrap();
-        Self { json, bytes: std::fs::read(path("optim.safetensors")).unwrap() }
-    }
-
-    fn get(&self, key: &str) -> Vec<f32> {
-        let all = SafeTensors::deserialize(&self.bytes).unwrap();
-        bytemuck::pod_collect_to_vec(all.tensor(key).unwrap().data())
-    }
-
-    /// Row `t` of a tensor with one row a step.
-    fn row(&self, key: &str, t: usize) -> Vec<f32> {
-        let all = self.get(key);
-        let len = all.len() / STEPS;
-        all[t * len..(t + 1) * len].to_vec()
-    }
-
-    fn optimizer(&self, name: &str) -> &Value {
-        self.json["optimizers"].as_array().unwrap().iter().find(|e| e["name"] == name).unwrap()
-    }
+fn optimizer<'a>(fixture: &'a Fixture, name: &str) -> &'a Value {
+    fixture.json["optimizers"].as_array().unwrap().iter().find(|e| e["name"] == name).unwrap()
 }
 
-/// |got - want| <= tol * max(|want|, rms, 0.01), the rule of tests/fixtures/README.md.
 fn check(got: &[f32], want: &[f32], tol: f64, place: &str) {
-    assert_eq!(got.len(), want.len(), "{place}");
-    let rms = (want.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>() / want.len() as f64).sqrt();
-    for (i, (&g, &w)) in got.iter().zip(want).enumerate() {
-        let (g, w) = (f64::from(g), f64::from(w));
-        let bound = tol * w.abs().max(rms).max(0.01);
-        assert!((g - w).abs() <= bound, "{place}[{i}]: got {g:e}, expected {w:e} within {bound:.1e}");
+    if let Some(words) = mismatch(got, want, tol) {
+        panic!("{place}{words}");
     }
 }
 
@@ -103,6 +80,7 @@ impl Bench {
                 weights: tape.external("weights", Meta::f32([n]), weights[i].whole(), true).unwrap(),
                 gradients: tape.external("gradients", Meta::f32([n]), gradients[i].whole(), false).unwrap(),
                 decay_mask: tape.constant([n / MASK_GRANULE], &vec![1.0; n / MASK_GRANULE]).unwrap(),
+                extents: extents(gpu, &tape, &vec![MASK_GRANULE as u32; n / MASK_GRANULE]),
             })
             .collect();
         let optimizer = Optimizer::new(gpu, "optimizer", config, &layout.groups).unwrap();
@@ -113,7 +91,7 @@ impl Bench {
         let plan = Plan::new(gpu, &tape, &[&update.grad_norm]).unwrap();
         let bench =
             Self { gpu: gpu.clone(), layout, weights, gradients, optimizer, update, ema, ema_update, plan };
-        bench.write(&bench.weights, |name| fixture.get(&format!("start/{name}")));
+        bench.write(&bench.weights, |name| fixture.f32s(&format!("start/{name}")));
         let slices: Vec<_> = bench.weights.iter().map(Buffer::whole).collect();
         bench.ema.reset(gpu, &slices).unwrap();
         bench
@@ -162,7 +140,7 @@ fn settings(entry: &Value) -> (OptimizerConfig, f64, Option<f32>) {
 
 #[test]
 fn optimizers_match_pytorch() {
-    let (gpu, fixture) = (common::gpu(), Fixture::load());
+    let (gpu, fixture) = (common::gpu(), Fixture::load("optim"));
     let tol = fixture.json["tol"].as_f64().unwrap();
     let mut ran = 0;
     for entry in fixture.json["optimizers"].as_array().unwrap() {
@@ -173,14 +151,14 @@ fn optimizers_match_pytorch() {
             let bench = Bench::new(&gpu, &fixture, layout, config, max, 0.0);
             let objects = gpu.objects_created();
             for t in 0..STEPS {
-                bench.write(&bench.gradients, |param| fixture.row(&format!("grads/{param}"), t));
+                bench.write(&bench.gradients, |param| row(&fixture, &format!("grads/{param}"), t));
                 let [norm, flag] = bench.run(t, rate);
                 assert_eq!(flag, 0.0, "{label}");
                 if let Some(key) = entry["grad_norm"].as_str() {
-                    check(&[norm], &fixture.row(key, t), tol, &format!("{label}: norm of step {t}"));
+                    check(&[norm], &row(&fixture, key, t), tol, &format!("{label}: norm of step {t}"));
                 }
                 for (i, param) in PARAMS.iter().enumerate() {
-                    let want = fixture.row(entry["after"][param].as_str().unwrap(), t);
+                    let want = row(&fixture, entry["after"][param].as_str().unwrap(), t);
                     check(&bench.weights(i), &want, tol, &format!("{label}: {param} after step {t}"));
                 }
             }
@@ -194,16 +172,16 @@ fn optimizers_match_pytorch() {
 
 #[test]
 fn averages_match_pytorch() {
-    let (gpu, fixture) = (common::gpu(), Fixture::load());
+    let (gpu, fixture) = (common::gpu(), Fixture::load("optim"));
     let (tol, ema) = (fixture.json["tol"].as_f64().unwrap(), &fixture.json["ema"]);
-    let (config, rate, max) = settings(fixture.optimizer(ema["of"].as_str().unwrap()));
+    let (config, rate, max) = settings(optimizer(&fixture, ema["of"].as_str().unwrap()));
     for layout in layouts() {
         let bench = Bench::new(&gpu, &fixture, layout, config, max, ema["decay"].as_f64().unwrap());
         for t in 0..STEPS {
-            bench.write(&bench.gradients, |param| fixture.row(&format!("grads/{param}"), t));
+            bench.write(&bench.gradients, |param| row(&fixture, &format!("grads/{param}"), t));
             bench.run(t, rate);
             for (i, param) in PARAMS.iter().enumerate() {
-                let want = fixture.row(ema["after"][param].as_str().unwrap(), t);
+                let want = row(&fixture, ema["after"][param].as_str().unwrap(), t);
                 check(&bench.read(&bench.ema.slices(), i), &want, tol, &format!("{param} after step {t}"));
             }
         }
@@ -212,18 +190,18 @@ fn averages_match_pytorch() {
 
 #[test]
 fn a_gradient_that_is_not_finite_changes_nothing() {
-    let (gpu, fixture) = (common::gpu(), Fixture::load());
+    let (gpu, fixture) = (common::gpu(), Fixture::load("optim"));
     let sgd = OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.1 };
     for config in [sgd, OptimizerConfig::sgd(0.0), OptimizerConfig::adam(), OptimizerConfig::adamw()] {
         // 1e30 squared overflows: the norm of finite gradients can be infinite too.
         for (bad, which) in [(f32::NAN, 0), (f32::INFINITY, 1), (f32::NEG_INFINITY, 0), (1e30, 1)] {
             let layout = layouts().into_iter().nth(which).unwrap();
             let bench = Bench::new(&gpu, &fixture, layout, config, Some(1.0), 0.0);
-            bench.write(&bench.gradients, |param| fixture.row(&format!("grads/{param}"), 0));
+            bench.write(&bench.gradients, |param| row(&fixture, &format!("grads/{param}"), 0));
             assert_eq!(bench.run(0, 0.1)[1], 0.0);
             let before = ([bench.weights(0), bench.weights(1)], bench.state());
             bench.write(&bench.gradients, |param| {
-                let mut row = fixture.row(&format!("grads/{param}"), 1);
+                let mut row = row(&fixture, &format!("grads/{param}"), 1);
                 if param == "b" {
                     row[12] = bad;
                 }
@@ -234,21 +212,30 @@ fn a_gradient_that_is_not_finite_changes_nothing() {
             assert!(!norm.is_finite(), "{config:?} {bad}: norm {norm}");
             assert!(before == ([bench.weights(0), bench.weights(1)], bench.state()), "{config:?} {bad}");
             // And the next good gradient moves the weights again.
-            bench.write(&bench.gradients, |param| fixture.row(&format!("grads/{param}"), 2));
+            bench.write(&bench.gradients, |param| row(&fixture, &format!("grads/{param}"), 2));
             assert_eq!(bench.run(2, 0.1)[1], 0.0);
             assert!(before.0 != [bench.weights(0), bench.weights(1)], "{config:?} {bad}");
         }
     }
 }
 
+fn extents(gpu: &Gpu, tape: &Tape, values: &[u32]) -> Tensor {
+    let buffer = gpu.buffer("extents", values.len() as u64 * 4).unwrap();
+    gpu.write(&buffer.whole(), values).unwrap();
+    tape.external("extents", Meta::i32([values.len()]), buffer.whole(), false).unwrap()
+}
+
 #[test]
 fn padding_is_not_part_of_the_norm() {
     let gpu = common::gpu();
-    let buffer = gpu.buffer("gradients", 32).unwrap();
-    gpu.write(&buffer.whole(), &[3.0, 0.0, 0.0, 0.0, 4.0, f32::NAN, f32::NAN, f32::NAN]).unwrap();
+    let buffer = gpu.buffer("gradients", 512).unwrap();
+    // Two parameters of one and two elements, 64 elements apart, and NaN around them.
+    let mut values = [f32::NAN; 128];
+    (values[0], values[64], values[65]) = (3.0, 4.0, 0.0);
+    gpu.write(&buffer.whole(), &values).unwrap();
     let tape = Tape::new();
-    let dw = tape.external("gradients", Meta::f32([5]), buffer.whole(), false).unwrap();
-    let norm = Tensor::grad_norm(&[&dw]).unwrap();
+    let dw = tape.external("gradients", Meta::f32([67]), buffer.whole(), false).unwrap();
+    let norm = Tensor::grad_norm(&[(&dw, &extents(&gpu, &tape, &[1, 2]))]).unwrap();
     let plan = Plan::new(&gpu, &tape, &[&norm]).unwrap();
     plan.run(&Step::new(0, 1)).unwrap();
     assert_eq!(plan.read_f32(&norm).unwrap(), [5.0, 0.0]);
@@ -256,7 +243,7 @@ fn padding_is_not_part_of_the_norm() {
 
 #[test]
 fn schedules_match_pytorch() {
-    let fixture = Fixture::load();
+    let fixture = Fixture::load("optim");
     let entries = fixture.json["schedules"].as_array().unwrap();
     assert_eq!(entries.len(), 5);
     for entry in entries {
@@ -301,6 +288,7 @@ fn mistakes_are_explained() {
         weights: tensor("w", n),
         gradients: tensor("dw", n),
         decay_mask: tensor("mask", mask),
+        extents: tape.input_i32("extents", [n / MASK_GRANULE]),
     };
     let fail = |group: Group, max| optimizer.record(&tape, &[group], max).unwrap_err().to_string();
     assert!(fail(group(128, 2), None).contains("[64] elements"));

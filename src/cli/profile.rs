@@ -103,7 +103,7 @@ fn training_step(gpu: &Gpu, flags: &ProfileFlags) -> Result<TrainStep> {
     let teacher = teacher.as_ref().zip(frozen.as_ref()).map(|(network, params)| Teacher {
         network,
         params,
-        terms: vec![(spec.weight, (spec.build)(&MethodConfig::default()))],
+        terms: vec![spec.term(&MethodConfig::default())],
         taps: Vec::new(),
     });
     let channels = flags.dataset_shape[0];
@@ -113,10 +113,11 @@ fn training_step(gpu: &Gpu, flags: &ProfileFlags) -> Result<TrainStep> {
         optimizer: OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 5e-4 },
         max_grad_norm: None,
         ce_weight: if teacher.is_some() { spec.ce_weight } else { 1.0 },
-        teacher,
+        label_smoothing: 0.0,
+        ema: None,
         seed: 0,
     };
-    TrainStep::new(gpu, &student, &params, config)
+    TrainStep::new(gpu, &student, &params, teacher, &config)
 }
 
 fn random_batch(flags: &ProfileFlags) -> Batch {

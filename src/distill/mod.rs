@@ -6,9 +6,14 @@
 mod activation;
 mod feature;
 mod kd;
-pub mod weights;
+mod parse;
+pub mod transfer;
+mod weights;
 
-use crate::nn::{DeviceParams, Forward, ParamBuilder, Params};
+pub use parse::parse;
+
+use crate::nn::{Forward, ParamBuilder, Params};
+use crate::optim::Schedule;
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -42,11 +47,29 @@ pub struct Pair<'a> {
 pub struct MethodConfig {
     /// Softens both distributions; Hinton et al. use 1 to 20, CIFAR recipes 4.
     pub temperature: f32,
+    /// Share of the teacher's weights in the student's initial ones: 1 copies, 0 leaves the student's own.
+    pub transfer: f32,
+    /// Strength of the pull toward the teacher's weights while training; 0 for none.
+    pub pull: f32,
 }
 
 impl Default for MethodConfig {
     fn default() -> Self {
-        Self { temperature: 4.0 }
+        Self { temperature: 4.0, transfer: 1.0, pull: 0.0 }
+    }
+}
+
+impl MethodConfig {
+    /// Fails where a number makes no sense, and names it.
+    pub fn validate(&self) -> Result<()> {
+        let check = |name: &str, expected: &str, fits: bool, got: f32| match fits {
+            true => Ok(()),
+            false => Err(Error::config(name, format!("expected {expected}, got {got}"))),
+        };
+        let temperature = self.temperature.is_finite() && self.temperature > 0.0;
+        check("temperature", "a number above 0", temperature, self.temperature)?;
+        check("transfer", "0 to 1", (0.0..=1.0).contains(&self.transfer), self.transfer)?;
+        check("pull", "a number from 0", self.pull.is_finite() && self.pull >= 0.0, self.pull)
     }
 }
 
@@ -56,6 +79,16 @@ pub trait Method {
     /// not part of the exported student.
     fn prepare(&mut self, _pair: &Pair<'_>, _at: ParamBuilder<'_>) -> Result<()> {
         Ok(())
+    }
+
+    /// Changes the student's initial weights.
+    fn start(&self, _student: &mut Params, _teacher: &Params) -> Result<()> {
+        Ok(())
+    }
+
+    /// Strength of an L2 pull of the student's weights toward the teacher's (see [`transfer`]); 0 for none.
+    fn pull(&self) -> f32 {
+        0.0
     }
 
     /// Records the loss, a tensor of one element. `own` is the pass of the parameters that `prepare` made.
@@ -79,7 +112,7 @@ pub struct MethodSpec {
 }
 
 /// Every method.
-pub static METHODS: &[MethodSpec] = &[activation::SPEC, feature::SPEC, kd::SPEC];
+pub static METHODS: &[MethodSpec] = &[activation::SPEC, feature::SPEC, kd::SPEC, weights::SPEC];
 
 /// The entry for `name`, or an error that lists the names there are.
 pub fn find(name: &str) -> Result<&'static MethodSpec> {
@@ -89,10 +122,29 @@ pub fn find(name: &str) -> Result<&'static MethodSpec> {
     })
 }
 
-/// A method's own parameters on the device, where it has any.
-pub struct Regressors {
-    /// Host side.
-    pub params: Params,
-    /// Device side.
-    pub device: DeviceParams,
+/// A method in use: one term of the loss.
+pub struct Term {
+    /// The method's name.
+    pub name: &'static str,
+    /// Its weight.
+    pub weight: f32,
+    /// How the weight changes over the steps: a warm-up, a decay, a hand-over.
+    pub schedule: Schedule,
+    /// The method.
+    pub method: Box<dyn Method>,
+    /// Its settings.
+    pub config: MethodConfig,
+}
+
+impl MethodSpec {
+    /// This method as a term of its default weight.
+    pub fn term(&self, config: &MethodConfig) -> Term {
+        Term {
+            name: self.name,
+            weight: self.weight,
+            schedule: Schedule::default(),
+            method: (self.build)(config),
+            config: config.clone(),
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::{Error, Result};
+
 /// A storage buffer. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Buffer {
@@ -23,7 +25,23 @@ impl Buffer {
         Self { inner: Arc::new(Inner { raw, id, label: label.to_string() }) }
     }
 
-    pub(super) fn raw(&self) -> &wgpu::Buffer {
+    /// Wraps a buffer that the application owns, of the device that limbeck was given. A tape reads and writes it as an
+    /// external tensor. Its usage must include `STORAGE`, and `COPY_SRC` or `COPY_DST` where the host reads or writes it
+    /// through limbeck; its size must be a multiple of 16, as kernels work on vec4.
+    pub fn wrap(raw: wgpu::Buffer, label: &str) -> Result<Self> {
+        if !raw.usage().contains(wgpu::BufferUsages::STORAGE) || !raw.size().is_multiple_of(16) {
+            let got = format!("{:?} and {} bytes", raw.usage(), raw.size());
+            return Err(Error::shape(
+                format!("buffer {label}"),
+                "usage STORAGE and a multiple of 16 bytes",
+                got,
+            ));
+        }
+        Ok(Self::new(raw, label))
+    }
+
+    /// The wgpu buffer, for applications that bind or copy it themselves.
+    pub fn raw(&self) -> &wgpu::Buffer {
         &self.inner.raw
     }
 

@@ -1,6 +1,6 @@
 //! The open device: queue, capabilities, pipeline cache, staging pool and error state.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -16,6 +16,9 @@ use crate::{Error, Result};
 pub struct Gpu {
     inner: Arc<Inner>,
 }
+
+/// Submits that are remembered for [`Gpu::throttle`].
+const MOST_IN_FLIGHT: usize = 256;
 
 /// How a device is used.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +39,7 @@ struct Inner {
     staging: Mutex<Vec<wgpu::Buffer>>,
     failure: Arc<Mutex<Option<Failure>>>,
     created: AtomicU64,
+    in_flight: Mutex<VecDeque<wgpu::SubmissionIndex>>,
 }
 
 /// The first thing that went wrong outside a call.
@@ -103,6 +107,7 @@ impl Gpu {
                 staging: Mutex::default(),
                 failure,
                 created: AtomicU64::new(0),
+                in_flight: Mutex::default(),
             }),
         }
     }
@@ -216,6 +221,21 @@ impl Gpu {
         self.check()
     }
 
+    /// Blocks until at most `ahead` submits are unfinished: a caller that never reads would otherwise queue work, and
+    /// the memory of its uploads, without end.
+    pub fn throttle(&self, ahead: usize) -> Result<()> {
+        loop {
+            let mut in_flight = lock(&self.inner.in_flight);
+            if in_flight.len() <= ahead {
+                return self.check();
+            }
+            let oldest = in_flight.pop_front();
+            drop(in_flight);
+            let wait = wgpu::PollType::Wait { submission_index: oldest, timeout: None };
+            self.inner.device.poll(wait).map_err(|e| Error::DeviceLost(e.to_string()))?;
+        }
+    }
+
     /// The pipeline for `kernel`, compiled once for equal text.
     pub fn pipeline(&self, kernel: &Kernel) -> Result<Pipeline> {
         let source = kernel.source()?;
@@ -272,7 +292,14 @@ impl Gpu {
 
     pub(super) fn submit(&self, commands: wgpu::CommandBuffer) -> Result<()> {
         self.check()?;
-        self.inner.queue.submit([commands]);
+        let index = self.inner.queue.submit([commands]);
+        let mut in_flight = lock(&self.inner.in_flight);
+        in_flight.push_back(index);
+        // Without a caller that throttles, the oldest are of no interest.
+        if in_flight.len() > MOST_IN_FLIGHT {
+            in_flight.pop_front();
+        }
+        drop(in_flight);
         self.check()
     }
 

@@ -25,3 +25,6 @@ pub use readback::Readback;
 pub use recording::{Dispatch, Grid, Recording};
 pub use reflect::{Access, BindingInfo, Reflection, reflect};
 pub use source::expand;
+
+/// The wgpu that limbeck is built with, for applications that share their device.
+pub use wgpu;

@@ -11,7 +11,7 @@ use crate::tape::Tensor;
 
 /// The list entry.
 pub const SPEC: ModelSpec =
-    ModelSpec { name: "cnn", about: "cnn:32,64,128 channels of its conv blocks", build };
+    ModelSpec { name: "cnn", about: "cnn:32,64,128 channels of its conv blocks", presets: &[], build };
 
 struct Cnn {
     blocks: Vec<(Conv, BatchNorm)>,

@@ -6,7 +6,7 @@ use crate::nn::{Forward, Linear, ParamBuilder, Params};
 use crate::tape::Tensor;
 
 /// The list entry.
-pub const SPEC: ModelSpec = ModelSpec { name: "mlp", about: "mlp:128,64 hidden sizes", build };
+pub const SPEC: ModelSpec = ModelSpec { name: "mlp", about: "mlp:128,64 hidden sizes", presets: &[], build };
 
 struct Mlp {
     hidden: Vec<Linear>,

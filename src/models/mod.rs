@@ -2,6 +2,12 @@
 
 mod cnn;
 mod mlp;
+mod mobilenetv2;
+mod parts;
+mod resnet;
+pub mod saved;
+mod vgg;
+mod wrn;
 
 use crate::nn::{Forward, Params};
 use crate::tape::Tensor;
@@ -22,7 +28,7 @@ pub struct Network {
     /// Taps that feature methods use where the user names none, from input to output.
     pub stages: Vec<String>,
     module: Box<dyn Module>,
-    input: [usize; 3],
+    config: ModelConfig,
 }
 
 /// What a network is built for.
@@ -34,13 +40,15 @@ pub struct ModelConfig {
     pub classes: usize,
 }
 
-/// An entry of [`MODELS`].
+/// An entry of [`MODELS`]: a family of architectures.
 pub struct ModelSpec {
     /// What the user writes before the colon.
     pub name: &'static str,
-    /// One line for lists, with the form of the widths.
+    /// One line for lists, with the form of the numbers.
     pub about: &'static str,
-    /// Builds it; the string is what the user wrote after the colon.
+    /// Members that have names of their own, with their numbers.
+    pub presets: &'static [(&'static str, &'static [usize])],
+    /// Builds the member with the numbers that the user wrote after the colon.
     pub build: fn(&ModelConfig, &[usize]) -> Result<Built>,
 }
 
@@ -54,41 +62,99 @@ pub struct Built {
     pub stages: Vec<String>,
 }
 
-/// Every architecture.
-pub static MODELS: &[ModelSpec] = &[cnn::SPEC, mlp::SPEC];
+/// Values of an image, and channels or classes, up to which products of sizes don't overflow.
+const MAX_INPUT: usize = 1 << 28;
+const MAX_WIDTH: usize = 1 << 20;
 
-/// Builds `name` or `name:widths`, such as `cnn:8,16,32`.
+/// Every family of architectures.
+#[rustfmt::skip]
+pub static MODELS: &[ModelSpec] = &[
+    cnn::SPEC,
+    mlp::SPEC,
+    mobilenetv2::SPEC,
+    resnet::OPTION_A,
+    resnet::OPTION_B,
+    vgg::SPEC,
+    wrn::SPEC,
+];
+
+/// Builds a preset such as `resnet20`, or `family:numbers` such as `cnn:8,16,32`.
 pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
-    let (family, widths) = name.split_once(':').unwrap_or((name, ""));
-    let spec = MODELS.iter().find(|spec| spec.name == family).ok_or_else(|| {
-        let known: Vec<String> = MODELS.iter().map(|m| format!("{} ({})", m.name, m.about)).collect();
-        Error::config("model", format!("no model \"{name}\"; there are {}", known.join(", ")))
-    })?;
-    let widths = widths
-        .split(',')
-        .filter(|w| !w.is_empty())
-        .map(|w| w.trim().parse().ok().filter(|&n: &usize| n > 0))
-        .collect::<Option<Vec<usize>>>()
-        .ok_or_else(|| {
-            Error::config("model", format!("\"{name}\": expected {} after the colon", spec.about))
-        })?;
-    let built = (spec.build)(config, &widths)?;
+    let (spec, numbers) = find(name)?;
+    let values = config.input.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+    if values.is_none_or(|n| n == 0 || n > MAX_INPUT) || !(1..=MAX_WIDTH).contains(&config.classes) {
+        let ([c, h, w], classes) = (config.input, config.classes);
+        let message = format!(
+            "expected images of 1 to {MAX_INPUT} values and 1 to {MAX_WIDTH} classes, got {c}x{h}x{w} and {classes}"
+        );
+        return Err(Error::config("model", message));
+    }
+    let built = (spec.build)(config, &numbers)?;
+    if let Some(param) = built.params.too_large() {
+        let message =
+            format!("\"{name}\": {param} is too large for any host; choose smaller widths or images");
+        return Err(Error::config("model", message));
+    }
     Ok(Network {
         name: name.to_string(),
         params: built.params,
         stages: built.stages,
         module: built.module,
-        input: config.input,
+        config: *config,
     })
 }
 
+/// The family that `name` belongs to, and its numbers.
+fn find(name: &str) -> Result<(&'static ModelSpec, Vec<usize>)> {
+    for spec in MODELS {
+        if let Some((_, numbers)) = spec.presets.iter().find(|(preset, _)| *preset == name) {
+            return Ok((spec, numbers.to_vec()));
+        }
+    }
+    let (family, numbers) = name.split_once(':').unwrap_or((name, ""));
+    let spec = MODELS
+        .iter()
+        .find(|spec| spec.name == family)
+        .ok_or_else(|| Error::config("model", format!("no model \"{name}\"; there are {}", known())))?;
+    let numbers = numbers
+        .split(',')
+        .filter(|n| !n.is_empty())
+        .map(|n| n.trim().parse().ok().filter(|n| (1..=MAX_WIDTH).contains(n)))
+        .collect::<Option<Vec<usize>>>()
+        .ok_or_else(|| {
+            let message = format!(
+                "\"{name}\": expected numbers from 1 to {MAX_WIDTH} after the colon, as in {}",
+                spec.about
+            );
+            Error::config("model", message)
+        })?;
+    Ok((spec, numbers))
+}
+
+/// All names, for an error message.
+fn known() -> String {
+    let presets = MODELS.iter().flat_map(|spec| spec.presets).map(|(preset, _)| preset.to_string());
+    presets.chain(MODELS.iter().map(|spec| spec.about.to_string())).collect::<Vec<_>>().join("; ")
+}
+
 impl Network {
+    /// Channels, height and width of its images.
+    pub fn input(&self) -> [usize; 3] {
+        self.config.input
+    }
+
+    /// Its classes.
+    pub fn classes(&self) -> usize {
+        self.config.classes
+    }
+
     /// Records the pass from images (N, C, H, W) to logits (N, classes).
     pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         match x.dims() {
-            [_, c, h, w] if [*c, *h, *w] == self.input => self.module.forward(fx, x),
+            [_, c, h, w] if [*c, *h, *w] == self.input() => self.module.forward(fx, x),
             other => {
-                let expected = format!("images (N, {}, {}, {})", self.input[0], self.input[1], self.input[2]);
+                let [c, h, w] = self.input();
+                let expected = format!("images (N, {c}, {h}, {w})");
                 Err(Error::shape(&self.name, expected, format!("{other:?}")))
             }
         }

@@ -1,7 +1,8 @@
 //! Parameters on a device: one flat buffer of weights, one of gradients, one of running statistics.
 //!
 //! Flat, so that clipping and an optimizer step are one dispatch over all parameters. Every tensor starts at a multiple
-//! of the device's binding alignment; what lies between is zero and stays zero.
+//! of the device's binding alignment; what
+//! lies between belongs to none and may be anything.
 
 use super::params::{ParamId, ParamKind, Params};
 use crate::gpu::{Buffer, BufferSlice, Gpu};
@@ -27,6 +28,7 @@ pub struct DeviceParams {
 struct Training {
     gradients: Buffer,
     decay_mask: Buffer,
+    extents: Buffer,
 }
 
 #[derive(Debug, Clone)]
@@ -45,13 +47,19 @@ impl DeviceParams {
         let gradients = gpu.buffer(&format!("{name} gradients"), bytes)?;
         let blocks = bytes as usize / 4 / MASK_BLOCK;
         let decay_mask = gpu.buffer(&format!("{name} decay mask"), (blocks * 4) as u64)?;
-        let mut mask = vec![0.0f32; blocks];
-        for place in made.layout.iter().filter(|p| p.kind == ParamKind::Weight { decay: true }) {
+        let extents = gpu.buffer(&format!("{name} extents"), (blocks * 4) as u64)?;
+        let (mut mask, mut extent) = (vec![0.0f32; blocks], vec![0u32; blocks]);
+        for place in made.layout.iter().filter(|p| p.kind != ParamKind::State) {
             let first = place.offset as usize / 4 / MASK_BLOCK;
-            mask[first..first + place.meta.len().div_ceil(MASK_BLOCK)].fill(1.0);
+            let last = first + place.meta.len().div_ceil(MASK_BLOCK);
+            mask[first..last].fill(f32::from(place.kind == ParamKind::Weight { decay: true }));
+            for (block, covered) in extent[first..last].iter_mut().enumerate() {
+                *covered = (place.meta.len() - block * MASK_BLOCK).min(MASK_BLOCK) as u32;
+            }
         }
         gpu.write(&decay_mask.whole(), &mask)?;
-        made.training = Some(Training { gradients, decay_mask });
+        gpu.write(&extents.whole(), &extent)?;
+        made.training = Some(Training { gradients, decay_mask, extents });
         Ok(made)
     }
 
@@ -164,6 +172,13 @@ impl DeviceParams {
         let blocks = self.weights.size() as usize / 4 / MASK_BLOCK;
         let buffer = &self.training()?.decay_mask;
         tape.external(&format!("{}/decay mask", self.name), Meta::f32([blocks]), buffer.whole(), false)
+    }
+
+    /// For each [`MASK_BLOCK`] weights how many of them, from the first, belong to a parameter.
+    pub fn extents(&self, tape: &Tape) -> Result<Tensor> {
+        let blocks = self.weights.size() as usize / 4 / MASK_BLOCK;
+        let buffer = &self.training()?.extents;
+        tape.external(&format!("{}/extents", self.name), Meta::i32([blocks]), buffer.whole(), false)
     }
 
     /// Sends the gradient of parameter `id` (bound as `leaf`) to its slice of the gradient buffer. A gradient that can't

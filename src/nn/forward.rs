@@ -80,6 +80,14 @@ impl<'a> Forward<'a> {
         Ok(tensor)
     }
 
+    /// Dropout under a layer's name: in eval mode `x` itself. Either way the output is a tap.
+    pub fn dropout(&self, name: &str, x: &Tensor, p: f32) -> Result<Tensor> {
+        self.layer(name, || match self.mode {
+            Mode::Train => x.dropout(p),
+            Mode::Eval => Ok(x.clone()),
+        })
+    }
+
     /// The taps seen so far, in order.
     pub fn taps(&self) -> Vec<Tap> {
         self.taps.borrow().clone()

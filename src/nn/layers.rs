@@ -5,7 +5,7 @@ use super::init::Init;
 use super::params::{ParamBuilder, ParamId};
 use crate::Result;
 use crate::ops::conv2d::Conv2d;
-use crate::tape::Tensor;
+use crate::tape::{Shape, Tensor};
 
 /// y = x W^T + b. Parameters `weight` (c_out, c_in) and `bias` (c_out).
 #[derive(Debug, Clone)]
@@ -17,10 +17,21 @@ pub struct Linear {
 
 impl Linear {
     /// With PyTorch's default initialisation.
-    pub fn new(mut at: ParamBuilder<'_>, c_in: usize, c_out: usize, bias: bool) -> Self {
+    pub fn new(at: ParamBuilder<'_>, c_in: usize, c_out: usize, bias: bool) -> Self {
         let init = Init::Uniform { fan_in: c_in };
-        let weight = at.weight("weight", [c_out, c_in], init, true);
-        let bias = bias.then(|| at.weight("bias", [c_out], init, true));
+        Self::with_init(at, c_in, c_out, init, bias.then_some(init))
+    }
+
+    /// Initialised as said; no bias where there is no `bias`.
+    pub fn with_init(
+        mut at: ParamBuilder<'_>,
+        c_in: usize,
+        c_out: usize,
+        weight: Init,
+        bias: Option<Init>,
+    ) -> Self {
+        let weight = at.weight("weight", [c_out, c_in], weight, true);
+        let bias = bias.map(|init| at.weight("bias", [c_out], init, true));
         Self { path: at.path().to_string(), weight, bias }
     }
 
@@ -52,23 +63,23 @@ impl Conv {
         config: Conv2d,
         bias: bool,
     ) -> Self {
-        let fan_in = c_in / config.groups.max(1) * k * k;
-        Self::with_init(at, c_in, c_out, k, config, bias, Init::Uniform { fan_in })
+        let init = Init::Uniform { fan_in: c_in / config.groups.max(1) * k * k };
+        Self::with_init(at, c_in, c_out, k, config, init, bias.then_some(init))
     }
 
-    /// A square kernel, with the weight initialised as said.
+    /// A square kernel, initialised as said; no bias where there is no `bias`.
     pub fn with_init(
         mut at: ParamBuilder<'_>,
         c_in: usize,
         c_out: usize,
         k: usize,
         config: Conv2d,
-        bias: bool,
-        init: Init,
+        weight: Init,
+        bias: Option<Init>,
     ) -> Self {
         let ci_g = c_in / config.groups.max(1);
-        let weight = at.weight("weight", [c_out, ci_g, k, k], init, true);
-        let bias = bias.then(|| at.weight("bias", [c_out], Init::Uniform { fan_in: ci_g * k * k }, true));
+        let weight = at.weight("weight", [c_out, ci_g, k, k], weight, true);
+        let bias = bias.map(|init| at.weight("bias", [c_out], init, true));
         Self { path: at.path().to_string(), weight, bias, config }
     }
 
@@ -117,5 +128,34 @@ impl BatchNorm {
                 Mode::Eval => x.batch_norm_eval(&gamma, &beta, &mean, &var, Self::EPS),
             }
         })
+    }
+}
+
+/// Layer normalisation over the trailing dimensions (Ba, Kiros and Hinton 1607.06450). Parameters `weight` and `bias`,
+/// of the normalised sizes.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    path: String,
+    weight: ParamId,
+    bias: ParamId,
+    eps: f32,
+}
+
+impl LayerNorm {
+    /// Over trailing dimensions of these sizes, `[d]` for the last one alone. PyTorch's default eps is 1e-5; vision
+    /// transformers use 1e-6.
+    pub fn new(mut at: ParamBuilder<'_>, sizes: impl Into<Shape>, eps: f32) -> Self {
+        let sizes = sizes.into();
+        Self {
+            weight: at.weight("weight", sizes.clone(), Init::Constant(1.0), true),
+            bias: at.weight("bias", sizes, Init::Constant(0.0), true),
+            path: at.path().to_string(),
+            eps,
+        }
+    }
+
+    /// x (.., sizes), same shape out.
+    pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        fx.layer(&self.path, || x.layer_norm(&fx.param(self.weight)?, &fx.param(self.bias)?, self.eps))
     }
 }

@@ -13,5 +13,5 @@ mod params;
 pub use device::{DeviceParams, MASK_BLOCK};
 pub use forward::{Forward, Mode, Tap};
 pub use init::Init;
-pub use layers::{BatchNorm, Conv, Linear};
+pub use layers::{BatchNorm, Conv, LayerNorm, Linear};
 pub use params::{LoadReport, Param, ParamBuilder, ParamId, ParamKind, Params};

@@ -1,20 +1,23 @@
 //! The global L2 norm of gradients: `[norm, flag]`, with flag 1 where the norm is not finite and 0 elsewhere.
 //!
+//! A flat tensor holds many parameters, and between them what is of no interest and may be anything. So each comes with
+//! its extents: for every [`MASK_GRANULE`] elements, how many of them, from the first, count.
+//!
 //! Squares are summed in f32. A norm above about 1.8e19 overflows: it counts as not finite. Elements below about 1e-19
 //! add nothing.
 
-use super::common::expect_f32;
 use super::spec::{Case, Fill, Input, OpSpec};
+use super::update::MASK_GRANULE;
 use crate::gpu::{Grid, Kernel};
-use crate::tape::{Array, Lowering, Meta, Op, Slot, Step, Tensor};
+use crate::tape::{Array, DType, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../shaders/grad_norm.wgsl");
 
 /// Most tensors of one norm.
-pub const MOST_TENSORS: usize = 4;
+pub const MOST_TENSORS: usize = 3;
 
-const LENGTHS: [&str; MOST_TENSORS] = ["LEN_0", "LEN_1", "LEN_2", "LEN_3"];
+const LENGTHS: [&str; MOST_TENSORS] = ["LEN_0", "LEN_1", "LEN_2"];
 
 /// Invocations a workgroup of the first pass, and vec4 an invocation should have to do where there are enough.
 const WORKGROUP: usize = 64;
@@ -22,7 +25,7 @@ const VEC4S_EACH: usize = 8;
 /// Enough workgroups to fill any GPU, few enough for one workgroup to add their partial sums.
 const MOST_WORKGROUPS: usize = 4096;
 
-/// Inputs: one to four f32 tensors of any shape. Output: `[2]`.
+/// Inputs: one to three pairs of an f32 tensor of any shape and its extents (i32). Output: `[2]`.
 #[derive(Debug, Clone, Copy)]
 pub struct GradNorm;
 
@@ -32,11 +35,17 @@ impl Op for GradNorm {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        if inputs.is_empty() || inputs.len() > MOST_TENSORS {
-            let expected = format!("1 to {MOST_TENSORS} tensors");
-            return Err(Error::shape(self.name(), expected, inputs.len().to_string()));
+        if inputs.is_empty() || inputs.len() > 2 * MOST_TENSORS || inputs.len() % 2 == 1 {
+            let expected = format!("1 to {MOST_TENSORS} tensors, each with its extents");
+            return Err(Error::shape(self.name(), expected, format!("{} inputs", inputs.len())));
         }
-        expect_f32(self.name(), inputs)?;
+        for pair in inputs.chunks(2) {
+            let extents = Meta::i32([pair[0].len().div_ceil(MASK_GRANULE)]);
+            if pair[0].dtype != DType::F32 || pair[1] != extents {
+                let expected = format!("an f32 tensor and its extents {extents}");
+                return Err(Error::shape(self.name(), expected, format!("{} and {}", pair[0], pair[1])));
+            }
+        }
         Ok(vec![Meta::f32([2])])
     }
 
@@ -45,8 +54,8 @@ impl Op for GradNorm {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let chunks = to.input_count();
-        let lengths: Vec<usize> = (0..chunks).map(|i| to.input(i).iter().product()).collect();
+        let chunks = to.input_count() / 2;
+        let lengths: Vec<usize> = (0..chunks).map(|i| to.input(2 * i).iter().product()).collect();
         let vec4s: usize = lengths.iter().map(|len| len.div_ceil(4)).sum();
         let workgroups = vec4s.div_ceil(WORKGROUP * VEC4S_EACH).clamp(1, MOST_WORKGROUPS);
         let partials = to.scratch(workgroups);
@@ -57,14 +66,20 @@ impl Op for GradNorm {
                 .define("WORKGROUPS", workgroups);
             LENGTHS.iter().zip(&lengths).fold(kernel, |kernel, (name, &len)| kernel.define(name, len))
         };
-        let inputs = (0..chunks).map(Slot::Input).chain([partials]).collect::<Vec<_>>();
+        let each = |first: usize| (0..chunks).map(move |i| Slot::Input(2 * i + first));
+        let inputs: Vec<Slot> = each(0).chain(each(1)).chain([partials]).collect();
         to.dispatch(kernel("partial"), &inputs, Grid::linear(workgroups));
         to.dispatch(kernel("finish"), &[partials, Slot::Output(0)], Grid::linear(1));
         Ok(())
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
-        let norm = inputs.iter().flat_map(|a| &a.data).map(|x| x * x).sum::<f64>().sqrt();
+        let counted = inputs.chunks(2).flat_map(|pair| {
+            let counts =
+                |(i, _): &(usize, &f64)| ((i % MASK_GRANULE) as f64) < pair[1].data[i / MASK_GRANULE];
+            pair[0].data.iter().enumerate().filter(counts)
+        });
+        let norm = counted.map(|(_, x)| x * x).sum::<f64>().sqrt();
         vec![Array::new([2], vec![norm, f64::from(!norm.is_finite())])]
     }
 
@@ -74,11 +89,13 @@ impl Op for GradNorm {
 }
 
 impl Tensor {
-    /// `[norm, flag]`: the L2 norm of one to four tensors together, and 1 where it is not finite, else 0.
-    pub fn grad_norm(tensors: &[&Tensor]) -> Result<Tensor> {
-        let first =
+    /// `[norm, flag]`: the L2 norm of one to three tensors together, each with its extents, i32 (elements /
+    /// [`MASK_GRANULE`]); and 1 where it is not finite, else 0.
+    pub fn grad_norm(tensors: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+        let (first, _) =
             tensors.first().ok_or_else(|| Error::shape("grad_norm", "at least one tensor", "none"))?;
-        first.tape().record1(GradNorm, tensors)
+        let inputs: Vec<&Tensor> = tensors.iter().flat_map(|(dw, extents)| [*dw, *extents]).collect();
+        first.tape().record1(GradNorm, &inputs)
     }
 }
 
@@ -86,19 +103,23 @@ impl Tensor {
 pub const SPEC: OpSpec = OpSpec { name: "grad_norm", cases };
 
 fn cases() -> Vec<Case> {
-    let case = |shapes: &[usize]| {
-        Case::new(GradNorm, shapes.iter().map(|&n| Input::normal([n]).no_grad()).collect())
+    let granules = |n: usize| n.div_ceil(MASK_GRANULE);
+    // Extents of 0 to 64 at random.
+    let input = |fill, n| [Input::filled([n], fill).no_grad(), Input::below([granules(n)], MASK_GRANULE + 1)];
+    let case = |sizes: &[usize]| {
+        Case::new(GradNorm, sizes.iter().flat_map(|&n| input(Fill::Normal(1.0), n)).collect())
     };
+    let filled = |fill, n| Case::new(GradNorm, input(fill, n).into());
     let mut all: Vec<Case> = [1, 2, 3, 4, 5, 41, 255, 2048, 2049, 100_003].map(|n| case(&[n])).into();
     all.extend([
         case(&[64, 7]),
         case(&[1, 300_000, 3]),
-        case(&[47, 0, 5, 4096]),
+        case(&[47, 0, 4096]),
         // More vec4 than the most workgroups take in one round.
         case(&[8_400_001]),
-        Case::new(GradNorm, vec![Input::filled([513], Fill::Normal(1e-12)).no_grad()]),
-        Case::new(GradNorm, vec![Input::filled([513], Fill::Normal(1e15)).no_grad()]),
-        Case::new(GradNorm, vec![Input::filled([64], Fill::Values(vec![0.0])).no_grad()]),
+        filled(Fill::Normal(1e-12), 513),
+        filled(Fill::Normal(1e15), 513),
+        filled(Fill::Values(vec![0.0]), 64),
     ]);
     all
 }

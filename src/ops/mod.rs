@@ -27,15 +27,18 @@ pub mod conv2d;
 pub mod copy;
 pub mod cosine;
 pub mod cross_entropy;
+pub mod dropout;
 pub mod gather;
 pub mod gemm;
 pub mod grad_norm;
 pub mod kl_div;
 pub mod layer_norm;
 pub mod lerp;
+pub mod metrics;
 pub mod pad;
 pub mod permute;
 pub mod pool;
+pub mod pull;
 pub mod reduce;
 pub mod regression;
 pub mod reshape;
@@ -64,15 +67,18 @@ pub static OPS: &[&OpSpec] = &[
     &copy::SPEC,
     &cosine::SPEC,
     &cross_entropy::SPEC,
+    &dropout::SPEC,
     &gather::SPEC,
     &gemm::SPEC,
     &grad_norm::SPEC,
     &kl_div::SPEC,
     &layer_norm::SPEC,
     &lerp::SPEC,
+    &metrics::SPEC,
     &pad::SPEC,
     &permute::SPEC,
     &pool::SPEC,
+    &pull::SPEC,
     &reduce::SPEC,
     &regression::SPEC,
     &reshape::SPEC,

@@ -135,6 +135,7 @@ impl Function {
                     x.signum()
                 }
             }
+            Function::Hardswish if x.abs() == 3.0 => f64::from(x > 0.0),
             Function::Log => 1.0 / x,
             Function::Sqrt => 0.5 / x.sqrt(),
             // The smooth ones need no second formula that could be wrong in the same way as the kernel's.

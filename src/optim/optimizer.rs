@@ -2,6 +2,7 @@
 
 use super::config::OptimizerConfig;
 use crate::gpu::{Buffer, BufferSlice, Gpu};
+use crate::nn::DeviceParams;
 use crate::ops::adam::Adam;
 use crate::ops::sgd::Sgd;
 use crate::ops::update::UpdateSettings;
@@ -18,6 +19,9 @@ pub struct Group {
     /// Factor of the weight decay for each [`MASK_GRANULE`](crate::ops::update::MASK_GRANULE) weights: 1, or 0 for
     /// parameters that are not to decay.
     pub decay_mask: Tensor,
+    /// For each [`MASK_GRANULE`](crate::ops::update::MASK_GRANULE) weights how many of them, from the first, are
+    /// parameters, i32: what lies between two parameters is no part of the gradient's norm.
+    pub extents: Tensor,
 }
 
 /// An optimizer and its state, one buffer for each group and kind.
@@ -48,6 +52,18 @@ pub struct OptimizerUpdate {
 struct AdamScalars {
     betas: [f64; 2],
     corrections: [Scalar; 2],
+}
+
+impl Group {
+    /// All of a network's parameters, which must have been uploaded as trainable.
+    pub fn of(params: &DeviceParams, tape: &Tape) -> Result<Self> {
+        Ok(Self {
+            weights: params.flat_weights(tape)?,
+            gradients: params.flat_gradients(tape)?,
+            decay_mask: params.decay_mask(tape)?,
+            extents: params.extents(tape)?,
+        })
+    }
 }
 
 impl Optimizer {
@@ -89,7 +105,7 @@ impl Optimizer {
             max_grad_norm: max_grad_norm.map(f64::from),
         };
         tape.scope(&self.name, || {
-            let gradients: Vec<&Tensor> = groups.iter().map(|g| &g.gradients).collect();
+            let gradients: Vec<_> = groups.iter().map(|g| (&g.gradients, &g.extents)).collect();
             let grad_norm = Tensor::grad_norm(&gradients)?;
             for (group, state) in groups.iter().zip(&self.groups) {
                 self.record_group(tape, group, state, &grad_norm, settings, adam)?;

@@ -37,7 +37,8 @@ pub enum Schedule {
     /// Half a cosine from 1, at the end of the warm-up, to `floor` at `total`, and `floor` from there (Loshchilov and
     /// Hutter, 1608.03983, without restarts).
     Cosine {
-        /// Updates of the whole training.
+        /// Updates of the whole training; 0 stands for that number, see [`Schedule::spanning`].
+        #[serde(default)]
         total: u64,
         /// Last factor.
         #[serde(default)]
@@ -66,6 +67,14 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// This schedule for a training of so many updates: a cosine without a total gets it.
+    pub fn spanning(self, updates: u64) -> Self {
+        match self {
+            Self::Cosine { total: 0, floor, warmup } => Self::Cosine { total: updates, floor, warmup },
+            other => other,
+        }
+    }
+
     /// The factor on the base rate at update `update_index`, counted from 0.
     pub fn at(&self, update_index: u64) -> f64 {
         let warmup = self.warmup();

@@ -194,9 +194,19 @@ impl Plan {
         Ok(bytemuck::pod_collect_to_vec(&self.read(tensor)?.wait()?))
     }
 
+    /// [`Plan::read`] for callers that may not block, as f32.
+    pub async fn read_f32_async(&self, tensor: &Tensor) -> Result<Vec<f32>> {
+        Ok(bytemuck::pod_collect_to_vec(&self.read(tensor)?.await?))
+    }
+
     /// [`Plan::read`] for callers that may block, as i32.
     pub fn read_i32(&self, tensor: &Tensor) -> Result<Vec<i32>> {
         Ok(bytemuck::pod_collect_to_vec(&self.read(tensor)?.wait()?))
+    }
+
+    /// [`Plan::read`] for callers that may not block, as i32.
+    pub async fn read_i32_async(&self, tensor: &Tensor) -> Result<Vec<i32>> {
+        Ok(bytemuck::pod_collect_to_vec(&self.read(tensor)?.await?))
     }
 
     /// Reruns the step node by node and names the first one whose output holds NaN or infinity. Slow: for error

@@ -1,9 +1,23 @@
-//! Training: what a run measures and what it tells the user.
+//! Training: the step, the loop around it, what it measures and what it tells the user.
 
-mod distiller;
+mod batch;
+pub mod checkpoint;
+mod compare;
+mod config;
+mod evaluator;
+mod identity;
 pub mod metrics;
 pub mod report;
 pub mod stats;
+mod step;
+mod sums;
+mod teacher;
 mod trainer;
-pub use distiller::{Evaluator, StepConfig, Teacher, TrainStep};
-pub use trainer::{Epoch, Run, TrainConfig, train};
+
+pub use compare::{Comparison, Variant};
+pub use config::TrainConfig;
+pub use evaluator::Evaluator;
+pub use step::{StepConfig, TrainStep};
+pub use sums::Sums;
+pub use teacher::{Teacher, last_stages};
+pub use trainer::{Checkpoints, Epoch, Observer, Progress, Run, Trainer};

@@ -1,128 +1,494 @@
-//! The training loop.
+//! The training loop: epochs, measuring, early stop, checkpoints.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::distiller::{Evaluator, StepConfig, Teacher, TrainStep};
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{self, Contents, Position};
+use super::config::TrainConfig;
+use super::evaluator::Evaluator;
+use super::identity::identity;
+use super::metrics::{MetricRecord, MetricsLog, Split};
 use super::stats::median;
+use super::step::{StepConfig, TrainStep};
+use super::sums::Sums;
+use super::teacher::Teacher;
 use crate::Result;
 use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::gpu::Gpu;
 use crate::models::Network;
-use crate::nn::DeviceParams;
+use crate::nn::{DeviceParams, Params};
 use crate::ops::augment::ImageBatch;
-use crate::optim::{OptimizerConfig, Schedule};
-use crate::tape::Step;
+use crate::optim::Schedule;
+use crate::tape::{Cost, Step};
 
-/// How to train.
-#[derive(Debug, Clone)]
-pub struct TrainConfig {
-    /// Passes over the training data.
-    pub epochs: u64,
-    /// Samples a step; a last batch that is not full is left out.
-    pub batch_size: usize,
-    /// Base learning rate.
-    pub learning_rate: f64,
-    /// Its schedule, in steps.
-    pub schedule: Schedule,
-    /// The optimizer.
-    pub optimizer: OptimizerConfig,
-    /// Most global gradient norm.
-    pub max_grad_norm: Option<f32>,
-    /// Weight of the cross-entropy.
-    pub ce_weight: f32,
-    /// Black pixels around an image before its random crop; 0 for none.
-    pub crop_padding: usize,
-    /// Random horizontal flips.
-    pub flip: bool,
-    /// Keys order, augmentation and initial values.
-    pub seed: u64,
-}
+/// Time between two calls of [`Observer::progress`]: each waits for the GPU.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(400);
+/// Steps that the CPU may be ahead of the GPU: enough to keep it busy, few enough to keep memory flat.
+const STEPS_AHEAD: usize = 3;
 
 /// What happened in an epoch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// From 1.
     pub epoch: u64,
-    /// Loss of the epoch's last step.
+    /// Steps done since the start of training.
+    pub step: u64,
+    /// Mean loss of its steps.
     pub loss: f64,
-    /// Share of the held-out samples that are right.
+    /// Share of its training samples that were right, as they were seen.
+    pub training_accuracy: f64,
+    /// Share of the held-out samples that are right after it.
     pub accuracy: f64,
-}
-
-/// A finished run.
-#[derive(Debug, Clone)]
-pub struct Run {
-    /// One an epoch.
-    pub epochs: Vec<Epoch>,
-    /// Median milliseconds of a step, read-back excluded, over all epochs.
+    /// Learning rate of its last step.
+    pub learning_rate: f64,
+    /// Milliseconds a step, evaluation excluded.
     pub ms_per_step: f64,
 }
 
+/// A finished run.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// One an epoch.
+    pub epochs: Vec<Epoch>,
+    /// Median milliseconds of a step over all epochs but the first, which holds the compilation of the kernels.
+    pub ms_per_step: f64,
+    /// The epoch whose weights were kept, counted from 1: the last, or the best under early stop.
+    pub kept_epoch: u64,
+    /// False where an observer stopped it.
+    pub finished: bool,
+    /// Samples a step.
+    pub batch_size: usize,
+}
+
 impl Run {
-    /// Accuracy after the last epoch.
+    /// Accuracy of the weights that were kept.
     pub fn accuracy(&self) -> f64 {
-        self.epochs.last().map_or(0.0, |e| e.accuracy)
+        self.epochs.iter().find(|e| e.epoch == self.kept_epoch).map_or(0.0, |e| e.accuracy)
+    }
+
+    /// Accuracy of the best epoch, chosen by looking at it.
+    pub fn best_accuracy(&self) -> f64 {
+        self.epochs.iter().map(|e| e.accuracy).fold(0.0, f64::max)
     }
 }
 
-/// Trains `params` (uploaded as trainable) and calls `each` after every epoch. Blocks.
-pub fn train(
-    gpu: &Gpu,
-    network: &Network,
-    params: &DeviceParams,
-    (training, held_out): (&Arc<Dataset>, &Arc<Dataset>),
-    config: &TrainConfig,
-    teacher: Option<Teacher<'_>>,
-    mut each: impl FnMut(&Epoch),
-) -> Result<Run> {
-    let shape = [training.channels, training.height, training.width];
-    let images = ImageBatch {
-        crop_padding: config.crop_padding,
-        flip: config.flip,
-        ..ImageBatch::plain(shape, &training.mean, &training.std)
-    };
-    let step_config = StepConfig {
-        batch_size: config.batch_size,
-        images,
-        optimizer: config.optimizer,
-        max_grad_norm: config.max_grad_norm,
-        ce_weight: config.ce_weight,
-        teacher,
-        seed: config.seed,
-    };
-    let train_step = TrainStep::new(gpu, network, params, step_config)?;
-    let loader = LoaderConfig {
-        batch_size: config.batch_size,
-        seed: config.seed,
-        drop_last: true,
-        ..Default::default()
-    };
-    let loader = Loader::new(training.clone(), loader)?;
-    let evaluator = Evaluator::new(gpu, network, params, config.batch_size, held_out)?;
-    let in_order = LoaderConfig { batch_size: config.batch_size, shuffle: false, ..Default::default() };
-    let check = Loader::new(held_out.clone(), in_order)?;
-    let (mut epochs, mut times) = (Vec::new(), Vec::new());
-    let mut step = Step::new(0, config.seed);
-    for epoch in 0..config.epochs {
-        step.epoch = epoch as u32;
-        let (start, mut loss) = (Instant::now(), 0.0);
-        for batch in loader.epoch(epoch) {
-            let rate = config.learning_rate * config.schedule.at(step.number.into());
-            train_step.run(&batch, &mut step, rate)?;
-            let last = batch.index + 1 == loader.batches();
-            if last {
-                loss = f64::from(train_step.loss(&step)?);
-            }
-            step.number += 1;
-        }
-        times.push(start.elapsed().as_secs_f64() * 1e3 / loader.batches().max(1) as f64);
-        let accuracy = evaluator.top1_accuracy(check.epoch(0))?;
-        let done = Epoch { epoch: epoch + 1, loss, accuracy };
-        each(&done);
-        epochs.push(done);
+/// Where an epoch is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// The running epoch, from 1.
+    pub epoch: u64,
+    /// Its batches that are done.
+    pub batch: usize,
+    /// Its batches.
+    pub batches: usize,
+    /// Mean loss so far.
+    pub loss: f64,
+    /// Training accuracy so far.
+    pub accuracy: f64,
+}
+
+/// Watches a training run.
+pub trait Observer {
+    /// The step is compiled: what it will cost, and how many steps there will be.
+    fn started(&mut self, _cost: &Cost, _steps: u64) {}
+
+    /// Called before every step. False ends training there; with checkpoints on, one is written first.
+    fn proceed(&mut self, _step: u64) -> bool {
+        true
     }
-    // The first epoch holds the compilation of the kernels.
-    let steady = if times.len() > 1 { &times[1..] } else { &times[..] };
-    Ok(Run { epochs, ms_per_step: median(steady).unwrap_or(0.0) })
+
+    /// A few times a second.
+    fn progress(&mut self, _progress: &Progress) {}
+
+    /// After every epoch.
+    fn epoch(&mut self, _epoch: &Epoch) {}
+}
+
+/// An observer that does nothing.
+impl Observer for () {}
+
+/// Checkpoints of a run.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    /// The file, replaced each time.
+    pub path: PathBuf,
+    /// Also after so many steps, besides after every epoch.
+    pub every_steps: Option<u64>,
+    /// Go on from the file where there is one.
+    pub resume: bool,
+}
+
+/// A run to be started with [`Trainer::fit`].
+pub struct Trainer<'a> {
+    gpu: &'a Gpu,
+    config: &'a TrainConfig,
+    training: &'a Arc<Dataset>,
+    held_out: &'a Arc<Dataset>,
+    teacher: Option<Teacher<'a>>,
+    observer: Option<&'a mut dyn Observer>,
+    checkpoints: Option<Checkpoints>,
+    log: Option<(PathBuf, String)>,
+}
+
+impl<'a> Trainer<'a> {
+    /// Trains on `training`, and measures on `held_out` after every epoch.
+    pub fn new(
+        gpu: &'a Gpu,
+        config: &'a TrainConfig,
+        training: &'a Arc<Dataset>,
+        held_out: &'a Arc<Dataset>,
+    ) -> Self {
+        Self { gpu, config, training, held_out, teacher: None, observer: None, checkpoints: None, log: None }
+    }
+
+    /// Learns from a teacher too, where there is one.
+    pub fn teacher(mut self, teacher: impl Into<Option<Teacher<'a>>>) -> Self {
+        self.teacher = teacher.into();
+        self
+    }
+
+    /// Tells `observer` how it goes.
+    pub fn observer(mut self, observer: &'a mut dyn Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Writes checkpoints.
+    pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
+        self.checkpoints = Some(checkpoints);
+        self
+    }
+
+    /// Appends one JSON line an epoch and split to `path`, under the name `run`.
+    pub fn log(mut self, path: impl AsRef<Path>, run: &str) -> Self {
+        self.log = Some((path.as_ref().to_path_buf(), run.to_string()));
+        self
+    }
+
+    /// Compiles the step without running it, and says what it would cost.
+    pub fn plan(self, network: &mut Network) -> Result<Cost> {
+        Ok(Session::new(self, network)?.step.cost().clone())
+    }
+
+    /// Trains `network` from its present weights and leaves the trained ones in it. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] where the loss becomes NaN or infinite; the network then keeps its initial weights, and the
+    /// last checkpoint stays.
+    pub fn fit(self, network: &mut Network) -> Result<Run> {
+        let mut session = Session::new(self, network)?;
+        session.resume()?;
+        session.run()
+    }
+}
+
+/// A run under way.
+struct Session<'a, 'n> {
+    trainer: Trainer<'a>,
+    network: &'n mut Network,
+    schedule: Schedule,
+    steps: u64,
+    params: DeviceParams,
+    step: TrainStep,
+    /// What is measured where an average is kept: the average in a frozen network.
+    shadow: Option<DeviceParams>,
+    evaluator: Evaluator,
+    loader: Loader,
+    check: Loader,
+    identity: BTreeMap<String, String>,
+    position: Position,
+    /// The best epoch's weights, under early stop.
+    best: Params,
+    log: Option<(MetricsLog, String)>,
+    started: Instant,
+}
+
+impl<'a, 'n> Session<'a, 'n> {
+    fn new(mut trainer: Trainer<'a>, network: &'n mut Network) -> Result<Self> {
+        let (gpu, config) = (trainer.gpu, trainer.config);
+        config.validate()?;
+        let training = trainer.training;
+        let loader = LoaderConfig {
+            batch_size: config.batch_size,
+            seed: config.seed,
+            drop_last: true,
+            ..Default::default()
+        };
+        let loader = Loader::new(training.clone(), loader)?;
+        let in_order = LoaderConfig { batch_size: config.batch_size, shuffle: false, ..Default::default() };
+        let check = Loader::new(trainer.held_out.clone(), in_order)?;
+        let steps = config.steps(loader.batches());
+        let schedule = config.schedule.clone().spanning(steps);
+        schedule.validate()?;
+        let teacher = trainer.teacher.take();
+        let identity = identity(config, network, training, teacher.as_ref());
+        if let Some(teacher) = &teacher {
+            for term in &teacher.terms {
+                term.method.start(&mut network.params, &teacher.network.params)?;
+            }
+        }
+        let params = DeviceParams::trainable(gpu, "student", &network.params)?;
+        let shape = [training.channels, training.height, training.width];
+        let step_config = StepConfig {
+            batch_size: config.batch_size,
+            images: ImageBatch {
+                crop_padding: config.crop_padding,
+                flip: config.flip,
+                ..ImageBatch::plain(shape, &training.mean, &training.std)
+            },
+            optimizer: config.optimizer,
+            max_grad_norm: config.max_grad_norm,
+            ce_weight: config.ce_weight,
+            label_smoothing: config.label_smoothing,
+            ema: config.ema,
+            seed: config.seed,
+        };
+        let step = TrainStep::new(gpu, network, &params, teacher, &step_config)?;
+        let shadow = match config.ema {
+            Some(_) => Some(DeviceParams::frozen(gpu, "average", &network.params)?),
+            None => None,
+        };
+        let measured = shadow.as_ref().unwrap_or(&params);
+        let evaluator = Evaluator::new(gpu, network, measured, config.batch_size, trainer.held_out)?;
+        let best = if config.patience.is_some() { network.params.clone() } else { Params::default() };
+        Ok(Self {
+            trainer,
+            network,
+            schedule,
+            steps,
+            params,
+            step,
+            shadow,
+            evaluator,
+            loader,
+            check,
+            identity,
+            position: Position::default(),
+            best,
+            log: None,
+            started: Instant::now(),
+        })
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        if let Some(checkpoints) = self.trainer.checkpoints.clone()
+            && checkpoints.resume
+            && checkpoints.path.exists()
+        {
+            let gpu = self.trainer.gpu;
+            let identity = self.identity.clone();
+            self.position = checkpoint::load(&checkpoints.path, gpu, &identity, &mut self.contents()?)?;
+            self.params.upload(&self.network.params)?;
+            if let Some((host, device)) = self.step.regressors() {
+                device.upload(host)?;
+            }
+            log::info!("resuming {} after step {}", checkpoints.path.display(), self.position.step);
+        }
+        if let Some((path, run)) = self.trainer.log.clone() {
+            self.log = Some((MetricsLog::resume(path, &run, self.position.step)?, run));
+        }
+        Ok(())
+    }
+
+    fn run(mut self) -> Result<Run> {
+        let (cost, steps) = (self.step.cost().clone(), self.steps);
+        self.observe(|o| o.started(&cost, steps));
+        let mut finished = true;
+        while self.position.step < self.steps && !self.stale() {
+            if !self.train_epoch()? {
+                finished = false;
+                break;
+            }
+            self.save()?;
+        }
+        self.keep(finished)
+    }
+
+    /// Trains to the end of the epoch, or of the steps, and measures. False where an observer stopped it.
+    fn train_epoch(&mut self) -> Result<bool> {
+        let mut step = Step::new(self.position.step as u32, self.trainer.config.seed);
+        step.epoch = self.position.epoch as u32;
+        let batches = self.loader.batches();
+        let (start, mut ran, mut shown) = (Instant::now(), 0u64, Instant::now());
+        let mut rate = 0.0;
+        for batch in self.loader.epoch_from(self.position.epoch, self.position.batch) {
+            if self.position.step >= self.steps {
+                break;
+            }
+            let number = self.position.step;
+            let mut proceed = true;
+            self.observe(|o| proceed = o.proceed(number));
+            if !proceed {
+                self.save()?;
+                return Ok(false);
+            }
+            rate = self.trainer.config.learning_rate * self.schedule.at(number);
+            step.number = number as u32;
+            self.step.run(&batch, &mut step, rate)?;
+            self.trainer.gpu.throttle(STEPS_AHEAD)?;
+            self.position.step += 1;
+            self.position.batch = batch.index + 1;
+            ran += 1;
+            if shown.elapsed() >= PROGRESS_INTERVAL {
+                let sums = self.sums(&step)?;
+                let progress = Progress {
+                    epoch: self.position.epoch + 1,
+                    batch: self.position.batch,
+                    batches,
+                    loss: sums.mean_loss(),
+                    accuracy: sums.accuracy(),
+                };
+                self.observe(|o| o.progress(&progress));
+                shown = Instant::now();
+            }
+            if self.wants_checkpoint() && self.position.batch < batches {
+                self.save()?;
+            }
+        }
+        let sums = self.sums(&step)?;
+        let ms_per_step = start.elapsed().as_secs_f64() * 1e3 / ran.max(1) as f64;
+        self.position.epoch += 1;
+        self.position.batch = 0;
+        let accuracy = self.measure()?;
+        let epoch = Epoch {
+            epoch: self.position.epoch,
+            step: self.position.step,
+            loss: sums.mean_loss(),
+            training_accuracy: sums.accuracy(),
+            accuracy,
+            learning_rate: rate,
+            ms_per_step,
+        };
+        self.finish_epoch(epoch)?;
+        Ok(true)
+    }
+
+    /// What the epoch's steps added up to, or an error where a loss, or the last gradient, was not finite.
+    fn sums(&self, step: &Step) -> Result<Sums> {
+        let sums = self.step.sums()?;
+        if sums.loss.is_finite() && self.step.is_finite()? {
+            Ok(sums)
+        } else {
+            Err(self.step.non_finite(step))
+        }
+    }
+
+    /// Accuracy on the held-out set.
+    fn measure(&self) -> Result<f64> {
+        if let (Some(shadow), Some(ema)) = (&self.shadow, self.step.ema()) {
+            let gpu = self.trainer.gpu;
+            for average in ema.slices() {
+                gpu.copy(&average, &shadow.weights())?;
+            }
+            gpu.copy(&self.params.states(), &shadow.states())?;
+        }
+        self.evaluator.top1_accuracy(self.check.epoch(0))
+    }
+
+    fn finish_epoch(&mut self, epoch: Epoch) -> Result<()> {
+        let terms = self.step.terms()?;
+        self.step.reset_sums()?;
+        let best = self.position.epochs.iter().map(|e| e.accuracy).fold(f64::NEG_INFINITY, f64::max);
+        if epoch.accuracy > best {
+            self.position.best_epoch = Some(epoch.epoch);
+            if self.trainer.config.patience.is_some() {
+                let mut now = self.network.params.clone();
+                self.shadow.as_ref().unwrap_or(&self.params).download(&mut now)?;
+                self.best = now;
+            }
+        }
+        self.position.epochs.push(epoch);
+        self.record(&epoch, &terms)?;
+        self.observe(|o| o.epoch(&epoch));
+        Ok(())
+    }
+
+    fn record(&mut self, epoch: &Epoch, terms: &[(&'static str, f32)]) -> Result<()> {
+        let seconds = self.position.seconds + self.started.elapsed().as_secs_f64();
+        let Some((log, run)) = &mut self.log else { return Ok(()) };
+        let images_per_second = self.trainer.config.batch_size as f64 * 1e3 / epoch.ms_per_step;
+        let training = MetricRecord {
+            run: run.clone(),
+            epoch: epoch.epoch - 1,
+            step: epoch.step,
+            split: Split::Train,
+            loss: epoch.loss,
+            accuracy: Some(epoch.training_accuracy),
+            learning_rate: epoch.learning_rate,
+            images_per_second,
+            terms: terms.iter().map(|(name, value)| (name.to_string(), f64::from(*value))).collect(),
+            seconds,
+        };
+        let held_out = MetricRecord {
+            split: Split::Test,
+            loss: f64::NAN,
+            accuracy: Some(epoch.accuracy),
+            terms: BTreeMap::new(),
+            ..training.clone()
+        };
+        log.append(&training)?;
+        log.append(&held_out)
+    }
+
+    /// Whether early stop has waited long enough.
+    fn stale(&self) -> bool {
+        let best = self.position.best_epoch.unwrap_or(0);
+        self.trainer.config.patience.is_some_and(|most| self.position.epoch - best >= most)
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        let every = self.trainer.checkpoints.as_ref().and_then(|c| c.every_steps);
+        every.is_some_and(|n| self.position.step.is_multiple_of(n.max(1)))
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let Some(path) = self.trainer.checkpoints.as_ref().map(|c| c.path.clone()) else { return Ok(()) };
+        self.params.download(&mut self.network.params)?;
+        if let Some((host, device)) = self.step.regressors() {
+            device.download(host)?;
+        }
+        let mut position = self.position.clone();
+        position.seconds += self.started.elapsed().as_secs_f64();
+        let (gpu, identity) = (self.trainer.gpu, self.identity.clone());
+        checkpoint::save(&path, gpu, &identity, &position, &self.contents()?)
+    }
+
+    /// Everything that a step changes.
+    fn contents(&mut self) -> Result<Contents<'_>> {
+        let slices = self.step.state();
+        let mut params = vec![("student", &mut self.network.params), ("best", &mut self.best)];
+        params.extend(self.step.regressors().map(|(host, _)| ("regressors", host)));
+        Ok(Contents { params, slices })
+    }
+
+    /// Leaves the weights that count in the network.
+    fn keep(self, finished: bool) -> Result<Run> {
+        let mut kept_epoch = self.position.epoch;
+        match (self.trainer.config.patience, self.position.best_epoch) {
+            (Some(_), Some(best)) => {
+                kept_epoch = best;
+                self.network.params = self.best;
+            }
+            _ => self.shadow.as_ref().unwrap_or(&self.params).download(&mut self.network.params)?,
+        }
+        let times: Vec<f64> = self.position.epochs.iter().map(|e| e.ms_per_step).collect();
+        let steady = if times.len() > 1 { &times[1..] } else { &times[..] };
+        Ok(Run {
+            ms_per_step: median(steady).unwrap_or(0.0),
+            epochs: self.position.epochs,
+            kept_epoch,
+            finished,
+            batch_size: self.trainer.config.batch_size,
+        })
+    }
+
+    fn observe(&mut self, tell: impl FnOnce(&mut dyn Observer)) {
+        if let Some(observer) = self.trainer.observer.as_deref_mut() {
+            tell(observer);
+        }
+    }
 }

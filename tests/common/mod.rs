@@ -1,6 +1,7 @@
 //! Shared by the integration tests.
 #![allow(dead_code)]
 
+pub mod fixture;
 pub mod translate;
 
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions, TileVariant};

@@ -1,0 +1,284 @@
+//! What `train` and `distill` share: data, output folder, the run itself, and what is left of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use clap::Args;
+
+use super::AdapterFlags;
+use super::out::say;
+use super::progress::Bar;
+use super::recipe::Recipe;
+use crate::data::{self, Dataset, LoadOptions, Loader, LoaderConfig};
+use crate::files::{read_safetensors, write_atomic};
+use crate::gpu::Gpu;
+use crate::models::saved::{self, Facts};
+use crate::models::{ModelConfig, Network, build};
+use crate::nn::DeviceParams;
+use crate::tape::Cost;
+use crate::train::metrics::Split;
+use crate::train::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
+use crate::train::{Checkpoints, Epoch, Evaluator, Run, Teacher, TrainConfig, Trainer};
+use crate::{Error, Result};
+
+/// Flags of `train` and `distill`.
+#[derive(Debug, Args)]
+pub struct JobFlags {
+    /// Settings from a TOML file, named as the flags with _ for -; flags win
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Go on from the checkpoint in --out; gives the bits of an uninterrupted run
+    #[arg(long)]
+    resume: bool,
+    /// Start anew although --out holds a run
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
+    /// Print the plan and what a step would cost, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    recipe: Recipe,
+}
+
+/// A job with its data loaded.
+pub struct Job {
+    pub gpu: Gpu,
+    pub recipe: Recipe,
+    pub training: Arc<Dataset>,
+    /// What is measured after every epoch: validation images where there are any, or else the test set.
+    pub watched: Arc<Dataset>,
+    pub test: Arc<Dataset>,
+    pub out: PathBuf,
+    resume: bool,
+    overwrite: bool,
+    report: Report,
+}
+
+impl Job {
+    /// Reads settings and data. A teacher's normalisation, where there is one, is the default.
+    pub fn new(adapter: &AdapterFlags, flags: &JobFlags) -> Result<Self> {
+        let recipe = flags.recipe.over(flags.config.as_deref())?;
+        let model = recipe.need(&recipe.model, "model", "cnn:8,16,32")?;
+        recipe.train_config()?;
+        let (training, test) = load(&recipe)?;
+        let (training, watched) = match recipe.validation {
+            Some(fraction) => training.split_holdout(fraction, recipe.seed.unwrap_or(0))?,
+            None => (training, test.clone()),
+        };
+        let folder = model.replace([':', ','], "-");
+        let out = recipe.out.clone().unwrap_or_else(|| Path::new("runs").join(folder));
+        let gpu = adapter.open()?;
+        let report = Report { environment: environment(&gpu), ..Default::default() };
+        Ok(Self {
+            gpu,
+            recipe,
+            training: Arc::new(training),
+            watched: Arc::new(watched),
+            test: Arc::new(test),
+            out,
+            resume: flags.resume,
+            overwrite: flags.overwrite,
+            report,
+        })
+    }
+
+    /// Uses a teacher's normalisation for all images, where the user gave none.
+    pub fn normalise_as(&mut self, facts: &Facts) {
+        if self.recipe.data_mean.is_some() || self.recipe.data_std.is_some() {
+            return;
+        }
+        for set in [&mut self.training, &mut self.watched, &mut self.test] {
+            let set = Arc::make_mut(set);
+            set.mean.clone_from(&facts.mean);
+            set.std.clone_from(&facts.std);
+        }
+    }
+
+    /// The network to train, with its initial weights.
+    pub fn network(&self) -> Result<Network> {
+        let name = self.recipe.need(&self.recipe.model, "model", "cnn:8,16,32")?;
+        let data = &self.training;
+        let input = [data.channels, data.height, data.width];
+        let mut network = build(name, &ModelConfig { input, classes: data.num_classes() })?;
+        network.params.initialise(self.recipe.seed.unwrap_or(0));
+        if let Some(path) = &self.recipe.init {
+            let (tensors, _) = read_safetensors(path)?;
+            network.params.load(&tensors)?.strict(&path.display().to_string())?;
+        }
+        Ok(network)
+    }
+
+    /// What the exported network must be fed.
+    pub fn facts(&self) -> Facts {
+        Facts {
+            classes: self.training.class_names.clone(),
+            mean: self.training.mean.clone(),
+            std: self.training.std.clone(),
+        }
+    }
+
+    /// Compiles the step for a network of its own, and says what it would cost. Whatever is wrong with the settings
+    /// shows here, before anything is written.
+    pub fn plan(&self, config: &TrainConfig, teacher: Option<Teacher<'_>>) -> Result<Cost> {
+        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
+        if let Some(teacher) = teacher {
+            trainer = trainer.teacher(teacher);
+        }
+        trainer.plan(&mut self.network()?)
+    }
+
+    /// Makes the output folder ready, unless it holds a run that would be lost.
+    pub fn claim(&self) -> Result<()> {
+        let held = self.held();
+        if !self.resume && !self.overwrite && !held.is_empty() {
+            let message = "holds a run already; pass --resume to go on with it, --overwrite to start anew, or \
+                           another --out";
+            return Err(Error::file(&self.out, message));
+        }
+        if self.resume && held.is_empty() {
+            log::warn!("{} holds no run to resume: starting one", self.out.display());
+        }
+        if self.overwrite {
+            // A checkpoint left here would be taken for one of the new run.
+            for path in &held {
+                std::fs::remove_file(path)
+                    .map_err(|e| Error::file(path, format!("can't be removed: {e}")))?;
+            }
+        }
+        let settings = self.out.join("config.toml");
+        if self.resume && settings.exists() {
+            return Ok(());
+        }
+        let text = self.recipe.to_toml()?;
+        write_atomic(settings, |w| w.write_all(text.as_bytes()))
+    }
+
+    /// The files of a run in the output folder that a new run would replace.
+    fn held(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.out).into_iter().flatten().flatten();
+        let run = |name: &str| {
+            let checkpoint = name.starts_with("checkpoint-") && name.ends_with(".safetensors");
+            checkpoint || ["model.safetensors", "metrics.jsonl"].contains(&name)
+        };
+        entries.filter(|e| e.file_name().to_str().is_some_and(run)).map(|e| e.path()).collect()
+    }
+
+    /// Trains `network` with a progress bar, a metrics log and checkpoints named after `label`.
+    pub fn fit(
+        &mut self,
+        label: &str,
+        network: &mut Network,
+        config: &TrainConfig,
+        teacher: Option<Teacher<'_>>,
+    ) -> Result<Run> {
+        let mut bar = Bar::new(label, config.batch_size);
+        let checkpoints = Checkpoints {
+            path: self.out.join(format!("checkpoint-{}.safetensors", file_name(label))),
+            every_steps: self.recipe.checkpoint_every,
+            resume: self.resume,
+        };
+        let run = Trainer::new(&self.gpu, config, &self.training, &self.watched)
+            .teacher(teacher)
+            .observer(&mut bar)
+            .checkpoints(checkpoints)
+            .log(self.out.join("metrics.jsonl"), label)
+            .fit(network)?;
+        drop(bar);
+        let split = if self.recipe.validation.is_some() { Split::Validation } else { Split::Test };
+        let mut curve = |kind, split, value: fn(&Epoch) -> f64| {
+            let points = run.epochs.iter().map(|e| (e.epoch as f64, value(e))).collect();
+            self.report.curves.push(Curve { label: label.into(), seed: config.seed, kind, split, points });
+        };
+        curve(CurveKind::Accuracy, split, |e| e.accuracy);
+        curve(CurveKind::Loss, Split::Train, |e| e.loss);
+        Ok(run)
+    }
+
+    /// Top-1 accuracy on the test set. Blocks.
+    pub fn test_accuracy(&self, network: &Network) -> Result<f64> {
+        let params = DeviceParams::frozen(&self.gpu, "network", &network.params)?;
+        let batch_size = self.recipe.batch_size.unwrap_or(64);
+        let evaluator = Evaluator::new(&self.gpu, network, &params, batch_size, &self.test)?;
+        let config = LoaderConfig { batch_size, shuffle: false, ..Default::default() };
+        evaluator.top1_accuracy(Loader::new(self.test.clone(), config)?.epoch(0))
+    }
+
+    /// Adds a row to the table, measured on the test set.
+    pub fn row(&mut self, label: &str, role: Role, network: &Network, run: Option<&Run>) -> Result<()> {
+        let accuracy = match run {
+            // Without validation images the last epoch was measured on the test set.
+            Some(run) if self.recipe.validation.is_none() => run.accuracy(),
+            _ => self.test_accuracy(network)?,
+        };
+        let stored: usize = network.params.iter().map(|p| p.shape.len()).sum();
+        self.report.rows.push(SummaryRow {
+            label: label.into(),
+            model: network.name.clone(),
+            role,
+            params: network.params.trainable_elements() as u64,
+            bytes: stored as u64 * 4,
+            accuracy: vec![accuracy],
+            ms_per_step: run.map(|r| r.ms_per_step),
+        });
+        Ok(())
+    }
+
+    /// Writes the trained network and the report, and says where.
+    pub fn finish(&mut self, network: &Network, title: &str, notes: Vec<String>) -> Result<()> {
+        let model = self.out.join("model.safetensors");
+        saved::save(&model, network, &self.facts())?;
+        self.report.title = title.into();
+        self.report.subtitle = format!(
+            "{}: {} training and {} test images",
+            self.training.name,
+            self.training.len(),
+            self.test.len()
+        );
+        self.report.notes.extend(notes);
+        let page = self.out.join("report.html");
+        self.report.write_html(&page)?;
+        say!("{}", self.report.text())?;
+        say!("wrote {} and {}", model.display(), page.display())?;
+        Ok(())
+    }
+}
+
+/// A label as part of a file name on every system.
+fn file_name(label: &str) -> String {
+    label.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+fn load(recipe: &Recipe) -> Result<(Dataset, Dataset)> {
+    let name = recipe.data.as_deref().unwrap_or("digits");
+    let (mut training, mut test) = data::load(name, recipe.data_dir.as_deref(), &LoadOptions::default())?;
+    if let Some(n) = recipe.limit_train {
+        training = training.sample(n, 0)?;
+    }
+    if let Some(n) = recipe.limit_test {
+        test = test.sample(n, 0)?;
+    }
+    for set in [&mut training, &mut test] {
+        if let Some(mean) = &recipe.data_mean {
+            set.mean.clone_from(mean);
+        }
+        if let Some(std) = &recipe.data_std {
+            set.std.clone_from(std);
+        }
+        set.check()?;
+    }
+    Ok((training, test))
+}
+
+fn environment(gpu: &Gpu) -> Environment {
+    let caps = gpu.caps();
+    Environment {
+        adapter: caps.name.clone(),
+        driver: caps.driver.clone(),
+        backend: caps.backend.clone(),
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        date: timestamp(SystemTime::now()),
+        version: env!("CARGO_PKG_VERSION").into(),
+        extra: Vec::new(),
+    }
+}

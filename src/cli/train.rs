@@ -1,0 +1,47 @@
+//! `limbeck train`: a network learns from labels alone.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::AdapterFlags;
+use super::job::{Job, JobFlags};
+use super::plan::print_plan;
+use crate::train::report::Role;
+use crate::{Error, Result};
+
+/// What `--help` ends with.
+pub const EXAMPLES: &str = "\
+Examples:
+  limbeck train --model cnn:32,64,128 --data fashion-mnist --out runs/teacher
+  limbeck train --model resnet20 --data cifar10 --crop-padding 4 --flip --epochs 100 --learning-rate 0.1
+  limbeck train --config runs/teacher/config.toml --out runs/teacher --resume";
+
+/// Flags of `limbeck train`.
+#[derive(Debug, Args)]
+pub struct TrainFlags {
+    #[command(flatten)]
+    job: JobFlags,
+}
+
+/// Trains and writes the model, the metrics and a report.
+pub fn run(adapter: &AdapterFlags, flags: &TrainFlags) -> Result<ExitCode> {
+    let mut job = Job::new(adapter, &flags.job)?;
+    if job.recipe.teacher.is_some() || job.recipe.method.is_some() {
+        let message = "train learns from labels alone; use `limbeck distill` to learn from a teacher";
+        return Err(Error::config("teacher", message));
+    }
+    let config = job.recipe.train_config()?;
+    let cost = job.plan(&config, None)?;
+    if flags.job.dry_run {
+        print_plan(&cost, &config, config.steps(job.training.len() / config.batch_size))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut network = job.network()?;
+    job.claim()?;
+    let run = job.fit("train", &mut network, &config, None)?;
+    job.row("train", Role::Baseline, &network, Some(&run))?;
+    let title = format!("Training {}", network.name);
+    job.finish(&network, &title, Vec::new())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,212 @@
+//! Residual networks for small images (He et al. 1512.03385, section 4.2): a 3x3 stem, stages of two-layer blocks that
+//! halve the image from the second stage on, global average pool, linear.
+//!
+//! They come with two kinds of shortcut where a block changes the shape. Option A takes every other row and column and
+//! adds channels of zeros, with the names and initial weights of akamaster/pytorch_resnet_cifar10. Option B is a 1x1
+//! convolution and batch norm, with those of HobbitLong/RepDistiller.
+//!
+//! Taps beside the layers' own names, for block `layer1.0`: `.relu` inside it, `.shortcut` (A) or `.downsample` (B),
+//! `.preact` the sum before the last relu. `layer1.0` is the block, `layer1` the stage, `avgpool` (N, C) what the
+//! classifier sees.
+
+use super::parts::ConvShape;
+use super::{Built, ModelConfig, ModelSpec, Module};
+use crate::nn::{BatchNorm, Conv, Forward, Init, Linear, ParamBuilder, Params};
+use crate::tape::Tensor;
+use crate::{Error, Result};
+
+/// The list entry of those with option A.
+pub const OPTION_A: ModelSpec = ModelSpec {
+    name: "resnet",
+    about: "resnet:20 depth, or resnet:20,16,32,64 with the channels of its stages",
+    presets: &[
+        ("resnet20", &[20]),
+        ("resnet32", &[32]),
+        ("resnet44", &[44]),
+        ("resnet56", &[56]),
+        ("resnet110", &[110]),
+    ],
+    build: build_a,
+};
+
+/// The list entry of those with option B.
+pub const OPTION_B: ModelSpec = ModelSpec {
+    name: "resnet_b",
+    about: "resnet_b:8 depth, or resnet_b:8,16,16,32,64 with the channels of stem and stages",
+    presets: &[
+        ("resnet8", &[8]),
+        ("resnet14", &[14]),
+        ("resnet8x4", &[8, 32, 64, 128, 256]),
+        ("resnet32x4", &[32, 32, 64, 128, 256]),
+    ],
+    build: build_b,
+};
+
+struct ResNet {
+    conv1: Conv,
+    bn1: BatchNorm,
+    stages: Vec<Vec<Block>>,
+    classifier: Linear,
+}
+
+struct Block {
+    path: String,
+    conv1: Conv,
+    bn1: BatchNorm,
+    conv2: Conv,
+    bn2: BatchNorm,
+    shortcut: Shortcut,
+}
+
+enum Shortcut {
+    Identity,
+    /// Option A: zeros (before, after) the channels.
+    Pad {
+        stride: usize,
+        zeros: (usize, usize),
+    },
+    /// Option B.
+    Project(Conv, BatchNorm),
+}
+
+/// Which shortcut, and with it whose names and initial weights.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    A,
+    B,
+}
+
+fn build_a(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
+    let (depth, widths) = split(numbers, &[16, 32, 64], OPTION_A.about)?;
+    if widths.windows(2).any(|pair| pair[1] < pair[0]) {
+        let message = format!("{widths:?}: its shortcuts can add channels only; use resnet_b for fewer");
+        return Err(Error::config("model", message));
+    }
+    build(config, depth, widths[0], widths, Kind::A)
+}
+
+fn build_b(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
+    let (depth, widths) = split(numbers, &[16, 16, 32, 64], OPTION_B.about)?;
+    build(config, depth, widths[0], &widths[1..], Kind::B)
+}
+
+/// Depth and widths out of what the user wrote.
+fn split<'a>(numbers: &'a [usize], default: &'a [usize], about: &str) -> Result<(usize, &'a [usize])> {
+    match numbers {
+        [depth] => Ok((*depth, default)),
+        [depth, widths @ ..] if widths.len() == default.len() => Ok((*depth, widths)),
+        _ => Err(Error::config("model", format!("{numbers:?}: expected {about}"))),
+    }
+}
+
+fn build(config: &ModelConfig, depth: usize, stem: usize, widths: &[usize], kind: Kind) -> Result<Built> {
+    let blocks = match depth.checked_sub(2) {
+        Some(layers) if layers > 0 && layers.is_multiple_of(6) => layers / 6,
+        _ => {
+            let message = format!("depth {depth}: expected 6n + 2, such as 8, 14, 20, 32, 56");
+            return Err(Error::config("model", message));
+        }
+    };
+    let mut params = Params::default();
+    let mut root = ParamBuilder::new(&mut params);
+    let conv1 = kind.conv(config.input[0], stem, 3, 1).make(root.sub("conv1"));
+    let bn1 = BatchNorm::new(root.sub("bn1"), stem);
+    let (mut stages, mut c_in) = (Vec::new(), stem);
+    for (i, &width) in widths.iter().enumerate() {
+        let mut at = root.sub(format!("layer{}", i + 1));
+        let mut stage = Vec::new();
+        for j in 0..blocks {
+            let stride = if i > 0 && j == 0 { 2 } else { 1 };
+            stage.push(Block::new(at.sub(j), c_in, width, stride, kind));
+            c_in = width;
+        }
+        stages.push(stage);
+    }
+    let bias = Init::Uniform { fan_in: c_in };
+    let (name, init) = match kind {
+        Kind::A => ("linear", Init::KaimingNormal),
+        Kind::B => ("fc", bias),
+    };
+    let classifier = Linear::with_init(root.sub(name), c_in, config.classes, init, Some(bias));
+    let taps = (1..=widths.len()).map(|i| format!("layer{i}")).collect();
+    Ok(Built { params, module: Box::new(ResNet { conv1, bn1, stages, classifier }), stages: taps })
+}
+
+impl Kind {
+    fn conv(self, c_in: usize, c_out: usize, kernel: usize, stride: usize) -> ConvShape {
+        let shape = ConvShape::new(c_in, c_out, kernel, stride);
+        match self {
+            Kind::A => ConvShape { init: Init::KaimingNormal, ..shape },
+            Kind::B => shape,
+        }
+    }
+}
+
+impl Block {
+    fn new(mut at: ParamBuilder<'_>, c_in: usize, c_out: usize, stride: usize, kind: Kind) -> Self {
+        Self {
+            path: at.path().to_string(),
+            conv1: kind.conv(c_in, c_out, 3, stride).make(at.sub("conv1")),
+            bn1: BatchNorm::new(at.sub("bn1"), c_out),
+            conv2: kind.conv(c_out, c_out, 3, 1).make(at.sub("conv2")),
+            bn2: BatchNorm::new(at.sub("bn2"), c_out),
+            shortcut: Shortcut::new(at, c_in, c_out, stride, kind),
+        }
+    }
+
+    fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        let path = &self.path;
+        let y = self.bn1.forward(fx, &self.conv1.forward(fx, x)?)?;
+        let y = fx.layer(&format!("{path}.relu"), || y.relu())?;
+        let y = self.bn2.forward(fx, &self.conv2.forward(fx, &y)?)?;
+        let shortcut = self.shortcut.forward(fx, path, x)?;
+        let sum = fx.layer(&format!("{path}.preact"), || y.add(&shortcut))?;
+        fx.layer(path, || sum.relu())
+    }
+}
+
+impl Shortcut {
+    fn new(mut at: ParamBuilder<'_>, c_in: usize, c_out: usize, stride: usize, kind: Kind) -> Self {
+        if stride == 1 && c_in == c_out {
+            return Self::Identity;
+        }
+        match kind {
+            Kind::A => {
+                let missing = c_out - c_in;
+                Self::Pad { stride, zeros: (missing / 2, missing - missing / 2) }
+            }
+            Kind::B => {
+                let mut at = at.sub("downsample");
+                let conv = kind.conv(c_in, c_out, 1, stride).make(at.sub(0));
+                Self::Project(conv, BatchNorm::new(at.sub(1), c_out))
+            }
+        }
+    }
+
+    fn forward(&self, fx: &Forward<'_>, path: &str, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Identity => Ok(x.clone()),
+            Self::Pad { stride, zeros } => fx.layer(&format!("{path}.shortcut"), || {
+                let x = x.slice_every(&[1, 1, *stride, *stride])?;
+                x.pad(&[(0, 0), *zeros, (0, 0), (0, 0)], 0.0)
+            }),
+            Self::Project(conv, bn) => {
+                let y = bn.forward(fx, &conv.forward(fx, x)?)?;
+                fx.layer(&format!("{path}.downsample"), || Ok(y))
+            }
+        }
+    }
+}
+
+impl Module for ResNet {
+    fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        let x = self.bn1.forward(fx, &self.conv1.forward(fx, x)?)?;
+        let mut x = fx.layer("relu", || x.relu())?;
+        for (i, stage) in self.stages.iter().enumerate() {
+            x = stage.iter().try_fold(x, |x, block| block.forward(fx, &x))?;
+            x = fx.layer(&format!("layer{}", i + 1), || Ok(x))?;
+        }
+        let x = fx.layer("avgpool", || x.global_avg_pool())?;
+        self.classifier.forward(fx, &x)
+    }
+}

@@ -1,0 +1,208 @@
+//! A trained network as one file: safetensors with PyTorch's names, and in its metadata what is needed to use it.
+//!
+//! Metadata: `limbeck.model` (`cnn:8,16,32`), `limbeck.input` (`3x32x32`), `limbeck.classes`, `limbeck.mean` and
+//! `limbeck.std` (JSON lists). Files that another program wrote have none of it; [`Overrides`] says it then.
+
+use std::path::Path;
+
+use super::{ModelConfig, Network, build};
+use crate::files::{self, Metadata, StoredTensor};
+use crate::{Error, Result};
+
+/// A network that can be used as it is: architecture, weights, class names, normalisation.
+pub struct Saved {
+    /// The network with its weights.
+    pub network: Network,
+    /// What is known about its use.
+    pub facts: Facts,
+}
+
+/// What a network must be fed, and what its outputs are called.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// Class names, in the order of the logits.
+    pub classes: Vec<String>,
+    /// Mean of `pixel / 255` for each channel.
+    pub mean: Vec<f32>,
+    /// Standard deviation of `pixel / 255` for each channel.
+    pub std: Vec<f32>,
+}
+
+/// What the user says about a file, over what the file says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overrides {
+    /// Architecture.
+    pub model: Option<String>,
+    /// Channels, height and width.
+    pub input: Option<[usize; 3]>,
+    /// Class names.
+    pub classes: Option<Vec<String>>,
+    /// Mean of `pixel / 255` for each channel.
+    pub mean: Option<Vec<f32>>,
+    /// Standard deviation of `pixel / 255` for each channel.
+    pub std: Option<Vec<f32>>,
+}
+
+/// Writes the network atomically.
+pub fn save(path: impl AsRef<Path>, network: &Network, facts: &Facts) -> Result<()> {
+    let path = path.as_ref();
+    let [c, h, w] = network.input();
+    let metadata = Metadata::from([
+        ("limbeck.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
+        ("limbeck.model".to_string(), network.name.clone()),
+        ("limbeck.input".to_string(), format!("{c}x{h}x{w}")),
+        ("limbeck.classes".to_string(), serde_json::json!(facts.classes).to_string()),
+        ("limbeck.mean".to_string(), serde_json::json!(facts.mean).to_string()),
+        ("limbeck.std".to_string(), serde_json::json!(facts.std).to_string()),
+    ]);
+    let tensors = network.params.named();
+    let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();
+    files::write_safetensors(path, &stored, &metadata)
+}
+
+/// Reads a network that [`save`] wrote, or one of another program with what `overrides` adds.
+///
+/// # Errors
+/// [`Error::File`] for a damaged file, weights that are not finite, and tensors that do not fit the architecture;
+/// [`Error::Config`] naming what neither the file nor `overrides` says.
+pub fn open(path: impl AsRef<Path>, overrides: &Overrides) -> Result<Saved> {
+    open_with(path, overrides, &Overrides::default())
+}
+
+/// [`open`], with `fallback` for what neither `overrides` nor the file says, such as a data set's classes.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overrides) -> Result<Saved> {
+    let path = path.as_ref();
+    let (tensors, metadata) = files::read_safetensors(path)?;
+    let said = Said { path, metadata: &metadata };
+    let text = |text: &str| Ok(text.to_string());
+    let model = said.one("model", "architecture", [&overrides.model, &fallback.model], text)?;
+    let input = said.one("input", "input size", [&overrides.input, &fallback.input], |text| {
+        parse_input(text).map_err(|e| Error::file(path, format!("metadata limbeck.input: {e}")))
+    })?;
+    let read = |text: &str| list(path, "classes", text);
+    let classes: Vec<String> =
+        said.one("classes", "classes", [&overrides.classes, &fallback.classes], read)?;
+    let read = |text: &str| list(path, "mean", text);
+    let mean: Vec<f32> = said.one("mean", "mean", [&overrides.mean, &fallback.mean], read)?;
+    let read = |text: &str| list(path, "std", text);
+    let std: Vec<f32> = said.one("std", "standard deviation", [&overrides.std, &fallback.std], read)?;
+    check_facts(path, input, &classes, &mean, &std)?;
+    let config = ModelConfig { input, classes: classes.len() };
+    let mut network = build(&model, &config).map_err(|e| Error::file(path, e))?;
+    let report = network.params.load(&tensors).map_err(|e| match e {
+        Error::Shape { op, expected, got } => Error::file(
+            path,
+            format!(
+                "{op}: {model} for {} classes has {expected}, the file has {got}; choose the architecture and the \
+                 data set that the file was made with",
+                classes.len()
+            ),
+        ),
+        other => other,
+    })?;
+    report.strict(&format!("{} as {model}", path.display()))?;
+    Ok(Saved { network, facts: Facts { classes, mean, std } })
+}
+
+/// What a file's metadata says.
+struct Said<'a> {
+    path: &'a Path,
+    metadata: &'a Metadata,
+}
+
+impl Said<'_> {
+    /// One fact: from the user, else from the file, else from the fallback.
+    fn one<T: Clone>(
+        &self,
+        key: &str,
+        what: &str,
+        [user, fallback]: [&Option<T>; 2],
+        parse: impl Fn(&str) -> Result<T>,
+    ) -> Result<T> {
+        if let Some(value) = user {
+            return Ok(value.clone());
+        }
+        if let Some(text) = self.metadata.get(&format!("limbeck.{key}")) {
+            return parse(text);
+        }
+        fallback.clone().ok_or_else(|| {
+            let hint = match key {
+                "model" => "pass --model with the one it was made with, such as --model resnet20",
+                _ => "pass --data with the data set it was trained on",
+            };
+            Error::file(self.path, format!("the file does not say its {what} (limbeck.{key}); {hint}"))
+        })
+    }
+}
+
+/// Refuses what no network can be built for or fed with.
+fn check_facts(path: &Path, input: [usize; 3], classes: &[String], mean: &[f32], std: &[f32]) -> Result<()> {
+    if classes.is_empty() {
+        return Err(Error::file(path, "metadata limbeck.classes: expected at least one class, found none"));
+    }
+    if mean.len() != input[0] || std.len() != input[0] {
+        let message = format!(
+            "expected a mean and a standard deviation for each of {} channels, got {mean:?} and {std:?}; pass both \
+             --data-mean and --data-std",
+            input[0]
+        );
+        return Err(Error::file(path, message));
+    }
+    if !mean.iter().all(|m| m.is_finite()) || !std.iter().all(|s| s.is_finite() && *s > 0.0) {
+        let message =
+            format!("expected finite means and standard deviations above 0, got {mean:?} and {std:?}");
+        return Err(Error::file(path, message));
+    }
+    Ok(())
+}
+
+/// `3x32x32`.
+pub fn parse_input(text: &str) -> Result<[usize; 3]> {
+    let sizes: Option<Vec<usize>> =
+        text.split('x').map(|n| n.trim().parse().ok().filter(|&n| n > 0)).collect();
+    sizes.and_then(|sizes| sizes.try_into().ok()).ok_or_else(|| {
+        let message = format!("expected channels x height x width, such as 3x32x32, got \"{text}\"");
+        Error::config("input", message)
+    })
+}
+
+fn list<T: serde::de::DeserializeOwned>(path: &Path, key: &str, text: &str) -> Result<Vec<T>> {
+    serde_json::from_str(text)
+        .map_err(|e| Error::file(path, format!("metadata limbeck.{key}: expected a JSON list ({e})")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_saved_comes_back() {
+        let path = std::env::temp_dir().join(format!("limbeck-saved-{}.safetensors", std::process::id()));
+        let mut network = build("cnn:2,3", &ModelConfig { input: [1, 8, 8], classes: 3 }).unwrap();
+        network.params.initialise(7);
+        let classes = ["a", "b \"quoted\"", "c"].map(String::from).to_vec();
+        let facts = Facts { classes, mean: vec![0.1], std: vec![0.3] };
+        save(&path, &network, &facts).unwrap();
+        let again = open(&path, &Overrides::default()).unwrap();
+        assert_eq!((again.network.name.as_str(), &again.facts), ("cnn:2,3", &facts));
+        let same = |(a, b): (&crate::nn::Param, &crate::nn::Param)| a.values == b.values && a.name == b.name;
+        assert!(network.params.iter().zip(again.network.params.iter()).all(same));
+        let other = Overrides { model: Some("cnn:2,4".into()), ..Default::default() };
+        let message = open(&path, &other).err().expect("an error").to_string();
+        for part in ["conv2.weight", "cnn:2,4"] {
+            assert!(message.contains(part), "{part} in {message}");
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn input_sizes() {
+        assert_eq!(parse_input("3x32x32").unwrap(), [3, 32, 32]);
+        for wrong in ["", "3x32", "3x0x32", "axbxc", "3x32x32x1"] {
+            assert!(parse_input(wrong).unwrap_err().to_string().contains("3x32x32"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! A batch's leaves on a tape, and how it gets there.
+
+use crate::Result;
+use crate::data::Batch;
+use crate::ops::augment::ImageBatch;
+use crate::tape::{Plan, Tape, Tensor};
+
+/// A batch's leaves and the images decoded from them.
+pub(super) struct Inputs {
+    pixels: Tensor,
+    pub labels: Tensor,
+    ids: Tensor,
+    /// (N, C, H, W), normalised and augmented.
+    pub images: Tensor,
+}
+
+impl Inputs {
+    pub fn new(tape: &Tape, batch_size: usize, config: &ImageBatch) -> Result<Self> {
+        let words = (batch_size * config.channels * config.height * config.width).div_ceil(4);
+        let pixels = tape.input_i32("pixels", [words]);
+        let labels = tape.input_i32("labels", [batch_size]);
+        let ids = tape.input_i32("sample ids", [batch_size]);
+        let images = Tensor::image_batch(&pixels, &ids, config)?;
+        Ok(Self { pixels, labels, ids, images })
+    }
+
+    pub fn write(&self, plan: &Plan, batch: &Batch) -> Result<()> {
+        plan.write(&self.pixels, &batch.pixels)?;
+        plan.write(&self.labels, &batch.labels)?;
+        plan.write(&self.ids, &batch.sample_ids)
+    }
+}

@@ -1,0 +1,178 @@
+//! A teacher, and students that learn alone or from it, over several seeds: what distillation buys, as a report.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::config::TrainConfig;
+use super::metrics::Split;
+use super::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
+use super::stats::median;
+use super::teacher::{Teacher, last_stages};
+use super::trainer::{Epoch, Observer, Run, Trainer};
+use crate::Result;
+use crate::data::Dataset;
+use crate::distill::{self, MethodConfig};
+use crate::gpu::Gpu;
+use crate::models::{ModelConfig, Network, build};
+use crate::nn::DeviceParams;
+
+/// One way to train the student.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    /// What its row is called.
+    pub label: String,
+    /// The methods, as in [`distill::parse`]; `None` trains alone.
+    pub methods: Option<String>,
+}
+
+impl Variant {
+    /// The student without a teacher.
+    pub fn alone() -> Self {
+        Self { label: "student alone".into(), methods: None }
+    }
+
+    /// The student with these methods, called after them.
+    pub fn method(methods: &str) -> Self {
+        Self { label: methods.into(), methods: Some(methods.into()) }
+    }
+}
+
+/// A comparison under way: rows and curves gather in its report.
+pub struct Comparison<'a> {
+    gpu: &'a Gpu,
+    training: Arc<Dataset>,
+    held_out: Arc<Dataset>,
+    /// What was seen so far.
+    pub report: Report,
+}
+
+impl<'a> Comparison<'a> {
+    /// On these sets; `title` and `command` head the report.
+    pub fn new(gpu: &'a Gpu, (training, held_out): (Dataset, Dataset), title: &str, command: String) -> Self {
+        let caps = gpu.caps();
+        let environment = Environment {
+            adapter: caps.name.clone(),
+            driver: caps.driver.clone(),
+            backend: caps.backend.clone(),
+            command,
+            date: timestamp(SystemTime::now()),
+            version: env!("CARGO_PKG_VERSION").into(),
+            extra: Vec::new(),
+        };
+        let report = Report { title: title.into(), environment, ..Default::default() };
+        Self { gpu, training: Arc::new(training), held_out: Arc::new(held_out), report }
+    }
+
+    /// The training set.
+    pub fn training(&self) -> &Arc<Dataset> {
+        &self.training
+    }
+
+    /// The held-out set.
+    pub fn held_out(&self) -> &Arc<Dataset> {
+        &self.held_out
+    }
+
+    /// A network for these images and classes.
+    pub fn build(&self, name: &str) -> Result<Network> {
+        let data = &self.training;
+        let config =
+            ModelConfig { input: [data.channels, data.height, data.width], classes: data.num_classes() };
+        build(name, &config)
+    }
+
+    /// Trains the teacher under `config.seed`.
+    pub fn teacher(&mut self, name: &str, config: &TrainConfig) -> Result<Network> {
+        let mut teacher = self.build(name)?;
+        teacher.params.initialise(config.seed);
+        let run = self.fit(&mut teacher, "teacher", config, None)?;
+        self.add_row("teacher", &teacher, Role::Teacher, &[run]);
+        Ok(teacher)
+    }
+
+    /// Trains the student `name` as `variant` says, once for each seed, and returns the last one.
+    pub fn student(
+        &mut self,
+        name: &str,
+        variant: &Variant,
+        teacher: &Network,
+        config: &TrainConfig,
+        methods: &MethodConfig,
+        seeds: &[u64],
+    ) -> Result<Network> {
+        let frozen = DeviceParams::frozen(self.gpu, "teacher", &teacher.params)?;
+        let mut student = self.build(name)?;
+        let mut runs = Vec::new();
+        for &seed in seeds {
+            student.params.initialise(seed);
+            let mut config = TrainConfig { seed, ..config.clone() };
+            let mut teaching = None;
+            if let Some(text) = &variant.methods {
+                let (terms, ce_weight) = distill::parse(text, methods)?;
+                config.ce_weight = ce_weight;
+                let taps = last_stages(teacher, &student);
+                teaching = Some(Teacher { network: teacher, params: &frozen, terms, taps });
+            }
+            runs.push(self.fit(&mut student, &variant.label, &config, teaching)?);
+        }
+        let role = if variant.methods.is_some() { Role::Distilled } else { Role::Baseline };
+        self.add_row(&variant.label, &student, role, &runs);
+        Ok(student)
+    }
+
+    fn fit(
+        &mut self,
+        network: &mut Network,
+        label: &str,
+        config: &TrainConfig,
+        teacher: Option<Teacher<'_>>,
+    ) -> Result<Run> {
+        let mut log = Log { label, seed: config.seed };
+        let run = Trainer::new(self.gpu, config, &self.training, &self.held_out)
+            .teacher(teacher)
+            .observer(&mut log)
+            .fit(network)?;
+        let mut curve = |kind, split, value: fn(&Epoch) -> f64| {
+            let points = run.epochs.iter().map(|e| (e.epoch as f64, value(e))).collect();
+            self.report.curves.push(Curve { label: label.into(), seed: config.seed, kind, split, points });
+        };
+        curve(CurveKind::Accuracy, Split::Validation, |e| e.accuracy);
+        curve(CurveKind::Loss, Split::Train, |e| e.loss);
+        Ok(run)
+    }
+
+    fn add_row(&mut self, label: &str, network: &Network, role: Role, runs: &[Run]) {
+        let stored: usize = network.params.iter().map(|p| p.shape.len()).sum();
+        let times: Vec<f64> = runs.iter().map(|r| r.ms_per_step).collect();
+        self.report.rows.push(SummaryRow {
+            label: label.into(),
+            model: network.name.clone(),
+            role,
+            params: network.params.trainable_elements() as u64,
+            bytes: stored as u64 * 4,
+            accuracy: runs.iter().map(Run::accuracy).collect(),
+            ms_per_step: median(&times),
+        });
+    }
+}
+
+/// Says how each epoch ended, to those who listen.
+struct Log<'a> {
+    label: &'a str,
+    seed: u64,
+}
+
+impl Observer for Log<'_> {
+    fn epoch(&mut self, e: &Epoch) {
+        let (label, seed) = (self.label, self.seed);
+        log::info!(
+            "{label}, seed {seed}, epoch {}: loss {:.4}, training accuracy {:.4}, held-out accuracy {:.4}, \
+             {:.1} ms a step",
+            e.epoch,
+            e.loss,
+            e.training_accuracy,
+            e.accuracy,
+            e.ms_per_step
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! What a training run is asked to do.
+
+use serde::{Deserialize, Serialize};
+
+use crate::optim::{EmaConfig, OptimizerConfig, Schedule, Warmup};
+use crate::{Error, Result};
+
+/// How to train. The defaults suit a small classifier: SGD with Nesterov momentum and half a cosine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Passes over the training data.
+    pub epochs: u64,
+    /// Ends training after so many steps, in the middle of an epoch where need be.
+    pub max_steps: Option<u64>,
+    /// Samples a step; a last batch that is not full is left out.
+    pub batch_size: usize,
+    /// Base learning rate.
+    pub learning_rate: f64,
+    /// Its schedule, in steps. A cosine with a total of 0 spans the training.
+    pub schedule: Schedule,
+    /// The optimizer.
+    pub optimizer: OptimizerConfig,
+    /// Most global gradient norm; no clipping when absent.
+    pub max_grad_norm: Option<f32>,
+    /// Weight of the cross-entropy with the labels.
+    pub ce_weight: f32,
+    /// Label smoothing of that cross-entropy.
+    pub label_smoothing: f32,
+    /// Black pixels around an image before its random crop; 0 for none.
+    pub crop_padding: usize,
+    /// Random horizontal flips.
+    pub flip: bool,
+    /// Averages the weights; the average is what is measured and kept.
+    pub ema: Option<EmaConfig>,
+    /// Stops after so many epochs without a better held-out accuracy, and keeps the best epoch's weights.
+    pub patience: Option<u64>,
+    /// Keys order, augmentation, dropout and initial values of regressors.
+    pub seed: u64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            max_steps: None,
+            batch_size: 64,
+            learning_rate: 0.05,
+            schedule: Schedule::Cosine { total: 0, floor: 0.0, warmup: Warmup::default() },
+            optimizer: OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+            max_grad_norm: None,
+            ce_weight: 1.0,
+            label_smoothing: 0.0,
+            crop_padding: 0,
+            flip: false,
+            ema: None,
+            patience: None,
+            seed: 0,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Steps of the whole training, at so many batches an epoch.
+    pub fn steps(&self, batches: usize) -> u64 {
+        let all = self.epochs.saturating_mul(batches as u64);
+        self.max_steps.map_or(all, |most| most.min(all))
+    }
+
+    /// Fails where a number makes no sense, and names it.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |name: &str, expected: &str, got: String| {
+            Err(Error::config(name, format!("expected {expected}, got {got}")))
+        };
+        if self.epochs == 0 {
+            return refuse("epochs", "at least 1", "0".into());
+        }
+        // The step counter of the kernels has 32 bits.
+        if self.max_steps.is_some_and(|n| n == 0 || n > u64::from(u32::MAX)) {
+            return refuse("max_steps", "1 to 4294967295", format!("{:?}", self.max_steps.unwrap_or(0)));
+        }
+        if !(self.learning_rate.is_finite() && self.learning_rate >= 0.0) {
+            return refuse("learning_rate", "a number from 0", self.learning_rate.to_string());
+        }
+        if !(self.ce_weight.is_finite() && self.ce_weight >= 0.0) {
+            return refuse("ce_weight", "a number from 0", self.ce_weight.to_string());
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return refuse("label_smoothing", "0 or more and less than 1", self.label_smoothing.to_string());
+        }
+        if self.patience == Some(0) {
+            return refuse("patience", "at least 1 epoch", "0".into());
+        }
+        self.optimizer.validate()?;
+        self.ema.map_or(Ok(()), |ema| ema.validate())
+    }
+}

@@ -1,0 +1,48 @@
+//! What makes two runs the same run: a checkpoint is resumed only where all of it is equal.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::config::TrainConfig;
+use super::teacher::Teacher;
+use crate::data::Dataset;
+use crate::models::Network;
+use crate::nn::Params;
+
+/// Name and value of everything that the weights at a given step depend on, initial weights included.
+pub(super) fn identity(
+    config: &TrainConfig,
+    network: &Network,
+    training: &Dataset,
+    teacher: Option<&Teacher<'_>>,
+) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    if let Ok(serde_json::Value::Object(settings)) = serde_json::to_value(config) {
+        all.extend(settings.into_iter().map(|(name, value)| (name, value.to_string())));
+    }
+    let mut put = |name: &str, value: String| all.insert(name.to_string(), value);
+    put("model", network.name.clone());
+    put("initial weights", weights_hash(&network.params));
+    put("training data", training.fingerprint());
+    put("normalisation", format!("{:?} {:?}", training.mean, training.std));
+    if let Some(teacher) = teacher {
+        put("teacher", teacher.network.name.clone());
+        put("teacher weights", weights_hash(&teacher.network.params));
+        let terms =
+            teacher.terms.iter().map(|t| format!("{}:{} {:?} {:?}", t.name, t.weight, t.schedule, t.config));
+        put("method", terms.collect::<Vec<_>>().join(" + "));
+        put("taps", format!("{:?}", teacher.taps));
+    }
+    all
+}
+
+/// The first half of a sha256 over names and values.
+fn weights_hash(params: &Params) -> String {
+    let mut hash = Sha256::new();
+    for param in params.iter() {
+        hash.update(param.name.as_bytes());
+        hash.update(bytemuck::cast_slice::<f32, u8>(&param.values));
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

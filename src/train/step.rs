@@ -1,0 +1,236 @@
+//! One training step as a plan: teacher, student, losses, gradients and optimizer in a single submit.
+
+use super::batch::Inputs;
+use super::sums::{SumBuffers, Sums};
+use super::teacher::{Distillation, Regressors, Teacher};
+use crate::data::{Batch, IGNORE_LABEL};
+use crate::distill::transfer;
+use crate::gpu::{BufferSlice, Gpu};
+use crate::models::Network;
+use crate::nn::{DeviceParams, Forward, Params};
+use crate::ops::augment::ImageBatch;
+use crate::ops::cross_entropy::CrossEntropy;
+use crate::optim::{Ema, EmaConfig, EmaUpdate, Group, Optimizer, OptimizerConfig, OptimizerUpdate, Schedule};
+use crate::tape::{Cost, Plan, Scalar, Step, Tape, Tensor};
+use crate::{Error, Result};
+
+/// What a step is made of.
+pub struct StepConfig {
+    /// Samples a step.
+    pub batch_size: usize,
+    /// Decoding and augmentation.
+    pub images: ImageBatch,
+    /// The optimizer.
+    pub optimizer: OptimizerConfig,
+    /// Most global gradient norm; no clipping when absent.
+    pub max_grad_norm: Option<f32>,
+    /// Weight of the cross-entropy with the labels.
+    pub ce_weight: f32,
+    /// Its label smoothing.
+    pub label_smoothing: f32,
+    /// An average of the weights, kept beside them.
+    pub ema: Option<EmaConfig>,
+    /// Initialises regressors.
+    pub seed: u64,
+}
+
+/// A compiled training step of one student.
+pub struct TrainStep {
+    plan: Plan,
+    inputs: Inputs,
+    update: OptimizerUpdate,
+    optimizer: Optimizer,
+    ema: Option<(Ema, EmaUpdate)>,
+    regressors: Option<Regressors>,
+    weights: Vec<(Scalar, f32, Schedule)>,
+    terms: Vec<(&'static str, Tensor)>,
+    loss: Tensor,
+    sums: SumBuffers,
+    // Keeps the buffer of the pull's anchor alive beside the plan that reads it.
+    _anchor: Option<DeviceParams>,
+}
+
+impl TrainStep {
+    /// Records and compiles the step. `params` are the student's, uploaded as trainable.
+    pub fn new(
+        gpu: &Gpu,
+        student: &Network,
+        params: &DeviceParams,
+        mut teacher: Option<Teacher<'_>>,
+        config: &StepConfig,
+    ) -> Result<Self> {
+        let tape = Tape::new();
+        let inputs = Inputs::new(&tape, config.batch_size, &config.images)?;
+        let fx = Forward::train(&tape, params);
+        let logits = student.forward(&fx, &inputs.images)?;
+        let settings = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: config.label_smoothing };
+        let ce = logits.cross_entropy(&inputs.labels, &settings)?;
+        let (mut loss, ce_scalar) = scaled(&ce, "ce")?;
+        let mut weights = vec![(ce_scalar, config.ce_weight, Schedule::default())];
+        let mut terms = vec![("ce", ce)];
+        let (mut regressors, mut anchor) = (None, None);
+        if let Some(teacher) = &mut teacher {
+            let distilled =
+                Distillation::record(gpu, &tape, &inputs.images, &fx, &logits, teacher, config.seed)?;
+            loss = loss.add(&distilled.loss)?;
+            for (scalar, term) in distilled.weights.into_iter().zip(&teacher.terms) {
+                weights.push((scalar, term.weight, term.schedule.clone()));
+            }
+            terms.extend(distilled.terms);
+            regressors = distilled.regressors;
+            anchor = pull_anchor(gpu, student, teacher)?;
+        }
+        let sums = SumBuffers::new(gpu)?;
+        sums.record(&tape, &logits, &inputs.labels, &loss)?;
+        let gradients = loss.backward()?;
+        fx.place_gradients(&gradients)?;
+        if let Some(own) = &regressors {
+            own.place_gradients(&gradients)?;
+        }
+        let groups = groups(&tape, params, regressors.as_ref())?;
+        if let Some((anchor, strength)) = &anchor {
+            let scalar = tape.scalar("pull")?;
+            groups[0].gradients.pull_in_place(
+                &groups[0].weights,
+                &anchor.flat_weights(&tape)?,
+                &groups[0].decay_mask,
+                scalar,
+            )?;
+            weights.push((scalar, *strength, Schedule::default()));
+        }
+        let elements: Vec<usize> = groups.iter().map(|g| g.weights.meta().len()).collect();
+        let optimizer = Optimizer::new(gpu, "optimizer", config.optimizer, &elements)?;
+        let update = optimizer.record(&tape, &groups, config.max_grad_norm)?;
+        let ema = config.ema.map(|ema| average(gpu, &tape, ema, params, &groups[0].weights)).transpose()?;
+        let mut outputs = vec![&loss, &update.grad_norm];
+        outputs.extend(terms.iter().map(|(_, t)| t));
+        let plan = Plan::new(gpu, &tape, &outputs)?;
+        let anchor = anchor.map(|(device, _)| device);
+        Ok(Self {
+            plan,
+            inputs,
+            update,
+            optimizer,
+            ema,
+            regressors,
+            weights,
+            terms,
+            loss,
+            sums,
+            _anchor: anchor,
+        })
+    }
+
+    /// What a step costs.
+    pub fn cost(&self) -> &Cost {
+        self.plan.cost()
+    }
+
+    /// The compiled plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The average of the weights, where one was asked for.
+    pub fn ema(&self) -> Option<&Ema> {
+        self.ema.as_ref().map(|(ema, _)| ema)
+    }
+
+    /// The distillation methods' own parameters, host and device side, where they have any.
+    pub fn regressors(&mut self) -> Option<(&mut Params, &DeviceParams)> {
+        self.regressors.as_mut().map(|r| (&mut r.host, &r.device))
+    }
+
+    /// Runs one step. Returns at once; [`TrainStep::sums`] waits.
+    pub fn run(&self, batch: &Batch, step: &mut Step, learning_rate: f64) -> Result<()> {
+        self.inputs.write(&self.plan, batch)?;
+        let number = u64::from(step.number);
+        self.update.set_step(step, learning_rate, number);
+        for (scalar, weight, schedule) in &self.weights {
+            step.set(*scalar, weight * schedule.at(number) as f32);
+        }
+        if let Some((_, update)) = &self.ema {
+            update.set_step(step, number);
+        }
+        self.plan.run(step)
+    }
+
+    /// What the steps since the last reset added up to. Blocks.
+    pub fn sums(&self) -> Result<Sums> {
+        self.sums.read()
+    }
+
+    /// Starts adding up anew.
+    pub fn reset_sums(&self) -> Result<()> {
+        self.sums.reset()
+    }
+
+    /// All that a step changes besides the student's and the regressors' parameters, by name, for checkpoints.
+    pub fn state(&self) -> Vec<(String, BufferSlice)> {
+        let mut all = self.optimizer.state();
+        all.extend(self.ema().map(Ema::state).unwrap_or_default());
+        all.extend(self.sums.state());
+        all
+    }
+
+    /// Whether the last step's loss and gradient norm were finite; a step where they are not changes no weight. Blocks.
+    pub fn is_finite(&self) -> Result<bool> {
+        let (loss, norm) = (self.plan.read(&self.loss)?, self.plan.read_f32(&self.update.grad_norm)?);
+        let loss: Vec<f32> = bytemuck::pod_collect_to_vec(&loss.wait()?);
+        Ok(loss.iter().all(|l| l.is_finite()) && norm.get(1) == Some(&0.0))
+    }
+
+    /// The error for a step that met NaN or infinity: reruns the last step to find where it began.
+    pub fn non_finite(&self, step: &Step) -> Error {
+        match self.plan.first_non_finite(step) {
+            Err(error) => error,
+            Ok(place) => {
+                let place = place.unwrap_or_else(|| "the gradient norm, or a batch before the last".into());
+                Error::NonFinite { step: step.number.into(), place }
+            }
+        }
+    }
+
+    /// The terms of the loss, unweighted, of the last step. Blocks.
+    pub fn terms(&self) -> Result<Vec<(&'static str, f32)>> {
+        let read = |(name, tensor): &(&'static str, Tensor)| {
+            Ok((*name, self.plan.read_f32(tensor)?.first().copied().unwrap_or(f32::NAN)))
+        };
+        self.terms.iter().map(read).collect()
+    }
+}
+
+/// `term` times a scalar of the step named after it, so that a schedule can change the weight without a new plan.
+pub(super) fn scaled(term: &Tensor, name: &str) -> Result<(Tensor, Scalar)> {
+    let scalar = term.tape().scalar(&format!("weight.{name}"))?;
+    Ok((term.scale_by(scalar)?, scalar))
+}
+
+/// The student's flat tensors, then the regressors'.
+fn groups(tape: &Tape, student: &DeviceParams, regressors: Option<&Regressors>) -> Result<Vec<Group>> {
+    std::iter::once(student).chain(regressors.map(|r| &r.device)).map(|p| Group::of(p, tape)).collect()
+}
+
+/// Where the student's weights are pulled to, and how strongly: the teacher's strongest channels.
+fn pull_anchor(gpu: &Gpu, student: &Network, teacher: &Teacher<'_>) -> Result<Option<(DeviceParams, f32)>> {
+    let strength: f32 = teacher.terms.iter().map(|t| t.method.pull()).sum();
+    if strength == 0.0 {
+        return Ok(None);
+    }
+    let mut anchor = student.params.clone();
+    transfer::transfer(&mut anchor, &teacher.network.params, 1.0)?;
+    Ok(Some((DeviceParams::frozen(gpu, "anchor", &anchor)?, strength)))
+}
+
+fn average(
+    gpu: &Gpu,
+    tape: &Tape,
+    config: EmaConfig,
+    params: &DeviceParams,
+    weights: &Tensor,
+) -> Result<(Ema, EmaUpdate)> {
+    let ema = Ema::new(gpu, "ema", config, &[weights.meta().len()])?;
+    ema.reset(gpu, &[params.weights()])?;
+    let update = ema.record(tape, &[weights])?;
+    Ok((ema, update))
+}

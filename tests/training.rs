@@ -1,0 +1,322 @@
+//! Training runs: two are equal to the bit, a resumed one equals an uninterrupted one, memory stays flat, a teacher
+//! stays as it is.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use limbeck::Result;
+use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
+use limbeck::distill::{self, MethodConfig};
+use limbeck::gpu::Gpu;
+use limbeck::models::{ModelConfig, Network, build};
+use limbeck::nn::DeviceParams;
+use limbeck::ops::augment::ImageBatch;
+use limbeck::optim::{EmaConfig, OptimizerConfig};
+use limbeck::tape::Step;
+use limbeck::train::{
+    Checkpoints, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer, last_stages,
+};
+
+/// A folder that is gone after the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("limbeck-training-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Ends a run before step `at`, as a user who presses stop.
+struct StopAt(u64);
+
+impl Observer for StopAt {
+    fn proceed(&mut self, step: u64) -> bool {
+        step < self.0
+    }
+}
+
+struct Setting {
+    gpu: Gpu,
+    training: Arc<Dataset>,
+    held_out: Arc<Dataset>,
+    teacher: Network,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
+        let training = Arc::new(training.sample(320, 0).unwrap());
+        let held_out = Arc::new(held_out.sample(100, 0).unwrap());
+        let mut teacher = network("cnn:6,8");
+        teacher.params.initialise(11);
+        Self { gpu: common::gpu(), training, held_out, teacher }
+    }
+
+    fn fit(
+        &self,
+        config: &TrainConfig,
+        methods: Option<&str>,
+        checkpoints: Option<Checkpoints>,
+        observer: &mut dyn Observer,
+    ) -> Result<(Network, Run)> {
+        let mut student = network("cnn:3,4");
+        student.params.initialise(config.seed);
+        let frozen = DeviceParams::frozen(&self.gpu, "teacher", &self.teacher.params)?;
+        let settings = MethodConfig { pull: 0.01, ..Default::default() };
+        let teacher = match methods {
+            None => None,
+            Some(methods) => {
+                let (terms, _) = distill::parse(methods, &settings)?;
+                let taps = last_stages(&self.teacher, &student);
+                Some(Teacher { network: &self.teacher, params: &frozen, terms, taps })
+            }
+        };
+        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.held_out)
+            .teacher(teacher)
+            .observer(observer);
+        if let Some(checkpoints) = checkpoints {
+            trainer = trainer.checkpoints(checkpoints);
+        }
+        let run = trainer.fit(&mut student)?;
+        Ok((student, run))
+    }
+}
+
+fn network(name: &str) -> Network {
+    build(name, &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap()
+}
+
+/// All that has state: momentum or moments, an average, regressors, augmentation, early stop.
+fn config(optimizer: OptimizerConfig) -> TrainConfig {
+    TrainConfig {
+        epochs: 3,
+        batch_size: 32,
+        learning_rate: 0.01,
+        optimizer,
+        max_grad_norm: Some(5.0),
+        crop_padding: 1,
+        flip: true,
+        ema: Some(EmaConfig { decay: 0.9, warmup: true }),
+        patience: Some(3),
+        seed: 5,
+        ..Default::default()
+    }
+}
+
+fn bits(network: &Network) -> Vec<(String, Vec<u32>)> {
+    let of = |v: &Vec<f32>| v.iter().map(|x| x.to_bits()).collect();
+    network.params.iter().map(|p| (p.name.clone(), of(&p.values))).collect()
+}
+
+/// Everything of an epoch but its time.
+fn measured(run: &Run) -> Vec<(u64, u64, u64, u64)> {
+    let of = |e: &limbeck::train::Epoch| {
+        (e.step, e.loss.to_bits(), e.training_accuracy.to_bits(), e.accuracy.to_bits())
+    };
+    run.epochs.iter().map(of).collect()
+}
+
+#[test]
+fn two_runs_are_equal_to_the_bit() {
+    let setting = Setting::new();
+    let config = config(OptimizerConfig::sgd(0.9));
+    let (one, first) = setting.fit(&config, Some("kd+feature"), None, &mut ()).unwrap();
+    let (two, second) = setting.fit(&config, Some("kd+feature"), None, &mut ()).unwrap();
+    assert_eq!(bits(&one), bits(&two));
+    assert_eq!(measured(&first), measured(&second));
+    let other = TrainConfig { seed: 6, ..config };
+    let (three, _) = setting.fit(&other, Some("kd+feature"), None, &mut ()).unwrap();
+    assert_ne!(bits(&one), bits(&three), "the seed changes nothing: the comparison sees nothing");
+}
+
+#[test]
+fn a_resumed_run_equals_an_uninterrupted_one() {
+    let setting = Setting::new();
+    let scratch = Scratch::new("resume");
+    for (name, optimizer, methods) in [
+        ("sgd", OptimizerConfig::sgd(0.9), Some("activation")),
+        ("adamw", OptimizerConfig::adamw(), Some("weights+feature")),
+        ("adam", OptimizerConfig::adam(), None),
+    ] {
+        let config = config(optimizer);
+        let (whole, run) = setting.fit(&config, methods, None, &mut ()).unwrap();
+        let checkpoints = |resume| {
+            Some(Checkpoints {
+                path: scratch.file(&format!("{name}.safetensors")),
+                every_steps: Some(4),
+                resume,
+            })
+        };
+        // Ten steps an epoch: in the first one, at the start of the second, in the third.
+        for (stop, resume) in [(3, false), (10, true), (27, true)] {
+            let (_, part) = setting.fit(&config, methods, checkpoints(resume), &mut StopAt(stop)).unwrap();
+            assert!(!part.finished, "{name} ran past step {stop}");
+        }
+        let (resumed, again) = setting.fit(&config, methods, checkpoints(true), &mut ()).unwrap();
+        assert_eq!(bits(&whole), bits(&resumed), "{name}");
+        assert_eq!((measured(&run), run.kept_epoch), (measured(&again), again.kept_epoch), "{name}");
+    }
+}
+
+#[test]
+fn a_killed_run_goes_on_from_its_last_checkpoint() {
+    let setting = Setting::new();
+    let scratch = Scratch::new("killed");
+    let config = config(OptimizerConfig::sgd(0.9));
+    let (whole, _) = setting.fit(&config, None, None, &mut ()).unwrap();
+    let path = scratch.file("run.safetensors");
+    let checkpoints = |resume| Some(Checkpoints { path: path.clone(), every_steps: Some(4), resume });
+    setting.fit(&config, None, checkpoints(false), &mut StopAt(16)).unwrap();
+    // A kill leaves the checkpoint of step 16 where the run may have been further, and perhaps a temporary file.
+    std::fs::write(scratch.file(".run.safetensors.tmp"), b"half").unwrap();
+    let (resumed, _) = setting.fit(&config, None, checkpoints(true), &mut ()).unwrap();
+    assert_eq!(bits(&whole), bits(&resumed));
+}
+
+#[test]
+fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
+    let setting = Setting::new();
+    let scratch = Scratch::new("refused");
+    let config = config(OptimizerConfig::sgd(0.9));
+    let path = scratch.file("run.safetensors");
+    let checkpoints = |resume| Some(Checkpoints { path: path.clone(), every_steps: None, resume });
+    setting.fit(&config, None, checkpoints(false), &mut StopAt(12)).unwrap();
+    let refused = |config: &TrainConfig, methods| {
+        setting.fit(config, methods, checkpoints(true), &mut ()).map(drop).unwrap_err().to_string()
+    };
+    let message = refused(&TrainConfig { learning_rate: 0.02, seed: 9, ..config.clone() }, None);
+    for part in ["another run", "learning_rate is 0.01 there and 0.02 here", "seed", "--resume"] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+    assert!(refused(&config, Some("kd")).contains("method is none there and kd:0.9"));
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+    assert!(refused(&config, None).contains("run.safetensors"));
+    limbeck::files::write_safetensors(&path, &[], &Default::default()).unwrap();
+    assert!(refused(&config, None).contains("expected a checkpoint"));
+}
+
+#[test]
+fn early_stop_keeps_the_best_epoch() {
+    let setting = Setting::new();
+    // A rate that destroys what was learned: the first epochs are the best ones.
+    let config = TrainConfig {
+        epochs: 12,
+        batch_size: 32,
+        learning_rate: 0.5,
+        schedule: limbeck::optim::Schedule::Step { every: 10, factor: 3.0, warmup: Default::default() },
+        max_grad_norm: Some(1.0),
+        patience: Some(2),
+        ..Default::default()
+    };
+    let (network, run) = setting.fit(&config, None, None, &mut ()).unwrap();
+    assert!(run.epochs.len() < 12, "{:?}", run.epochs);
+    assert_eq!(run.kept_epoch + 2, run.epochs.len() as u64);
+    assert_eq!(run.accuracy(), run.best_accuracy());
+    // The network that is left has that accuracy.
+    let params = DeviceParams::frozen(&setting.gpu, "student", &network.params).unwrap();
+    let held_out = &setting.held_out;
+    let evaluator = limbeck::train::Evaluator::new(&setting.gpu, &network, &params, 50, held_out).unwrap();
+    let loader = LoaderConfig { batch_size: 50, shuffle: false, ..Default::default() };
+    let loader = Loader::new(held_out.clone(), loader).unwrap();
+    assert_eq!(evaluator.top1_accuracy(loader.epoch(0)).unwrap(), run.accuracy());
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_training_with_the_place() {
+    let setting = Setting::new();
+    let config = TrainConfig { learning_rate: 1e30, epochs: 2, batch_size: 32, ..Default::default() };
+    let message = setting.fit(&config, None, None, &mut ()).map(drop).unwrap_err().to_string();
+    assert!(message.contains("NaN or infinity at step") && message.contains("student/"), "{message}");
+}
+
+/// Nothing is made after the first steps, and the process does not grow.
+#[test]
+fn memory_is_flat_over_two_thousand_steps() {
+    let setting = Setting::new();
+    let student = network("cnn:3,4");
+    let params = DeviceParams::trainable(&setting.gpu, "student", &student.params).unwrap();
+    let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &setting.teacher.params).unwrap();
+    let (terms, _) = distill::parse("kd", &MethodConfig::default()).unwrap();
+    let teacher = Teacher { network: &setting.teacher, params: &frozen, terms, taps: Vec::new() };
+    let data = &setting.training;
+    let step_config = StepConfig {
+        batch_size: 16,
+        images: ImageBatch::plain([1, 8, 8], &data.mean, &data.std),
+        optimizer: OptimizerConfig::sgd(0.9),
+        max_grad_norm: None,
+        ce_weight: 0.1,
+        label_smoothing: 0.0,
+        ema: None,
+        seed: 0,
+    };
+    let train_step = TrainStep::new(&setting.gpu, &student, &params, Some(teacher), &step_config).unwrap();
+    let loader = LoaderConfig { batch_size: 16, drop_last: true, ..Default::default() };
+    let loader = Loader::new(data.clone(), loader).unwrap();
+    let mut step = Step::new(0, 0);
+    let mut run = |steps: u32| {
+        let end = step.number + steps;
+        let mut epoch = 0;
+        while step.number < end {
+            for batch in loader.epoch(epoch).take((end - step.number) as usize) {
+                train_step.run(&batch, &mut step, 0.01).unwrap();
+                setting.gpu.throttle(2).unwrap();
+                step.number += 1;
+            }
+            train_step.sums().unwrap();
+            epoch += 1;
+        }
+    };
+    run(200);
+    let (objects, resident) = (setting.gpu.objects_created(), resident_kib());
+    run(2000);
+    assert_eq!(setting.gpu.objects_created(), objects, "buffers, bind groups or pipelines were made");
+    if let (Some(before), Some(after)) = (resident, resident_kib()) {
+        assert!(after < before + 16 * 1024, "resident memory went from {before} to {after} KiB");
+    }
+}
+
+/// Resident memory of this process, where the system says it.
+fn resident_kib() -> Option<u64> {
+    let status = std::fs::read_to_string(Path::new("/proc/self/status")).ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// A frozen teacher has no gradient buffer, costs no saved activations, and keeps its running statistics to the bit.
+#[test]
+fn a_teacher_stays_as_it_is() {
+    let setting = Setting::new();
+    let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &setting.teacher.params).unwrap();
+    assert!(!frozen.is_trainable());
+    let tape = limbeck::tape::Tape::new();
+    let message = frozen.flat_gradients(&tape).unwrap_err().to_string();
+    assert!(message.contains("frozen"), "{message}");
+    let before = bits(&setting.teacher);
+    let config = config(OptimizerConfig::sgd(0.9));
+    let mut student = network("cnn:3,4");
+    let (terms, _) = distill::parse("activation", &MethodConfig::default()).unwrap();
+    let taps = last_stages(&setting.teacher, &student);
+    let teacher = Teacher { network: &setting.teacher, params: &frozen, terms, taps };
+    Trainer::new(&setting.gpu, &config, &setting.training, &setting.held_out)
+        .teacher(teacher)
+        .fit(&mut student)
+        .unwrap();
+    let mut after = network("cnn:6,8");
+    frozen.download(&mut after.params).unwrap();
+    assert_eq!(before, bits(&after));
+}

@@ -17,7 +17,11 @@ const TAPS: u32 = K_H * K_W;
 #else
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 #end
+#if B_VEC4
+@group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
+#else
 @group(0) @binding(1) var<storage, read> b: array<f32>;
+#end
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 
 fn a_index(group: u32, m: u32, k: u32) -> u32 {
@@ -73,6 +77,8 @@ fn b_row(group: u32, k: u32) -> Place {
     return kernel_tap(k, O_H * O_W);
 }
 
+#if B_VEC4
+#else
 fn b_at(row: Place, column: Place) -> f32 {
     let h = column.h - row.h;
     let w = column.w - row.w;
@@ -82,6 +88,7 @@ fn b_at(row: Place, column: Place) -> f32 {
     let at = row.base + column.base + u32(oh) * O_W + u32(ow);
     return select(0.0, b[select(0u, at, inside)], inside);
 }
+#end
 #else
 #if FORWARD
 fn b_column(group: u32, n: u32) -> Place {
@@ -101,6 +108,8 @@ fn b_row(group: u32, k: u32) -> Place {
 }
 #end
 
+#if B_VEC4
+#else
 fn b_at(row: Place, column: Place) -> f32 {
     let h = row.h + column.h;
     let w = row.w + column.w;
@@ -108,6 +117,14 @@ fn b_at(row: Place, column: Place) -> f32 {
     let inside = u32(h) < H && u32(w) < W;
     let at = row.base + column.base + u32(h) * W + u32(w);
     return select(0.0, b[select(0u, at, inside)], inside);
+}
+#end
+#end
+
+#if B_VEC4
+// Four neighbouring pixels. Only for kernels of 1x1 with a stride of 1 and no padding: all is inside then.
+fn b_vec4(row: Place, column: Place) -> vec4<f32> {
+    return b[(row.base + column.base + u32(row.h + column.h) * W + u32(row.w + column.w)) / 4u];
 }
 #end
 

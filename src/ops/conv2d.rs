@@ -134,6 +134,12 @@ impl Sizes {
         ]
     }
 
+    /// A kernel of 1x1 that takes every pixel, on planes of a multiple of 4: four neighbours are one vec4.
+    pub fn pointwise_vec4(&self) -> bool {
+        let Conv2d { stride, padding, .. } = self.config;
+        self.k == [1, 1] && stride == [1, 1] && padding == [0, 0] && (self.h * self.w).is_multiple_of(4)
+    }
+
     /// A job with `pass` set, of the three passes' constants.
     pub fn job(&self, pass: &'static str, m: usize, n: usize, k: usize) -> Job {
         let mut defines = self.defines();
@@ -149,7 +155,7 @@ impl Sizes {
             k,
             batch: self.config.groups,
             a: Along::K { vec4: false },
-            b: Along::Other { vec4: false },
+            b: Along::Other { vec4: self.pointwise_vec4() },
             out_n4: false,
             bias: Bias::None,
         }
@@ -324,7 +330,7 @@ fn cases() -> Vec<Case> {
     let strided = Conv2d { stride: [2, 3], padding: [1, 2], dilation: [2, 1], groups: 1 };
     let grouped = Conv2d { groups: 3, ..Conv2d::square(1, 1) };
     let depthwise = |groups, stride| Conv2d { groups, ..Conv2d::square(stride, 1) };
-    let shapes: [(Conv2d, [usize; 4], [usize; 4]); 16] = [
+    let shapes: [(Conv2d, [usize; 4], [usize; 4]); 19] = [
         (base, [1, 1, 1, 1], [1, 1, 1, 1]),
         (base, [2, 3, 5, 7], [4, 3, 3, 3]),
         (Conv2d::square(1, 1), [2, 4, 8, 8], [32, 4, 3, 3]),
@@ -333,6 +339,9 @@ fn cases() -> Vec<Case> {
         (Conv2d::square(1, 1), [1, 1, 3, 55], [17, 1, 3, 3]),
         (Conv2d::square(2, 1), [2, 3, 9, 9], [33, 3, 3, 3]),
         (Conv2d::square(2, 0), [3, 8, 8, 8], [16, 8, 1, 1]),
+        (base, [2, 8, 6, 6], [12, 8, 1, 1]),
+        (base, [3, 36, 4, 6], [40, 36, 1, 1]),
+        (Conv2d { groups: 2, ..base }, [2, 14, 5, 4], [10, 7, 1, 1]),
         (Conv2d::square(1, 2), [2, 1, 12, 12], [3, 1, 5, 5]),
         (strided, [2, 3, 13, 11], [4, 3, 3, 2]),
         (grouped, [2, 6, 7, 5], [9, 2, 3, 3]),

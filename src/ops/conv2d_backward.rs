@@ -48,7 +48,8 @@ impl Op for Conv2dBackwardX {
         }
         let pixels = s.h * s.w;
         let job = Job {
-            a: Along::Other { vec4: false },
+            // A kernel of 1x1 lies as (c_out, c_in).
+            a: Along::Other { vec4: s.taps() == 1 && s.ci_g().is_multiple_of(4) },
             out_n4: pixels.is_multiple_of(4),
             ..s.job("BACKWARD_X", s.ci_g(), s.images * pixels, s.co_g() * s.taps())
         };
@@ -82,6 +83,7 @@ impl Conv2dBackwardW {
         let n = s.ci_g() * s.taps();
         let job = Job {
             a: Along::K { vec4: pixels.is_multiple_of(4) },
+            b: if s.pointwise_vec4() { Along::K { vec4: true } } else { Along::Other { vec4: false } },
             out_n4: n.is_multiple_of(4),
             ..s.job("BACKWARD_W", s.co_g(), n, s.images * pixels)
         };

@@ -306,6 +306,16 @@ impl Tensor {
         Some(self.tape.tensor(input))
     }
 
+    /// Its value, where it is a constant of one f32 element.
+    pub fn constant_number(&self) -> Option<f32> {
+        match &self.tape.inner.borrow().tensors[self.id.0].source {
+            Source::Constant(bytes) if self.meta.dtype == DType::F32 && self.meta.len() == 1 => {
+                bytemuck::pod_collect_to_vec(bytes).first().copied()
+            }
+            _ => None,
+        }
+    }
+
     fn requires_grad_in(&self, inner: &Inner) -> bool {
         inner.tensors[self.id.0].requires_grad
     }

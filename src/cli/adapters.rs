@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::out::say;
 use crate::Result;
 use crate::gpu::{AdapterRequest, Gpu, GpuOptions, adapters};
 
@@ -13,16 +14,16 @@ pub fn run() -> Result<ExitCode> {
         Gpu::open_blocking(&AdapterRequest::default(), GpuOptions::default())?;
     }
     for adapter in &all {
-        println!("{} ({}, {})", adapter.name, adapter.backend, adapter.device_type);
-        println!("    driver: {}", adapter.driver);
+        say!("{} ({}, {})", adapter.name, adapter.backend, adapter.device_type)?;
+        say!("    driver: {}", adapter.driver)?;
         for (name, value) in &adapter.limits {
-            println!("    {name}: {value}");
+            say!("    {name}: {value}")?;
         }
         let offered = |there: bool| {
             let names: Vec<&str> = adapter.features.iter().filter(|f| f.1 == there).map(|f| f.0).collect();
             if names.is_empty() { "none".to_string() } else { names.join(", ") }
         };
-        println!("    features: {}; not offered: {}", offered(true), offered(false));
+        say!("    features: {}; not offered: {}", offered(true), offered(false))?;
     }
     Ok(ExitCode::SUCCESS)
 }

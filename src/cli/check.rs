@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::AdapterFlags;
+use super::out::say;
 use crate::ops::{OPS, conformance};
 use crate::{Error, Result};
 
@@ -26,9 +27,9 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
         ));
     }
     let gpu = adapter.open()?;
-    println!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver);
-    println!("errors as a share of what is allowed: up to 1 passes\n");
-    println!("{:<16} {:>6} {:>10} {:>10}", "op file", "cases", "forward", "gradient");
+    say!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver)?;
+    say!("errors as a share of what is allowed: up to 1 passes\n")?;
+    say!("{:<16} {:>6} {:>10} {:>10}", "op file", "cases", "forward", "gradient")?;
     let mut failures = Vec::new();
     for spec in OPS.iter().filter(|spec| flags.ops.is_empty() || flags.ops.iter().any(|n| n == spec.name)) {
         let cases = (spec.cases)();
@@ -44,14 +45,14 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
             }
         }
         let gradient = gradient.map_or("-".into(), |g| format!("{g:.3}"));
-        println!("{:<16} {:>6} {forward:>10.3} {gradient:>10}", spec.name, cases.len());
+        say!("{:<16} {:>6} {forward:>10.3} {gradient:>10}", spec.name, cases.len())?;
     }
     for failure in &failures {
-        println!("FAILED {failure}");
+        say!("FAILED {failure}")?;
     }
-    println!(
+    say!(
         "\n{}",
         if failures.is_empty() { "every op conforms".into() } else { format!("{} failures", failures.len()) }
-    );
+    )?;
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::AdapterFlags;
+use super::out::say;
 use crate::Result;
 use crate::data::{self, LoadOptions};
 use crate::distill::MethodConfig;
@@ -37,9 +38,9 @@ const STUDENT: &str = "cnn:4,8,16";
 pub fn run(adapter: &AdapterFlags, flags: &DemoFlags) -> Result<ExitCode> {
     let start = Instant::now();
     let gpu = adapter.open()?;
-    println!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver);
+    say!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver)?;
     let sets = data::load("digits", None, &LoadOptions::default())?;
-    println!("{} training and {} held-out digits of 8x8 pixels", sets.0.len(), sets.1.len());
+    say!("{} training and {} held-out digits of 8x8 pixels", sets.0.len(), sets.1.len())?;
     let command = std::env::args().collect::<Vec<_>>().join(" ");
     let mut demo = Comparison::new(&gpu, sets, "Distilling handwritten digits", command);
     demo.report.subtitle = format!(
@@ -51,27 +52,28 @@ pub fn run(adapter: &AdapterFlags, flags: &DemoFlags) -> Result<ExitCode> {
     );
     let config = TrainConfig { epochs: flags.epochs, ..Default::default() };
     let teacher = demo.teacher(TEACHER, &TrainConfig { epochs: flags.epochs * 2, ..config.clone() })?;
-    say(demo.report.rows.last());
+    announce(demo.report.rows.last())?;
     let seeds: Vec<u64> = (1..=flags.seeds).collect();
     let families = ["kd", "activation", "weights", "feature"].map(Variant::method);
     for variant in std::iter::once(Variant::alone()).chain(families) {
         let student = demo.student(STUDENT, &variant, &teacher, &config, &MethodConfig::default(), &seeds)?;
-        say(demo.report.rows.last());
+        announce(demo.report.rows.last())?;
         save(&student, &flags.out, &variant.label)?;
     }
     demo.report.notes.push(format!("The whole demo took {:.0} s.", start.elapsed().as_secs_f64()));
-    println!("\n{}", demo.report.text());
+    say!("\n{}", demo.report.text())?;
     let page = flags.out.join("report.html");
     demo.report.write_html(&page)?;
-    println!("wrote {} in {:.0} s", page.display(), start.elapsed().as_secs_f64());
+    say!("wrote {} in {:.0} s", page.display(), start.elapsed().as_secs_f64())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn say(row: Option<&SummaryRow>) {
+fn announce(row: Option<&SummaryRow>) -> Result<()> {
     if let Some(row) = row {
         let accuracy = 100.0 * mean(&row.accuracy).unwrap_or(0.0);
-        println!("{:<14} {accuracy:.1} % of the held-out digits", row.label);
+        say!("{:<14} {accuracy:.1} % of the held-out digits", row.label)?;
     }
+    Ok(())
 }
 
 fn save(student: &Network, out: &Path, label: &str) -> Result<()> {

@@ -5,14 +5,16 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::AdapterFlags;
-use super::job::{Job, JobFlags, print_plan};
-use crate::Result;
+use super::job::{Job, JobFlags};
+use super::model_file::{class_difference, facts_of};
+use super::plan::print_plan;
 use crate::distill;
 use crate::models::Network;
 use crate::models::saved::{self, Overrides, Saved};
 use crate::nn::DeviceParams;
 use crate::train::report::Role;
-use crate::train::{Teacher, TrainConfig, Trainer, last_stages};
+use crate::train::{Teacher, TrainConfig, last_stages};
+use crate::{Error, Result};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -41,13 +43,9 @@ pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     let frozen = DeviceParams::frozen(&job.gpu, "teacher", &teacher.network.params)?;
     let mut student = job.network()?;
     let teaching = teach(&job, &methods, &teacher.network, &frozen, &student)?;
+    let cost = job.plan(&config, Some(teaching))?;
     if flags.job.dry_run {
-        let trainer = Trainer::new(&job.gpu, &config, &job.training, &job.watched).teacher(teaching);
-        print_plan(
-            &trainer.plan(&mut student)?,
-            &config,
-            config.steps(job.training.len() / config.batch_size),
-        );
+        print_plan(&cost, &config, config.steps(job.training.len() / config.batch_size))?;
         return Ok(ExitCode::SUCCESS);
     }
     job.claim()?;
@@ -57,6 +55,7 @@ pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
         let run = job.fit("alone", &mut student, &TrainConfig { ce_weight: 1.0, ..alone }, None)?;
         job.row("alone", Role::Baseline, &student, Some(&run))?;
     }
+    let teaching = teach(&job, &methods, &teacher.network, &frozen, &student)?;
     let run = job.fit(&methods, &mut student, &config, Some(teaching))?;
     job.row(&methods, Role::Distilled, &student, Some(&run))?;
     let title = format!("Distilling {} into {}", teacher.network.name, student.name);
@@ -68,27 +67,19 @@ pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
 fn open_teacher(job: &Job) -> Result<Saved> {
     let path = job.recipe.need(&job.recipe.teacher, "teacher", "runs/teacher/model.safetensors")?;
     let data = &job.training;
-    let said = |list: &Option<Vec<f32>>| list.clone();
-    let (_, metadata) = crate::files::read_safetensors(path)?;
-    let bare = !metadata.contains_key("limbeck.model");
     let overrides = Overrides {
         model: job.recipe.teacher_model.clone(),
-        input: bare.then_some([data.channels, data.height, data.width]),
-        classes: bare.then(|| data.class_names.clone()),
-        mean: said(&job.recipe.data_mean).or(bare.then(|| data.mean.clone())),
-        std: said(&job.recipe.data_std).or(bare.then(|| data.std.clone())),
+        mean: job.recipe.data_mean.clone(),
+        std: job.recipe.data_std.clone(),
+        ..Default::default()
     };
-    let teacher = saved::open(path, &overrides).map_err(|e| match e {
-        crate::Error::Config { name, message } if name == "model" && overrides.model.is_none() => {
-            crate::Error::config("teacher-model", message.replace("--model", "--teacher-model"))
-        }
+    let teacher = saved::open_with(path, &overrides, &facts_of(data)).map_err(|e| match e {
+        // The flag has another name here.
+        Error::File { path, message } => Error::file(path, message.replace("--model", "--teacher-model")),
         other => other,
     })?;
-    if teacher.facts.classes != data.class_names {
-        log::warn!(
-            "the teacher's classes are not those of {}, or in another order: its soft targets may be of no use",
-            data.name
-        );
+    if let Some(difference) = class_difference(&teacher.facts.classes, data) {
+        log::warn!("{difference} Its soft targets may be of no use");
     }
     Ok(teacher)
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use clap::Args;
 
 use super::AdapterFlags;
+use super::out::say;
 use super::progress::Bar;
 use super::recipe::Recipe;
 use crate::data::{self, Dataset, LoadOptions, Loader, LoaderConfig};
@@ -117,19 +118,47 @@ impl Job {
         }
     }
 
+    /// Compiles the step for a network of its own, and says what it would cost. Whatever is wrong with the settings
+    /// shows here, before anything is written.
+    pub fn plan(&self, config: &TrainConfig, teacher: Option<Teacher<'_>>) -> Result<Cost> {
+        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
+        if let Some(teacher) = teacher {
+            trainer = trainer.teacher(teacher);
+        }
+        trainer.plan(&mut self.network()?)
+    }
+
     /// Makes the output folder ready, unless it holds a run that would be lost.
     pub fn claim(&self) -> Result<()> {
-        let held = ["model.safetensors", "metrics.jsonl"].map(|name| self.out.join(name));
-        if !self.resume && !self.overwrite && held.iter().any(|path| path.exists()) {
+        let held = self.held();
+        if !self.resume && !self.overwrite && !held.is_empty() {
             let message = "holds a run already; pass --resume to go on with it, --overwrite to start anew, or \
                            another --out";
             return Err(Error::file(&self.out, message));
         }
         if self.overwrite {
-            held.iter().filter(|path| path.is_file()).for_each(|path| drop(std::fs::remove_file(path)));
+            // A checkpoint left here would be taken for one of the new run.
+            for path in &held {
+                std::fs::remove_file(path)
+                    .map_err(|e| Error::file(path, format!("can't be removed: {e}")))?;
+            }
+        }
+        let settings = self.out.join("config.toml");
+        if self.resume && settings.exists() {
+            return Ok(());
         }
         let text = self.recipe.to_toml()?;
-        write_atomic(self.out.join("config.toml"), |w| w.write_all(text.as_bytes()))
+        write_atomic(settings, |w| w.write_all(text.as_bytes()))
+    }
+
+    /// The files of a run in the output folder that a new run would replace.
+    fn held(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.out).into_iter().flatten().flatten();
+        let run = |name: &str| {
+            let checkpoint = name.starts_with("checkpoint-") && name.ends_with(".safetensors");
+            checkpoint || ["model.safetensors", "metrics.jsonl"].contains(&name)
+        };
+        entries.filter(|e| e.file_name().to_str().is_some_and(run)).map(|e| e.path()).collect()
     }
 
     /// Trains `network` with a progress bar, a metrics log and checkpoints named after `label`.
@@ -206,8 +235,8 @@ impl Job {
         self.report.notes.extend(notes);
         let page = self.out.join("report.html");
         self.report.write_html(&page)?;
-        println!("{}", self.report.text());
-        println!("wrote {} and {}", model.display(), page.display());
+        say!("{}", self.report.text())?;
+        say!("wrote {} and {}", model.display(), page.display())?;
         Ok(())
     }
 }
@@ -215,28 +244,6 @@ impl Job {
 /// A label as part of a file name on every system.
 fn file_name(label: &str) -> String {
     label.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
-}
-
-/// Prints what a step would cost.
-pub fn print_plan(cost: &Cost, config: &TrainConfig, steps: u64) {
-    let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
-    println!("{:>9}  {:>10}  {:>9}  node", "GFLOP", "MiB moved", "dispatches");
-    for node in &cost.nodes {
-        let (gflop, name) = (node.flops as f64 / 1e9, &node.name);
-        println!("{gflop:>9.4}  {:>10.2}  {:>10}  {name} {}", mib(node.bytes), node.dispatches, node.outputs);
-    }
-    println!();
-    println!("steps                 {steps} of {} images", config.batch_size);
-    println!("dispatches a step     {} in one pass, one submit", cost.dispatches);
-    println!("work a step           {:.3} GFLOP", cost.flops as f64 / 1e9);
-    println!(
-        "intermediates         {:.1} MiB, {:.1} MiB without sharing memory",
-        mib(cost.planned_bytes),
-        mib(cost.unshared_bytes)
-    );
-    println!("inputs and constants  {:.1} MiB", mib(cost.input_bytes));
-    println!("weights and states    {:.1} MiB", mib(cost.external_bytes));
-    println!("largest binding       {:.1} MiB: {}", mib(cost.largest_binding.0), cost.largest_binding.1);
 }
 
 fn load(recipe: &Recipe) -> Result<(Dataset, Dataset)> {

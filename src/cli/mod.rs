@@ -9,12 +9,20 @@ use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power};
 
 mod adapters;
 mod check;
+mod data;
 mod demo;
 mod distill;
+mod eval;
 mod job;
+mod model_file;
+mod models;
+mod out;
+mod plan;
+mod predict;
 mod profile;
 mod progress;
 mod recipe;
+mod table;
 mod train;
 
 /// Knowledge distillation on any GPU.
@@ -31,13 +39,13 @@ struct Cli {
 #[derive(Debug, Args)]
 struct AdapterFlags {
     /// vulkan, metal, dx12 or gl
-    #[arg(long, global = true, env = "LIMBECK_BACKEND")]
+    #[arg(long, global = true, help_heading = "Adapter", env = "LIMBECK_BACKEND")]
     backend: Option<String>,
     /// Part of the adapter's name
-    #[arg(long, global = true, env = "LIMBECK_ADAPTER")]
+    #[arg(long, global = true, help_heading = "Adapter", env = "LIMBECK_ADAPTER")]
     adapter: Option<String>,
     /// Where several match: high (discrete first) or low (integrated first)
-    #[arg(long, global = true, env = "LIMBECK_POWER", default_value = "high", value_parser = ["high", "low"])]
+    #[arg(long, global = true, help_heading = "Adapter", env = "LIMBECK_POWER", default_value = "high", value_parser = ["high", "low"])]
     power: String,
 }
 
@@ -53,6 +61,18 @@ enum Command {
     /// Distil a teacher into a student
     #[command(after_help = distill::EXAMPLES)]
     Distill(Box<distill::DistillFlags>),
+    /// Measure a saved network's accuracy, class by class
+    #[command(after_help = eval::EXAMPLES)]
+    Eval(eval::EvalFlags),
+    /// Say what image files show
+    #[command(after_help = predict::EXAMPLES)]
+    Predict(predict::PredictFlags),
+    /// List data sets, or download one
+    #[command(after_help = data::EXAMPLES)]
+    Data(data::DataFlags),
+    /// List architectures, or show the layers of one
+    #[command(after_help = models::EXAMPLES)]
+    Models(models::ModelsFlags),
     /// Time every op of a model's training step
     Profile(profile::ProfileFlags),
     /// Run every op and its gradient on this adapter against the f64 reference
@@ -75,6 +95,10 @@ pub fn run() -> Result<ExitCode> {
         Command::Demo(flags) => demo::run(&cli.adapter, &flags),
         Command::Train(flags) => train::run(&cli.adapter, &flags),
         Command::Distill(flags) => distill::run(&cli.adapter, &flags),
+        Command::Eval(flags) => eval::run(&cli.adapter, &flags),
+        Command::Predict(flags) => predict::run(&cli.adapter, &flags),
+        Command::Data(flags) => data::run(&flags),
+        Command::Models(flags) => models::run(&cli.adapter, &flags),
         Command::Profile(flags) => profile::run(&cli.adapter, &flags),
         Command::Check(flags) => check::run(&cli.adapter, &flags),
     }

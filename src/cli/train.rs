@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::AdapterFlags;
-use super::job::{Job, JobFlags, print_plan};
-use crate::train::Trainer;
+use super::job::{Job, JobFlags};
+use super::plan::print_plan;
 use crate::train::report::Role;
 use crate::{Error, Result};
 
@@ -32,12 +32,12 @@ pub fn run(adapter: &AdapterFlags, flags: &TrainFlags) -> Result<ExitCode> {
         return Err(Error::config("teacher", message));
     }
     let config = job.recipe.train_config()?;
-    let mut network = job.network()?;
+    let cost = job.plan(&config, None)?;
     if flags.job.dry_run {
-        let cost = Trainer::new(&job.gpu, &config, &job.training, &job.watched).plan(&mut network)?;
-        print_plan(&cost, &config, config.steps(job.training.len() / config.batch_size));
+        print_plan(&cost, &config, config.steps(job.training.len() / config.batch_size))?;
         return Ok(ExitCode::SUCCESS);
     }
+    let mut network = job.network()?;
     job.claim()?;
     let run = job.fit("train", &mut network, &config, None)?;
     job.row("train", Role::Baseline, &network, Some(&run))?;

@@ -48,7 +48,11 @@ pub fn download(name: &str, options: &DownloadOptions) -> Result<PathBuf> {
     let base_url = options.base_url.as_deref().unwrap_or(info.base_url);
     let agent = agent_config().build().new_agent();
     let job = Job { agent, base_url, dir: &dir, progress: options.progress };
-    job.run(info.remote)?;
+    let made = !dir.exists();
+    job.run(info.remote).inspect_err(|_| {
+        // Fails, and should, where some file was fetched.
+        let _ = made.then(|| std::fs::remove_dir(&dir));
+    })?;
     Ok(dir)
 }
 

@@ -37,6 +37,15 @@ pub fn load(name: &str, dir: Option<&Path>, options: &LoadOptions) -> Result<(Da
     load_with(name, dir, options, &places::environment)
 }
 
+/// The first of the usual places that holds the data set, as [`load`] looks for it; `None` where none does.
+///
+/// # Errors
+/// [`Error::Config`] for an unknown name.
+pub fn locate(name: &str) -> Result<Option<PathBuf>> {
+    let info = find(name)?;
+    Ok(places::search(info, &places::environment).into_iter().find(|place| (info.present)(place)))
+}
+
 fn load_with(
     name: &str,
     dir: Option<&Path>,

@@ -26,6 +26,6 @@ mod testing;
 
 pub use catalog::{DATASETS, DatasetInfo, RemoteFile, find};
 pub use dataset::{Dataset, ImageSpec, Split};
-pub use load::{LoadOptions, load};
+pub use load::{LoadOptions, load, locate};
 pub use loader::{Batch, Batches, IGNORE_LABEL, Loader, LoaderConfig};
 pub use places::default_dir;

@@ -172,11 +172,13 @@ fn pickle_message(path: &Path) -> String {
                 d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); d = d.get('state_dict', d); \
                 save_file({k.removeprefix('module.'): v.clone().contiguous() for k, v in d.items() \
                 if torch.is_tensor(v)}, sys.argv[2])";
+    let named = path.extension().is_some_and(|e| e == "safetensors");
+    let target = path.with_extension(if named { "converted.safetensors" } else { "safetensors" });
     format!(
         "expected a safetensors file, found a PyTorch pickle, which can run code when it is loaded; convert it once \
          with\n  python -c \"{code}\" \"{}\" \"{}\"",
         path.display(),
-        path.with_extension("safetensors").display()
+        target.display()
     )
 }
 

@@ -77,7 +77,20 @@ pub static MODELS: &[ModelSpec] = &[
 /// Builds a preset such as `resnet20`, or `family:numbers` such as `cnn:8,16,32`.
 pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
     let (spec, numbers) = find(name)?;
+    let values = config.input.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+    if values.is_none_or(|n| n == 0 || n > MAX_INPUT) || !(1..=MAX_CLASSES).contains(&config.classes) {
+        let ([c, h, w], classes) = (config.input, config.classes);
+        let message = format!(
+            "expected images of 1 to {MAX_INPUT} values and 1 to {MAX_CLASSES} classes, got {c}x{h}x{w} and {classes}"
+        );
+        return Err(Error::config("model", message));
+    }
     let built = (spec.build)(config, &numbers)?;
+    if let Some(param) = built.params.too_large() {
+        let message =
+            format!("\"{name}\": {param} is too large for any host; choose smaller numbers or images");
+        return Err(Error::config("model", message));
+    }
     Ok(Network {
         name: name.to_string(),
         params: built.params,
@@ -87,8 +100,10 @@ pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
     })
 }
 
-/// The largest number after a colon: beyond it products of sizes could overflow.
+/// The largest number after a colon, values of an image, and classes: beyond these, products of sizes could overflow.
 const LARGEST: usize = 65_536;
+const MAX_INPUT: usize = 1 << 28;
+const MAX_CLASSES: usize = 1 << 20;
 
 /// The family that `name` belongs to, and its numbers.
 fn find(name: &str) -> Result<(&'static ModelSpec, Vec<usize>)> {
@@ -107,7 +122,10 @@ fn find(name: &str) -> Result<(&'static ModelSpec, Vec<usize>)> {
         .filter(|n| !n.is_empty())
         .map(|n| n.trim().parse().ok().filter(|n| (1..=LARGEST).contains(n)))
         .collect::<Option<Vec<usize>>>()
-        .ok_or_else(|| Error::config("model", format!("\"{name}\": expected {}", spec.about)))?;
+        .ok_or_else(|| {
+            let message = format!("\"{name}\": expected numbers from 1 to {LARGEST}, as in {}", spec.about);
+            Error::config("model", message)
+        })?;
     Ok((spec, numbers))
 }
 

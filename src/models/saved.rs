@@ -66,45 +66,97 @@ pub fn save(path: impl AsRef<Path>, network: &Network, facts: &Facts) -> Result<
 /// [`Error::File`] for a damaged file, weights that are not finite, and tensors that do not fit the architecture;
 /// [`Error::Config`] naming what neither the file nor `overrides` says.
 pub fn open(path: impl AsRef<Path>, overrides: &Overrides) -> Result<Saved> {
+    open_with(path, overrides, &Overrides::default())
+}
+
+/// [`open`], with `fallback` for what neither `overrides` nor the file says, such as a data set's classes.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overrides) -> Result<Saved> {
     let path = path.as_ref();
     let (tensors, metadata) = files::read_safetensors(path)?;
-    let read = |key: &str| metadata.get(&format!("limbeck.{key}"));
-    let missing = |what: &str, flag: &str| {
-        let message = format!("{} does not say its {what}; pass {flag}", path.display());
-        Error::config(flag.trim_start_matches('-'), message)
-    };
-    let model =
-        overrides.model.as_ref().or(read("model")).ok_or_else(|| missing("architecture", "--model"))?;
-    let input = match (overrides.input, read("input")) {
-        (Some(input), _) => input,
-        (None, Some(text)) => parse_input(text)?,
-        (None, None) => return Err(missing("input size", "--input")),
-    };
-    let classes: Vec<String> = match (&overrides.classes, read("classes")) {
-        (Some(classes), _) => classes.clone(),
-        (None, Some(text)) => list(path, "classes", text)?,
-        (None, None) => return Err(missing("classes", "--classes")),
-    };
-    let numbers = |own: &Option<Vec<f32>>, key: &str, flag: &str| match (own, read(key)) {
-        (Some(values), _) => Ok(values.clone()),
-        (None, Some(text)) => list(path, key, text),
-        (None, None) => Err(missing("normalisation", flag)),
-    };
-    let mean = numbers(&overrides.mean, "mean", "--data-mean")?;
-    let std = numbers(&overrides.std, "std", "--data-std")?;
-    if mean.len() != input[0] || std.len() != input[0] {
-        let got = format!("{} and {} values", mean.len(), std.len());
-        return Err(Error::shape("mean and std", format!("one for each of {} channels", input[0]), got));
-    }
-    let mut network = build(model, &ModelConfig { input, classes: classes.len() })?;
+    let said = Said { path, metadata: &metadata };
+    let text = |text: &str| Ok(text.to_string());
+    let model = said.one("model", "architecture", [&overrides.model, &fallback.model], text)?;
+    let input = said.one("input", "input size", [&overrides.input, &fallback.input], |text| {
+        parse_input(text).map_err(|e| Error::file(path, format!("metadata limbeck.input: {e}")))
+    })?;
+    let read = |text: &str| list(path, "classes", text);
+    let classes: Vec<String> =
+        said.one("classes", "classes", [&overrides.classes, &fallback.classes], read)?;
+    let read = |text: &str| list(path, "mean", text);
+    let mean: Vec<f32> = said.one("mean", "mean", [&overrides.mean, &fallback.mean], read)?;
+    let read = |text: &str| list(path, "std", text);
+    let std: Vec<f32> = said.one("std", "standard deviation", [&overrides.std, &fallback.std], read)?;
+    check_facts(path, input, &classes, &mean, &std)?;
+    let config = ModelConfig { input, classes: classes.len() };
+    let mut network = build(&model, &config).map_err(|e| Error::file(path, e))?;
     let report = network.params.load(&tensors).map_err(|e| match e {
-        Error::Shape { op, expected, got } => {
-            Error::file(path, format!("{op}: the architecture {model} has {expected}, the file has {got}"))
-        }
+        Error::Shape { op, expected, got } => Error::file(
+            path,
+            format!(
+                "{op}: {model} for {} classes has {expected}, the file has {got}; choose the architecture and the \
+                 data set that the file was made with",
+                classes.len()
+            ),
+        ),
         other => other,
     })?;
     report.strict(&format!("{} as {model}", path.display()))?;
     Ok(Saved { network, facts: Facts { classes, mean, std } })
+}
+
+/// What a file's metadata says.
+struct Said<'a> {
+    path: &'a Path,
+    metadata: &'a Metadata,
+}
+
+impl Said<'_> {
+    /// One fact: from the user, else from the file, else from the fallback.
+    fn one<T: Clone>(
+        &self,
+        key: &str,
+        what: &str,
+        [user, fallback]: [&Option<T>; 2],
+        parse: impl Fn(&str) -> Result<T>,
+    ) -> Result<T> {
+        if let Some(value) = user {
+            return Ok(value.clone());
+        }
+        if let Some(text) = self.metadata.get(&format!("limbeck.{key}")) {
+            return parse(text);
+        }
+        fallback.clone().ok_or_else(|| {
+            let hint = match key {
+                "model" => "pass --model with the one it was made with, such as --model resnet20",
+                _ => "pass --data with the data set it was trained on",
+            };
+            Error::file(self.path, format!("the file does not say its {what} (limbeck.{key}); {hint}"))
+        })
+    }
+}
+
+/// Refuses what no network can be built for or fed with.
+fn check_facts(path: &Path, input: [usize; 3], classes: &[String], mean: &[f32], std: &[f32]) -> Result<()> {
+    if classes.is_empty() {
+        return Err(Error::file(path, "metadata limbeck.classes: expected at least one class, found none"));
+    }
+    if mean.len() != input[0] || std.len() != input[0] {
+        let message = format!(
+            "expected a mean and a standard deviation for each of {} channels, got {mean:?} and {std:?}; pass both \
+             --data-mean and --data-std",
+            input[0]
+        );
+        return Err(Error::file(path, message));
+    }
+    if !mean.iter().all(|m| m.is_finite()) || !std.iter().all(|s| s.is_finite() && *s > 0.0) {
+        let message =
+            format!("expected finite means and standard deviations above 0, got {mean:?} and {std:?}");
+        return Err(Error::file(path, message));
+    }
+    Ok(())
 }
 
 /// `3x32x32`.

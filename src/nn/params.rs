@@ -43,7 +43,12 @@ pub struct Param {
 pub struct Params {
     entries: Vec<Param>,
     by_name: HashMap<String, ParamId>,
+    too_large: Option<String>,
 }
+
+/// Elements that all parameters of a network may have: 8 GiB of f32. A mistyped width, or a file that claims one, must
+/// be an error before memory is asked for.
+const MAX_ELEMENTS: usize = 1 << 31;
 
 /// What a load did not use or find. Shapes that differ are an error, not a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -117,6 +122,12 @@ impl Params {
         self.iter().filter(|p| p.kind != ParamKind::State).map(|p| p.shape.len()).sum()
     }
 
+    /// The first parameter that would make the network larger than any host can hold. It has no values, and the
+    /// network is of no use: whoever builds networks from what a user writes asks this.
+    pub fn too_large(&self) -> Option<&str> {
+        self.too_large.as_deref()
+    }
+
     /// Gives every parameter its initial values under `seed`.
     pub fn initialise(&mut self, seed: u64) {
         for param in &mut self.entries {
@@ -149,16 +160,13 @@ impl Params {
                 None => report.unexpected.push(name.to_string()),
             }
         }
-        for (id, tensor) in &found {
-            let param = self.get(*id);
-            if param.shape.dims() != tensor.shape {
-                let expected = format!("shape {}", param.shape);
-                return Err(Error::shape(
-                    format!("tensor {}", param.name),
-                    expected,
-                    format!("{:?}", tensor.shape),
-                ));
-            }
+        // In the network's order, so that the message is the same each time.
+        for (index, param) in self.entries.iter().enumerate() {
+            let Some(tensor) = found.get(&ParamId(index)).filter(|t| t.shape != param.shape.dims()) else {
+                continue;
+            };
+            let (op, expected) = (format!("tensor {}", param.name), format!("shape {}", param.shape));
+            return Err(Error::shape(op, expected, format!("{:?}", tensor.shape)));
         }
         for (index, param) in self.entries.iter_mut().enumerate() {
             match found.get(&ParamId(index)) {
@@ -206,7 +214,13 @@ impl<'a> ParamBuilder<'a> {
     fn push(&mut self, name: &str, shape: Shape, kind: ParamKind, init: Init) -> ParamId {
         let name = self.join(name);
         let id = ParamId(self.params.entries.len());
-        let values = init.values(0, &name, &shape);
+        let before: usize = self.params.entries.iter().map(|p| p.values.len()).sum();
+        let elements = shape.dims().iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        let fits = elements.is_some_and(|n| n <= MAX_ELEMENTS - before);
+        if !fits && self.params.too_large.is_none() {
+            self.params.too_large = Some(format!("{name} {shape}"));
+        }
+        let values = if fits { init.values(0, &name, &shape) } else { Vec::new() };
         self.params.by_name.insert(name.clone(), id);
         self.params.entries.push(Param { name, shape, kind, init, values });
         id

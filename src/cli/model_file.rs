@@ -1,0 +1,61 @@
+//! A network's file and what the user says about it: shared by `eval` and `predict`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::Result;
+use crate::data::Dataset;
+use crate::models::saved::{self, Overrides, Saved};
+
+/// Flags of the commands that use a trained network.
+#[derive(Debug, Args)]
+pub struct ModelFlags {
+    /// The network: a model that limbeck saved, or PyTorch's names in safetensors with --model
+    #[arg(value_name = "MODEL.safetensors")]
+    pub file: PathBuf,
+    /// Architecture, where the file does not say
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Mean of pixel/255 for each channel [default: the file's, or the data set's]
+    #[arg(long, value_name = "M,..", value_delimiter = ',')]
+    data_mean: Option<Vec<f32>>,
+    /// Standard deviation of pixel/255 for each channel [default: the file's, or the data set's]
+    #[arg(long, value_name = "S,..", value_delimiter = ',')]
+    data_std: Option<Vec<f32>>,
+}
+
+impl ModelFlags {
+    /// Opens the network: flags win over the file, and the file over `data`.
+    pub fn open(&self, data: Option<&Dataset>) -> Result<Saved> {
+        let overrides = Overrides {
+            model: self.model.clone(),
+            mean: self.data_mean.clone(),
+            std: self.data_std.clone(),
+            ..Default::default()
+        };
+        saved::open_with(&self.file, &overrides, &data.map(facts_of).unwrap_or_default())
+    }
+}
+
+/// What a data set tells about a network that was trained on it.
+pub fn facts_of(data: &Dataset) -> Overrides {
+    Overrides {
+        model: None,
+        input: Some([data.channels, data.height, data.width]),
+        classes: Some(data.class_names.clone()),
+        mean: Some(data.mean.clone()),
+        std: Some(data.std.clone()),
+    }
+}
+
+/// How two lists of class names differ, for a warning; `None` where they don't.
+pub fn class_difference(network: &[String], data: &Dataset) -> Option<String> {
+    let theirs = &data.class_names;
+    let at = network.iter().zip(theirs).position(|(a, b)| a != b)?;
+    Some(format!(
+        "class {at} is \"{}\" for the network and \"{}\" in {}: was it trained on this data set, with its classes in \
+         this order?",
+        network[at], theirs[at], data.name
+    ))
+}

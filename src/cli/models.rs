@@ -1,0 +1,139 @@
+//! `limbeck models`: which architectures there are, and what one of them looks like.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::AdapterFlags;
+use super::out::say;
+use super::table::Table;
+use crate::Result;
+use crate::gpu::Gpu;
+use crate::models::saved::parse_input;
+use crate::models::{MODELS, ModelConfig, Network, build};
+use crate::nn::{DeviceParams, Forward, ParamKind, Tap};
+use crate::tape::{Cost, Plan, Tape};
+use crate::train::report::{bytes, count};
+
+/// What `--help` ends with.
+pub const EXAMPLES: &str = "\
+Examples:
+  limbeck models
+  limbeck models show cnn:8,16,32 --input 1x28x28
+  limbeck models show mlp:64 --input 1x8x8 --classes 10";
+
+/// Flags of `limbeck models`.
+#[derive(Debug, Args)]
+pub struct ModelsFlags {
+    #[command(subcommand)]
+    command: Option<ModelsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelsCommand {
+    /// List the architectures (the default)
+    List,
+    /// Show a network's layers: taps, shapes, parameters and work
+    Show(ShowFlags),
+}
+
+#[derive(Debug, Args)]
+struct ShowFlags {
+    /// The architecture, such as cnn:8,16,32
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Channels, height and width of its images
+    #[arg(long, value_name = "CxHxW", default_value = "3x32x32")]
+    input: String,
+    /// Classes
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    classes: u64,
+}
+
+/// Lists or shows.
+pub fn run(adapter: &AdapterFlags, flags: &ModelsFlags) -> Result<ExitCode> {
+    match &flags.command {
+        None | Some(ModelsCommand::List) => list()?,
+        Some(ModelsCommand::Show(flags)) => show(adapter, flags)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list() -> Result<()> {
+    let mut table = Table::new(&["family", "how to write it", "or by name"]);
+    for model in MODELS {
+        let presets: Vec<&str> = model.presets.iter().map(|(name, _)| *name).collect();
+        table.row([model.name, model.about, &presets.join(", ")]);
+    }
+    say!("{table}")?;
+    say!("`limbeck models show NAME` shows layers, parameters and work")
+}
+
+fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
+    let config = ModelConfig { input: parse_input(&flags.input)?, classes: flags.classes as usize };
+    let network = build(&flags.name, &config)?;
+    let (taps, cost) = record(&adapter.open()?, &network)?;
+    let params: Vec<(String, usize)> = network
+        .params
+        .iter()
+        .filter(|p| p.kind != ParamKind::State)
+        .map(|p| (p.name.rsplit_once('.').map_or("", |(layer, _)| layer).to_string(), p.shape.len()))
+        .collect();
+    let flops: Vec<(String, u64)> =
+        cost.nodes.iter().map(|node| (layer_of(&node.name).to_string(), node.flops)).collect();
+    let [c, h, w] = config.input;
+    say!("{}: images of {c}x{h}x{w} to {} classes\n", network.name, config.classes)?;
+    let mut table = Table::new(&["", "layer", "output", ">params", ">FLOPs"]);
+    let shown = |n: u64| if n == 0 { "-".to_string() } else { count(n) };
+    let mut row = |name: &str, output: String| {
+        let params: usize = params.iter().filter(|(layer, _)| layer == name).map(|(_, n)| n).sum();
+        let flops: u64 = flops.iter().filter(|(layer, _)| layer == name).map(|(_, n)| n).sum();
+        let stage = if network.stages.iter().any(|stage| stage == name) { "*" } else { "" };
+        table.row([stage, name, &output, &shown(params as u64), &shown(flops)]);
+    };
+    for tap in &taps {
+        let sizes: Vec<String> = tap.tensor.dims()[1..].iter().map(usize::to_string).collect();
+        row(&tap.name, sizes.join("x"));
+    }
+    // Nothing is left out of the sums: what belongs to no tap has a row of its own.
+    let mut seen: Vec<&str> = taps.iter().map(|tap| tap.name.as_str()).collect();
+    for name in params.iter().map(|(name, _)| name).chain(flops.iter().map(|(name, _)| name)) {
+        if !seen.contains(&name.as_str()) {
+            seen.push(name);
+            row(name, "no tap".into());
+        }
+    }
+    say!("{table}")?;
+    total(&network, &cost)
+}
+
+fn total(network: &Network, cost: &Cost) -> Result<()> {
+    let trained = network.params.trainable_elements();
+    let states: usize =
+        network.params.iter().filter(|p| p.kind == ParamKind::State).map(|p| p.shape.len()).sum();
+    say!("parameters  {} ({trained}), and {states} running statistics", count(trained as u64))?;
+    say!("file        {}", bytes(4 * (trained + states) as u64))?;
+    say!("work        {} FLOPs an image in use; a multiply-add counts as 2", count(cost.flops))?;
+    say!("* stage: a tap for feature methods; the last ones are taken where --taps names none")
+}
+
+/// A pass in use with one image, compiled but not run.
+fn record(gpu: &Gpu, network: &Network) -> Result<(Vec<Tap>, Cost)> {
+    let params = DeviceParams::frozen(gpu, SCOPE, &network.params)?;
+    let tape = Tape::new();
+    let [c, h, w] = network.input();
+    let images = tape.input("images", [1, c, h, w]);
+    let fx = Forward::eval(&tape, &params);
+    let logits = network.forward(&fx, &images)?;
+    let plan = Plan::new(gpu, &tape, &[&logits])?;
+    Ok((fx.taps(), plan.cost().clone()))
+}
+
+/// The network's name on the tape.
+const SCOPE: &str = "network";
+
+/// The innermost layer of a node called `network/layer1.0/network/layer1.0.conv1/conv2d`.
+fn layer_of(node: &str) -> &str {
+    let scope = node.rsplit_once('/').map_or("", |(scope, _)| scope);
+    scope.rsplit_once("network/").map_or(scope, |(_, layer)| layer)
+}

@@ -1,0 +1,28 @@
+//! What `--dry-run` prints.
+
+use super::out::say;
+use crate::Result;
+use crate::tape::Cost;
+use crate::train::TrainConfig;
+
+/// Prints what a step would cost.
+pub fn print_plan(cost: &Cost, config: &TrainConfig, steps: u64) -> Result<()> {
+    let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
+    say!("{:>9}  {:>10}  {:>10}  node", "GFLOP", "MiB moved", "dispatches")?;
+    for node in &cost.nodes {
+        let (gflop, name) = (node.flops as f64 / 1e9, &node.name);
+        say!("{gflop:>9.4}  {:>10.2}  {:>10}  {name} {}", mib(node.bytes), node.dispatches, node.outputs)?;
+    }
+    say!()?;
+    say!("steps                 {steps} of {} images", config.batch_size)?;
+    say!("dispatches a step     {} in one pass, one submit", cost.dispatches)?;
+    say!("work a step           {:.3} GFLOP", cost.flops as f64 / 1e9)?;
+    say!(
+        "intermediates         {:.1} MiB, {:.1} MiB without sharing memory",
+        mib(cost.planned_bytes),
+        mib(cost.unshared_bytes)
+    )?;
+    say!("inputs and constants  {:.1} MiB", mib(cost.input_bytes))?;
+    say!("weights and states    {:.1} MiB", mib(cost.external_bytes))?;
+    say!("largest binding       {:.1} MiB: {}", mib(cost.largest_binding.0), cost.largest_binding.1)
+}

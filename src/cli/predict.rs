@@ -1,0 +1,161 @@
+//! `limbeck predict`: the classes of image files.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::AdapterFlags;
+use super::model_file::ModelFlags;
+use super::out::{json, say};
+use crate::data::{self, Dataset, ImageSpec, LoadOptions, Loader, LoaderConfig, Split, image_file};
+use crate::gpu::Gpu;
+use crate::models::saved::Saved;
+use crate::nn::DeviceParams;
+use crate::train::Evaluator;
+use crate::train::report::printable;
+use crate::{Error, Result};
+
+/// What `--help` ends with.
+pub const EXAMPLES: &str = "\
+Images are made grey or coloured and resized to what the network takes, without keeping the aspect ratio.
+
+Examples:
+  limbeck predict runs/student/model.safetensors boot.png shirt.jpg
+  limbeck predict resnet20.safetensors --model resnet20 --data cifar10 frog.png --top 3 --json";
+
+/// Flags of `limbeck predict`.
+#[derive(Debug, Args)]
+pub struct PredictFlags {
+    #[command(flatten)]
+    model: ModelFlags,
+    /// PNG or JPEG files
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<PathBuf>,
+    /// Classes to show, the likeliest first
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    top: u64,
+    /// The data set it was trained on, where the file does not say image size, classes and normalisation
+    #[arg(long, value_name = "NAME")]
+    data: Option<String>,
+    /// Its directory, where it is not in a usual place
+    #[arg(long, value_name = "DIR", requires = "data")]
+    data_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Prediction<'a> {
+    image: String,
+    classes: Vec<Probability<'a>>,
+}
+
+#[derive(Serialize)]
+struct Probability<'a> {
+    class: &'a str,
+    probability: f64,
+}
+
+/// Reads, runs and prints. Nothing is printed unless every image could be read.
+pub fn run(adapter: &AdapterFlags, flags: &PredictFlags) -> Result<ExitCode> {
+    let like = match &flags.data {
+        Some(name) => Some(data::load(name, flags.data_dir.as_deref(), &LoadOptions::default())?.0),
+        None => None,
+    };
+    let saved = flags.model.open(like.as_ref())?;
+    let images = Arc::new(read(&saved, &flags.images)?);
+    let gpu = adapter.open()?;
+    let logits = logits(&gpu, &saved, &images)?;
+    let names = &saved.facts.classes;
+    let predict = |(path, row): (&PathBuf, &[f32])| {
+        let classes = top(path, row, flags.top as usize)?;
+        let classes =
+            classes.into_iter().map(|(c, probability)| Probability { class: &names[c], probability });
+        Ok(Prediction { image: path.display().to_string(), classes: classes.collect() })
+    };
+    let all: Vec<Prediction> =
+        flags.images.iter().zip(logits.chunks(names.len())).map(predict).collect::<Result<_>>()?;
+    if flags.json {
+        json(&all)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for prediction in &all {
+        say!("{}", printable(&prediction.image))?;
+        for Probability { class, probability } in &prediction.classes {
+            say!("  {:>6.2} %  {}", 100.0 * probability, printable(class))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The images as a data set, normalised as the network wants it.
+fn read(saved: &Saved, paths: &[PathBuf]) -> Result<Dataset> {
+    let [channels, height, width] = saved.network.input();
+    let spec = ImageSpec { channels, height, width };
+    let mut pixels = Vec::new();
+    for path in paths {
+        pixels.extend(image_file::load(path, spec)?);
+    }
+    Ok(Dataset {
+        name: "images".into(),
+        split: Split::Test,
+        pixels,
+        labels: vec![0; paths.len()],
+        channels,
+        height,
+        width,
+        class_names: saved.facts.classes.clone(),
+        mean: saved.facts.mean.clone(),
+        std: saved.facts.std.clone(),
+    })
+}
+
+/// (N, classes). Blocks.
+fn logits(gpu: &Gpu, saved: &Saved, images: &Arc<Dataset>) -> Result<Vec<f32>> {
+    let batch_size = images.len().min(64);
+    let loader =
+        Loader::new(images.clone(), LoaderConfig { batch_size, shuffle: false, ..Default::default() })?;
+    let params = DeviceParams::frozen(gpu, "network", &saved.network.params)?;
+    let evaluator = Evaluator::new(gpu, &saved.network, &params, batch_size, images)?;
+    let mut all = Vec::new();
+    for batch in loader.epoch(0) {
+        let logits = evaluator.logits(&batch)?;
+        all.extend(logits.into_iter().take(batch.len * saved.network.classes()));
+    }
+    Ok(all)
+}
+
+/// The `n` likeliest classes with their softmax, the likeliest first, the first of equals first.
+fn top(path: &Path, logits: &[f32], n: usize) -> Result<Vec<(usize, f64)>> {
+    if !logits.iter().all(|v| v.is_finite()) {
+        let message = "the network's outputs for it are NaN or infinite; check the model, and the normalisation \
+                       that it was trained with";
+        return Err(Error::file(path, message));
+    }
+    // Softmax does not change when all logits shift; from the largest down no exponential overflows.
+    let most = logits.iter().fold(f32::NEG_INFINITY, |most, &v| most.max(v));
+    let exponentials: Vec<f64> = logits.iter().map(|&v| f64::from(v - most).exp()).collect();
+    let sum: f64 = exponentials.iter().sum();
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
+    Ok(order.into_iter().take(n).map(|c| (c, exponentials[c] / sum)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_of_large_logits() {
+        let best = top(Path::new("x"), &[1000.0, 1000.0, -1000.0, 999.0], 3).unwrap();
+        assert_eq!(best.iter().map(|b| b.0).collect::<Vec<_>>(), [0, 1, 3]);
+        let e = std::f64::consts::E;
+        assert!((best[0].1 - e / (2.0 * e + 1.0)).abs() < 1e-12, "{best:?}");
+        let message = top(Path::new("x.png"), &[0.0, f32::NAN], 1).unwrap_err().to_string();
+        assert!(message.contains("x.png") && message.contains("NaN"), "{message}");
+    }
+}

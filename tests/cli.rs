@@ -1,0 +1,295 @@
+//! The built binary, as a user meets it: what works, and what an error looks like.
+
+mod cli_files;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use cli_files::{Bad, bad_models, digit, scratch};
+
+fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_limbeck"));
+    // Whatever the machine offers, the data sets are those in the binary, and a panic would show its backtrace.
+    command.env("LIMBECK_DATA", scratch().join("no data")).env("XDG_DATA_HOME", scratch().join("no data"));
+    command.env("HOME", scratch()).env("RUST_BACKTRACE", "1").current_dir(scratch());
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn limbeck<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
+    command(arguments).output().expect("limbeck can be started")
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8 output")
+}
+
+/// Runs what must work; gives what it printed.
+fn works(line: &str) -> String {
+    let output = limbeck(&words(line));
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "limbeck {line}:\n{out}\n{err}");
+    for part in [&out, &err] {
+        let control = part.chars().any(|c| c.is_control() && c != '\n');
+        assert!(!control, "control codes in a pipe, limbeck {line}:\n{part:?}");
+    }
+    out
+}
+
+/// Runs what must fail with this exit code, one error line that has these parts, and nothing on standard output.
+fn fails<S: AsRef<OsStr> + std::fmt::Debug>(code: i32, arguments: &[S], parts: &[&str]) {
+    let output = limbeck(arguments);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "limbeck {arguments:?}:\n{out}\n{err}");
+    assert_eq!(out, "", "limbeck {arguments:?}");
+    let errors = err.lines().filter(|line| line.starts_with("error: ")).count();
+    assert_eq!(errors, 1, "limbeck {arguments:?}:\n{err}");
+    // Only the usage, and a command to run, come on lines of their own.
+    let more = err.lines().skip(1).any(|line| !line.starts_with("  "));
+    assert!(code == 2 || !more, "more than an error, limbeck {arguments:?}:\n{err}");
+    for wrong in ["panicked", "backtrace", "RUST_", "\u{1b}", "Err(", "Some("] {
+        assert!(!err.contains(wrong), "{wrong:?} in limbeck {arguments:?}:\n{err}");
+    }
+    for part in parts {
+        assert!(err.contains(part), "no {part:?} in limbeck {arguments:?}:\n{err}");
+    }
+}
+
+fn refused(line: &str, parts: &[&str]) {
+    fails(1, &words(line), parts);
+}
+
+/// A folder with a small trained network.
+fn teacher() -> &'static Path {
+    static TEACHER: OnceLock<PathBuf> = OnceLock::new();
+    TEACHER.get_or_init(|| {
+        works("train --epochs 1 --limit-train 256 --limit-test 100 --model cnn:4 --out teacher");
+        scratch().join("teacher")
+    })
+}
+
+#[test]
+fn usage_errors() {
+    fails(2, &["train", "--no-such-flag"], &["--no-such-flag", "--help"]);
+    fails(2, &["train", "--epochs", "many"], &["many", "--epochs"]);
+    fails(2, &["eval", "m.safetensors", "--batch-size", "-1"], &["-1"]);
+    fails(2, &["predict", "m.safetensors"], &["IMAGE"]);
+    fails(2, &["predict", "m.safetensors", "x.png", "--top", "0"], &["--top", "1.."]);
+    fails(2, &["eval"], &["MODEL.safetensors"]);
+    fails(2, &["data", "get"], &["NAME"]);
+    fails(2, &["no-such-command"], &["no-such-command"]);
+    fails(2, &["train", "--resume", "--overwrite"], &["--resume", "--overwrite"]);
+}
+
+#[test]
+fn unknown_names_list_the_known_ones() {
+    refused("train --model nope --out untouched", &["model", "nope", "cnn", "mlp"]);
+    refused("train --model cnn:4,x --out untouched", &["cnn:4,x", "expected"]);
+    refused("train --out untouched", &["model", "--model cnn:8,16,32"]);
+    refused("train --model cnn:4 --data nope --out untouched", &["nope", "digits", "fashion-mnist"]);
+    refused("train --model cnn:4 --data mnist --out untouched", &["mnist", "limbeck data get mnist"]);
+    refused("train --model cnn:4 --optimizer nope --out untouched", &["nope", "adamw"]);
+    refused("train --model cnn:4 --limit-train 8 --out untouched", &["batch_size", "8"]);
+    refused("train --model cnn:4 --batch-size 0 --out untouched", &["batch_size", "0"]);
+    refused("train --model cnn:4 --learning-rate NaN --out untouched", &["learning_rate"]);
+    refused("models show nope", &["nope", "cnn"]);
+    refused("models show cnn:65536,65536", &["too large"]);
+    refused("models show cnn:99999999999999999999", &["65536", "cnn:32,64,128"]);
+    refused("models show cnn:4 --input 3x32", &["3x32", "3x32x32"]);
+    refused("models show cnn:4 --input 3x99999999999x99999999999", &["3x99999999999"]);
+    refused("data get nope", &["nope", "digits"]);
+    refused("data get mnist --dir untouched --base-url ftp://x", &["--base-url", "ftp://x", "http://"]);
+    // The port is reserved and answers nobody.
+    let mirror = "http://127.0.0.1:1/";
+    let place = ["train-images-idx3-ubyte.gz", mirror, "put it at untouched", "sha256"];
+    refused(&format!("data get mnist --dir untouched --base-url {mirror}"), &place);
+    refused("models show cnn:4 --backend nope", &["backend", "nope", "vulkan"]);
+    assert!(!scratch().join("untouched").exists());
+}
+
+#[test]
+fn unknown_methods_and_taps() {
+    let model = teacher().join("model.safetensors");
+    let distill = format!("distill --teacher {} --model cnn:2 --out untouched-taps", model.display());
+    refused(&format!("{distill} --method nope"), &["nope", "kd", "feature"]);
+    refused(&format!("{distill} --method kd:x"), &["kd:", "\"x\""]);
+    refused(&format!("{distill} --method feature --taps nope:pool1"), &["nope", "pool1"]);
+    refused(&format!("{distill} --method feature --taps pool1:nope"), &["nope", "pool1"]);
+    refused(&format!("{distill} --taps pool1"), &["pool1", "TEACHER-LAYER:STUDENT-LAYER"]);
+    refused("distill --model cnn:2 --out untouched-taps", &["teacher", "--teacher"]);
+    assert!(!scratch().join("untouched-taps").exists());
+}
+
+#[test]
+fn settings_files() {
+    let write = |name: &str, text: &str| fs::write(scratch().join(name), text).expect("a scratch file");
+    write("unknown.toml", "model = \"cnn:4\"\nlerning_rate = 0.1\n");
+    write("type.toml", "model = \"cnn:4\"\nepochs = \"three\"\n");
+    write("syntax.toml", "model = \n");
+    for (file, part) in [("unknown", "lerning_rate"), ("type", "three"), ("syntax", "line 1")] {
+        let output = limbeck(&words(&format!("train --config {file}.toml --out untouched-toml")));
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{err}");
+        // The parser shows the line, with a mark under the place: several lines, one error.
+        assert!(err.starts_with(&format!("error: {file}.toml: ")) && err.contains(part), "{err}");
+        assert!(!err.contains("panicked") && !err.contains('\u{1b}'), "{err}");
+    }
+    refused("train --config none.toml", &["none.toml", "check the path"]);
+    refused("train --config .", &["directory"]);
+    assert!(!scratch().join("untouched-toml").exists());
+}
+
+#[test]
+fn bad_model_files() {
+    let image = digit("for-bad-models.png");
+    for Bad { path, parts } in bad_models(&teacher().join("model.safetensors")) {
+        let name = path.file_name().and_then(OsStr::to_str).expect("a name");
+        let parts: Vec<&str> = parts.iter().copied().chain([name]).collect();
+        fails(1, &[OsStr::new("eval"), path.as_os_str()], &parts);
+        fails(1, &[OsStr::new("predict"), path.as_os_str(), image.as_os_str()], &parts);
+        let line = format!("distill --teacher {} --model cnn:2 --out untouched-teacher", path.display());
+        refused(&line, &parts);
+    }
+    assert!(!scratch().join("untouched-teacher").exists());
+}
+
+#[test]
+fn bad_images() {
+    let model = teacher().join("model.safetensors");
+    let good = digit("whole.png");
+    let bytes = fs::read(&good).expect("the image");
+    let write = |name: &str, bytes: &[u8]| fs::write(scratch().join(name), bytes).expect("a scratch file");
+    write("cut.png", &bytes[..bytes.len() / 2]);
+    write("words.png", b"not an image");
+    write("empty.png", b"");
+    for (name, part) in
+        [("cut.png", "PNG"), ("words.png", "PNG or JPEG"), ("empty.png", "empty"), ("none.png", "no such")]
+    {
+        // The good image comes first, and nothing of it is printed.
+        refused(&format!("predict {} {} {name}", model.display(), good.display()), &[name, part]);
+    }
+    refused(&format!("predict {} .", model.display()), &["directory"]);
+}
+
+#[test]
+fn eval_says_how_good_it_is() {
+    let model = teacher().join("model.safetensors");
+    let out = works(&format!("eval {} --limit-test 100", model.display()));
+    for part in ["cnn:4", "100 test images of digits", "recall %", "top-1 accuracy", "images/s"] {
+        assert!(out.contains(part), "{part} in {out}");
+    }
+    let json = works(&format!("eval {} --limit-test 100 --batch-size 7 --json", model.display()));
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let correct = json["correct"].as_u64().expect("a count");
+    let sum: u64 =
+        json["classes"].as_array().expect("a list").iter().filter_map(|c| c["correct"].as_u64()).sum();
+    assert_eq!((json["images"].as_u64(), sum), (Some(100), correct));
+    assert!(out.contains(&format!("({correct} of 100)")), "the batch size changed the answer: {out}");
+    refused(&format!("eval {} --data-std 0", model.display()), &["above 0"]);
+    refused(&format!("eval {} --data-mean 0,0,0", model.display()), &["--data-mean", "1 channels"]);
+    refused(&format!("eval {} --model cnn:5", model.display()), &["conv1.weight", "cnn:5"]);
+    refused(&format!("eval {} --limit-test 0", model.display()), &["0"]);
+}
+
+#[test]
+fn eval_of_a_file_without_metadata() {
+    let bare = cli_files::without_metadata(&teacher().join("model.safetensors"));
+    refused(&format!("eval {}", bare.display()), &["architecture", "--model"]);
+    let line = format!("distill --teacher {} --model cnn:2 --out untouched-bare", bare.display());
+    refused(&line, &["--teacher-model"]);
+    assert!(!scratch().join("untouched-bare").exists());
+    let image = digit("for-bare.png");
+    let predict = format!("predict {} {} --model cnn:4", bare.display(), image.display());
+    refused(&predict, &["input size", "--data"]);
+    works(&format!("{predict} --data digits"));
+    let same = |file: &Path| {
+        let json = works(&format!("eval {} --model cnn:4 --limit-test 100 --json", file.display()));
+        serde_json::from_str::<serde_json::Value>(&json).expect("JSON")["correct"].clone()
+    };
+    assert_eq!(same(&bare), same(&teacher().join("model.safetensors")));
+    let renamed = cli_files::with_other_classes(&teacher().join("model.safetensors"));
+    let output = limbeck(&["eval".as_ref(), renamed.as_os_str()]);
+    let err = text(&output.stderr);
+    assert!(output.status.success() && err.contains("zero") && err.contains("WARN"), "{err}");
+}
+
+#[test]
+fn predict_names_classes() {
+    let (model, image) = (teacher().join("model.safetensors"), digit("digit.png"));
+    let out = works(&format!("predict {} {} --top 3", model.display(), image.display()));
+    assert_eq!(out.lines().count(), 4, "{out}");
+    let json = works(&format!("predict {} {} --top 99 --json", model.display(), image.display()));
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let classes = json[0]["classes"].as_array().expect("a list").clone();
+    let sum: f64 = classes.iter().filter_map(|c| c["probability"].as_f64()).sum();
+    assert!(classes.len() == 10 && (sum - 1.0).abs() < 1e-9, "{classes:?}");
+    assert_eq!(json.as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn lists() {
+    let out = works("data");
+    assert!(out.contains("built into limbeck") && out.contains("limbeck data get cifar10"), "{out}");
+    assert_eq!(out, works("data list"));
+    assert!(works("data get digits").contains("built into limbeck"));
+    assert!(works("models").contains("cnn:32,64,128"));
+    let out = works("models show cnn:8,16 --input 1x8x8");
+    for part in ["*  pool2  16x2x2", "fc     10         650", "1922", "FLOPs"] {
+        assert!(out.contains(part), "{part} in {out}");
+    }
+}
+
+#[test]
+fn train_distill_resume() {
+    let model = teacher().join("model.safetensors");
+    for name in ["config.toml", "metrics.jsonl", "report.html", "checkpoint-train.safetensors"] {
+        assert!(teacher().join(name).is_file(), "{name}");
+    }
+    let line = format!(
+        "distill --teacher {} --model cnn:2 --epochs 2 --limit-train 256 --limit-test 100 --out student",
+        model.display()
+    );
+    let plan = works(&format!("{line} --dry-run"));
+    assert!(plan.contains("dispatches a step") && !scratch().join("student").exists(), "{plan}");
+    let out = works(&line);
+    let student = scratch().join("student");
+    assert!(out.contains("kd") && student.join("model.safetensors").is_file(), "{out}");
+    let first = fs::read(student.join("model.safetensors")).expect("the student");
+    refused(&line, &["student", "--resume", "--overwrite"]);
+    assert_eq!(first, fs::read(student.join("model.safetensors")).expect("the student"));
+    works(&format!("{line} --resume"));
+    assert_eq!(first, fs::read(student.join("model.safetensors")).expect("the student"));
+    refused(&format!("{line} --resume --learning-rate 0.3"), &["another run", "learning_rate"]);
+    let settings = fs::read_to_string(student.join("config.toml")).expect("settings");
+    assert!(!settings.contains("learning_rate"), "the refused settings were kept: {settings}");
+    works(&format!("{line} --overwrite"));
+    assert_eq!(first, fs::read(student.join("model.safetensors")).expect("the student"));
+}
+
+#[test]
+fn a_killed_run_resumes_to_the_same_bits() {
+    let line = "train --model cnn:3 --epochs 40 --limit-train 256 --limit-test 50 --checkpoint-every 3";
+    works(&format!("{line} --out whole"));
+    let mut child = command(&words(&format!("{line} --out parts"))).spawn().expect("limbeck can be started");
+    let checkpoint = scratch().join("parts/checkpoint-train.safetensors");
+    for _ in 0..1000 {
+        std::thread::sleep(Duration::from_millis(10));
+        if checkpoint.exists() {
+            break;
+        }
+    }
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    refused(&format!("{line} --out parts"), &["parts", "--resume"]);
+    works(&format!("{line} --out parts --resume"));
+    let read = |folder: &str| fs::read(scratch().join(folder).join("model.safetensors")).expect("a model");
+    assert!(read("whole") == read("parts"), "the weights differ");
+}

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn,wgpu_hal=off")).init();
+    // Where there is no terminal for a progress bar, `train` and `distill` log a line an epoch.
+    let filter = "warn,wgpu_hal=off,limbeck::cli=info,limbeck::train::trainer=info";
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter)).init();
     match limbeck::cli::run() {
         Ok(code) => code,
         Err(error) => {

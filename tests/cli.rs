@@ -71,7 +71,8 @@ fn refused(line: &str, parts: &[&str]) {
 fn teacher() -> &'static Path {
     static TEACHER: OnceLock<PathBuf> = OnceLock::new();
     TEACHER.get_or_init(|| {
-        works("train --epochs 1 --limit-train 256 --limit-test 100 --model cnn:4 --out teacher");
+        let out = works("train --epochs 1 --limit-train 256 --limit-test 100 --model cnn:4 --out teacher");
+        assert!(out.contains("accuracy") && out.contains("wrote teacher/model.safetensors"), "{out}");
         scratch().join("teacher")
     })
 }
@@ -216,7 +217,7 @@ fn eval_of_a_file_without_metadata() {
     };
     assert_eq!(same(&bare), same(&teacher().join("model.safetensors")));
     let renamed = cli_files::with_other_classes(&teacher().join("model.safetensors"));
-    let output = limbeck(&["eval".as_ref(), renamed.as_os_str()]);
+    let output = limbeck(&[OsStr::new("eval"), renamed.as_os_str()]);
     let err = text(&output.stderr);
     assert!(output.status.success() && err.contains("zero") && err.contains("WARN"), "{err}");
 }

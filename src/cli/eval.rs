@@ -17,7 +17,7 @@ use crate::gpu::Gpu;
 use crate::models::saved::Saved;
 use crate::nn::DeviceParams;
 use crate::train::Evaluator;
-use crate::train::report::{count, percent};
+use crate::train::report::{count, percent, printable};
 use crate::{Error, Result};
 
 /// What `--help` ends with.
@@ -214,7 +214,8 @@ struct TakenFor {
 }
 
 fn print(r: &Evaluation) -> Result<()> {
-    say!("{} ({} parameters) on {} test images of {}", r.model, count(r.params as u64), r.images, r.data)?;
+    let model = printable(&r.model);
+    say!("{model} ({} parameters) on {} test images of {}", count(r.params as u64), r.images, r.data)?;
     say!("normalised by mean {:?} and standard deviation {:?}", r.mean, r.std)?;
     say!("run by {}\n", r.adapter)?;
     let mut table =

@@ -136,6 +136,9 @@ impl Job {
                            another --out";
             return Err(Error::file(&self.out, message));
         }
+        if self.resume && held.is_empty() {
+            log::warn!("{} holds no run to resume: starting one", self.out.display());
+        }
         if self.overwrite {
             // A checkpoint left here would be taken for one of the new run.
             for path in &held {

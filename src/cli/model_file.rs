@@ -7,6 +7,7 @@ use clap::Args;
 use crate::Result;
 use crate::data::Dataset;
 use crate::models::saved::{self, Overrides, Saved};
+use crate::train::report::printable;
 
 /// Flags of the commands that use a trained network.
 #[derive(Debug, Args)]
@@ -53,9 +54,10 @@ pub fn facts_of(data: &Dataset) -> Overrides {
 pub fn class_difference(network: &[String], data: &Dataset) -> Option<String> {
     let theirs = &data.class_names;
     let at = network.iter().zip(theirs).position(|(a, b)| a != b)?;
+    let (ours, theirs) = (printable(&network[at]), printable(&theirs[at]));
     Some(format!(
-        "class {at} is \"{}\" for the network and \"{}\" in {}: was it trained on this data set, with its classes in \
+        "class {at} is \"{ours}\" for the network and \"{theirs}\" in {}: was it trained on this data set, with its classes in \
          this order?",
-        network[at], theirs[at], data.name
+        data.name
     ))
 }

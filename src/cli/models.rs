@@ -80,7 +80,7 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
         .map(|p| (p.name.rsplit_once('.').map_or("", |(layer, _)| layer).to_string(), p.shape.len()))
         .collect();
     let flops: Vec<(String, u64)> =
-        cost.nodes.iter().map(|node| (layer_of(&node.name).to_string(), node.flops)).collect();
+        cost.nodes.iter().filter(|n| n.flops > 0).map(|n| (layer_of(&n.name).to_string(), n.flops)).collect();
     let [c, h, w] = config.input;
     say!("{}: images of {c}x{h}x{w} to {} classes\n", network.name, config.classes)?;
     let mut table = Table::new(&["", "layer", "output", ">params", ">FLOPs"]);
@@ -89,6 +89,7 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
         let params: usize = params.iter().filter(|(layer, _)| layer == name).map(|(_, n)| n).sum();
         let flops: u64 = flops.iter().filter(|(layer, _)| layer == name).map(|(_, n)| n).sum();
         let stage = if network.stages.iter().any(|stage| stage == name) { "*" } else { "" };
+        let name = if name.is_empty() { "between layers" } else { name };
         table.row([stage, name, &output, &shown(params as u64), &shown(flops)]);
     };
     for tap in &taps {
@@ -100,7 +101,7 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
     for name in params.iter().map(|(name, _)| name).chain(flops.iter().map(|(name, _)| name)) {
         if !seen.contains(&name.as_str()) {
             seen.push(name);
-            row(name, "no tap".into());
+            row(name, "(no tap)".into());
         }
     }
     say!("{table}")?;
@@ -136,4 +137,16 @@ const SCOPE: &str = "network";
 fn layer_of(node: &str) -> &str {
     let scope = node.rsplit_once('/').map_or("", |(scope, _)| scope);
     scope.rsplit_once("network/").map_or(scope, |(_, layer)| layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_belongs_to_the_innermost_layer() {
+        assert_eq!(layer_of("network/conv1/conv2d"), "conv1");
+        assert_eq!(layer_of("network/layer1.0/network/layer1.0.conv1/conv2d"), "layer1.0.conv1");
+        assert_eq!(layer_of("add"), "");
+    }
 }

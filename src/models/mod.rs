@@ -85,7 +85,12 @@ pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
         );
         return Err(Error::config("model", message));
     }
-    let built = (spec.build)(config, &numbers)?;
+    let built = (spec.build)(config, &numbers).map_err(|e| match e {
+        Error::Config { name: setting, message } if setting == "model" => {
+            Error::config(setting, format!("\"{name}\": {message}"))
+        }
+        other => other,
+    })?;
     if let Some(param) = built.params.too_large() {
         let message =
             format!("\"{name}\": {param} is too large for any host; choose smaller numbers or images");
@@ -100,10 +105,11 @@ pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
     })
 }
 
-/// The largest number after a colon, values of an image, and classes: beyond these, products of sizes could overflow.
+/// The largest number after a colon, and most values of an image: beyond these, products of sizes could overflow.
 const LARGEST: usize = 65_536;
 const MAX_INPUT: usize = 1 << 28;
-const MAX_CLASSES: usize = 1 << 20;
+/// Most classes of a network.
+pub const MAX_CLASSES: usize = 1 << 20;
 
 /// The family that `name` belongs to, and its numbers.
 fn find(name: &str) -> Result<(&'static ModelSpec, Vec<usize>)> {
@@ -112,14 +118,17 @@ fn find(name: &str) -> Result<(&'static ModelSpec, Vec<usize>)> {
             return Ok((spec, numbers.to_vec()));
         }
     }
-    let (family, numbers) = name.split_once(':').unwrap_or((name, ""));
+    let (family, numbers) = match name.split_once(':') {
+        Some((family, numbers)) => (family, Some(numbers)),
+        None => (name, None),
+    };
     let spec = MODELS
         .iter()
         .find(|spec| spec.name == family)
         .ok_or_else(|| Error::config("model", format!("no model \"{name}\"; there are {}", known())))?;
     let numbers = numbers
-        .split(',')
-        .filter(|n| !n.is_empty())
+        .into_iter()
+        .flat_map(|numbers| numbers.split(','))
         .map(|n| n.trim().parse().ok().filter(|n| (1..=LARGEST).contains(n)))
         .collect::<Option<Vec<usize>>>()
         .ok_or_else(|| {

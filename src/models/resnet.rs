@@ -95,7 +95,7 @@ fn split<'a>(numbers: &'a [usize], default: &'a [usize], about: &str) -> Result<
     match numbers {
         [depth] => Ok((*depth, default)),
         [depth, widths @ ..] if widths.len() == default.len() => Ok((*depth, widths)),
-        _ => Err(Error::config("model", format!("{numbers:?}: expected {about}"))),
+        _ => Err(Error::config("model", format!("expected {about}"))),
     }
 }
 

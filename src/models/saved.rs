@@ -131,7 +131,14 @@ impl Said<'_> {
         fallback.clone().ok_or_else(|| {
             let hint = match key {
                 "model" => "pass --model with the one it was made with, such as --model resnet20",
-                _ => "pass --data with the data set it was trained on",
+                "input" => {
+                    "pass --input, such as --input 3x32x32, or --data with the data set it was trained on"
+                }
+                "classes" => {
+                    "pass --classes with their names or number, or --data with the data set it was trained on"
+                }
+                "mean" => "pass --data-mean and --data-std, or --data with the data set it was trained on",
+                _ => "pass --data-std, or --data with the data set it was trained on",
             };
             Error::file(self.path, format!("the file does not say its {what} (limbeck.{key}); {hint}"))
         })

@@ -26,7 +26,7 @@ struct Vgg {
 }
 
 fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
-    let fail = || Error::config("model", format!("{numbers:?}: expected {}", SPEC.about));
+    let fail = || Error::config("model", format!("expected {}", SPEC.about));
     let (depth, widths) = numbers.split_first().ok_or_else(fail)?;
     let convolutions = convolutions(*depth).ok_or_else(fail)?;
     let widths = match widths {

@@ -41,7 +41,7 @@ struct Block {
 
 fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     let &[depth, widen] = numbers else {
-        return Err(Error::config("model", format!("{numbers:?}: expected {}", SPEC.about)));
+        return Err(Error::config("model", format!("expected {}", SPEC.about)));
     };
     let blocks = match depth.checked_sub(4) {
         Some(layers) if layers > 0 && layers.is_multiple_of(6) => layers / 6,

@@ -91,32 +91,42 @@ fn rows(
     let img = held / (SPANS_W * O_H);
     let h0 = i32(oh * S_H) - P_H;
     let w0 = i32(ow * S_W) - P_W;
+#if BIAS
+    // As for the weights, a lane loads four and gets the others by broadcast.
+    let m4 = m_base + 4u * lane;
+#repeat j 4
+    let b{j} = bias[group * M + min(m4 + {j}u, M - 1u)];
+#end
+    let b = vec4(b0, b1, b2, b3);
+#else
+    let b = vec4<f32>();
+#end
 #repeat r ROWS
+    let b_{r} = subgroupBroadcast(b[{r}u % 4u], {r}u / 4u);
 #repeat p PIXELS
-    var acc{r}_{p} = 0.0;
+    var acc{r}_{p} = b_{r};
 #end
 #end
-    for (var c = 0u; c < C; c++) {
-        let plane = ((img * GROUPS + group) * C + c) * (H * W);
-        for (var kh = 0u; kh < K_H; kh++) {
-            let h = h0 + i32(kh * D_H);
-            let first = ((group * C + c) * TAPS + kh * K_W) * M4 + min(m_base / 4u + lane, M4 - 1u);
-            var xs: array<f32, NX>;
+    // One loop, not two: accumulators that two nested loops carry are copied at every turn of the outer one.
+    for (var row = 0u; row < C * K_H; row++) {
+        let h = h0 + i32(row % K_H * D_H);
+        let plane = ((img * GROUPS + group) * C + row / K_H) * (H * W);
+        let first = (group * C * K_H + row) * K_W * M4 + min(m_base / 4u + lane, M4 - 1u);
+        var xs: array<f32, NX>;
 #repeat i NX
-            xs[{i}] = x_at(plane, h, w0 + {i});
+        xs[{i}] = x_at(plane, h, w0 + {i});
 #end
 #repeat kw K_W
-            let w{kw} = w[first + {kw}u * M4];
+        let w{kw} = w[first + {kw}u * M4];
 #end
 #repeat r ROWS
 #repeat kw K_W
-            let w{kw}_{r} = subgroupBroadcast(w{kw}[{r}u % 4u], {r}u / 4u);
+        let w{kw}_{r} = subgroupBroadcast(w{kw}[{r}u % 4u], {r}u / 4u);
 #repeat p PIXELS
-            acc{r}_{p} = fma(w{kw}_{r}, xs[{p}u * S_W + {kw}u * D_W], acc{r}_{p});
+        acc{r}_{p} = fma(w{kw}_{r}, xs[{p}u * S_W + {kw}u * D_W], acc{r}_{p});
 #end
 #end
 #end
-        }
     }
     if span >= SPANS {
         return;
@@ -125,19 +135,14 @@ fn rows(
     if m_base + {r}u < M {
         let channel = group * M + m_base + {r}u;
         let row = ((img * GROUPS * M + channel) * O_H + oh) * O_W;
-#if BIAS
-        let b = bias[channel];
-#else
-        let b = 0.0;
-#end
 #if OUT_VEC4
-        store4(row, ow, vec4(acc{r}_0, acc{r}_1, acc{r}_2, acc{r}_3) + b);
+        store4(row, ow, vec4(acc{r}_0, acc{r}_1, acc{r}_2, acc{r}_3));
 #if PIXELS_8
-        store4(row, ow + 4u, vec4(acc{r}_4, acc{r}_5, acc{r}_6, acc{r}_7) + b);
+        store4(row, ow + 4u, vec4(acc{r}_4, acc{r}_5, acc{r}_6, acc{r}_7));
 #end
 #else
 #repeat p PIXELS
-        store(row, ow + {p}u, acc{r}_{p} + b);
+        store(row, ow + {p}u, acc{r}_{p});
 #end
 #end
     }

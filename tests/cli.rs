@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli_files::{Bad, bad_models, digit, scratch};
 
@@ -160,7 +160,9 @@ fn bad_model_files() {
     for Bad { path, parts } in bad_models(&teacher().join("model.safetensors")) {
         let name = path.file_name().and_then(OsStr::to_str).expect("a name");
         let parts: Vec<&str> = parts.iter().copied().chain([name]).collect();
+        let start = Instant::now();
         fails(1, &[OsStr::new("eval"), path.as_os_str()], &parts);
+        assert!(start.elapsed() < Duration::from_secs(30), "{name} took {:?}", start.elapsed());
         fails(1, &[OsStr::new("predict"), path.as_os_str(), image.as_os_str()], &parts);
         let line = format!("distill --teacher {} --model cnn:2 --out untouched-teacher", path.display());
         refused(&line, &parts);

@@ -1,6 +1,10 @@
 //! Parameter counts and names of the architectures, against what their authors publish. Needs no GPU.
 
-use limbeck::models::{ModelConfig, Network, build};
+mod common;
+
+use common::fixture;
+use limbeck::models::{MODELS, ModelConfig, Network, build};
+use sha2::{Digest, Sha256};
 
 const CIFAR10: ModelConfig = ModelConfig { input: [3, 32, 32], classes: 10 };
 const CIFAR100: ModelConfig = ModelConfig { input: [3, 32, 32], classes: 100 };
@@ -30,6 +34,27 @@ fn parameter_counts_are_the_published_ones() {
     ];
     for (name, config, count) in published {
         assert_eq!(build(name, &config).unwrap().params.trainable_elements(), count, "{name}");
+    }
+}
+
+/// Names, shapes and order of everything in every named architecture, as hashed by tests/fixtures/models.py.
+#[test]
+fn presets_hold_what_pytorchs_hold() {
+    let text = std::fs::read_to_string(fixture::path("models.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let known = json["presets"].as_object().unwrap();
+    let presets = MODELS.iter().flat_map(|spec| spec.presets).map(|(name, _)| *name);
+    for name in presets.chain(["mobilenetv2"]) {
+        let want = known.get(name).unwrap_or_else(|| panic!("models.json has no {name}"));
+        let classes = want["classes"].as_u64().unwrap() as usize;
+        let network = build(name, &ModelConfig { input: [3, 32, 32], classes }).unwrap();
+        assert_eq!(want["parameters"], network.params.trainable_elements(), "{name}");
+        let mut hash = Sha256::new();
+        for param in network.params.iter() {
+            hash.update(format!("{} {}\n", param.name, param.shape));
+        }
+        let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(want["sha256"], hash, "{name} has {}", names(&network).join(", "));
     }
 }
 
@@ -100,4 +125,38 @@ fn mistakes_are_explained() {
     assert!(fail("resnet20:3").contains("no model"));
     let tiny = ModelConfig { input: [3, 7, 9], classes: 10 };
     assert!(build("vgg8", &tiny).err().unwrap().to_string().contains("8x8"));
+}
+
+#[test]
+fn initial_weights_are_spread_as_the_originals() {
+    let tests = [
+        // He et al. by inputs.
+        ("resnet20", "layer2.0.conv1.weight", 2.0 / (9.0 * 16.0)),
+        ("resnet20", "linear.weight", 2.0 / 64.0),
+        // By outputs.
+        ("resnet8x4", "layer2.0.conv1.weight", 2.0 / (9.0 * 128.0)),
+        ("wrn_16_2", "block2.layer.0.convShortcut.weight", 2.0 / 64.0),
+        ("vgg8", "block1.0.weight", 2.0 / (9.0 * 128.0)),
+        ("vgg8", "classifier.weight", 1e-4),
+        ("mobilenetv2", "blocks.5.0.conv.3.weight", 2.0 / (9.0 * 288.0)),
+        // PyTorch's default for linear layers: uniform in +-1 / sqrt(fan_in).
+        ("wrn_16_2", "fc.weight", 1.0 / (3.0 * 128.0)),
+    ];
+    for (model, name, want) in tests {
+        let mut network = build(model, &CIFAR100).unwrap();
+        network.params.initialise(7);
+        let values = &network.params.find(name).unwrap().values;
+        let variance = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / values.len() as f64;
+        // The smallest of these tensors has 2592 elements: the spread of its variance is sqrt(2 / 2592), 3 %.
+        assert!(
+            (variance / want - 1.0).abs() < 0.1,
+            "{model} {name}: variance {variance:e}, expected {want:e}"
+        );
+    }
+    for (model, name) in
+        [("vgg8", "block0.0.bias"), ("wrn_16_2", "fc.bias"), ("mobilenetv2", "classifier.0.bias")]
+    {
+        let network = build(model, &CIFAR10).unwrap();
+        assert!(network.params.find(name).unwrap().values.iter().all(|&v| v == 0.0), "{model} {name}");
+    }
 }

@@ -76,6 +76,13 @@ pub static MODELS: &[ModelSpec] = &[
 
 /// Builds a preset such as `resnet20`, or `family:numbers` such as `cnn:8,16,32`.
 pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
+    let mut network = outline(name, config)?;
+    network.params.initialise(0);
+    Ok(network)
+}
+
+/// [`build`] without initial values, for weights from a file: a small file may name a network of gigabytes.
+fn outline(name: &str, config: &ModelConfig) -> Result<Network> {
     let (spec, numbers) = find(name)?;
     let values = config.input.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     if values.is_none_or(|n| n == 0 || n > MAX_INPUT) || !(1..=MAX_CLASSES).contains(&config.classes) {

@@ -38,7 +38,7 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     if h.min(w) < 8 {
         return Err(Error::config("model", format!("vgg needs images of at least 8x8, these are {h}x{w}")));
     }
-    let mut params = Params::default();
+    let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let mut blocks = Vec::new();
     for (i, (&width, count)) in widths.iter().zip(convolutions).enumerate() {

@@ -5,10 +5,11 @@
 //! depthwise convolutions have kernels of their own.
 
 use super::common::{expect_f32, per_element};
+use super::conv2d_backward::{Conv2dBackwardW, Conv2dBackwardX};
 use super::conv2d_rows::{self, RowConv};
 use super::spec::{Case, Input, OpSpec};
 use super::tile::{Along, Bias, Job, Operands};
-use crate::gpu::{Grid, Kernel};
+use crate::gpu::Kernel;
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
@@ -34,31 +35,17 @@ impl Default for Conv2d {
     }
 }
 
-/// dX from (w, dy); the shape of x is not known from these.
-#[derive(Debug, Clone)]
-struct Conv2dBackwardX {
-    config: Conv2d,
-    x: Vec<usize>,
-}
-
-/// dW from (x, dy).
-#[derive(Debug, Clone)]
-struct Conv2dBackwardW {
-    config: Conv2d,
-    w: Vec<usize>,
-}
-
 /// All sizes of one convolution.
 #[derive(Debug, Clone, Copy)]
-struct Sizes {
-    images: usize,
-    c_in: usize,
-    h: usize,
-    w: usize,
-    c_out: usize,
-    k: [usize; 2],
-    out: [usize; 2],
-    config: Conv2d,
+pub(super) struct Sizes {
+    pub images: usize,
+    pub c_in: usize,
+    pub h: usize,
+    pub w: usize,
+    pub c_out: usize,
+    pub k: [usize; 2],
+    pub out: [usize; 2],
+    pub config: Conv2d,
 }
 
 impl Conv2d {
@@ -67,7 +54,7 @@ impl Conv2d {
         Self { stride: [stride; 2], padding: [padding; 2], ..Self::default() }
     }
 
-    fn sizes(self, x: &[usize], w: &[usize]) -> Result<Sizes> {
+    pub(super) fn sizes(self, x: &[usize], w: &[usize]) -> Result<Sizes> {
         let fail = |expected: String| Error::shape("conv2d", expected, format!("x {x:?}, w {w:?}, {self:?}"));
         let (&[images, c_in, h, width], &[c_out, ci_g, k_h, k_w]) = (x, w) else {
             return Err(fail("x (N, C, H, W) and w (c_out, c_in / groups, k_h, k_w)".into()));
@@ -97,35 +84,35 @@ impl Conv2d {
 }
 
 impl Sizes {
-    fn x(&self) -> [usize; 4] {
+    pub fn x(&self) -> [usize; 4] {
         [self.images, self.c_in, self.h, self.w]
     }
 
-    fn y(&self) -> [usize; 4] {
+    pub fn y(&self) -> [usize; 4] {
         [self.images, self.c_out, self.out[0], self.out[1]]
     }
 
-    fn ci_g(&self) -> usize {
+    pub fn ci_g(&self) -> usize {
         self.c_in / self.config.groups
     }
 
-    fn co_g(&self) -> usize {
+    pub fn co_g(&self) -> usize {
         self.c_out / self.config.groups
     }
 
-    fn depthwise(&self) -> bool {
+    pub fn depthwise(&self) -> bool {
         self.ci_g() == 1 && self.config.groups > 1
     }
 
-    fn taps(&self) -> usize {
+    pub fn taps(&self) -> usize {
         self.k[0] * self.k[1]
     }
 
-    fn flops(&self) -> u64 {
+    pub fn flops(&self) -> u64 {
         2 * (self.images * self.c_out * self.out[0] * self.out[1] * self.ci_g() * self.taps()) as u64
     }
 
-    fn defines(&self) -> Vec<(&'static str, usize)> {
+    pub fn defines(&self) -> Vec<(&'static str, usize)> {
         let Conv2d { stride, padding, dilation, groups } = self.config;
         vec![
             ("IMAGES", self.images),
@@ -148,7 +135,7 @@ impl Sizes {
     }
 
     /// A job with `pass` set, of the three passes' constants.
-    fn job(&self, pass: &'static str, m: usize, n: usize, k: usize) -> Job {
+    pub fn job(&self, pass: &'static str, m: usize, n: usize, k: usize) -> Job {
         let mut defines = self.defines();
         for name in ["FORWARD", "BACKWARD_X", "BACKWARD_W"] {
             defines.push((name, (name == pass) as usize));
@@ -169,7 +156,7 @@ impl Sizes {
     }
 
     /// The forward pass for the row kernel.
-    fn rows_forward(&self) -> RowConv {
+    pub fn rows_forward(&self) -> RowConv {
         let Conv2d { stride, padding, dilation, groups } = self.config;
         RowConv {
             images: self.images,
@@ -187,7 +174,7 @@ impl Sizes {
     }
 
     /// The gradient by x for the row kernel: dy convolved with the flipped kernel. Only strides of 1 have that form.
-    fn rows_backward_x(&self) -> Option<RowConv> {
+    pub fn rows_backward_x(&self) -> Option<RowConv> {
         let forward = self.rows_forward();
         let around = |i: usize| (forward.dilation[i] * (self.k[i] - 1)) as i32 - forward.padding[i];
         (forward.stride == [1, 1]).then(|| RowConv {
@@ -201,7 +188,7 @@ impl Sizes {
         })
     }
 
-    fn depthwise_kernel(&self, entry: &'static str, bias: bool) -> Kernel {
+    pub fn depthwise_kernel(&self, entry: &'static str, bias: bool) -> Kernel {
         self.defines()
             .into_iter()
             .fold(Kernel::new("depthwise", entry, DEPTHWISE), |kernel, (name, value)| {
@@ -211,7 +198,7 @@ impl Sizes {
     }
 
     /// Calls `f(x index, w index, y index)` for every product of the convolution.
-    fn each_product(&self, mut f: impl FnMut(usize, usize, usize)) {
+    pub fn each_product(&self, mut f: impl FnMut(usize, usize, usize)) {
         let Conv2d { stride, padding, dilation, .. } = self.config;
         let (ci_g, co_g, [k_h, k_w], [o_h, o_w]) = (self.ci_g(), self.co_g(), self.k, self.out);
         for img in 0..self.images {
@@ -260,15 +247,18 @@ impl Op for Conv2d {
         let (x, w, dy) = (&at.inputs[0], &at.inputs[1], at.dy()?);
         let tape = x.tape();
         let dx = Conv2dBackwardX { config: *self, x: x.dims().to_vec() };
-        let dw = Conv2dBackwardW { config: *self, w: w.dims().to_vec() };
-        let mut all = vec![
-            if at.needs(0) { Some(tape.record1(dx, &[w, dy])?) } else { None },
-            if at.needs(1) { Some(tape.record1(dw, &[x, dy])?) } else { None },
-        ];
-        if at.inputs.len() == 3 {
-            all.push(if at.needs(2) { Some(dy.sum(&[0, 2, 3], false)?) } else { None });
-        }
-        Ok(all)
+        let dx = at.needs(0).then(|| tape.record1(dx, &[w, dy])).transpose()?;
+        // The bias' gradient comes along with that of the weights.
+        let mut grads = match (at.needs(1), at.needs(2)) {
+            (true, bias) => {
+                let dw = Conv2dBackwardW { config: *self, w: w.dims().to_vec(), bias };
+                tape.record(dw, &[x, dy])?.into_iter().map(Some).collect()
+            }
+            (false, true) => vec![None, Some(dy.sum(&[0, 2, 3], false)?)],
+            (false, false) => Vec::new(),
+        };
+        grads.resize(at.inputs.len() - 1, None);
+        Ok([vec![dx], grads].concat())
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
@@ -313,90 +303,6 @@ impl Op for Conv2d {
 
     fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
         self.sizes(inputs[0].shape.dims(), inputs[1].shape.dims()).map_or(0, |s| s.flops())
-    }
-}
-
-impl Op for Conv2dBackwardX {
-    fn name(&self) -> &'static str {
-        "conv2d_backward_x"
-    }
-
-    fn infer(&self, _: &[Meta]) -> Result<Vec<Meta>> {
-        Ok(vec![Meta::f32(self.x.clone())])
-    }
-
-    fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let s = self.config.sizes(&self.x, to.input(0))?;
-        if s.depthwise() {
-            let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            per_element(to, s.depthwise_kernel("backward_x", false), &bindings, s.x().iter().product());
-            return Ok(());
-        }
-        if let Some(rows) = s.rows_backward_x().filter(|rows| rows.suits(to.caps())) {
-            let [weights, x, y] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            rows.lower(to, &conv2d_rows::Operands { weights, x, bias: None, y });
-            return Ok(());
-        }
-        let pixels = s.h * s.w;
-        let job = Job {
-            a: Along::Other { vec4: false },
-            out_n4: pixels.is_multiple_of(4),
-            ..s.job("BACKWARD_X", s.ci_g(), s.images * pixels, s.co_g() * s.taps())
-        };
-        job.lower(to, &Operands { a: Slot::Input(0), b: Slot::Input(1), bias: None, c: Slot::Output(0) })
-    }
-
-    fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
-        let (w, dy) = (&inputs[0], &inputs[1]);
-        let Ok(s) = self.config.sizes(&self.x, w.dims()) else { return Vec::new() };
-        let mut dx = Array::zeros(self.x.clone());
-        s.each_product(|xi, wi, yi| dx.data[xi] += w.data[wi] * dy.data[yi]);
-        vec![dx]
-    }
-
-    fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
-        self.config.sizes(&self.x, inputs[0].shape.dims()).map_or(0, |s| s.flops())
-    }
-}
-
-impl Op for Conv2dBackwardW {
-    fn name(&self) -> &'static str {
-        "conv2d_backward_w"
-    }
-
-    fn infer(&self, _: &[Meta]) -> Result<Vec<Meta>> {
-        Ok(vec![Meta::f32(self.w.clone())])
-    }
-
-    fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let s = self.config.sizes(to.input(0), &self.w)?;
-        if s.depthwise() {
-            let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            let weights = s.c_out * s.taps();
-            let kernel = s.depthwise_kernel("backward_w", false).define("LEN", weights);
-            to.dispatch(kernel, &bindings, Grid::linear(weights));
-            return Ok(());
-        }
-        let pixels = s.out[0] * s.out[1];
-        let n = s.ci_g() * s.taps();
-        let job = Job {
-            a: Along::K { vec4: pixels.is_multiple_of(4) },
-            out_n4: n.is_multiple_of(4),
-            ..s.job("BACKWARD_W", s.co_g(), n, s.images * pixels)
-        };
-        job.lower(to, &Operands { a: Slot::Input(1), b: Slot::Input(0), bias: None, c: Slot::Output(0) })
-    }
-
-    fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
-        let (x, dy) = (&inputs[0], &inputs[1]);
-        let Ok(s) = self.config.sizes(x.dims(), &self.w) else { return Vec::new() };
-        let mut dw = Array::zeros(self.w.clone());
-        s.each_product(|xi, wi, yi| dw.data[wi] += x.data[xi] * dy.data[yi]);
-        vec![dw]
-    }
-
-    fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
-        self.config.sizes(inputs[0].shape.dims(), &self.w).map_or(0, |s| s.flops())
     }
 }
 

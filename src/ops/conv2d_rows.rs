@@ -40,10 +40,16 @@ struct Tile {
     pixels: usize,
 }
 
-/// Lines of unrolled products that still compile within a second.
-const MOST_PRODUCTS: usize = 32 * 8 * 3;
-
 impl RowConv {
+    /// Most unrolled products of a kernel: more are faster, and take up to a second to compile. A small convolution is
+    /// done sooner than that.
+    pub fn most_products(&self) -> usize {
+        const LARGE: usize = 1 << 22;
+        let taps = self.c * self.kernel[0] * self.kernel[1];
+        let all = self.images * self.groups * self.m * self.y[0] * self.y[1] * taps;
+        if all >= LARGE { 768 } else { 256 }
+    }
+
     /// Whether this kernel is the best one. It needs taps along a row to share loads, and enough subgroups.
     pub fn suits(&self, caps: &Caps) -> bool {
         const FEWEST_SUBGROUPS: usize = 16;
@@ -85,7 +91,7 @@ impl RowConv {
         let tiles = (1..=most_rows / 4).flat_map(|r| (1..=8).map(move |pixels| Tile { rows: 4 * r, pixels }));
         tiles
             .filter(|t| t.pixels <= self.y[1].max(1))
-            .filter(|t| t.rows * t.pixels * self.kernel[1] <= MOST_PRODUCTS)
+            .filter(|t| t.rows * t.pixels * self.kernel[1] <= self.most_products())
             .min_by(|a, b| self.nanoseconds(*a).total_cmp(&self.nanoseconds(*b)))
             .unwrap_or(Tile { rows: 4, pixels: 1 })
     }
@@ -94,8 +100,8 @@ impl RowConv {
     /// product with its share of spills, a store.
     fn nanoseconds(&self, tile: Tile) -> f64 {
         let [k_h, k_w] = self.kernel;
-        let loads = 35.0 * k_w as f64 + 12.0 * self.row_values(tile.pixels) as f64;
-        let products = 0.35 * (tile.rows * tile.pixels * k_w) as f64;
+        let loads = 31.0 * k_w as f64 + 5.0 * self.row_values(tile.pixels) as f64;
+        let products = 0.37 * (tile.rows * tile.pixels * k_w) as f64;
         let store = if self.vec4_stores(tile.pixels) { 8.0 } else { 20.0 };
         let one = (self.c * k_h) as f64 * (loads + products) + store * (tile.rows * tile.pixels) as f64;
         one * (self.m.div_ceil(tile.rows) * self.y[1].div_ceil(tile.pixels)) as f64

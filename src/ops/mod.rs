@@ -6,7 +6,9 @@
 mod backward;
 mod common;
 pub mod conformance;
+mod conv2d_backward;
 mod conv2d_rows;
+mod conv2d_rows_dw;
 mod layout;
 mod rows;
 mod spec;

@@ -99,6 +99,12 @@ impl Op for Reduce {
     }
 }
 
+/// Appends the dispatches of a sum over `axes` of a tensor with these sizes, for ops that have one inside.
+pub(super) fn lower_sum(to: &mut Lowering<'_>, dims: &[usize], axes: &[usize], x: Slot, y: Slot) {
+    let stage = Stage { name: "sum", max: false, factor: 1.0 };
+    stage.lower(to, collapse(dims, |d| axes.contains(&d)), x, y);
+}
+
 /// The lowering of one reduction, in one or two dispatches.
 struct Stage {
     name: &'static str,

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::config::TrainConfig;
+use super::evaluator::Evaluator;
 use super::metrics::Split;
 use super::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
 use super::stats::median;
 use super::teacher::{Teacher, last_stages};
 use super::trainer::{Epoch, Observer, Run, Trainer};
 use crate::Result;
-use crate::data::Dataset;
+use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::distill::{self, MethodConfig};
 use crate::gpu::Gpu;
 use crate::models::{ModelConfig, Network, build};
@@ -90,6 +91,24 @@ impl<'a> Comparison<'a> {
         Ok(teacher)
     }
 
+    /// Takes a teacher that is trained already, and measures it.
+    pub fn trained_teacher(&mut self, teacher: &Network) -> Result<()> {
+        let params = DeviceParams::frozen(self.gpu, "teacher", &teacher.params)?;
+        let config = LoaderConfig { batch_size: 128, shuffle: false, ..Default::default() };
+        let loader = Loader::new(self.held_out.clone(), config)?;
+        let evaluator =
+            Evaluator::new(self.gpu, teacher, &params, loader.config().batch_size, &self.held_out)?;
+        let epoch =
+            Epoch { epoch: 1, accuracy: evaluator.top1_accuracy(loader.epoch(0))?, ..Epoch::default() };
+        self.add_row(
+            "teacher",
+            teacher,
+            Role::Teacher,
+            &[Run { epochs: vec![epoch], kept_epoch: 1, ..Run::default() }],
+        );
+        Ok(())
+    }
+
     /// Trains the student `name` as `variant` says, once for each seed, and returns the last one.
     pub fn student(
         &mut self,
@@ -143,7 +162,8 @@ impl<'a> Comparison<'a> {
 
     fn add_row(&mut self, label: &str, network: &Network, role: Role, runs: &[Run]) {
         let stored: usize = network.params.iter().map(|p| p.shape.len()).sum();
-        let times: Vec<f64> = runs.iter().map(|r| r.ms_per_step).collect();
+        // A teacher that came trained has no time of a step.
+        let times: Vec<f64> = runs.iter().map(|r| r.ms_per_step).filter(|&ms| ms > 0.0).collect();
         self.report.rows.push(SummaryRow {
             label: label.into(),
             model: network.name.clone(),

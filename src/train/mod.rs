@@ -8,6 +8,7 @@ mod evaluator;
 mod identity;
 pub mod metrics;
 pub mod report;
+mod session;
 pub mod stats;
 mod step;
 mod sums;

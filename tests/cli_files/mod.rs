@@ -79,6 +79,11 @@ pub fn bad_models(good: &Path) -> Vec<Bad> {
             &["fc.weight", "[10, 64]", "[64, 10]"],
         ),
         bad(edited("huge.safetensors", &said("limbeck.model", "cnn:65536,65536")), &["too large"]),
+        // Gigabytes of weights by its name alone.
+        bad(
+            edited("deep.safetensors", &said("limbeck.model", "resnet:65534")),
+            &["conv1.weight", "resnet:65534"],
+        ),
         bad(edited("input.safetensors", &said("limbeck.input", "1x8")), &["1x8", "3x32x32"]),
         bad(edited("classes.safetensors", &said("limbeck.classes", "[]")), &["class"]),
         bad(edited("list.safetensors", &said("limbeck.mean", "0.5")), &["limbeck.mean", "JSON list"]),

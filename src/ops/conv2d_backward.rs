@@ -1,0 +1,139 @@
+//! Gradients of conv2d, recorded by its backward rule.
+
+use super::common::per_element;
+use super::conv2d::{Conv2d, Sizes};
+use super::conv2d_rows;
+use super::conv2d_rows_dw;
+use super::reduce;
+use super::tile::{Along, Job, Operands};
+use crate::Result;
+use crate::gpu::Grid;
+use crate::tape::{Array, Lowering, Meta, Op, Slot, Step};
+
+/// dX from (w, dy); the shape of x is not known from these.
+#[derive(Debug, Clone)]
+pub struct Conv2dBackwardX {
+    pub config: Conv2d,
+    pub x: Vec<usize>,
+}
+
+/// dW, and with `bias` the bias' gradient, from (x, dy).
+#[derive(Debug, Clone)]
+pub struct Conv2dBackwardW {
+    pub config: Conv2d,
+    pub w: Vec<usize>,
+    pub bias: bool,
+}
+
+impl Op for Conv2dBackwardX {
+    fn name(&self) -> &'static str {
+        "conv2d_backward_x"
+    }
+
+    fn infer(&self, _: &[Meta]) -> Result<Vec<Meta>> {
+        Ok(vec![Meta::f32(self.x.clone())])
+    }
+
+    fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
+        let s = self.config.sizes(&self.x, to.input(0))?;
+        if s.depthwise() {
+            let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+            per_element(to, s.depthwise_kernel("backward_x", false), &bindings, s.x().iter().product());
+            return Ok(());
+        }
+        if let Some(rows) = s.rows_backward_x().filter(|rows| rows.suits(to.caps())) {
+            let [weights, x, y] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+            rows.lower(to, &conv2d_rows::Operands { weights, x, bias: None, y });
+            return Ok(());
+        }
+        let pixels = s.h * s.w;
+        let job = Job {
+            a: Along::Other { vec4: false },
+            out_n4: pixels.is_multiple_of(4),
+            ..s.job("BACKWARD_X", s.ci_g(), s.images * pixels, s.co_g() * s.taps())
+        };
+        job.lower(to, &Operands { a: Slot::Input(0), b: Slot::Input(1), bias: None, c: Slot::Output(0) })
+    }
+
+    fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
+        let (w, dy) = (&inputs[0], &inputs[1]);
+        let Ok(s) = self.config.sizes(&self.x, w.dims()) else { return Vec::new() };
+        let mut dx = Array::zeros(self.x.clone());
+        s.each_product(|xi, wi, yi| dx.data[xi] += w.data[wi] * dy.data[yi]);
+        vec![dx]
+    }
+
+    fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
+        self.config.sizes(&self.x, inputs[0].shape.dims()).map_or(0, |s| s.flops())
+    }
+}
+
+impl Conv2dBackwardW {
+    /// The kernels that leave the bias to a reduction.
+    fn weights_only(&self, to: &mut Lowering<'_>, s: &Sizes) -> Result<()> {
+        if s.depthwise() {
+            let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+            let weights = s.c_out * s.taps();
+            let kernel = s.depthwise_kernel("backward_w", false).define("LEN", weights);
+            to.dispatch(kernel, &bindings, Grid::linear(weights));
+            return Ok(());
+        }
+        let pixels = s.out[0] * s.out[1];
+        let n = s.ci_g() * s.taps();
+        let job = Job {
+            a: Along::K { vec4: pixels.is_multiple_of(4) },
+            out_n4: n.is_multiple_of(4),
+            ..s.job("BACKWARD_W", s.co_g(), n, s.images * pixels)
+        };
+        job.lower(to, &Operands { a: Slot::Input(1), b: Slot::Input(0), bias: None, c: Slot::Output(0) })
+    }
+}
+
+impl Op for Conv2dBackwardW {
+    fn name(&self) -> &'static str {
+        "conv2d_backward_w"
+    }
+
+    fn infer(&self, _: &[Meta]) -> Result<Vec<Meta>> {
+        let mut outputs = vec![Meta::f32(self.w.clone())];
+        if self.bias {
+            outputs.push(Meta::f32([self.w[0]]));
+        }
+        Ok(outputs)
+    }
+
+    fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
+        let s = self.config.sizes(to.input(0), &self.w)?;
+        let rows = s.rows_forward();
+        if !s.depthwise() && conv2d_rows_dw::suits(&rows, to.caps()) {
+            let bias = self.bias.then_some(Slot::Output(1));
+            let [x, dy, dw] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+            conv2d_rows_dw::lower(&rows, to, &conv2d_rows_dw::Operands { x, dy, dw, db: bias });
+            return Ok(());
+        }
+        self.weights_only(to, &s)?;
+        if self.bias {
+            reduce::lower_sum(to, &s.y(), &[0, 2, 3], Slot::Input(1), Slot::Output(1));
+        }
+        Ok(())
+    }
+
+    fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
+        let (x, dy) = (&inputs[0], &inputs[1]);
+        let Ok(s) = self.config.sizes(x.dims(), &self.w) else { return Vec::new() };
+        let mut dw = Array::zeros(self.w.clone());
+        s.each_product(|xi, wi, yi| dw.data[wi] += x.data[xi] * dy.data[yi]);
+        let mut outputs = vec![dw];
+        if self.bias {
+            let mut db = Array::zeros([s.c_out]);
+            let plane = s.out[0] * s.out[1];
+            dy.data.iter().enumerate().for_each(|(i, dy)| db.data[i / plane % s.c_out] += dy);
+            outputs.push(db);
+        }
+        outputs
+    }
+
+    fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
+        self.config.sizes(inputs[0].shape.dims(), &self.w).map_or(0, |s| s.flops())
+    }
+}

@@ -1,0 +1,100 @@
+//! Gradients by weights and bias for CPU adapters: shaders/conv2d_rows_dw.wgsl.
+
+use super::common::per_element;
+use super::conv2d_rows::RowConv;
+use crate::gpu::{Caps, Grid, Kernel, TileVariant};
+use crate::tape::{Lowering, Slot};
+
+const SHADER: &str = include_str!("../../shaders/conv2d_rows_dw.wgsl");
+
+/// Binding slots.
+pub struct Operands {
+    pub x: Slot,
+    pub dy: Slot,
+    pub dw: Slot,
+    pub db: Option<Slot>,
+}
+
+/// How the work is cut.
+struct Tile {
+    /// Lanes that load channels of dy, four each.
+    lanes: usize,
+    /// Pairs of input channel and kernel row a lane.
+    pairs: usize,
+    /// Parts of the sum over images and pixels, and chunks of four pixels of each.
+    slices: usize,
+    slice: usize,
+}
+
+/// Whether the kernel can do it, and there are taps along a row to share loads.
+pub fn suits(conv: &RowConv, caps: &Caps) -> bool {
+    caps.tile == TileVariant::Subgroup
+        && (2..=7).contains(&conv.kernel[1])
+        && conv.stride == [1, 1]
+        && conv.dilation[1] == 1
+        && conv.y[1] == conv.x[1]
+}
+
+/// Appends the dispatches: the sums, and where they are cut into slices, the sum of these.
+pub fn lower(conv: &RowConv, to: &mut Lowering<'_>, at: &Operands) {
+    let tile = tile(conv);
+    let kernel = |entry| define(conv, Kernel::new("conv2d", entry, SHADER), &tile, at.db.is_some());
+    let (weights, biases) =
+        (conv.groups * conv.m * conv.c * conv.kernel[0] * conv.kernel[1], conv.groups * conv.m);
+    let split = tile.slices > 1;
+    let dw = if split { to.scratch(tile.slices * weights) } else { at.dw };
+    let db = at.db.map(|db| if split { to.scratch(tile.slices * biases) } else { db });
+    let len = weights + at.db.map_or(0, |_| biases);
+    let bindings: Vec<Slot> = [at.dy, at.x, dw].into_iter().chain(db).collect();
+    let subgroups = tiles(conv, &tile) * tile.slices;
+    to.dispatch(kernel("rows_dw").define("LEN", len), &bindings, Grid::linear(subgroups));
+    if split {
+        let bindings: Vec<Slot> = [dw].into_iter().chain(db).chain([at.dw]).chain(at.db).collect();
+        per_element(to, kernel("finish"), &bindings, len);
+    }
+}
+
+fn tiles(conv: &RowConv, tile: &Tile) -> usize {
+    let columns = conv.c * conv.kernel[0];
+    conv.groups * conv.m.div_ceil(4 * tile.lanes) * columns.div_ceil(8 * tile.pairs)
+}
+
+fn tile(conv: &RowConv) -> Tile {
+    /// Subgroups to keep all cores of a CPU busy to the end.
+    const SUBGROUPS: usize = 48;
+    /// Fewer chunks than this are not worth another slice to add.
+    const FEWEST_CHUNKS: usize = 64;
+    let pairs = if conv.c * conv.kernel[0] > 8 { 2 } else { 1 };
+    let most = conv.most_products() / (16 * pairs * conv.kernel[1]);
+    let lanes = conv.m.div_ceil(4).min(8).min(most).max(1);
+    let uncut = Tile { lanes, pairs, slices: 1, slice: 0 };
+    let chunks = (conv.images * (conv.y[0] * conv.y[1]).div_ceil(4)).max(1);
+    let wanted = SUBGROUPS.div_ceil(tiles(conv, &uncut)).min(chunks / FEWEST_CHUNKS).max(1);
+    let slice = chunks.div_ceil(wanted);
+    Tile { slices: chunks.div_ceil(slice), slice, ..uncut }
+}
+
+fn define(conv: &RowConv, kernel: Kernel, tile: &Tile, bias: bool) -> Kernel {
+    let defines = [
+        ("IMAGES", conv.images),
+        ("GROUPS", conv.groups),
+        ("C", conv.c),
+        ("M", conv.m),
+        ("H", conv.x[0]),
+        ("W", conv.x[1]),
+        ("O_H", conv.y[0]),
+        ("O_W", conv.y[1]),
+        ("K_H", conv.kernel[0]),
+        ("K_W", conv.kernel[1]),
+        ("D_H", conv.dilation[0]),
+        ("LANES", tile.lanes),
+        ("PAIRS", tile.pairs),
+        ("NX", 3 + conv.kernel[1]),
+        ("SLICES", tile.slices),
+        ("SLICE", tile.slice),
+        ("DY_VEC4", (conv.y[0] * conv.y[1]).is_multiple_of(4).into()),
+        ("BIAS", bias.into()),
+    ];
+    let kernel = kernel.define_i32("P_H", conv.padding[0]).define_i32("P_W", conv.padding[1]);
+    defines.into_iter().fold(kernel, |kernel, (name, value)| kernel.define(name, value))
+}

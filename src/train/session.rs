@@ -1,0 +1,337 @@
+//! A run under way: epochs, measuring, early stop, checkpoints.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::checkpoint::{self, Contents, Position};
+use super::evaluator::Evaluator;
+use super::identity::identity;
+use super::metrics::{MetricRecord, MetricsLog, Split};
+use super::stats::median;
+use super::step::{StepConfig, TrainStep};
+use super::sums::Sums;
+use super::trainer::{Epoch, Observer, Progress, Run, Trainer};
+use crate::Result;
+use crate::data::{Loader, LoaderConfig};
+use crate::models::Network;
+use crate::nn::{DeviceParams, Params};
+use crate::ops::augment::ImageBatch;
+use crate::optim::Schedule;
+use crate::tape::{Cost, Step};
+
+/// Time between two calls of [`Observer::progress`]: each waits for the GPU.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(400);
+/// Steps that the CPU may be ahead of the GPU: enough to keep it busy, few enough to keep memory flat.
+const STEPS_AHEAD: usize = 3;
+
+/// A run under way.
+pub(super) struct Session<'a, 'n> {
+    trainer: Trainer<'a>,
+    network: &'n mut Network,
+    schedule: Schedule,
+    steps: u64,
+    params: DeviceParams,
+    step: TrainStep,
+    /// What is measured where an average is kept: the average in a frozen network.
+    shadow: Option<DeviceParams>,
+    evaluator: Evaluator,
+    loader: Loader,
+    check: Loader,
+    identity: BTreeMap<String, String>,
+    position: Position,
+    /// The best epoch's weights, under early stop.
+    best: Params,
+    log: Option<(MetricsLog, String)>,
+    started: Instant,
+}
+
+impl<'a, 'n> Session<'a, 'n> {
+    pub fn new(mut trainer: Trainer<'a>, network: &'n mut Network) -> Result<Self> {
+        let (gpu, config) = (trainer.gpu, trainer.config);
+        config.validate()?;
+        let training = trainer.training;
+        let loader = LoaderConfig {
+            batch_size: config.batch_size,
+            seed: config.seed,
+            drop_last: true,
+            ..Default::default()
+        };
+        let loader = Loader::new(training.clone(), loader)?;
+        let in_order = LoaderConfig { batch_size: config.batch_size, shuffle: false, ..Default::default() };
+        let check = Loader::new(trainer.held_out.clone(), in_order)?;
+        let steps = config.steps(loader.batches());
+        let schedule = config.schedule.clone().spanning(steps);
+        schedule.validate()?;
+        let teacher = trainer.teacher.take();
+        let identity = identity(config, network, training, teacher.as_ref());
+        if let Some(teacher) = &teacher {
+            for term in &teacher.terms {
+                term.method.start(&mut network.params, &teacher.network.params)?;
+            }
+        }
+        let params = DeviceParams::trainable(gpu, "student", &network.params)?;
+        let shape = [training.channels, training.height, training.width];
+        let step_config = StepConfig {
+            batch_size: config.batch_size,
+            images: ImageBatch {
+                crop_padding: config.crop_padding,
+                flip: config.flip,
+                ..ImageBatch::plain(shape, &training.mean, &training.std)
+            },
+            optimizer: config.optimizer,
+            max_grad_norm: config.max_grad_norm,
+            ce_weight: config.ce_weight,
+            label_smoothing: config.label_smoothing,
+            ema: config.ema,
+            seed: config.seed,
+        };
+        let step = TrainStep::new(gpu, network, &params, teacher, &step_config)?;
+        let shadow = match config.ema {
+            Some(_) => Some(DeviceParams::frozen(gpu, "average", &network.params)?),
+            None => None,
+        };
+        let measured = shadow.as_ref().unwrap_or(&params);
+        let evaluator = Evaluator::new(gpu, network, measured, config.batch_size, trainer.held_out)?;
+        let best = if config.patience.is_some() { network.params.clone() } else { Params::default() };
+        Ok(Self {
+            trainer,
+            network,
+            schedule,
+            steps,
+            params,
+            step,
+            shadow,
+            evaluator,
+            loader,
+            check,
+            identity,
+            position: Position::default(),
+            best,
+            log: None,
+            started: Instant::now(),
+        })
+    }
+
+    pub fn resume(&mut self) -> Result<()> {
+        if let Some(checkpoints) = self.trainer.checkpoints.clone()
+            && checkpoints.resume
+            && checkpoints.path.exists()
+        {
+            let gpu = self.trainer.gpu;
+            let identity = self.identity.clone();
+            self.position = checkpoint::load(&checkpoints.path, gpu, &identity, &mut self.contents()?)?;
+            self.params.upload(&self.network.params)?;
+            if let Some((host, device)) = self.step.regressors() {
+                device.upload(host)?;
+            }
+            log::info!("resuming {} after step {}", checkpoints.path.display(), self.position.step);
+        }
+        if let Some((path, run)) = self.trainer.log.clone() {
+            self.log = Some((MetricsLog::resume(path, &run, self.position.step)?, run));
+        }
+        Ok(())
+    }
+
+    pub fn run(mut self) -> Result<Run> {
+        let (cost, steps) = (self.step.cost().clone(), self.steps);
+        self.observe(|o| o.started(&cost, steps));
+        let mut finished = true;
+        while self.position.step < self.steps && !self.stale() {
+            if !self.train_epoch()? {
+                finished = false;
+                break;
+            }
+            self.save()?;
+        }
+        self.keep(finished)
+    }
+
+    /// What a step costs.
+    pub fn cost(&self) -> &Cost {
+        self.step.cost()
+    }
+
+    /// Trains to the end of the epoch, or of the steps, and measures. False where an observer stopped it.
+    fn train_epoch(&mut self) -> Result<bool> {
+        let mut step = Step::new(self.position.step as u32, self.trainer.config.seed);
+        step.epoch = self.position.epoch as u32;
+        let batches = self.loader.batches();
+        let (start, mut ran, mut shown) = (Instant::now(), 0u64, Instant::now());
+        let mut rate = 0.0;
+        for batch in self.loader.epoch_from(self.position.epoch, self.position.batch) {
+            if self.position.step >= self.steps {
+                break;
+            }
+            let number = self.position.step;
+            let mut proceed = true;
+            self.observe(|o| proceed = o.proceed(number));
+            if !proceed {
+                self.save()?;
+                return Ok(false);
+            }
+            rate = self.trainer.config.learning_rate * self.schedule.at(number);
+            step.number = number as u32;
+            self.step.run(&batch, &mut step, rate)?;
+            self.trainer.gpu.throttle(STEPS_AHEAD)?;
+            self.position.step += 1;
+            self.position.batch = batch.index + 1;
+            ran += 1;
+            if shown.elapsed() >= PROGRESS_INTERVAL {
+                let sums = self.sums(&step)?;
+                let progress = Progress {
+                    epoch: self.position.epoch + 1,
+                    batch: self.position.batch,
+                    batches,
+                    loss: sums.mean_loss(),
+                    accuracy: sums.accuracy(),
+                };
+                self.observe(|o| o.progress(&progress));
+                shown = Instant::now();
+            }
+            if self.wants_checkpoint() && self.position.batch < batches {
+                self.save()?;
+            }
+        }
+        let sums = self.sums(&step)?;
+        let ms_per_step = start.elapsed().as_secs_f64() * 1e3 / ran.max(1) as f64;
+        self.position.epoch += 1;
+        self.position.batch = 0;
+        let accuracy = self.measure()?;
+        let epoch = Epoch {
+            epoch: self.position.epoch,
+            step: self.position.step,
+            loss: sums.mean_loss(),
+            training_accuracy: sums.accuracy(),
+            accuracy,
+            learning_rate: rate,
+            ms_per_step,
+        };
+        self.finish_epoch(epoch)?;
+        Ok(true)
+    }
+
+    /// What the epoch's steps added up to, or an error where a loss, or the last gradient, was not finite.
+    fn sums(&self, step: &Step) -> Result<Sums> {
+        let sums = self.step.sums()?;
+        if sums.loss.is_finite() && self.step.is_finite()? {
+            Ok(sums)
+        } else {
+            Err(self.step.non_finite(step))
+        }
+    }
+
+    /// Accuracy on the held-out set.
+    fn measure(&self) -> Result<f64> {
+        if let (Some(shadow), Some(ema)) = (&self.shadow, self.step.ema()) {
+            let gpu = self.trainer.gpu;
+            for average in ema.slices() {
+                gpu.copy(&average, &shadow.weights())?;
+            }
+            gpu.copy(&self.params.states(), &shadow.states())?;
+        }
+        self.evaluator.top1_accuracy(self.check.epoch(0))
+    }
+
+    fn finish_epoch(&mut self, epoch: Epoch) -> Result<()> {
+        let terms = self.step.terms()?;
+        self.step.reset_sums()?;
+        let best = self.position.epochs.iter().map(|e| e.accuracy).fold(f64::NEG_INFINITY, f64::max);
+        if epoch.accuracy > best {
+            self.position.best_epoch = Some(epoch.epoch);
+            if self.trainer.config.patience.is_some() {
+                let mut now = self.network.params.clone();
+                self.shadow.as_ref().unwrap_or(&self.params).download(&mut now)?;
+                self.best = now;
+            }
+        }
+        self.position.epochs.push(epoch);
+        self.record(&epoch, &terms)?;
+        self.observe(|o| o.epoch(&epoch));
+        Ok(())
+    }
+
+    fn record(&mut self, epoch: &Epoch, terms: &[(&'static str, f32)]) -> Result<()> {
+        let seconds = self.position.seconds + self.started.elapsed().as_secs_f64();
+        let Some((log, run)) = &mut self.log else { return Ok(()) };
+        let images_per_second = self.trainer.config.batch_size as f64 * 1e3 / epoch.ms_per_step;
+        let training = MetricRecord {
+            run: run.clone(),
+            epoch: epoch.epoch - 1,
+            step: epoch.step,
+            split: Split::Train,
+            loss: epoch.loss,
+            accuracy: Some(epoch.training_accuracy),
+            learning_rate: epoch.learning_rate,
+            images_per_second,
+            terms: terms.iter().map(|(name, value)| (name.to_string(), f64::from(*value))).collect(),
+            seconds,
+        };
+        let held_out = MetricRecord {
+            split: Split::Test,
+            loss: f64::NAN,
+            accuracy: Some(epoch.accuracy),
+            terms: BTreeMap::new(),
+            ..training.clone()
+        };
+        log.append(&training)?;
+        log.append(&held_out)
+    }
+
+    /// Whether early stop has waited long enough.
+    fn stale(&self) -> bool {
+        let best = self.position.best_epoch.unwrap_or(0);
+        self.trainer.config.patience.is_some_and(|most| self.position.epoch - best >= most)
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        let every = self.trainer.checkpoints.as_ref().and_then(|c| c.every_steps);
+        every.is_some_and(|n| self.position.step.is_multiple_of(n.max(1)))
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let Some(path) = self.trainer.checkpoints.as_ref().map(|c| c.path.clone()) else { return Ok(()) };
+        self.params.download(&mut self.network.params)?;
+        if let Some((host, device)) = self.step.regressors() {
+            device.download(host)?;
+        }
+        let mut position = self.position.clone();
+        position.seconds += self.started.elapsed().as_secs_f64();
+        let (gpu, identity) = (self.trainer.gpu, self.identity.clone());
+        checkpoint::save(&path, gpu, &identity, &position, &self.contents()?)
+    }
+
+    /// Everything that a step changes.
+    fn contents(&mut self) -> Result<Contents<'_>> {
+        let slices = self.step.state();
+        let mut params = vec![("student", &mut self.network.params), ("best", &mut self.best)];
+        params.extend(self.step.regressors().map(|(host, _)| ("regressors", host)));
+        Ok(Contents { params, slices })
+    }
+
+    /// Leaves the weights that count in the network.
+    fn keep(self, finished: bool) -> Result<Run> {
+        let mut kept_epoch = self.position.epoch;
+        match (self.trainer.config.patience, self.position.best_epoch) {
+            (Some(_), Some(best)) => {
+                kept_epoch = best;
+                self.network.params = self.best;
+            }
+            _ => self.shadow.as_ref().unwrap_or(&self.params).download(&mut self.network.params)?,
+        }
+        let times: Vec<f64> = self.position.epochs.iter().map(|e| e.ms_per_step).collect();
+        let steady = if times.len() > 1 { &times[1..] } else { &times[..] };
+        Ok(Run {
+            ms_per_step: median(steady).unwrap_or(0.0),
+            epochs: self.position.epochs,
+            kept_epoch,
+            finished,
+            batch_size: self.trainer.config.batch_size,
+        })
+    }
+
+    fn observe(&mut self, tell: impl FnOnce(&mut dyn Observer)) {
+        if let Some(observer) = self.trainer.observer.as_deref_mut() {
+            tell(observer);
+        }
+    }
+}

@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     match limbeck::cli::run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", limbeck::cli::shown(&error));
             ExitCode::FAILURE
         }
     }

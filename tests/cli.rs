@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli_files::{Bad, bad_models, digit, scratch};
 
@@ -15,6 +15,8 @@ fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_limbeck"));
     // Whatever the machine offers, the data sets are those in the binary, and a panic would show its backtrace.
     command.env("LIMBECK_DATA", scratch().join("no data")).env("XDG_DATA_HOME", scratch().join("no data"));
+    // Without a desktop session this is unset, and the graphics drivers' libraries print errors of their own.
+    command.env("XDG_RUNTIME_DIR", scratch());
     command.env("HOME", scratch()).env("RUST_BACKTRACE", "1").current_dir(scratch());
     command.args(arguments).stdin(Stdio::null());
     command
@@ -99,11 +101,15 @@ fn unknown_names_list_the_known_ones() {
     refused("train --model cnn:4 --data mnist --out untouched", &["mnist", "limbeck data get mnist"]);
     refused("train --model cnn:4 --optimizer nope --out untouched", &["nope", "adamw"]);
     refused("train --model cnn:4 --limit-train 8 --out untouched", &["batch_size", "8"]);
+    refused("train --model cnn:4 --limit-train 0 --out untouched", &["--limit-train", "at least 1"]);
     refused("train --model cnn:4 --batch-size 0 --out untouched", &["batch_size", "0"]);
     refused("train --model cnn:4 --learning-rate NaN --out untouched", &["learning_rate"]);
     refused("models show nope", &["nope", "cnn"]);
-    refused("models show cnn:999999,999999", &["too large"]);
-    refused("models show cnn:99999999999999999999", &["1048576"]);
+    refused("models show cnn:65536,65536", &["too large"]);
+    refused("models show cnn:99999999999999999999", &["65536", "cnn:32,64,128"]);
+    refused("models show cnn:4,,8", &["cnn:4,,8", "expected numbers"]);
+    refused("models show resnet", &["\"resnet\"", "resnet:20"]);
+    refused("models show vgg:7", &["vgg:7", "8, 11, 13, 16 or 19"]);
     refused("models show cnn:4 --input 3x32", &["3x32", "3x32x32"]);
     refused("models show cnn:4 --input 3x99999999999x99999999999", &["3x99999999999"]);
     refused("data get nope", &["nope", "digits"]);
@@ -154,12 +160,47 @@ fn bad_model_files() {
     for Bad { path, parts } in bad_models(&teacher().join("model.safetensors")) {
         let name = path.file_name().and_then(OsStr::to_str).expect("a name");
         let parts: Vec<&str> = parts.iter().copied().chain([name]).collect();
+        let start = Instant::now();
         fails(1, &[OsStr::new("eval"), path.as_os_str()], &parts);
+        assert!(start.elapsed() < Duration::from_secs(30), "{name} took {:?}", start.elapsed());
         fails(1, &[OsStr::new("predict"), path.as_os_str(), image.as_os_str()], &parts);
         let line = format!("distill --teacher {} --model cnn:2 --out untouched-teacher", path.display());
         refused(&line, &parts);
     }
     assert!(!scratch().join("untouched-teacher").exists());
+}
+
+/// Downloaded models may hold anything; `fails` looks for escapes, `works` for all control codes.
+#[test]
+fn control_codes_in_a_model_file_do_not_reach_the_terminal() {
+    let good = teacher().join("model.safetensors");
+    let escape = "\u{1b}]0;title\u{7}\u{1b}[31m";
+    for (key, value) in [("limbeck.model", escape), ("limbeck.input", escape)] {
+        let file = cli_files::saying(&good, "escape.safetensors", key, value);
+        refused(&format!("eval {}", file.display()), &["]0;title"]);
+    }
+    let names = "[\"\u{9b}31m\",\"\\u001b[31m\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]";
+    let file = cli_files::saying(&good, "names.safetensors", "limbeck.classes", names);
+    let image = digit("for-escapes.png");
+    for line in ["eval FILE", "eval FILE --json", "predict FILE IMAGE --top 10", "predict FILE IMAGE --json"]
+    {
+        works(
+            &line.replace("FILE", &file.display().to_string()).replace("IMAGE", &image.display().to_string()),
+        );
+    }
+}
+
+/// As in `limbeck profile | head -1`.
+#[test]
+fn a_reader_that_leaves_early_is_no_panic() {
+    for line in ["models", "models show cnn:4", "data", "adapters", "profile --model cnn:2 --repeats 1"] {
+        let mut command = command(&words(line));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("an end");
+        let err = text(&output.stderr);
+        assert!(output.status.success() && !err.contains("panicked"), "limbeck {line}:\n{err}");
+    }
 }
 
 #[test]
@@ -197,7 +238,9 @@ fn eval_says_how_good_it_is() {
     refused(&format!("eval {} --data-std 0", model.display()), &["above 0"]);
     refused(&format!("eval {} --data-mean 0,0,0", model.display()), &["--data-mean", "1 channels"]);
     refused(&format!("eval {} --model cnn:5", model.display()), &["conv1.weight", "cnn:5"]);
-    refused(&format!("eval {} --limit-test 0", model.display()), &["0"]);
+    refused(&format!("eval {} --limit-test 0", model.display()), &["--limit-test", "at least 1"]);
+    refused(&format!("eval {} --data-dir x", model.display()), &["--data-dir", "digits is built into"]);
+    refused(&format!("eval {} --data folder", model.display()), &["<class>", "--data-dir"]);
 }
 
 #[test]
@@ -210,7 +253,19 @@ fn eval_of_a_file_without_metadata() {
     let image = digit("for-bare.png");
     let predict = format!("predict {} {} --model cnn:4", bare.display(), image.display());
     refused(&predict, &["input size", "--data"]);
-    works(&format!("{predict} --data digits"));
+    let by_data = works(&format!("{predict} --data digits"));
+    let by_flags = format!("{predict} --input 1x8x8");
+    refused(&by_flags, &["classes", "--classes"]);
+    let by_flags = format!("{by_flags} --classes 10");
+    refused(&by_flags, &["mean", "--data-mean", "--data-std"]);
+    let by_flags = format!("{by_flags} --data-mean 0.3053");
+    refused(&by_flags, &["standard deviation", "--data-std"]);
+    let by_flags = format!("{by_flags} --data-std 0.3760");
+    assert_eq!(by_data, works(&by_flags));
+    refused(&by_flags.replace("10", "0"), &["--classes", "got 0"]);
+    refused(&by_flags.replace("10", "12"), &["fc.weight", "[12, 64]", "[10, 64]"]);
+    let named = by_flags.replace("10", "a,b,c,d,e,f,g,h,i,j");
+    assert!(works(&named).contains(" %  b"), "{named}");
     let same = |file: &Path| {
         let json = works(&format!("eval {} --model cnn:4 --limit-test 100 --json", file.display()));
         serde_json::from_str::<serde_json::Value>(&json).expect("JSON")["correct"].clone()
@@ -241,7 +296,9 @@ fn lists() {
     assert!(out.contains("built into limbeck") && out.contains("limbeck data get cifar10"), "{out}");
     assert_eq!(out, works("data list"));
     assert!(works("data get digits").contains("built into limbeck"));
-    assert!(works("models").contains("cnn:32,64,128"));
+    let out = works("models");
+    assert!(out.contains("cnn:32,64,128") && out.contains("resnet20, resnet32"), "{out}");
+    assert!(out.lines().all(|line| line.chars().count() <= 120), "{out}");
     let out = works("models show cnn:8,16 --input 1x8x8");
     for part in ["*  pool2  16x2x2", "fc     10         650", "1922", "FLOPs"] {
         assert!(out.contains(part), "{part} in {out}");

@@ -11,10 +11,11 @@ use serde::Serialize;
 use super::AdapterFlags;
 use super::model_file::{ModelFlags, class_difference};
 use super::out::{json, say};
+use super::source;
 use super::table::Table;
-use crate::data::{self, Dataset, LoadOptions, Loader, LoaderConfig};
+use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::gpu::Gpu;
-use crate::models::saved::Saved;
+use crate::models::saved::{Overrides, Saved};
 use crate::nn::DeviceParams;
 use crate::train::Evaluator;
 use crate::train::report::{count, percent, printable};
@@ -52,11 +53,9 @@ pub struct EvalFlags {
 
 /// Measures and prints.
 pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
-    let (_, mut test) = data::load(&flags.data, flags.data_dir.as_deref(), &LoadOptions::default())?;
-    if let Some(n) = flags.limit_test {
-        test = test.sample(n, 0)?;
-    }
-    let saved = flags.model.open(Some(&test))?;
+    let (_, test) = source::load(&flags.data, flags.data_dir.as_deref())?;
+    let mut test = source::limit(test, flags.limit_test, "--limit-test")?;
+    let saved = flags.model.open(Overrides::default(), Some(&test))?;
     check_fit(&saved, &test)?;
     test.mean.clone_from(&saved.facts.mean);
     test.std.clone_from(&saved.facts.std);

@@ -10,7 +10,8 @@ use super::AdapterFlags;
 use super::out::say;
 use super::progress::Bar;
 use super::recipe::Recipe;
-use crate::data::{self, Dataset, LoadOptions, Loader, LoaderConfig};
+use super::source;
+use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::files::{read_safetensors, write_atomic};
 use crate::gpu::Gpu;
 use crate::models::saved::{self, Facts};
@@ -251,13 +252,9 @@ fn file_name(label: &str) -> String {
 
 fn load(recipe: &Recipe) -> Result<(Dataset, Dataset)> {
     let name = recipe.data.as_deref().unwrap_or("digits");
-    let (mut training, mut test) = data::load(name, recipe.data_dir.as_deref(), &LoadOptions::default())?;
-    if let Some(n) = recipe.limit_train {
-        training = training.sample(n, 0)?;
-    }
-    if let Some(n) = recipe.limit_test {
-        test = test.sample(n, 0)?;
-    }
+    let (training, test) = source::load(name, recipe.data_dir.as_deref())?;
+    let mut training = source::limit(training, recipe.limit_train, "--limit-train")?;
+    let mut test = source::limit(test, recipe.limit_test, "--limit-test")?;
     for set in [&mut training, &mut test] {
         if let Some(mean) = &recipe.data_mean {
             set.mean.clone_from(mean);

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::Result;
 use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power};
+use crate::train::report::printable;
+use crate::{Error, Result};
 
 mod adapters;
 mod check;
@@ -22,6 +23,7 @@ mod predict;
 mod profile;
 mod progress;
 mod recipe;
+mod source;
 mod table;
 mod train;
 
@@ -85,6 +87,12 @@ impl AdapterFlags {
         let request = AdapterRequest { backend: self.backend.clone(), name: self.adapter.clone(), power };
         Gpu::open_blocking(&request, GpuOptions::default())
     }
+}
+
+/// An error for a terminal. It may quote a file, so control codes, which could move the cursor or change colours, go; the
+/// line breaks of messages with a command to run or a place in a file stay.
+pub fn shown(error: &Error) -> String {
+    error.to_string().split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// Parses the command line and runs the command.

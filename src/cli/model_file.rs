@@ -27,13 +27,13 @@ pub struct ModelFlags {
 }
 
 impl ModelFlags {
-    /// Opens the network: flags win over the file, and the file over `data`.
-    pub fn open(&self, data: Option<&Dataset>) -> Result<Saved> {
+    /// Opens the network: flags, these and what others `said`, win over the file, and the file over `data`.
+    pub fn open(&self, said: Overrides, data: Option<&Dataset>) -> Result<Saved> {
         let overrides = Overrides {
             model: self.model.clone(),
             mean: self.data_mean.clone(),
             std: self.data_std.clone(),
-            ..Default::default()
+            ..said
         };
         saved::open_with(&self.file, &overrides, &data.map(facts_of).unwrap_or_default())
     }

@@ -10,7 +10,7 @@ use super::table::Table;
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::models::saved::parse_input;
-use crate::models::{MODELS, ModelConfig, Network, build};
+use crate::models::{MAX_CLASSES, MODELS, ModelConfig, Network, build};
 use crate::nn::{DeviceParams, Forward, ParamKind, Tap};
 use crate::tape::{Cost, Plan, Tape};
 use crate::train::report::{bytes, count};
@@ -46,7 +46,7 @@ struct ShowFlags {
     #[arg(long, value_name = "CxHxW", default_value = "3x32x32")]
     input: String,
     /// Classes
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=MAX_CLASSES as u64))]
     classes: u64,
 }
 
@@ -60,12 +60,14 @@ pub fn run(adapter: &AdapterFlags, flags: &ModelsFlags) -> Result<ExitCode> {
 }
 
 fn list() -> Result<()> {
-    let mut table = Table::new(&["family", "how to write it, with the default widths"]);
     for model in MODELS {
-        table.row([model.name, model.about]);
+        say!("{:<12} {}", model.name, model.about)?;
+        if !model.presets.is_empty() {
+            let names: Vec<&str> = model.presets.iter().map(|(name, _)| *name).collect();
+            say!("{:12} by name: {}", "", names.join(", "))?;
+        }
     }
-    say!("{table}")?;
-    say!("`limbeck models show NAME` shows layers, parameters and work")
+    say!("\n`limbeck models show NAME` shows layers, parameters and work")
 }
 
 fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {

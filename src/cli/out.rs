@@ -26,5 +26,24 @@ pub fn line(text: fmt::Arguments<'_>) -> Result<()> {
 /// Writes a value as JSON over several lines.
 pub fn json(value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::config("--json", e))?;
-    say!("{text}")
+    say!("{}", escaped(&text))
+}
+
+/// JSON may hold U+007F to U+009F as they are, but terminals obey some of them.
+fn escaped(json: &str) -> String {
+    let escape = |c: char| match c {
+        '\u{7f}'..='\u{9f}' => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    json.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_without_control_codes() {
+        assert_eq!(escaped("\"\u{9b}31m\u{7f}é\"\n"), "\"\\u009b31m\\u007fé\"\n");
+    }
 }

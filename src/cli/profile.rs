@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::AdapterFlags;
+use super::out::say;
 use crate::Result;
 use crate::data::Batch;
 use crate::distill::{self, MethodConfig};
@@ -56,7 +57,7 @@ fn image_shape(text: &str) -> std::result::Result<[usize; 3], String> {
 /// Times a training step on random images, prints it by op, and writes the trace where one is asked for.
 pub fn run(adapter: &AdapterFlags, flags: &ProfileFlags) -> Result<ExitCode> {
     let gpu = adapter.open()?;
-    println!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver);
+    say!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver)?;
     let train_step = training_step(&gpu, flags)?;
     let mut step = Step::new(0, 0);
     train_step.run(&random_batch(flags), &mut step, 1e-3)?;
@@ -65,25 +66,25 @@ pub fn run(adapter: &AdapterFlags, flags: &ProfileFlags) -> Result<ExitCode> {
     let nodes = plan.profile(&step, repeats)?;
     let whole = median(&plan.time_steps(&step, repeats)?).unwrap_or(0.0);
     let encoding = median(&plan.time_encoding(&step, repeats)?).unwrap_or(0.0);
-    print_table(&nodes);
+    print_table(&nodes)?;
     let cost = plan.cost();
     let clock = if gpu.caps().timestamps { "timestamp queries" } else { "the wall clock" };
-    println!(
+    say!(
         "\na step of {} takes {whole:.2} ms in one pass; its {} dispatches take {:.2} ms by {clock}, a pass each",
         flags.model,
         cost.dispatches,
         nodes.iter().map(|n| n.ms).sum::<f64>()
-    );
-    println!(
+    )?;
+    say!(
         "{:.2} GFLOP ({:.1} GFLOP/s), {:.1} MiB of intermediates, {:.0} us of CPU to encode and submit",
         cost.flops as f64 * 1e-9,
         cost.flops as f64 * 1e-6 / whole,
         cost.planned_bytes as f64 / f64::from(1 << 20),
         encoding
-    );
+    )?;
     if let Some(path) = &flags.trace {
         write_trace(path, gpu.caps().name.as_str(), &nodes)?;
-        println!("wrote {}", path.display());
+        say!("wrote {}", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -133,17 +134,22 @@ fn random_batch(flags: &ProfileFlags) -> Batch {
     }
 }
 
-fn print_table(nodes: &[NodeTiming]) {
+fn print_table(nodes: &[NodeTiming]) -> Result<()> {
     let total: f64 = nodes.iter().map(|n| n.ms).sum();
     let mut sorted: Vec<&NodeTiming> = nodes.iter().collect();
     sorted.sort_by(|a, b| b.ms.total_cmp(&a.ms));
     let name = sorted.iter().map(|n| n.name.len()).max().unwrap_or(0);
-    println!(
+    say!(
         "\n{:>9} {:>6} {:>9} {:>8} {:>7}  {:<name$}  outputs",
-        "ms", "share", "GFLOP/s", "GB/s", "passes", "op"
-    );
+        "ms",
+        "share",
+        "GFLOP/s",
+        "GB/s",
+        "passes",
+        "op"
+    )?;
     for node in sorted {
-        println!(
+        say!(
             "{:>9.3} {:>5.1}% {:>9.1} {:>8.1} {:>7}  {:<name$}  {}",
             node.ms,
             100.0 * node.ms / total,
@@ -152,8 +158,9 @@ fn print_table(nodes: &[NodeTiming]) {
             node.dispatches.len(),
             node.name,
             node.outputs
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// The dispatches one after another in Chrome's trace format, which Perfetto reads too.

@@ -82,7 +82,9 @@ fn absent(info: &DatasetInfo, dir: Option<&Path>, places: &[PathBuf]) -> Error {
         shown.join(", "),
         info.files.join(", "),
     );
-    if !info.remote.is_empty() {
+    if info.remote.is_empty() {
+        message.push_str(", or name the directory that holds it with --data-dir");
+    } else {
         message.push_str(&format!(", or run `limbeck data get {}`", info.name));
     }
     Error::file(home, message)

@@ -20,7 +20,7 @@ struct Cnn {
 
 fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
     let widths = if widths.is_empty() { &[32, 64, 128] } else { widths };
-    let mut params = Params::default();
+    let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let [mut c_in, mut h, mut w] = config.input;
     let mut blocks = Vec::new();

@@ -15,7 +15,7 @@ struct Mlp {
 
 fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
     let widths = if widths.is_empty() { &[128, 64] } else { widths };
-    let mut params = Params::default();
+    let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let mut c_in = config.input.iter().product();
     let mut hidden = Vec::new();

@@ -41,10 +41,10 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
         [] => (6, 50, None),
         [expansion, percent] => (expansion, percent, None),
         [expansion, percent, last] => (expansion, percent, Some(last)),
-        _ => return Err(Error::config("model", format!("{numbers:?}: expected {}", SPEC.about))),
+        _ => return Err(Error::config("model", format!("expected {}", SPEC.about))),
     };
     let scaled = |channels: usize| (channels * percent / 100).max(1);
-    let mut params = Params::default();
+    let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let mut c_in = scaled(32);
     let stem = ConvShape::new(config.input[0], c_in, 3, 2);

@@ -62,10 +62,6 @@ pub struct Built {
     pub stages: Vec<String>,
 }
 
-/// Values of an image, and channels or classes, up to which products of sizes don't overflow.
-const MAX_INPUT: usize = 1 << 28;
-const MAX_WIDTH: usize = 1 << 20;
-
 /// Every family of architectures.
 #[rustfmt::skip]
 pub static MODELS: &[ModelSpec] = &[
@@ -80,19 +76,31 @@ pub static MODELS: &[ModelSpec] = &[
 
 /// Builds a preset such as `resnet20`, or `family:numbers` such as `cnn:8,16,32`.
 pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
+    let mut network = outline(name, config)?;
+    network.params.initialise(0);
+    Ok(network)
+}
+
+/// [`build`] without initial values, for weights from a file: a small file may name a network of gigabytes.
+fn outline(name: &str, config: &ModelConfig) -> Result<Network> {
     let (spec, numbers) = find(name)?;
     let values = config.input.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-    if values.is_none_or(|n| n == 0 || n > MAX_INPUT) || !(1..=MAX_WIDTH).contains(&config.classes) {
+    if values.is_none_or(|n| n == 0 || n > MAX_INPUT) || !(1..=MAX_CLASSES).contains(&config.classes) {
         let ([c, h, w], classes) = (config.input, config.classes);
         let message = format!(
-            "expected images of 1 to {MAX_INPUT} values and 1 to {MAX_WIDTH} classes, got {c}x{h}x{w} and {classes}"
+            "expected images of 1 to {MAX_INPUT} values and 1 to {MAX_CLASSES} classes, got {c}x{h}x{w} and {classes}"
         );
         return Err(Error::config("model", message));
     }
-    let built = (spec.build)(config, &numbers)?;
+    let built = (spec.build)(config, &numbers).map_err(|e| match e {
+        Error::Config { name: setting, message } if setting == "model" => {
+            Error::config(setting, format!("\"{name}\": {message}"))
+        }
+        other => other,
+    })?;
     if let Some(param) = built.params.too_large() {
         let message =
-            format!("\"{name}\": {param} is too large for any host; choose smaller widths or images");
+            format!("\"{name}\": {param} is too large for any host; choose smaller numbers or images");
         return Err(Error::config("model", message));
     }
     Ok(Network {
@@ -104,6 +112,12 @@ pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
     })
 }
 
+/// The largest number after a colon, and most values of an image: beyond these, products of sizes could overflow.
+const LARGEST: usize = 65_536;
+const MAX_INPUT: usize = 1 << 28;
+/// Most classes of a network.
+pub const MAX_CLASSES: usize = 1 << 20;
+
 /// The family that `name` belongs to, and its numbers.
 fn find(name: &str) -> Result<(&'static ModelSpec, Vec<usize>)> {
     for spec in MODELS {
@@ -111,21 +125,21 @@ fn find(name: &str) -> Result<(&'static ModelSpec, Vec<usize>)> {
             return Ok((spec, numbers.to_vec()));
         }
     }
-    let (family, numbers) = name.split_once(':').unwrap_or((name, ""));
+    let (family, numbers) = match name.split_once(':') {
+        Some((family, numbers)) => (family, Some(numbers)),
+        None => (name, None),
+    };
     let spec = MODELS
         .iter()
         .find(|spec| spec.name == family)
         .ok_or_else(|| Error::config("model", format!("no model \"{name}\"; there are {}", known())))?;
     let numbers = numbers
-        .split(',')
-        .filter(|n| !n.is_empty())
-        .map(|n| n.trim().parse().ok().filter(|n| (1..=MAX_WIDTH).contains(n)))
+        .into_iter()
+        .flat_map(|numbers| numbers.split(','))
+        .map(|n| n.trim().parse().ok().filter(|n| (1..=LARGEST).contains(n)))
         .collect::<Option<Vec<usize>>>()
         .ok_or_else(|| {
-            let message = format!(
-                "\"{name}\": expected numbers from 1 to {MAX_WIDTH} after the colon, as in {}",
-                spec.about
-            );
+            let message = format!("\"{name}\": expected numbers from 1 to {LARGEST}, as in {}", spec.about);
             Error::config("model", message)
         })?;
     Ok((spec, numbers))

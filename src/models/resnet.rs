@@ -95,7 +95,7 @@ fn split<'a>(numbers: &'a [usize], default: &'a [usize], about: &str) -> Result<
     match numbers {
         [depth] => Ok((*depth, default)),
         [depth, widths @ ..] if widths.len() == default.len() => Ok((*depth, widths)),
-        _ => Err(Error::config("model", format!("{numbers:?}: expected {about}"))),
+        _ => Err(Error::config("model", format!("expected {about}"))),
     }
 }
 
@@ -107,7 +107,7 @@ fn build(config: &ModelConfig, depth: usize, stem: usize, widths: &[usize], kind
             return Err(Error::config("model", message));
         }
     };
-    let mut params = Params::default();
+    let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let conv1 = kind.conv(config.input[0], stem, 3, 1).make(root.sub("conv1"));
     let bn1 = BatchNorm::new(root.sub("bn1"), stem);

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{ModelConfig, Network, build};
+use super::{ModelConfig, Network, outline};
 use crate::files::{self, Metadata, StoredTensor};
 use crate::{Error, Result};
 
@@ -91,7 +91,7 @@ pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overr
     let std: Vec<f32> = said.one("std", "standard deviation", [&overrides.std, &fallback.std], read)?;
     check_facts(path, input, &classes, &mean, &std)?;
     let config = ModelConfig { input, classes: classes.len() };
-    let mut network = build(&model, &config).map_err(|e| Error::file(path, e))?;
+    let mut network = outline(&model, &config).map_err(|e| Error::file(path, e))?;
     let report = network.params.load(&tensors).map_err(|e| match e {
         Error::Shape { op, expected, got } => Error::file(
             path,
@@ -131,7 +131,14 @@ impl Said<'_> {
         fallback.clone().ok_or_else(|| {
             let hint = match key {
                 "model" => "pass --model with the one it was made with, such as --model resnet20",
-                _ => "pass --data with the data set it was trained on",
+                "input" => {
+                    "pass --input, such as --input 3x32x32, or --data with the data set it was trained on"
+                }
+                "classes" => {
+                    "pass --classes with their names or number, or --data with the data set it was trained on"
+                }
+                "mean" => "pass --data-mean and --data-std, or --data with the data set it was trained on",
+                _ => "pass --data-std, or --data with the data set it was trained on",
             };
             Error::file(self.path, format!("the file does not say its {what} (limbeck.{key}); {hint}"))
         })
@@ -177,6 +184,7 @@ fn list<T: serde::de::DeserializeOwned>(path: &Path, key: &str, text: &str) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::build;
 
     #[test]
     fn what_is_saved_comes_back() {

@@ -26,7 +26,7 @@ struct Vgg {
 }
 
 fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
-    let fail = || Error::config("model", format!("{numbers:?}: expected {}", SPEC.about));
+    let fail = || Error::config("model", format!("expected {}", SPEC.about));
     let (depth, widths) = numbers.split_first().ok_or_else(fail)?;
     let convolutions = convolutions(*depth).ok_or_else(fail)?;
     let widths = match widths {
@@ -38,7 +38,7 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     if h.min(w) < 8 {
         return Err(Error::config("model", format!("vgg needs images of at least 8x8, these are {h}x{w}")));
     }
-    let mut params = Params::default();
+    let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let mut blocks = Vec::new();
     for (i, (&width, count)) in widths.iter().zip(convolutions).enumerate() {

@@ -41,7 +41,7 @@ struct Block {
 
 fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     let &[depth, widen] = numbers else {
-        return Err(Error::config("model", format!("{numbers:?}: expected {}", SPEC.about)));
+        return Err(Error::config("model", format!("expected {}", SPEC.about)));
     };
     let blocks = match depth.checked_sub(4) {
         Some(layers) if layers > 0 && layers.is_multiple_of(6) => layers / 6,
@@ -50,7 +50,7 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
             return Err(Error::config("model", message));
         }
     };
-    let mut params = Params::default();
+    let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let mut c_in = 16;
     let conv1 = ConvShape::new(config.input[0], c_in, 3, 1).make(root.sub("conv1"));

@@ -43,7 +43,9 @@ pub struct Param {
 pub struct Params {
     entries: Vec<Param>,
     by_name: HashMap<String, ParamId>,
+    elements: usize,
     too_large: Option<String>,
+    outline: bool,
 }
 
 /// Elements that all parameters of a network may have: 8 GiB of f32. A mistyped width, or a file that claims one, must
@@ -81,6 +83,12 @@ impl LoadReport {
 }
 
 impl Params {
+    /// Parameters that get no values as they are made, and no memory for them: [`Params::initialise`] or a load gives
+    /// them theirs, once it is known that they are wanted.
+    pub fn outline() -> Self {
+        Self { outline: true, ..Self::default() }
+    }
+
     /// The parameters, in the order in which they were made.
     pub fn iter(&self) -> impl Iterator<Item = &Param> {
         self.entries.iter()
@@ -214,13 +222,17 @@ impl<'a> ParamBuilder<'a> {
     fn push(&mut self, name: &str, shape: Shape, kind: ParamKind, init: Init) -> ParamId {
         let name = self.join(name);
         let id = ParamId(self.params.entries.len());
-        let before: usize = self.params.entries.iter().map(|p| p.values.len()).sum();
         let elements = shape.dims().iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        let fits = elements.is_some_and(|n| n <= MAX_ELEMENTS - before);
-        if !fits && self.params.too_large.is_none() {
+        let elements = elements.filter(|n| *n <= MAX_ELEMENTS - self.params.elements);
+        self.params.elements += elements.unwrap_or(0);
+        if elements.is_none() && self.params.too_large.is_none() {
             self.params.too_large = Some(format!("{name} {shape}"));
         }
-        let values = if fits { init.values(0, &name, &shape) } else { Vec::new() };
+        let values = if elements.is_none() || self.params.outline {
+            Vec::new()
+        } else {
+            init.values(0, &name, &shape)
+        };
         self.params.by_name.insert(name.clone(), id);
         self.params.entries.push(Param { name, shape, kind, init, values });
         id

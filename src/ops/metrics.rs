@@ -90,7 +90,7 @@ impl Op for Metrics {
 }
 
 impl Tensor {
-    /// Adds a step's loss (1) to `loss_sum` (1), and what is right of these logits (N, C) to `counts`, i32 [4] as
+    /// Adds a step's loss (1) to `loss_sum` (1), and what is right of these logits (N, C) to `counts`, i32 (4) as
     /// [`COUNTS`] says; both must live in a caller's buffer. `labels` is i32 (N); -1 does not count.
     pub fn accumulate_metrics(
         &self,

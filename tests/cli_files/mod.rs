@@ -78,7 +78,12 @@ pub fn bad_models(good: &Path) -> Vec<Bad> {
             }),
             &["fc.weight", "[10, 64]", "[64, 10]"],
         ),
-        bad(edited("huge.safetensors", &said("limbeck.model", "cnn:999999,999999")), &["too large"]),
+        bad(edited("huge.safetensors", &said("limbeck.model", "cnn:65536,65536")), &["too large"]),
+        // Gigabytes of weights by its name alone.
+        bad(
+            edited("deep.safetensors", &said("limbeck.model", "resnet:65534")),
+            &["conv1.weight", "resnet:65534"],
+        ),
         bad(edited("input.safetensors", &said("limbeck.input", "1x8")), &["1x8", "3x32x32"]),
         bad(edited("classes.safetensors", &said("limbeck.classes", "[]")), &["class"]),
         bad(edited("list.safetensors", &said("limbeck.mean", "0.5")), &["limbeck.mean", "JSON list"]),
@@ -90,6 +95,15 @@ pub fn bad_models(good: &Path) -> Vec<Bad> {
 pub fn without_metadata(good: &Path) -> PathBuf {
     let path = scratch().join("bare.safetensors");
     write(&path, &read_safetensors(good).expect("a model").0, &Metadata::default());
+    path
+}
+
+/// The same network with something else in its metadata.
+pub fn saying(good: &Path, name: &str, key: &str, value: &str) -> PathBuf {
+    let (tensors, mut metadata) = read_safetensors(good).expect("a model");
+    metadata.insert(key.into(), value.into());
+    let path = scratch().join(name);
+    write(&path, &tensors, &metadata);
     path
 }
 

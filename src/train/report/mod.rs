@@ -27,6 +27,7 @@ use crate::Result;
 use crate::files::write_atomic;
 
 pub use facts::{Environment, timestamp};
+#[cfg(feature = "cli")]
 pub(crate) use format::{bytes, count, percent, printable};
 
 /// Everything a report shows. Empty parts are left out of the page.

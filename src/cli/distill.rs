@@ -9,7 +9,7 @@ use super::job::{Job, JobFlags};
 use super::model_file::{class_difference, facts_of};
 use super::plan::print_plan;
 use crate::distill;
-use crate::models::Network;
+use crate::models::{NameMap, Network};
 use crate::models::saved::{self, Overrides, Saved};
 use crate::nn::DeviceParams;
 use crate::train::report::Role;
@@ -71,6 +71,7 @@ fn open_teacher(job: &Job) -> Result<Saved> {
         model: job.recipe.teacher_model.clone(),
         mean: job.recipe.data_mean.clone(),
         std: job.recipe.data_std.clone(),
+        map: job.recipe.teacher_map.as_ref().map(NameMap::read).transpose()?,
         ..Default::default()
     };
     let teacher = saved::open_with(path, &overrides, &facts_of(data)).map_err(|e| match e {

@@ -12,7 +12,7 @@ use super::progress::Bar;
 use super::recipe::Recipe;
 use super::source;
 use crate::data::{Dataset, Loader, LoaderConfig};
-use crate::files::{read_safetensors, write_atomic};
+use crate::files::{read_weights, write_atomic};
 use crate::gpu::Gpu;
 use crate::models::saved::{self, Facts};
 use crate::models::{ModelConfig, Network, build};
@@ -104,7 +104,7 @@ impl Job {
         let mut network = build(name, &ModelConfig { input, classes: data.num_classes() })?;
         network.params.initialise(self.recipe.seed.unwrap_or(0));
         if let Some(path) = &self.recipe.init {
-            let (tensors, _) = read_safetensors(path)?;
+            let (tensors, _) = read_weights(path)?;
             network.params.load(&tensors)?.strict(&path.display().to_string())?;
         }
         Ok(network)

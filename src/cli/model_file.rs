@@ -6,18 +6,22 @@ use clap::Args;
 
 use crate::Result;
 use crate::data::Dataset;
+use crate::models::NameMap;
 use crate::models::saved::{self, Overrides, Saved};
 use crate::train::report::printable;
 
 /// Flags of the commands that use a trained network.
 #[derive(Debug, Args)]
 pub struct ModelFlags {
-    /// The network: a model that limbeck saved, or PyTorch's names in safetensors with --model
-    #[arg(value_name = "MODEL.safetensors")]
+    /// The network: a model that limbeck saved, or a PyTorch state dict (.pth, .safetensors) with --model
+    #[arg(value_name = "MODEL")]
     pub file: PathBuf,
     /// Architecture, where the file does not say
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Names of its tensors, where they are not the architecture's: a TOML file of "from.*" = "to.*"
+    #[arg(long, value_name = "FILE")]
+    map: Option<PathBuf>,
     /// Mean of pixel/255 for each channel [default: the file's, or the data set's]
     #[arg(long, value_name = "M,..", value_delimiter = ',')]
     data_mean: Option<Vec<f32>>,
@@ -33,6 +37,7 @@ impl ModelFlags {
             model: self.model.clone(),
             mean: self.data_mean.clone(),
             std: self.data_std.clone(),
+            map: self.map.as_ref().map(NameMap::read).transpose()?,
             ..said
         };
         saved::open_with(&self.file, &overrides, &data.map(facts_of).unwrap_or_default())
@@ -47,6 +52,7 @@ pub fn facts_of(data: &Dataset) -> Overrides {
         classes: Some(data.class_names.clone()),
         mean: Some(data.mean.clone()),
         std: Some(data.std.clone()),
+        map: None,
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Recipe {
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Start from these weights (safetensors, names as in PyTorch) instead of random ones
+    /// Start from these weights (.safetensors or .pth, names as in PyTorch) instead of random ones
     #[arg(long, value_name = "FILE", help_heading = "Model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
@@ -139,7 +139,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
 
-    /// The teacher's weights: a model that limbeck saved, or PyTorch's names in safetensors with --teacher-model
+    /// The teacher: a model that limbeck saved, or a PyTorch state dict (.pth, .safetensors) with --teacher-model
     #[arg(long, value_name = "FILE", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<PathBuf>,
@@ -147,6 +147,10 @@ pub struct Recipe {
     #[arg(long, value_name = "NAME", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_model: Option<String>,
+    /// Names of the teacher's tensors, where they are not its architecture's: a TOML file of "from.*" = "to.*"
+    #[arg(long, value_name = "FILE", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_map: Option<PathBuf>,
     /// Methods, such as kd, or kd+feature:50 with a weight [default: kd]
     #[arg(long, value_name = "METHODS", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -244,7 +248,8 @@ impl Recipe {
     /// (teacher's, student's) layers.
     pub fn tap_pairs(&self) -> Result<Option<Vec<(String, String)>>> {
         let pair = |text: &String| {
-            let (teacher, student) = text.split_once(':').ok_or_else(|| {
+            // Names of ONNX values may have colons in them; those of students have none.
+            let (teacher, student) = text.rsplit_once(':').ok_or_else(|| {
                 let message = format!("expected TEACHER-LAYER:STUDENT-LAYER, got \"{text}\"");
                 Error::config("taps", message)
             })?;

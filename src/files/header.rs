@@ -11,6 +11,7 @@ use safetensors::tensor::TensorInfo;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use super::tensors::Metadata;
+use super::torch;
 use crate::{Error, Result};
 
 /// The length field in front of the JSON.
@@ -158,28 +159,15 @@ fn refuse_other_formats(path: &Path, bytes: &[u8]) -> Result<()> {
         ));
     }
     let named = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    let is_pickle =
-        bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..]) && bytes.get(8) != Some(&b'{');
-    if is_pickle || bytes.get(8) != Some(&b'{') && named.is_some_and(|n| PICKLE_NAMES.contains(&n.as_str())) {
+    if torch::is_torch(bytes) || bytes.get(8) != Some(&b'{') && named.is_some_and(|n| PICKLE_NAMES.contains(&n.as_str())) {
         return Err(Error::file(path, pickle_message(path)));
     }
     Ok(())
 }
 
-/// Why a pickle is refused, and a command that converts it: paths are arguments, so no quoting inside the code.
+/// Why a pickle is refused here: checkpoints of limbeck are never pickles, and weights are read with `read_weights`.
 fn pickle_message(path: &Path) -> String {
-    let code = "import sys, torch; from safetensors.torch import save_file; \
-                d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); d = d.get('state_dict', d); \
-                save_file({k.removeprefix('module.'): v.clone().contiguous() for k, v in d.items() \
-                if torch.is_tensor(v)}, sys.argv[2])";
-    let named = path.extension().is_some_and(|e| e == "safetensors");
-    let target = path.with_extension(if named { "converted.safetensors" } else { "safetensors" });
-    format!(
-        "expected a safetensors file, found a PyTorch pickle, which can run code when it is loaded; convert it once \
-         with\n  python -c \"{code}\" \"{}\" \"{}\"",
-        path.display(),
-        target.display()
-    )
+    format!("expected a safetensors file, found a PyTorch pickle; {}", torch::resave(path))
 }
 
 struct MapVisitor;

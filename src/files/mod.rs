@@ -5,6 +5,7 @@
 
 mod header;
 pub mod tensors;
+mod torch;
 mod write;
 
 #[cfg(test)]
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use tensors::{
     Data, Metadata, NamedTensor, ReadOptions, StoredTensor, decode_safetensors, read_safetensors,
-    read_safetensors_with, read_stored,
+    read_safetensors_with, read_stored, read_weights,
 };
 pub use write::{encode_safetensors, write_safetensors};
 

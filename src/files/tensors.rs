@@ -6,9 +6,9 @@ use std::path::Path;
 
 use half::{bf16, f16};
 use safetensors::Dtype;
-use safetensors::tensor::TensorInfo;
 
 use super::header::{self, shown};
+use super::torch;
 use crate::{Error, Result};
 
 /// Free-form strings kept in a file's header, in a fixed order.
@@ -75,6 +75,21 @@ pub fn read_safetensors_with(
     decode_safetensors(path, &bytes, options)
 }
 
+/// Reads weights of any kind there is a reader for: safetensors, or a state dict of `torch.save`, which has no metadata.
+/// The bytes decide, not the file's name.
+///
+/// # Errors
+/// As [`read_safetensors`]; a PyTorch file that holds more than plain tensors is refused by what it names.
+pub fn read_weights(path: impl AsRef<Path>) -> Result<(Vec<NamedTensor>, Metadata)> {
+    let path = path.as_ref();
+    let bytes = super::read(path)?;
+    let options = ReadOptions::default();
+    if torch::is_torch(&bytes) {
+        return Ok((torch::decode(path, &bytes, options)?, Metadata::new()));
+    }
+    decode_safetensors(path, &bytes, options)
+}
+
 /// [`read_safetensors_with`] for bytes that are already in memory; `origin` is what messages name.
 pub fn decode_safetensors(
     origin: impl AsRef<Path>,
@@ -85,11 +100,9 @@ pub fn decode_safetensors(
     let header = header::parse(path, bytes)?;
     let data = &bytes[header.data_start..];
     let tensors = header.tensors.into_iter().map(|(name, info)| {
-        let values = to_f32(path, &name, &info, &data[info.data_offsets.0..info.data_offsets.1])?;
-        if !options.allow_nonfinite {
-            refuse_nonfinite(path, &name, info.dtype, &values)?;
-        }
-        Ok(NamedTensor { name, shape: info.shape, data: values })
+        let raw = &data[info.data_offsets.0..info.data_offsets.1];
+        let data = decode_values(path, &name, info.dtype, raw, options)?;
+        Ok(NamedTensor { name, shape: info.shape, data })
     });
     Ok((tensors.collect::<Result<_>>()?, header.metadata))
 }
@@ -109,7 +122,7 @@ pub fn read_stored(path: impl AsRef<Path>) -> Result<(Vec<StoredTensor<'static>>
             Dtype::I64 => values(raw, i64::from_le_bytes).into(),
             Dtype::U64 => values(raw, u64::from_le_bytes).into(),
             Dtype::U8 => raw.to_vec().into(),
-            _ => to_f32(path, &name, &info, raw)?.into(),
+            _ => to_f32(path, &name, info.dtype, raw)?.into(),
         };
         Ok(StoredTensor { name: name.into(), shape: info.shape.into(), data })
     });
@@ -183,8 +196,23 @@ fn values<T, const N: usize>(raw: &[u8], of: impl Fn([u8; N]) -> T) -> Vec<T> {
     raw.as_chunks().0.iter().map(|&chunk| of(chunk)).collect()
 }
 
-fn to_f32(path: &Path, name: &str, info: &TensorInfo, raw: &[u8]) -> Result<Vec<f32>> {
-    Ok(match info.dtype {
+/// The weights in `raw`, checked as `options` say.
+pub(super) fn decode_values(
+    path: &Path,
+    name: &str,
+    dtype: Dtype,
+    raw: &[u8],
+    options: ReadOptions,
+) -> Result<Vec<f32>> {
+    let values = to_f32(path, name, dtype, raw)?;
+    if !options.allow_nonfinite {
+        refuse_nonfinite(path, name, dtype, &values)?;
+    }
+    Ok(values)
+}
+
+fn to_f32(path: &Path, name: &str, dtype: Dtype, raw: &[u8]) -> Result<Vec<f32>> {
+    Ok(match dtype {
         Dtype::F32 => values(raw, f32::from_le_bytes),
         Dtype::F16 => values(raw, |b| f16::from_le_bytes(b).to_f32()),
         Dtype::BF16 => values(raw, |b| bf16::from_le_bytes(b).to_f32()),

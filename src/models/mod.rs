@@ -3,11 +3,14 @@
 mod cnn;
 mod mlp;
 mod mobilenetv2;
+mod names;
 mod parts;
 mod resnet;
 pub mod saved;
 mod vgg;
 mod wrn;
+
+pub use names::NameMap;
 
 use crate::nn::{Forward, Params};
 use crate::tape::Tensor;

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{ModelConfig, Network, outline};
+use super::{ModelConfig, NameMap, Network, outline};
 use crate::files::{self, Metadata, StoredTensor};
 use crate::{Error, Result};
 
@@ -41,6 +41,8 @@ pub struct Overrides {
     pub mean: Option<Vec<f32>>,
     /// Standard deviation of `pixel / 255` for each channel.
     pub std: Option<Vec<f32>>,
+    /// Names of the file's tensors to names of the network's.
+    pub map: Option<NameMap>,
 }
 
 /// Writes the network atomically.
@@ -75,7 +77,10 @@ pub fn open(path: impl AsRef<Path>, overrides: &Overrides) -> Result<Saved> {
 /// As [`open`].
 pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overrides) -> Result<Saved> {
     let path = path.as_ref();
-    let (tensors, metadata) = files::read_safetensors(path)?;
+    let (mut tensors, metadata) = files::read_weights(path)?;
+    if let Some(map) = &overrides.map {
+        map.apply(&mut tensors);
+    }
     let said = Said { path, metadata: &metadata };
     let text = |text: &str| Ok(text.to_string());
     let model = said.one("model", "architecture", [&overrides.model, &fallback.model], text)?;
@@ -92,18 +97,8 @@ pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overr
     check_facts(path, input, &classes, &mean, &std)?;
     let config = ModelConfig { input, classes: classes.len() };
     let mut network = outline(&model, &config).map_err(|e| Error::file(path, e))?;
-    let report = network.params.load(&tensors).map_err(|e| match e {
-        Error::Shape { op, expected, got } => Error::file(
-            path,
-            format!(
-                "{op}: {model} for {} classes has {expected}, the file has {got}; choose the architecture and the \
-                 data set that the file was made with",
-                classes.len()
-            ),
-        ),
-        other => other,
-    })?;
-    report.strict(&format!("{} as {model}", path.display()))?;
+    let what = format!("{} as {model} for {} classes", path.display(), classes.len());
+    network.params.load(&tensors)?.strict(&what)?;
     Ok(Saved { network, facts: Facts { classes, mean, std } })
 }
 

@@ -14,4 +14,4 @@ pub use device::{DeviceParams, MASK_BLOCK};
 pub use forward::{Forward, Mode, Tap};
 pub use init::Init;
 pub use layers::{BatchNorm, Conv, LayerNorm, Linear};
-pub use params::{LoadReport, Param, ParamBuilder, ParamId, ParamKind, Params};
+pub use params::{LoadReport, Misshapen, Param, ParamBuilder, ParamId, ParamKind, Params};

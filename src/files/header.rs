@@ -159,7 +159,9 @@ fn refuse_other_formats(path: &Path, bytes: &[u8]) -> Result<()> {
         ));
     }
     let named = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    if torch::is_torch(bytes) || bytes.get(8) != Some(&b'{') && named.is_some_and(|n| PICKLE_NAMES.contains(&n.as_str())) {
+    if torch::is_torch(bytes)
+        || bytes.get(8) != Some(&b'{') && named.is_some_and(|n| PICKLE_NAMES.contains(&n.as_str()))
+    {
         return Err(Error::file(path, pickle_message(path)));
     }
     Ok(())

@@ -29,16 +29,17 @@ impl NameMap {
     /// [`Error::File`] for a file that is no flat table of texts, or whose right side has more stars than its left.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let table: BTreeMap<String, String> = toml::from_str(&read_text(path)?).map_err(|e| {
-            Error::file(path, format!("expected lines of \"from.*\" = \"to.*\": {e}"))
-        })?;
+        let table: BTreeMap<String, String> = toml::from_str(&read_text(path)?)
+            .map_err(|e| Error::file(path, format!("expected lines of \"from.*\" = \"to.*\": {e}")))?;
         Self::new(table).map_err(|message| Error::file(path, message))
     }
 
     fn new(table: BTreeMap<String, String>) -> Result<Self, String> {
         let stars = |text: &str| text.matches('*').count();
         if let Some((from, to)) = table.iter().find(|(from, to)| stars(to) > stars(from)) {
-            return Err(format!("\"{from}\" = \"{to}\": expected at most as many stars on the right as on the left"));
+            return Err(format!(
+                "\"{from}\" = \"{to}\": expected at most as many stars on the right as on the left"
+            ));
         }
         let mut rules: Vec<(String, String)> = table.into_iter().collect();
         rules.sort_by_key(|(from, _)| std::cmp::Reverse(from.len() - stars(from)));
@@ -95,7 +96,8 @@ mod tests {
 
     #[test]
     fn stars_take_text_and_give_it_back() {
-        let map = map(&[("backbone.*", "*"), ("stages.*.b.*", "layer*.*"), ("head.*", ""), ("*", "net.*")]).unwrap();
+        let map = map(&[("backbone.*", "*"), ("stages.*.b.*", "layer*.*"), ("head.*", ""), ("*", "net.*")])
+            .unwrap();
         for (from, to) in [
             ("backbone.conv1.weight", "conv1.weight"),
             ("stages.2.b.conv.weight", "layer2.conv.weight"),

@@ -60,7 +60,8 @@ fn open_zip(bytes: &[u8]) -> Result<Archive<'_>, Refusal> {
             return Err(format!("there are two files {name:?}"));
         }
     }
-    let pickle = files.keys().filter(|name| name.ends_with("data.pkl")).min_by_key(|name| name.len()).cloned();
+    let pickle =
+        files.keys().filter(|name| name.ends_with("data.pkl")).min_by_key(|name| name.len()).cloned();
     let pickle = pickle.ok_or("the zip archive has no data.pkl")?;
     let folder = pickle.strip_suffix("data.pkl").unwrap_or("").to_string();
     if files.keys().any(|name| name.starts_with(&format!("{folder}code/"))) {

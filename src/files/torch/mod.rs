@@ -23,7 +23,8 @@ use crate::{Error, Result};
 
 /// Under which name training scripts keep the weights beside epochs, optimizers and the like; the first that is there
 /// counts.
-const CONTAINERS: [&str; 7] = ["state_dict", "model_state_dict", "model", "net", "network", "module", "weights"];
+const CONTAINERS: [&str; 7] =
+    ["state_dict", "model_state_dict", "model", "net", "network", "module", "weights"];
 
 /// Whether the bytes are `torch.save`'s: a zip archive, or a pickle of protocol 2 to 5.
 pub(super) fn is_torch(bytes: &[u8]) -> bool {
@@ -46,7 +47,8 @@ pub(super) fn decode(path: &Path, bytes: &[u8], options: ReadOptions) -> Result<
         return Err(refuse(format!("its tensors claim far more values than its {} bytes hold", bytes.len())));
     }
     let value = |(name, view): (String, &TensorView)| {
-        let storage = archive.storage(&view.storage).map_err(|e| refuse(format!("tensor {}: {e}", shown(&name))))?;
+        let storage =
+            archive.storage(&view.storage).map_err(|e| refuse(format!("tensor {}: {e}", shown(&name))))?;
         let data = decode_values(path, &name, view.storage.dtype, &view.gather(storage), options)?;
         Ok(NamedTensor { name, shape: view.shape.clone(), data })
     };
@@ -54,7 +56,10 @@ pub(super) fn decode(path: &Path, bytes: &[u8], options: ReadOptions) -> Result<
 }
 
 /// The named tensors of a state dict, or of the one inside a training script's checkpoint.
-fn tensors<'m>(machine: &'m Machine<'_>, root: &'m Value) -> std::result::Result<Vec<(String, &'m TensorView)>, String> {
+fn tensors<'m>(
+    machine: &'m Machine<'_>,
+    root: &'m Value,
+) -> std::result::Result<Vec<(String, &'m TensorView)>, String> {
     let entries = machine.entries(root).ok_or("the file holds no dictionary")?;
     let named = |entries: &'m [(Value, Value)]| {
         let tensor = |(key, value): &'m (Value, Value)| match (key, value) {

@@ -204,7 +204,9 @@ impl<'a> Machine<'a> {
 
     /// Calls of the allow-list; none runs anything.
     fn reduce(&mut self, function: &Value, arguments: &Value) -> Result<Value, Refusal> {
-        let Value::Global(global) = function else { return Err("a call of something that is no name".into()) };
+        let Value::Global(global) = function else {
+            return Err("a call of something that is no name".into());
+        };
         let arguments = self.items(arguments).ok_or("a call without a tuple of arguments")?;
         match (global, arguments) {
             (Global::OrderedDict, []) => Ok(self.object(Object::Dict(Vec::new()))),

@@ -29,9 +29,14 @@ impl Storage {
     /// From the tuple ("storage", type, key, device, length).
     pub fn from_id(items: &[Value]) -> Result<Self, String> {
         match items {
-            [Value::Text(kind), Value::Global(Global::Storage(dtype)), Value::Text(key), Value::Text(_), Value::Int(len), ..]
-                if &**kind == "storage" =>
-            {
+            [
+                Value::Text(kind),
+                Value::Global(Global::Storage(dtype)),
+                Value::Text(key),
+                Value::Text(_),
+                Value::Int(len),
+                ..,
+            ] if &**kind == "storage" => {
                 let len = usize::try_from(*len).map_err(|_| format!("a storage of {len} elements"))?;
                 Ok(Self { dtype: *dtype, key: key.clone(), len })
             }
@@ -51,7 +56,9 @@ impl TensorView {
         shape: Vec<usize>,
         strides: Vec<usize>,
     ) -> Result<Self, String> {
-        let fail = || format!("a tensor {shape:?} with strides {strides:?} at {offset} of a storage of {}", storage.len);
+        let fail = || {
+            format!("a tensor {shape:?} with strides {strides:?} at {offset} of a storage of {}", storage.len)
+        };
         let offset = usize::try_from(offset).map_err(|_| fail())?;
         let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).ok_or_else(fail)?;
         if shape.len() != strides.len() {
@@ -74,6 +81,10 @@ impl TensorView {
     /// Its bytes, row-major, out of the storage's.
     pub fn gather(&self, storage: &[u8]) -> Vec<u8> {
         let width = self.storage.dtype.bitsize() / 8;
+        if self.len() == 0 {
+            // Its offset may be anything.
+            return Vec::new();
+        }
         if self.is_contiguous() {
             return storage[self.offset * width..][..self.len() * width].to_vec();
         }
@@ -95,11 +106,10 @@ impl TensorView {
 
     fn is_contiguous(&self) -> bool {
         let mut expected = 1;
-        self.len() == 0
-            || self.shape.iter().zip(&self.strides).rev().all(|(&size, &stride)| {
-                let fits = size == 1 || stride == expected;
-                expected *= size;
-                fits
-            })
+        self.shape.iter().zip(&self.strides).rev().all(|(&size, &stride)| {
+            let fits = size == 1 || stride == expected;
+            expected *= size;
+            fits
+        })
     }
 }

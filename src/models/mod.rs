@@ -4,6 +4,7 @@ mod cnn;
 mod mlp;
 mod mobilenetv2;
 mod names;
+pub mod onnx;
 mod parts;
 mod resnet;
 pub mod saved;

@@ -1,11 +1,12 @@
 //! A trained network as one file: safetensors with PyTorch's names, and in its metadata what is needed to use it.
 //!
 //! Metadata: `limbeck.model` (`cnn:8,16,32`), `limbeck.input` (`3x32x32`), `limbeck.classes`, `limbeck.mean` and
-//! `limbeck.std` (JSON lists). Files that another program wrote have none of it; [`Overrides`] says it then.
+//! `limbeck.std` (JSON lists). Files that another program wrote have none of it; [`Overrides`] says it then. State dicts
+//! of PyTorch and ONNX graphs are opened here too; the latter may have the same metadata.
 
 use std::path::Path;
 
-use super::{ModelConfig, NameMap, Network, outline};
+use super::{ModelConfig, NameMap, Network, onnx, outline};
 use crate::files::{self, Metadata, StoredTensor};
 use crate::{Error, Result};
 
@@ -62,7 +63,8 @@ pub fn save(path: impl AsRef<Path>, network: &Network, facts: &Facts) -> Result<
     files::write_safetensors(path, &stored, &metadata)
 }
 
-/// Reads a network that [`save`] wrote, or one of another program with what `overrides` adds.
+/// Reads a network that [`save`] wrote, or one of another program (safetensors, `.pth`, `.onnx`) with what `overrides`
+/// adds.
 ///
 /// # Errors
 /// [`Error::File`] for a damaged file, weights that are not finite, and tensors that do not fit the architecture;
@@ -77,6 +79,9 @@ pub fn open(path: impl AsRef<Path>, overrides: &Overrides) -> Result<Saved> {
 /// As [`open`].
 pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overrides) -> Result<Saved> {
     let path = path.as_ref();
+    if onnx::is_onnx(path) {
+        return open_onnx(path, overrides, fallback);
+    }
     let (mut tensors, metadata) = files::read_weights(path)?;
     if let Some(map) = &overrides.map {
         map.apply(&mut tensors);
@@ -87,19 +92,34 @@ pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overr
     let input = said.one("input", "input size", [&overrides.input, &fallback.input], |text| {
         parse_input(text).map_err(|e| Error::file(path, format!("metadata limbeck.input: {e}")))
     })?;
-    let read = |text: &str| list(path, "classes", text);
-    let classes: Vec<String> =
-        said.one("classes", "classes", [&overrides.classes, &fallback.classes], read)?;
-    let read = |text: &str| list(path, "mean", text);
-    let mean: Vec<f32> = said.one("mean", "mean", [&overrides.mean, &fallback.mean], read)?;
-    let read = |text: &str| list(path, "std", text);
-    let std: Vec<f32> = said.one("std", "standard deviation", [&overrides.std, &fallback.std], read)?;
-    check_facts(path, input, &classes, &mean, &std)?;
-    let config = ModelConfig { input, classes: classes.len() };
+    let classes = said.classes([&overrides.classes, &fallback.classes])?;
+    let facts = said.facts(overrides, fallback, input, classes)?;
+    let config = ModelConfig { input, classes: facts.classes.len() };
     let mut network = outline(&model, &config).map_err(|e| Error::file(path, e))?;
-    let what = format!("{} as {model} for {} classes", path.display(), classes.len());
+    let what = format!("{} as {model} for {} classes", path.display(), facts.classes.len());
     network.params.load(&tensors)?.strict(&what)?;
-    Ok(Saved { network, facts: Facts { classes, mean, std } })
+    Ok(Saved { network, facts })
+}
+
+/// An ONNX file brings its architecture, and says how many classes there are.
+fn open_onnx(path: &Path, overrides: &Overrides, fallback: &Overrides) -> Result<Saved> {
+    for (given, flag) in [(overrides.model.is_some(), "--model"), (overrides.map.is_some(), "--map")] {
+        if given {
+            let message = format!("an ONNX file brings its own architecture and names; leave out {flag}");
+            return Err(Error::file(path, message));
+        }
+    }
+    let (network, metadata) = onnx::open(path, overrides.input.or(fallback.input))?;
+    let said = Said { path, metadata: &metadata };
+    let numbered: Vec<String> = (0..network.classes()).map(|class| class.to_string()).collect();
+    let named = fallback.classes.clone().filter(|names| names.len() == network.classes());
+    let classes = said.classes([&overrides.classes, &Some(named.unwrap_or(numbered))])?;
+    if classes.len() != network.classes() {
+        let message = format!("the graph has {} classes, not {}", network.classes(), classes.len());
+        return Err(Error::file(path, message));
+    }
+    let facts = said.facts(overrides, fallback, network.input(), classes)?;
+    Ok(Saved { network, facts })
 }
 
 /// What a file's metadata says.
@@ -109,6 +129,28 @@ struct Said<'a> {
 }
 
 impl Said<'_> {
+    /// The names of the classes.
+    fn classes(&self, said: [&Option<Vec<String>>; 2]) -> Result<Vec<String>> {
+        self.one("classes", "classes", said, |text| list(self.path, "classes", text))
+    }
+
+    /// How the network is fed, checked.
+    fn facts(
+        &self,
+        overrides: &Overrides,
+        fallback: &Overrides,
+        input: [usize; 3],
+        classes: Vec<String>,
+    ) -> Result<Facts> {
+        let path = self.path;
+        let read = |text: &str| list(path, "mean", text);
+        let mean: Vec<f32> = self.one("mean", "mean", [&overrides.mean, &fallback.mean], read)?;
+        let read = |text: &str| list(path, "std", text);
+        let std: Vec<f32> = self.one("std", "standard deviation", [&overrides.std, &fallback.std], read)?;
+        check_facts(path, input, &classes, &mean, &std)?;
+        Ok(Facts { classes, mean, std })
+    }
+
     /// One fact: from the user, else from the file, else from the fallback.
     fn one<T: Clone>(
         &self,

@@ -22,6 +22,8 @@ pub enum Mode {
 pub struct Tap {
     /// The layer's or block's name: `layer1.0.bn2`.
     pub name: String,
+    /// A second name that it answers to; the same where there is none.
+    pub alias: String,
     /// Its output.
     pub tensor: Tensor,
 }
@@ -75,8 +77,19 @@ impl<'a> Forward<'a> {
 
     /// Records a layer under its name and notes its output as a tap.
     pub fn layer(&self, name: &str, record: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
+        self.layer_as(name, name, record)
+    }
+
+    /// [`Forward::layer`] for a layer whose output has a name of its own, as in ONNX: the tap answers to both.
+    pub fn layer_as(
+        &self,
+        name: &str,
+        alias: &str,
+        record: impl FnOnce() -> Result<Tensor>,
+    ) -> Result<Tensor> {
         let tensor = self.tape.scope(&format!("{}/{name}", self.params.name()), record)?;
-        self.taps.borrow_mut().push(Tap { name: name.to_string(), tensor: tensor.clone() });
+        let (name, alias) = (name.to_string(), alias.to_string());
+        self.taps.borrow_mut().push(Tap { name, alias, tensor: tensor.clone() });
         Ok(tensor)
     }
 
@@ -96,7 +109,9 @@ impl<'a> Forward<'a> {
     /// A tap by name, or an error that lists the ones there are, with shapes.
     pub fn tap(&self, name: &str) -> Result<Tensor> {
         let taps = self.taps.borrow();
-        if let Some(found) = taps.iter().find(|tap| tap.name == name) {
+        let found =
+            taps.iter().find(|tap| tap.name == name).or_else(|| taps.iter().find(|tap| tap.alias == name));
+        if let Some(found) = found {
             return Ok(found.tensor.clone());
         }
         let all: Vec<String> = taps.iter().map(|t| format!("{} {}", t.name, t.tensor.shape())).collect();

@@ -1,0 +1,230 @@
+//! Image classifiers in ONNX files, run as frozen networks on limbeck's kernels.
+//!
+//! `wire` and `proto` read the file, `graph` checks it, `lower` records it on a tape: what depends on the images as
+//! limbeck's ops (`ops`, `window`, `shape`), the rest as numbers (`fold`). Floats of any width are computed as f32.
+//!
+//! Every node is a tap, under its own name and under that of the value it makes. A softmax at the very end is left out:
+//! distillation starts from logits.
+
+mod array;
+mod fold;
+mod graph;
+mod lower;
+mod ops;
+mod proto;
+mod shape;
+mod window;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::rc::Rc;
+
+use array::{Array, Data, External};
+use graph::Graph;
+use lower::Host;
+
+use super::{MAX_CLASSES, ModelConfig, Module, Network};
+use crate::files::{self, Metadata};
+use crate::nn::{Forward, Init, ParamBuilder, ParamId, ParamKind, Params};
+use crate::tape::{Tape, Tensor};
+use crate::{Error, Result};
+
+/// Versions of the operators that the families of classifiers were checked with.
+const OPSETS: std::ops::RangeInclusive<i64> = 13..=21;
+
+/// Whether a file is meant to be ONNX: it has no magic number, so its name says.
+pub fn is_onnx(path: impl AsRef<Path>) -> bool {
+    path.as_ref().extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+}
+
+/// Reads a classifier and the metadata that its file may have. `input` says the sizes that the export left open, and must
+/// agree with those it did not.
+///
+/// # Errors
+/// [`Error::File`] for a damaged file, and for a graph that limbeck cannot run, naming the node, its operator and version.
+pub fn open(path: impl AsRef<Path>, input: Option<[usize; 3]>) -> Result<(Network, Metadata)> {
+    let path = path.as_ref();
+    let bytes = files::read(path)?;
+    let refuse = |message: String| Error::file(path, message);
+    let model = proto::model(&bytes)
+        .map_err(|e| refuse(format!("expected an ONNX model: {e}; get the file again")))?;
+    let graph =
+        Graph::new(model, &External::beside(path)).map_err(|e| refuse(format!("as an ONNX model: {e}")))?;
+    let metadata: Metadata = graph.metadata.iter().cloned().collect();
+    if !OPSETS.contains(&graph.opset) {
+        log::warn!(
+            "{}: operators of version {}; limbeck was checked with {OPSETS:?}",
+            path.display(),
+            graph.opset
+        );
+    }
+    let said = metadata.get("limbeck.input").and_then(|text| super::saved::parse_input(text).ok());
+    let input = image_size(&graph, input.or(said)).map_err(refuse)?;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let network = network(name, graph, input).map_err(|e| refuse(e.to_string()))?;
+    Ok((network, metadata))
+}
+
+/// Channels, height and width, from the file where it says them.
+fn image_size(graph: &Graph, said: Option<[usize; 3]>) -> Result<[usize; 3], String> {
+    let mut sizes = [0; 3];
+    for (i, what) in ["channels", "height", "width"].into_iter().enumerate() {
+        sizes[i] = match (graph.input.dims[i + 1], said) {
+            (Some(size), Some(said)) if size != said[i] => {
+                let message = format!(
+                    "the graph takes images of {what} {size}, not {}; use images of its size",
+                    said[i]
+                );
+                return Err(message);
+            }
+            (Some(size), _) => size,
+            (None, Some(said)) => said[i],
+            (None, None) => {
+                return Err(format!(
+                    "the graph leaves the {what} of its images open; pass --input, such as --input 3x224x224, or --data"
+                ));
+            }
+        };
+    }
+    match sizes.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) {
+        Some(n) if (1..=super::MAX_INPUT).contains(&n) => Ok(sizes),
+        _ => Err(format!("images of {sizes:?} are too large")),
+    }
+}
+
+/// Runs through the graph once without a device, which finds everything that limbeck cannot do before anything is built.
+fn network(name: String, mut graph: Graph, input: [usize; 3]) -> Result<Network> {
+    let outline = Outline::default();
+    let [c, h, w] = input;
+    let output = lower::record(&graph, &outline, &outline.tape.input("images", [1, c, h, w]))?;
+    let classes = logits(&output, 1)?.dims()[1];
+    let (weights, read, taps) =
+        (outline.weights.into_inner(), outline.read.into_inner(), outline.taps.into_inner());
+    let mut params = Params::outline();
+    let mut ids = BTreeMap::new();
+    let mut root = ParamBuilder::new(&mut params);
+    for (name, dims, kind) in weights.iter().map(|(name, (array, kind))| (name, array.dims.clone(), *kind)) {
+        let init = Init::Constant(0.0);
+        let id = match kind {
+            ParamKind::Weight { decay } => root.weight(name, dims, init, decay),
+            ParamKind::State => root.state(name, dims, init),
+        };
+        ids.insert(name.clone(), id);
+    }
+    if let Some(param) = params.too_large() {
+        return Err(Error::config("weights", format!("{param} is too large for any host")));
+    }
+    for (name, (array, _)) in weights {
+        if let Some(param) = params.find_mut(&name) {
+            param.values = array.to_floats();
+        }
+        // The network has the values now; the graph needs them only where it computes with them.
+        if !read.contains(&name)
+            && let Some(constant) = graph.constants.get_mut(&name)
+        {
+            *constant = Rc::new(Array { dims: constant.dims.clone(), data: Data::Float(Vec::new()) });
+        }
+    }
+    let config = ModelConfig { input, classes };
+    Ok(Network { name, params, stages: stages(&taps), module: Box::new(Onnx { graph, ids }), config })
+}
+
+/// (N, classes), also from (N, classes, 1, 1).
+fn logits(output: &Tensor, batch: usize) -> Result<Tensor> {
+    match output.dims() {
+        [n, classes, rest @ ..]
+            if *n == batch && (1..=MAX_CLASSES).contains(classes) && rest.iter().all(|&size| size == 1) =>
+        {
+            if rest.is_empty() {
+                Ok(output.clone())
+            } else {
+                output.reshape([*n, *classes])
+            }
+        }
+        _ => {
+            let expected = format!("logits ({batch}, classes)");
+            Err(Error::shape("the graph's output", expected, output.shape().to_string()))
+        }
+    }
+}
+
+/// Taps for feature methods: the last node of each image size, from large to small.
+fn stages(taps: &[(String, Vec<usize>)]) -> Vec<String> {
+    let mut stages: Vec<(usize, &str)> = Vec::new();
+    for (name, dims) in taps {
+        let &[_, _, h, w] = &dims[..] else { continue };
+        match stages.iter_mut().find(|(area, _)| *area == h * w) {
+            Some(stage) => stage.1 = name,
+            None if h * w > 1 => stages.push((h * w, name)),
+            None => {}
+        }
+    }
+    stages.into_iter().map(|(_, name)| name.to_string()).collect()
+}
+
+/// The graph with its weights in a network's parameters.
+struct Onnx {
+    graph: Graph,
+    ids: BTreeMap<String, ParamId>,
+}
+
+impl Module for Onnx {
+    fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        let output = lower::record(&self.graph, &Recorded { fx, ids: &self.ids }, x)?;
+        logits(&output, x.dims()[0])
+    }
+}
+
+/// Records on a network's tape.
+struct Recorded<'a> {
+    fx: &'a Forward<'a>,
+    ids: &'a BTreeMap<String, ParamId>,
+}
+
+impl Host for Recorded<'_> {
+    fn weight(&self, name: &str, array: &Rc<Array>, _: ParamKind) -> Result<Tensor> {
+        let leaf = self.ids.get(name).map(|id| self.fx.param(*id)).transpose()?;
+        match leaf.filter(|leaf| leaf.dims() == array.dims) {
+            Some(leaf) => Ok(leaf),
+            // A constant whose shape follows the batch.
+            None => self.fx.tape().constant(array.dims.clone(), &array.to_floats()),
+        }
+    }
+
+    fn read(&self, _: &str) {}
+
+    fn node(&self, label: &str, value: &str, record: &mut dyn FnMut() -> Result<Tensor>) -> Result<Tensor> {
+        self.fx.layer_as(label, value, record)
+    }
+}
+
+/// Takes notes of what the graph needs.
+#[derive(Default)]
+struct Outline {
+    tape: Tape,
+    weights: RefCell<BTreeMap<String, (Rc<Array>, ParamKind)>>,
+    read: RefCell<BTreeSet<String>>,
+    taps: RefCell<Vec<(String, Vec<usize>)>>,
+}
+
+impl Host for Outline {
+    fn weight(&self, name: &str, array: &Rc<Array>, kind: ParamKind) -> Result<Tensor> {
+        self.weights.borrow_mut().entry(name.to_string()).or_insert_with(|| (array.clone(), kind));
+        Ok(self.tape.input(name, array.dims.clone()))
+    }
+
+    fn read(&self, name: &str) {
+        self.read.borrow_mut().insert(name.to_string());
+    }
+
+    fn node(&self, label: &str, _: &str, record: &mut dyn FnMut() -> Result<Tensor>) -> Result<Tensor> {
+        let tensor = record()?;
+        self.taps.borrow_mut().push((label.to_string(), tensor.dims().to_vec()));
+        Ok(tensor)
+    }
+}

@@ -34,11 +34,11 @@ pub(super) fn fold(at: &At<'_>) -> Result<Option<Value>> {
             pick(whole(at, 0)?, &dims, |index| dot(index, &strides))
         }
         "Slice" => {
-            let axes = shape::slice_axes(at, &first.dims)?;
+            let spans = shape::spans(at, &first.dims)?;
             let strides = Shape::new(first.dims.clone()).strides();
-            let dims: Vec<usize> = axes.iter().map(|axis| axis.len).collect();
+            let dims: Vec<usize> = spans.iter().map(|span| span.len).collect();
             pick(whole(at, 0)?, &dims, |index| {
-                let places = index.iter().zip(&axes).map(|(&i, axis)| axis.start + i * axis.step);
+                let places = index.iter().zip(&spans).map(|(&i, span)| span.place(i));
                 places.zip(&strides).map(|(place, stride)| place * stride).sum()
             })
         }

@@ -126,29 +126,56 @@ pub(super) fn concat(at: &At<'_>) -> Result<Tensor> {
 
 pub(super) fn slice(at: &At<'_>) -> Result<Tensor> {
     let x = at.tensor(0)?;
-    let axes = slice_axes(at, x.dims())?;
+    let axis = |span: Span| {
+        let step =
+            usize::try_from(span.step).map_err(|_| at.fail("backward steps are for constants only"))?;
+        Ok(SliceAxis { start: span.start, len: span.len, step })
+    };
+    let axes = spans(at, x.dims())?.into_iter().map(axis).collect::<Result<Vec<_>>>()?;
     x.slice_step(&axes)
 }
 
-/// What Slice takes of each axis.
-pub(super) fn slice_axes(at: &At<'_>, dims: &[usize]) -> Result<Vec<SliceAxis>> {
+/// What Slice takes of an axis.
+pub(super) struct Span {
+    pub start: usize,
+    pub len: usize,
+    /// Not 0; below 0 it goes backward.
+    pub step: i64,
+}
+
+impl Span {
+    /// The `i`-th element's place.
+    pub fn place(&self, i: usize) -> usize {
+        (self.start as i64 + i as i64 * self.step) as usize
+    }
+
+    fn new(size: usize, start: i64, end: i64, step: i64) -> Self {
+        let size = size as i64;
+        let counted = |n: i64| if n < 0 { n.saturating_add(size) } else { n };
+        // Forward from 0 to the size; backward from the last element to the place before the first.
+        let (low, high) = if step > 0 { (0, size) } else { (-1, size - 1) };
+        let (start, end) =
+            (counted(start).clamp(low.max(0), high.max(0)), counted(end).clamp(low, high.max(low)));
+        let room = if step > 0 { end - start } else { start - end };
+        let len = (room.max(0) as u64).div_ceil(step.unsigned_abs()) as usize;
+        Self { start: start as usize, len: if size == 0 { 0 } else { len }, step }
+    }
+}
+
+/// Starts, ends, axes and steps of a Slice, one span for each axis.
+pub(super) fn spans(at: &At<'_>, dims: &[usize]) -> Result<Vec<Span>> {
     let need = |what: &str| at.fail(format!("expected {what}, found none"));
     let starts = at.list("starts", 1)?.ok_or_else(|| need("starts"))?;
     let ends = at.list("ends", 2)?.ok_or_else(|| need("ends"))?;
     let axes = at.list("axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let axes = at.axes(&axes, dims.len())?;
     let steps = at.list("steps", 4)?.unwrap_or_else(|| vec![1; starts.len()]);
-    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
-        return Err(at.fail("expected as many starts, ends, axes and steps"));
+    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] || steps.contains(&0) {
+        return Err(at.fail("expected as many starts, ends, axes and steps, and no step of 0"));
     }
-    let mut out: Vec<SliceAxis> = dims.iter().map(|&size| SliceAxis::all(size)).collect();
+    let mut out: Vec<Span> = dims.iter().map(|&len| Span { start: 0, len, step: 1 }).collect();
     for (i, &axis) in axes.iter().enumerate() {
-        let size = dims[axis] as i64;
-        let from_end = |n: i64| if n < 0 { n.saturating_add(size) } else { n }.clamp(0, size) as usize;
-        let (start, end) = (from_end(starts[i]), from_end(ends[i]));
-        let step = usize::try_from(steps[i]).ok().filter(|step| *step > 0);
-        let step = step.ok_or_else(|| at.fail(format!("expected a step of at least 1, got {}", steps[i])))?;
-        out[axis] = SliceAxis { start, len: end.saturating_sub(start).div_ceil(step), step };
+        out[axis] = Span::new(dims[axis], starts[i], ends[i], steps[i]);
     }
     Ok(out)
 }

@@ -44,6 +44,8 @@ impl DeviceParams {
     pub fn trainable(gpu: &Gpu, name: &str, params: &Params) -> Result<Self> {
         let mut made = Self::frozen(gpu, name, params)?;
         let bytes = made.weights.size();
+        check(gpu, format!("weights of {name}, which training binds together,"), bytes)?;
+        check(gpu, format!("running statistics of {name}"), made.states.size())?;
         let gradients = gpu.buffer(&format!("{name} gradients"), bytes)?;
         let blocks = bytes as usize / 4 / MASK_BLOCK;
         let decay_mask = gpu.buffer(&format!("{name} decay mask"), (blocks * 4) as u64)?;
@@ -78,12 +80,10 @@ impl DeviceParams {
                 Place { name: param.name.clone(), meta, kind: param.kind, offset }
             })
             .collect();
-        for (what, bytes) in [("weights", weights), ("running statistics", states)] {
-            let limit = gpu.caps().max_binding_bytes;
-            if bytes > limit {
-                let hint = "use a smaller model".to_string();
-                return Err(Error::Limit { what: format!("{what} of {name}"), needed: bytes, limit, hint });
-            }
+        // Each tensor is bound by itself; only training binds all of them at once.
+        let largest = layout.iter().max_by_key(|place| place.meta.bytes());
+        if let Some(place) = largest {
+            check(gpu, format!("{} of {name}", place.name), place.meta.bytes())?;
         }
         let made = Self {
             gpu: gpu.clone(),
@@ -229,4 +229,13 @@ impl DeviceParams {
     fn slice(&self, place: &Place, buffer: &Buffer) -> BufferSlice {
         BufferSlice { buffer: buffer.clone(), offset: place.offset, len: place.meta.bytes() }
     }
+}
+
+/// Refuses what a kernel of this adapter could not be given.
+fn check(gpu: &Gpu, what: String, needed: u64) -> Result<()> {
+    let limit = gpu.caps().max_binding_bytes;
+    if needed <= limit {
+        return Ok(());
+    }
+    Err(Error::Limit { what, needed, limit, hint: "use a smaller model".to_string() })
 }

@@ -24,6 +24,7 @@ pub(super) fn fold(at: &At<'_>) -> Result<Option<Value>> {
         "Cast" => cast(first, at.node.int("to", 1)),
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
             let dims = shape::new_dims(at, &first.dims)?;
+            at.spend(first.data.len())?;
             Array::new(dims, whole(at, 0)?.data.clone()).map_err(|e| at.fail(e))?
         }
         "Transpose" => {
@@ -31,16 +32,16 @@ pub(super) fn fold(at: &At<'_>) -> Result<Option<Value>> {
             let strides = Shape::new(first.dims.clone()).strides();
             let dims: Vec<usize> = order.iter().map(|&axis| first.dims[axis]).collect();
             let strides: Vec<usize> = order.iter().map(|&axis| strides[axis]).collect();
-            pick(whole(at, 0)?, &dims, |index| dot(index, &strides))
+            pick(at, whole(at, 0)?, &dims, |index| dot(index, &strides))?
         }
         "Slice" => {
             let spans = shape::spans(at, &first.dims)?;
             let strides = Shape::new(first.dims.clone()).strides();
             let dims: Vec<usize> = spans.iter().map(|span| span.len).collect();
-            pick(whole(at, 0)?, &dims, |index| {
+            pick(at, whole(at, 0)?, &dims, |index| {
                 let places = index.iter().zip(&spans).map(|(&i, span)| span.place(i));
                 places.zip(&strides).map(|(place, stride)| place * stride).sum()
-            })
+            })?
         }
         "Gather" => gather(at)?,
         "Concat" => concat(at)?,
@@ -78,14 +79,15 @@ fn cast(x: &Array, to: i64) -> Array {
 }
 
 /// An array of these sizes whose elements are those of `x` at the places that `place` says, or 0 where there is none.
-fn pick(x: &Array, dims: &[usize], place: impl Fn(&[usize]) -> usize) -> Array {
-    let elements: usize = dims.iter().product();
+fn pick(at: &At<'_>, x: &Array, dims: &[usize], place: impl Fn(&[usize]) -> usize) -> Result<Array> {
+    let elements = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).unwrap_or(usize::MAX);
+    at.spend(elements)?;
     let places = (0..elements).map(|i| place(&unravel(i, dims)));
     let data = match &x.data {
         Data::Float(values) => Data::Float(places.map(|p| values.get(p).copied().unwrap_or(0.0)).collect()),
         Data::Int(values) => Data::Int(places.map(|p| values.get(p).copied().unwrap_or(0)).collect()),
     };
-    Array { dims: dims.to_vec(), data }
+    Ok(Array { dims: dims.to_vec(), data })
 }
 
 fn unravel(mut i: usize, dims: &[usize]) -> Vec<usize> {
@@ -109,11 +111,11 @@ fn gather(at: &At<'_>) -> Result<Array> {
     let strides = Shape::new(x.dims.clone()).strides();
     let dims = [&x.dims[..axis], &index.dims, &x.dims[axis + 1..]].concat();
     let inner = axis + index.dims.len();
-    Ok(pick(x, &dims, |i| {
+    pick(at, x, &dims, |i| {
         let row = dot(&i[axis..inner], &Shape::new(index.dims.clone()).strides());
         let outer = dot(&i[..axis], &strides) + dot(&i[inner..], &strides[axis + 1..]);
         outer + rows.get(row).copied().unwrap_or(0) * strides[axis]
-    }))
+    })
 }
 
 fn concat(at: &At<'_>) -> Result<Array> {
@@ -121,6 +123,7 @@ fn concat(at: &At<'_>) -> Result<Array> {
     let axis = at.axis(at.node.int("axis", 0), all[0].dims.len())?;
     let mut dims = all[0].dims.clone();
     dims[axis] = all.iter().map(|x| x.dims.get(axis).copied().unwrap_or(0)).sum();
+    at.spend(all.iter().map(|x| x.data.len()).sum())?;
     let outer: usize = dims[..axis].iter().product();
     let inner: usize = dims[axis + 1..].iter().product();
     let data = if all.iter().all(|x| matches!(x.data, Data::Int(_))) {
@@ -157,7 +160,7 @@ fn binary(at: &At<'_>, float: impl Fn(f32, f32) -> f32, int: impl Fn(i64, i64) -
             of.iter().zip(strides).map(|(&size, stride)| if size == 1 { 0 } else { stride }).collect();
         move |index: &[usize]| dot(index, &fixed)
     };
-    let (a, b) = (pick(a, &dims, place(&da)), pick(b, &dims, place(&db)));
+    let (a, b) = (pick(at, a, &dims, place(&da))?, pick(at, b, &dims, place(&db))?);
     let data = match (&a.data, &b.data) {
         (Data::Int(a), Data::Int(b)) => Data::Int(a.iter().zip(b).map(|(&a, &b)| int(a, b)).collect()),
         _ => Data::Float(a.to_floats().into_iter().zip(b.to_floats()).map(|(a, b)| float(a, b)).collect()),

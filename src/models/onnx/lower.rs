@@ -3,6 +3,7 @@
 //! A tape's shapes are known as it is recorded, so the `Shape`, `Gather` and `Concat` nodes with which exporters write
 //! down reshapes are plain arithmetic on numbers that are there: no shape inference is needed.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -42,6 +43,8 @@ pub(super) struct Pass<'g> {
     tape: Tape,
     /// Images a step.
     pub batch: usize,
+    /// Elements that constants may still be computed to: a small file must not ask for endless memory.
+    allowance: Cell<usize>,
 }
 
 /// A node with what its inputs stand for.
@@ -53,7 +56,9 @@ pub(super) struct At<'p> {
 
 /// Records the graph on images (N, C, H, W), and returns its output as it is.
 pub(super) fn record(graph: &Graph, host: &dyn Host, images: &Tensor) -> Result<Tensor> {
-    let pass = Pass { graph, host, tape: images.tape().clone(), batch: images.dims()[0] };
+    let given: usize = graph.constants.values().map(|array| array.dims.iter().product::<usize>()).sum();
+    let allowance = Cell::new(given.saturating_mul(4).saturating_add(1 << 24));
+    let pass = Pass { graph, host, tape: images.tape().clone(), batch: images.dims()[0], allowance };
     let mut values: HashMap<&str, Value> = HashMap::new();
     for (name, array) in &graph.constants {
         values.insert(name, Value::Known(array.clone(), name.clone()));
@@ -98,6 +103,14 @@ impl At<'_> {
         };
         let tensor = self.pass.host.node(&self.node.label, output, &mut || lower(self))?;
         Ok(Value::Tensor(tensor))
+    }
+
+    /// Notes that a constant of so many elements is about to be computed.
+    pub fn spend(&self, elements: usize) -> Result<()> {
+        let left = self.pass.allowance.get().checked_sub(elements);
+        let left = left.ok_or_else(|| self.fail("its constants grow far larger than the file's weights"))?;
+        self.pass.allowance.set(left);
+        Ok(())
     }
 
     pub fn fail(&self, message: impl Into<String>) -> Error {

@@ -149,7 +149,7 @@ impl Span {
         (self.start as i64 + i as i64 * self.step) as usize
     }
 
-    fn new(size: usize, start: i64, end: i64, step: i64) -> Self {
+    pub fn new(size: usize, start: i64, end: i64, step: i64) -> Self {
         let size = size as i64;
         let counted = |n: i64| if n < 0 { n.saturating_add(size) } else { n };
         // Forward from 0 to the size; backward from the last element to the place before the first.
@@ -236,8 +236,8 @@ pub(super) fn filled(at: &At<'_>) -> Result<Array> {
     let sizes = at.list("", 0)?.unwrap_or_default();
     let dims = sizes.iter().map(|&d| usize::try_from(d).map_err(|_| at.fail(format!("a size of {d}"))));
     let dims = dims.collect::<Result<Vec<usize>>>()?;
-    let elements = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|n| *n <= 1 << 24);
-    let n = elements.ok_or_else(|| at.fail(format!("{dims:?} is too large for a constant")))?;
+    let n = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).unwrap_or(usize::MAX);
+    at.spend(n)?;
     let data = match at.node.array("value").map(|value| &value.data) {
         Some(Data::Int(values)) => Data::Int(vec![values.first().copied().unwrap_or(0); n]),
         Some(Data::Float(values)) => Data::Float(vec![values.first().copied().unwrap_or(0.0); n]),

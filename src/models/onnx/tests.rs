@@ -1,1 +1,253 @@
+use std::fs;
+use std::path::PathBuf;
 
+use super::*;
+
+/// A message of fields: length-delimited bytes, or a number.
+#[derive(Default, Clone)]
+struct Message(Vec<u8>);
+
+impl Message {
+    fn varint(&mut self, mut n: u64) {
+        while n >= 0x80 {
+            self.0.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        self.0.push(n as u8);
+    }
+
+    fn int(mut self, number: u64, value: i64) -> Self {
+        self.varint(number << 3);
+        self.varint(value as u64);
+        self
+    }
+
+    fn bytes(mut self, number: u64, value: impl AsRef<[u8]>) -> Self {
+        self.varint(number << 3 | 2);
+        self.varint(value.as_ref().len() as u64);
+        self.0.extend_from_slice(value.as_ref());
+        self
+    }
+
+    fn message(self, number: u64, value: Message) -> Self {
+        self.bytes(number, value.0)
+    }
+}
+
+fn node(op: &str, name: &str, inputs: &[&str], output: &str) -> Message {
+    let node = inputs.iter().fold(Message::default(), |node, input| node.bytes(1, input));
+    node.bytes(2, output).bytes(3, name).bytes(4, op)
+}
+
+fn ints(name: &str, values: &[i64]) -> Message {
+    values.iter().fold(Message::default().bytes(1, name), |message, &value| message.int(8, value))
+}
+
+fn weight(name: &str, dims: &[i64], values: &[f32]) -> Message {
+    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let tensor = dims.iter().fold(Message::default(), |tensor, &dim| tensor.int(1, dim));
+    tensor.int(2, 1).bytes(8, name).bytes(9, raw)
+}
+
+fn shape(name: &str, values: &[i64]) -> Message {
+    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    Message::default().int(1, values.len() as i64).int(2, 7).bytes(8, name).bytes(9, raw)
+}
+
+/// Images of 3x4x4, a batch left open with 0; then these nodes and constants, and the output `y`.
+fn model(batch: i64, nodes: &[Message], constants: &[Message]) -> Vec<u8> {
+    let sizes = [batch, 3, 4, 4]
+        .iter()
+        .fold(Message::default(), |shape, &size| shape.message(1, Message::default().int(1, size)));
+    let kind = Message::default().message(1, Message::default().int(1, 1).message(2, sizes));
+    let mut graph = Message::default();
+    for node in nodes {
+        graph = graph.message(1, node.clone());
+    }
+    for constant in constants {
+        graph = graph.message(5, constant.clone());
+    }
+    graph = graph.message(11, Message::default().bytes(1, "x").message(2, kind));
+    graph = graph.message(12, Message::default().bytes(1, "y"));
+    let opset = Message::default().bytes(1, "").int(2, 17);
+    Message::default().int(1, 8).message(7, graph).message(8, opset).0
+}
+
+/// A folder that is removed with all in it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("limbeck-onnx-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn open(&self, bytes: &[u8]) -> Result<Network> {
+        let path = self.0.join("model.onnx");
+        fs::write(&path, bytes).unwrap();
+        Ok(open(path, None)?.0)
+    }
+
+    fn refused(&self, bytes: &[u8]) -> String {
+        self.open(bytes).err().expect("an error").to_string()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Convolution, relu, mean, linear layer: what a small classifier is made of.
+fn classifier() -> (Vec<Message>, Vec<Message>) {
+    let nodes = vec![
+        node("Conv", "conv", &["x", "w"], "c"),
+        node("Relu", "relu", &["c"], "r"),
+        node("GlobalAveragePool", "pool", &["r"], "p"),
+        node("Flatten", "", &["p"], "f"),
+        node("Gemm", "fc", &["f", "fc.weight", "fc.bias"], "y")
+            .message(5, Message::default().bytes(1, "transB").int(3, 1)),
+    ];
+    let constants = vec![
+        weight("w", &[2, 3, 1, 1], &[0.5; 6]),
+        weight("fc.weight", &[5, 2], &[0.25; 10]),
+        weight("fc.bias", &[5], &[0.0; 5]),
+    ];
+    (nodes, constants)
+}
+
+#[test]
+fn a_classifier_is_read() {
+    let (nodes, constants) = classifier();
+    let network = Scratch::new("read").open(&model(0, &nodes, &constants)).unwrap();
+    assert_eq!((network.classes(), network.input()), (5, [3, 4, 4]));
+    assert_eq!(network.params.trainable_elements(), 21);
+    assert_eq!(network.stages, ["relu"]);
+    assert_eq!(network.params.find("fc.weight").unwrap().values, [0.25; 10]);
+}
+
+#[test]
+fn what_cannot_run_is_named_with_operator_and_version() {
+    let scratch = Scratch::new("named");
+    let (nodes, constants) = classifier();
+    let with = |at: usize, other: Message| {
+        let mut nodes = nodes.clone();
+        nodes[at] = other;
+        scratch.refused(&model(0, &nodes, &constants))
+    };
+    let pads = |values: &[i64]| node("Conv", "conv", &["x", "w"], "c").message(5, ints("pads", values));
+    for (message, parts) in [
+        (with(1, node("Einsum", "strange", &["c"], "r")), ["Einsum", "strange", "17", "not supported"]),
+        (
+            with(1, node("Relu", "relu", &["c"], "r").bytes(7, "com.example")),
+            ["com.example::Relu", "relu", "17", "not supported"],
+        ),
+        (with(1, node("Relu", "relu", &["nothing"], "r")), ["Relu", "nothing", "no node before it", ""]),
+        (with(1, node("Relu", "relu", &["c"], "c")), ["made twice", "relu", "", ""]),
+        (with(0, pads(&[1, -1, 0, 0])), ["Conv", "pads", "[1, -1, 0, 0]", "17"]),
+        (with(0, node("Conv", "conv", &["x", "fc.bias"], "c")), ["Conv", "[5]", "17", ""]),
+        (with(4, node("Relu", "last", &["r"], "y")), ["logits (1, classes)", "[1, 2, 4, 4]", "", ""]),
+    ] {
+        for part in parts {
+            assert!(message.contains(part), "{part} in {message}");
+        }
+    }
+    let nan = weight("w", &[2, 3, 1, 1], &[f32::NAN; 6]);
+    let message = scratch.refused(&model(0, &nodes, &[nan, constants[1].clone(), constants[2].clone()]));
+    assert!(message.contains("\"w\" holds NaN"), "{message}");
+    let short = weight("w", &[2, 3, 1, 1], &[0.5; 5]);
+    let message = scratch.refused(&model(0, &nodes, &[short, constants[1].clone(), constants[2].clone()]));
+    assert!(message.contains("[2, 3, 1, 1]") && message.contains("found 5"), "{message}");
+}
+
+#[test]
+fn weights_outside_the_folder_are_not_read() {
+    let scratch = Scratch::new("outside");
+    let (nodes, constants) = classifier();
+    let elsewhere = |location: &str, length: &str| {
+        let entry = |key: &str, value: &str| Message::default().bytes(1, key).bytes(2, value);
+        let tensor = [2, 3, 1, 1].iter().fold(Message::default(), |tensor, &dim| tensor.int(1, dim));
+        let tensor = tensor.int(2, 1).bytes(8, "w").int(14, 1).message(13, entry("location", location));
+        let tensor = tensor.message(13, entry("offset", "4")).message(13, entry("length", length));
+        model(0, &nodes, &[tensor, constants[1].clone(), constants[2].clone()])
+    };
+    fs::write(scratch.0.join("w.data"), [0u8; 28]).unwrap();
+    assert!(scratch.open(&elsewhere("w.data", "24")).is_ok());
+    for (location, length, part) in [
+        ("w.data", "25", "28 bytes"),
+        ("w.data", "18446744073709551615", "28 bytes"),
+        ("missing.data", "24", "missing.data"),
+        ("../w.data", "24", "outside"),
+        ("/etc/passwd", "24", "outside"),
+        ("a/../../w.data", "24", "outside"),
+        ("", "24", "outside"),
+    ] {
+        let message = scratch.refused(&elsewhere(location, length));
+        assert!(message.contains(part) && message.contains("\"w\""), "{part} in {message}");
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("/etc/passwd", scratch.0.join("link.data")).unwrap();
+        assert!(scratch.refused(&elsewhere("link.data", "24")).contains("outside"));
+    }
+}
+
+#[test]
+fn damage_is_an_error_and_never_a_panic() {
+    let scratch = Scratch::new("damage");
+    let (nodes, constants) = classifier();
+    let good = model(0, &nodes, &constants);
+    for end in 1..good.len() {
+        // A cut may fall behind the last thing that is needed, but never panics.
+        let _ = scratch.open(&good[..end]);
+    }
+    for at in 0..good.len() {
+        for flip in [0x01, 0x08, 0x80, 0xff] {
+            let mut wrong = good.clone();
+            wrong[at] ^= flip;
+            let _ = scratch.open(&wrong);
+        }
+    }
+}
+
+#[test]
+fn constants_do_not_grow_without_end() {
+    let scratch = Scratch::new("grow");
+    let (mut nodes, mut constants) = classifier();
+    constants.push(shape("huge", &[1 << 40]));
+    nodes.insert(0, node("ConstantOfShape", "big", &["huge"], "z"));
+    let message = scratch.refused(&model(0, &nodes, &constants));
+    assert!(message.contains("ConstantOfShape") && message.contains("far larger"), "{message}");
+}
+
+#[test]
+fn shapes_are_folded() {
+    // x.reshape(x.shape[0], -1), as exporters write it.
+    let nodes = [
+        node("Shape", "s", &["x"], "shape"),
+        node("Gather", "g", &["shape", "zero"], "n"),
+        node("Unsqueeze", "u", &["n", "axes"], "n1"),
+        node("Concat", "cat", &["n1", "minus"], "target")
+            .message(5, Message::default().bytes(1, "axis").int(3, 0)),
+        node("Reshape", "flat", &["x", "target"], "y"),
+    ];
+    let zero = Message::default().int(2, 7).bytes(8, "zero").bytes(9, 0i64.to_le_bytes());
+    let constants = [zero, shape("axes", &[0]), shape("minus", &[-1])];
+    assert_eq!(Scratch::new("fold").open(&model(0, &nodes, &constants)).unwrap().classes(), 48);
+}
+
+#[test]
+fn spans_of_slices() {
+    let place = |size, start, end, step| {
+        let span = shape::Span::new(size, start, end, step);
+        (0..span.len).map(|i| span.place(i)).collect::<Vec<_>>()
+    };
+    assert_eq!(place(5, 1, i64::MAX, 2), [1, 3]);
+    assert_eq!(place(5, -2, 5, 1), [3, 4]);
+    assert_eq!(place(5, -1, i64::MIN, -1), [4, 3, 2, 1, 0]);
+    assert_eq!(place(5, 9, 1, -2), [4, 2]);
+    assert!(place(5, 3, 1, 1).is_empty());
+    assert!(place(0, 0, 5, 1).is_empty());
+}

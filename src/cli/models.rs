@@ -10,17 +10,18 @@ use super::table::Table;
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::models::saved::parse_input;
-use crate::models::{MAX_CLASSES, MODELS, ModelConfig, Network, build};
+use crate::models::{MAX_CLASSES, MODELS, ModelConfig, Network, build, onnx};
 use crate::nn::{DeviceParams, Forward, ParamKind, Tap};
 use crate::tape::{Cost, Plan, Tape};
-use crate::train::report::{bytes, count};
+use crate::train::report::{bytes, count, printable};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
 Examples:
   limbeck models
   limbeck models show cnn:8,16,32 --input 1x28x28
-  limbeck models show mlp:64 --input 1x8x8 --classes 10";
+  limbeck models show mlp:64 --input 1x8x8 --classes 10
+  limbeck models show teacher.onnx";
 
 /// Flags of `limbeck models`.
 #[derive(Debug, Args)]
@@ -39,13 +40,13 @@ enum ModelsCommand {
 
 #[derive(Debug, Args)]
 struct ShowFlags {
-    /// The architecture, such as cnn:8,16,32
-    #[arg(value_name = "NAME")]
+    /// The architecture, such as cnn:8,16,32, or an ONNX file
+    #[arg(value_name = "NAME|FILE.onnx")]
     name: String,
-    /// Channels, height and width of its images
-    #[arg(long, value_name = "CxHxW", default_value = "3x32x32")]
-    input: String,
-    /// Classes
+    /// Channels, height and width of its images [default: 3x32x32, or the file's]
+    #[arg(long, value_name = "CxHxW")]
+    input: Option<String>,
+    /// Classes; an ONNX file says how many
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=MAX_CLASSES as u64))]
     classes: u64,
 }
@@ -71,19 +72,24 @@ fn list() -> Result<()> {
 }
 
 fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
-    let config = ModelConfig { input: parse_input(&flags.input)?, classes: flags.classes as usize };
-    let network = build(&flags.name, &config)?;
+    let input = flags.input.as_deref().map(parse_input).transpose()?;
+    let network = if onnx::is_onnx(&flags.name) {
+        onnx::open(&flags.name, input)?.0
+    } else {
+        let config = ModelConfig { input: input.unwrap_or([3, 32, 32]), classes: flags.classes as usize };
+        build(&flags.name, &config)?
+    };
     let (taps, cost) = record(&adapter.open()?, &network)?;
     let params: Vec<(String, usize)> = network
         .params
         .iter()
         .filter(|p| p.kind != ParamKind::State)
-        .map(|p| (p.name.rsplit_once('.').map_or("", |(layer, _)| layer).to_string(), p.shape.len()))
+        .map(|p| (network.layer_of(&p.name).to_string(), p.shape.len()))
         .collect();
     let flops: Vec<(String, u64)> =
         cost.nodes.iter().filter(|n| n.flops > 0).map(|n| (layer_of(&n.name).to_string(), n.flops)).collect();
-    let [c, h, w] = config.input;
-    say!("{}: images of {c}x{h}x{w} to {} classes\n", network.name, config.classes)?;
+    let [c, h, w] = network.input();
+    say!("{}: images of {c}x{h}x{w} to {} classes\n", printable(&network.name), network.classes())?;
     let mut table = Table::new(&["", "layer", "output", ">params", ">FLOPs"]);
     let shown = |n: u64| if n == 0 { "-".to_string() } else { count(n) };
     let mut row = |name: &str, output: String| {
@@ -91,7 +97,7 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
         let flops: u64 = flops.iter().filter(|(layer, _)| layer == name).map(|(_, n)| n).sum();
         let stage = if network.stages.iter().any(|stage| stage == name) { "*" } else { "" };
         let name = if name.is_empty() { "between layers" } else { name };
-        table.row([stage, name, &output, &shown(params as u64), &shown(flops)]);
+        table.row([stage, &printable(name), &output, &shown(params as u64), &shown(flops)]);
     };
     for tap in &taps {
         let sizes: Vec<String> = tap.tensor.dims()[1..].iter().map(usize::to_string).collect();
@@ -132,12 +138,12 @@ fn record(gpu: &Gpu, network: &Network) -> Result<(Vec<Tap>, Cost)> {
 }
 
 /// The network's name on the tape.
-const SCOPE: &str = "network";
+const SCOPE: &str = "(network)";
 
-/// The innermost layer of a node called `network/layer1.0/network/layer1.0.conv1/conv2d`.
+/// The innermost layer of a node called `(network)/layer1.0/(network)/layer1.0.conv1/conv2d`. ONNX names have slashes.
 fn layer_of(node: &str) -> &str {
     let scope = node.rsplit_once('/').map_or("", |(scope, _)| scope);
-    scope.rsplit_once("network/").map_or(scope, |(_, layer)| layer)
+    scope.rsplit_once("(network)/").map_or(scope, |(_, layer)| layer)
 }
 
 #[cfg(test)]
@@ -146,8 +152,9 @@ mod tests {
 
     #[test]
     fn work_belongs_to_the_innermost_layer() {
-        assert_eq!(layer_of("network/conv1/conv2d"), "conv1");
-        assert_eq!(layer_of("network/layer1.0/network/layer1.0.conv1/conv2d"), "layer1.0.conv1");
+        assert_eq!(layer_of("(network)/conv1/conv2d"), "conv1");
+        assert_eq!(layer_of("(network)/layer1.0/(network)/layer1.0.conv1/conv2d"), "layer1.0.conv1");
+        assert_eq!(layer_of("(network)//network/conv/Conv/conv2d"), "/network/conv/Conv");
         assert_eq!(layer_of("add"), "");
     }
 }

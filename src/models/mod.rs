@@ -21,6 +21,11 @@ use crate::{Error, Result};
 pub trait Module {
     /// Records the pass from images (N, C, H, W) to logits (N, classes).
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor>;
+
+    /// The tap that a parameter belongs to, where its name does not say.
+    fn layer_of(&self, _param: &str) -> Option<&str> {
+        None
+    }
 }
 
 /// A built architecture with its host-side parameters.
@@ -164,6 +169,12 @@ impl Network {
     /// Its classes.
     pub fn classes(&self) -> usize {
         self.config.classes
+    }
+
+    /// The tap that a parameter belongs to: `layer1.0.conv1` for `layer1.0.conv1.weight`.
+    pub fn layer_of<'a>(&'a self, param: &'a str) -> &'a str {
+        let prefix = || param.rsplit_once('.').map_or("", |(layer, _)| layer);
+        self.module.layer_of(param).unwrap_or_else(prefix)
     }
 
     /// Records the pass from images (N, C, H, W) to logits (N, classes).

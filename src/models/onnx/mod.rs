@@ -103,6 +103,7 @@ fn network(name: String, mut graph: Graph, input: [usize; 3]) -> Result<Network>
     let [c, h, w] = input;
     let output = lower::record(&graph, &outline, &outline.tape.input("images", [1, c, h, w]))?;
     let classes = logits(&output, 1)?.dims()[1];
+    let readers = outline.readers.into_inner();
     let (weights, read, taps) =
         (outline.weights.into_inner(), outline.read.into_inner(), outline.taps.into_inner());
     let mut params = Params::outline();
@@ -131,7 +132,13 @@ fn network(name: String, mut graph: Graph, input: [usize; 3]) -> Result<Network>
         }
     }
     let config = ModelConfig { input, classes };
-    Ok(Network { name, params, stages: stages(&taps), module: Box::new(Onnx { graph, ids }), config })
+    Ok(Network {
+        name,
+        params,
+        stages: stages(&taps),
+        module: Box::new(Onnx { graph, ids, readers }),
+        config,
+    })
 }
 
 /// (N, classes), also from (N, classes, 1, 1).
@@ -171,12 +178,18 @@ fn stages(taps: &[(String, Vec<usize>)]) -> Vec<String> {
 struct Onnx {
     graph: Graph,
     ids: BTreeMap<String, ParamId>,
+    /// The first node that reads each weight.
+    readers: BTreeMap<String, String>,
 }
 
 impl Module for Onnx {
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let output = lower::record(&self.graph, &Recorded { fx, ids: &self.ids }, x)?;
         logits(&output, x.dims()[0])
+    }
+
+    fn layer_of(&self, param: &str) -> Option<&str> {
+        self.readers.get(param).map(String::as_str)
     }
 }
 
@@ -210,10 +223,14 @@ struct Outline {
     weights: RefCell<BTreeMap<String, (Rc<Array>, ParamKind)>>,
     read: RefCell<BTreeSet<String>>,
     taps: RefCell<Vec<(String, Vec<usize>)>>,
+    readers: RefCell<BTreeMap<String, String>>,
+    /// The node being recorded.
+    reader: RefCell<String>,
 }
 
 impl Host for Outline {
     fn weight(&self, name: &str, array: &Rc<Array>, kind: ParamKind) -> Result<Tensor> {
+        self.readers.borrow_mut().entry(name.to_string()).or_insert_with(|| self.reader.borrow().clone());
         self.weights.borrow_mut().entry(name.to_string()).or_insert_with(|| (array.clone(), kind));
         Ok(self.tape.input(name, array.dims.clone()))
     }
@@ -223,6 +240,7 @@ impl Host for Outline {
     }
 
     fn node(&self, label: &str, _: &str, record: &mut dyn FnMut() -> Result<Tensor>) -> Result<Tensor> {
+        *self.reader.borrow_mut() = label.to_string();
         let tensor = record()?;
         self.taps.borrow_mut().push((label.to_string(), tensor.dims().to_vec()));
         Ok(tensor)

@@ -86,7 +86,7 @@ fn usage_errors() {
     fails(2, &["eval", "m.safetensors", "--batch-size", "-1"], &["-1"]);
     fails(2, &["predict", "m.safetensors"], &["IMAGE"]);
     fails(2, &["predict", "m.safetensors", "x.png", "--top", "0"], &["--top", "1.."]);
-    fails(2, &["eval"], &["MODEL.safetensors"]);
+    fails(2, &["eval"], &["<MODEL>"]);
     fails(2, &["data", "get"], &["NAME"]);
     fails(2, &["no-such-command"], &["no-such-command"]);
     fails(2, &["train", "--resume", "--overwrite"], &["--resume", "--overwrite"]);
@@ -350,4 +350,36 @@ fn a_killed_run_resumes_to_the_same_bits() {
     works(&format!("{line} --out parts --resume"));
     let read = |folder: &str| fs::read(scratch().join(folder).join("model.safetensors")).expect("a model");
     assert!(read("whole") == read("parts"), "the weights differ");
+}
+
+#[test]
+fn networks_of_pytorch_and_onnx_are_used() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let file = |name: &str| fixtures.join(name).display().to_string();
+    let model = "--model resnet_b:8,4,4,8,8";
+    let accuracy = |line: String| {
+        let out = works(&format!("eval {line} --limit-test 40"));
+        out.lines().find(|line| line.contains("accuracy")).map(String::from).expect("an accuracy")
+    };
+    let native = accuracy(format!("{} {model}", file("teacher/teacher.safetensors")));
+    assert_eq!(accuracy(format!("{} {model}", file("teacher/teacher.pth"))), native);
+    assert_eq!(accuracy(file("teacher/norms.onnx")), native);
+    let shown = works(&format!("models show {}", file("teacher/norms.onnx")));
+    for part in
+        ["1x8x8 to 10 classes", "/layer3/layer3.0/Relu_1", "BatchNormalization", "FLOPs", "name of its node"]
+    {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let evil = file("statedicts/evil.pth");
+    fails(1, &["eval", &evil, "--model", "resnet20"], &["print", "evil.pth"]);
+    let distill = [
+        "distill",
+        "--teacher",
+        &file("teacher/norms.onnx"),
+        "--model",
+        "cnn:2",
+        "--teacher-model",
+        "resnet20",
+    ];
+    fails(1, &distill, &["leave out --teacher-model"]);
 }

@@ -112,7 +112,11 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
         }
     }
     say!("{table}")?;
-    total(&network, &cost)
+    total(&network, &cost)?;
+    if onnx::is_onnx(&flags.name) {
+        say!("a tap answers to the name of its node, and to that of the value the node makes")?;
+    }
+    Ok(())
 }
 
 fn total(network: &Network, cost: &Cost) -> Result<()> {

@@ -139,7 +139,8 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
 
-    /// The teacher: a model that limbeck saved, or a PyTorch state dict (.pth, .safetensors) with --teacher-model
+    /// The teacher: a model that limbeck saved, an .onnx file, or a PyTorch state dict (.pth, .safetensors) with
+    /// --teacher-model
     #[arg(long, value_name = "FILE", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<PathBuf>,

@@ -60,7 +60,7 @@ pub fn bad_models(good: &Path) -> Vec<Bad> {
         bad(raw("header-only.safetensors", &bytes[..40]), &["truncated", "get the file again"]),
         bad(
             raw("magic.safetensors", b"PK\x03\x04 a zip, as torch.save writes"),
-            &["expected a safetensors file"],
+            &["expected a PyTorch state dict", "get the file again"],
         ),
         bad(raw("empty.safetensors", b""), &["0 bytes"]),
         bad(folder.clone(), &["directory"]),

@@ -113,7 +113,8 @@ pub(super) fn resave(path: &Path) -> String {
     let named = path.extension().is_some_and(|e| e == "safetensors");
     let target = path.with_extension(if named { "converted.safetensors" } else { "safetensors" });
     format!(
-        "save the state dict alone (torch.save(model.state_dict(), ..)), or convert it with\n  \
+        "get the file again if it is damaged, save the state dict alone (torch.save(model.state_dict(), ..)), or convert \
+         it with\n  \
          python -c \"{code}\" \"{}\" \"{}\"",
         path.display(),
         target.display()

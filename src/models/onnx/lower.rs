@@ -36,6 +36,10 @@ pub(super) trait Host {
     fn node(&self, label: &str, value: &str, record: &mut dyn FnMut() -> Result<Tensor>) -> Result<Tensor>;
 }
 
+/// Most elements of an activation. What a device holds is checked before anything runs; this keeps products of sizes
+/// from overflowing until then.
+const MAX_ELEMENTS: usize = 1 << 40;
+
 /// A pass through the graph.
 pub(super) struct Pass<'g> {
     graph: &'g Graph,
@@ -102,6 +106,10 @@ impl At<'_> {
             return Err(self.fail(format!("this operator is not supported; there are {}", known.join(", "))));
         };
         let tensor = self.pass.host.node(&self.node.label, output, &mut || lower(self))?;
+        let elements = tensor.dims().iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if elements.is_none_or(|n| n > MAX_ELEMENTS) {
+            return Err(self.fail(format!("its output {} is too large for any device", tensor.shape())));
+        }
         Ok(Value::Tensor(tensor))
     }
 

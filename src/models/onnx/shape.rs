@@ -2,6 +2,7 @@
 
 use super::array::{Array, Data};
 use super::lower::{At, Value};
+use super::window::MOST;
 use crate::Result;
 use crate::ops::slice::SliceAxis;
 use crate::tape::Tensor;
@@ -210,8 +211,9 @@ pub(super) fn pad(at: &At<'_>) -> Result<Tensor> {
     }
     let mut all = vec![(0, 0); rank];
     for (i, &axis) in axes.iter().enumerate() {
-        let size = |n: i64| {
-            usize::try_from(n).map_err(|_| at.fail(format!("negative pads {pads:?} are not supported")))
+        let size = |n: i64| match n {
+            0..MOST => Ok(n as usize),
+            _ => Err(at.fail(format!("expected pads from 0 to {MOST}, got {pads:?}"))),
         };
         all[axis] = (size(pads[i])?, size(pads[axes.len() + i])?);
     }

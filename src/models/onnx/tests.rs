@@ -213,6 +213,42 @@ fn damage_is_an_error_and_never_a_panic() {
 }
 
 #[test]
+fn damage_to_exported_files_is_never_a_panic() {
+    let scratch = Scratch::new("exported");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx");
+    for name in ["efficientnet-script-13", "mobilenet-script-13", "resnet-dynamo-18"] {
+        let good = fs::read(folder.join(format!("{name}.onnx"))).unwrap();
+        for at in (0..good.len()).step_by(3) {
+            let mut wrong = good.clone();
+            wrong[at] ^= 1 << (at % 8);
+            let _ = scratch.open(&wrong);
+        }
+    }
+}
+
+#[test]
+fn a_graph_that_needs_its_exported_batch_says_so() {
+    // Rows and batch change places, so that a shape with the batch of one in it cannot be read for another.
+    let swap = |from: &str, to: &str| node("Transpose", to, &[from], to);
+    let nodes = [
+        swap("x", "t").message(5, ints("perm", &[1, 0, 2, 3])),
+        node("Reshape", "column", &["t", "target"], "c"),
+        swap("c", "y").message(5, ints("perm", &[1, 0])),
+    ];
+    let bytes = model(1, &nodes, &[shape("target", &[48, 1])]);
+    let graph = Graph::new(proto::model(&bytes).unwrap(), &External::beside(Path::new("x.onnx"))).unwrap();
+    let record = |batch: usize| {
+        let outline = Outline::default();
+        lower::record(&graph, &outline, &outline.tape.input("images", [batch, 3, 4, 4]))
+    };
+    assert_eq!(record(1).unwrap().dims(), [1, 48]);
+    let message = record(2).unwrap_err().to_string();
+    for part in ["column", "batches of 1", "dynamic batch axis", "--batch-size 1"] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+}
+
+#[test]
 fn constants_do_not_grow_without_end() {
     let scratch = Scratch::new("grow");
     let (mut nodes, mut constants) = classifier();

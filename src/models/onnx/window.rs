@@ -6,6 +6,9 @@ use crate::ops::conv2d::Conv2d;
 use crate::ops::pool::Pool;
 use crate::tape::Tensor;
 
+/// Beyond any real stride, padding or window.
+pub(super) const MOST: i64 = 1 << 20;
+
 /// A window's settings along height and width.
 struct Window {
     kernel: [usize; 2],
@@ -26,8 +29,8 @@ impl Window {
         };
         let pair = |name: &str| match at.node.ints(name) {
             None => Ok([1, 1]),
-            Some(&[a, b]) if a > 0 && b > 0 => Ok([a as usize, b as usize]),
-            Some(other) => Err(at.fail(format!("expected two {name} of at least 1, got {other:?}"))),
+            Some(&[a, b]) if (1..MOST).contains(&a) && (1..MOST).contains(&b) => Ok([a as usize, b as usize]),
+            Some(other) => Err(at.fail(format!("expected two {name} from 1 to {MOST}, got {other:?}"))),
         };
         let (stride, dilation) = (pair("strides")?, pair("dilations")?);
         let mut window = Self { kernel, stride, dilation, pads: [(0, 0); 2], beyond: [0, 0] };
@@ -59,7 +62,7 @@ impl Window {
             ("SAME_LOWER", _) => Ok(same(false)),
             ("VALID", _) | (_, None) => Ok((0, 0)),
             (_, Some(&[top, left, bottom, right]))
-                if [top, left, bottom, right].iter().all(|p| (0..1 << 20).contains(p)) =>
+                if [top, left, bottom, right].iter().all(|p| (0..MOST).contains(p)) =>
             {
                 Ok([(top as usize, bottom as usize), (left as usize, right as usize)][axis])
             }
@@ -120,7 +123,7 @@ pub(super) fn conv(at: &At<'_>) -> Result<Tensor> {
 /// The settings of a pooling node.
 fn pooling(at: &At<'_>, x: &Tensor) -> Result<Window> {
     let kernel = match at.node.ints("kernel_shape") {
-        Some(&[a, b]) if a > 0 && b > 0 => [a as usize, b as usize],
+        Some(&[a, b]) if (1..MOST).contains(&a) && (1..MOST).contains(&b) => [a as usize, b as usize],
         other => return Err(at.fail(format!("expected a kernel_shape of two sizes, got {other:?}"))),
     };
     let window = Window::new(at, x, kernel)?;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use rawzip::{CompressionMethod, ZipArchive};
 
-use super::pickle::{Machine, Value};
+use super::pickle::Machine;
 use super::tensor::Storage;
+use super::value::Value;
 
 /// The pickle's contents, and the storages by key.
 pub(super) struct Archive<'a> {

@@ -7,15 +7,18 @@
 
 mod archive;
 mod pickle;
+mod reader;
 mod tensor;
+mod value;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
-use pickle::{Machine, Value};
+use pickle::Machine;
 use tensor::TensorView;
+use value::Value;
 
 use super::header::shown;
 use super::tensors::{NamedTensor, ReadOptions, decode_values};

@@ -8,33 +8,9 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::reader::Reader;
 use super::tensor::{Storage, TensorView};
-use safetensors::Dtype;
-
-/// A value on the stack; those with contents are places in [`Machine::objects`].
-#[derive(Debug, Clone)]
-pub(super) enum Value {
-    None,
-    Bool,
-    Int(i64),
-    Float,
-    Text(Rc<str>),
-    Global(Global),
-    Storage(Rc<Storage>),
-    Tensor(Rc<TensorView>),
-    List(usize),
-    Dict(usize),
-}
-
-/// What a pickle may name.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Global {
-    OrderedDict,
-    RebuildTensor,
-    RebuildParameter,
-    Size,
-    Storage(Dtype),
-}
+use super::value::{Global, Value};
 
 /// What a [`Value`] may point to. Tuples are lists.
 #[derive(Debug)]
@@ -45,8 +21,7 @@ enum Object {
 
 /// The stack machine over one run of bytes.
 pub(super) struct Machine<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    reader: Reader<'a>,
     stack: Vec<Value>,
     marks: Vec<usize>,
     memo: HashMap<u64, Value>,
@@ -62,12 +37,12 @@ type Refusal = String;
 impl<'a> Machine<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         let (stack, marks, memo, objects, storage_widths) = Default::default();
-        Self { bytes, at: 0, stack, marks, memo, objects, storage_widths }
+        Self { reader: Reader::new(bytes), stack, marks, memo, objects, storage_widths }
     }
 
     /// Bytes read so far.
     pub fn position(&self) -> usize {
-        self.at
+        self.reader.position()
     }
 
     /// Bytes of an element of each storage met so far, by key.
@@ -81,8 +56,8 @@ impl<'a> Machine<'a> {
         self.marks.clear();
         self.memo.clear();
         loop {
-            let start = self.at;
-            let opcode = self.take(1)?[0];
+            let start = self.position();
+            let opcode = self.reader.take(1)?[0];
             if opcode == b'.' {
                 return self.pop();
             }
@@ -115,8 +90,8 @@ impl<'a> Machine<'a> {
     fn execute(&mut self, opcode: u8) -> Result<(), Refusal> {
         let value = match opcode {
             // PROTO, FRAME: nothing to do.
-            0x80 => return self.take(1).map(drop),
-            0x95 => return self.take(8).map(drop),
+            0x80 => return self.reader.take(1).map(drop),
+            0x95 => return self.reader.take(8).map(drop),
             b'(' => {
                 self.marks.push(self.stack.len());
                 return Ok(());
@@ -124,16 +99,16 @@ impl<'a> Machine<'a> {
             b'0' => return self.pop().map(drop),
             b'N' => Value::None,
             0x88 | 0x89 => Value::Bool,
-            b'K' => Value::Int(self.number(1)? as i64),
-            b'M' => Value::Int(self.number(2)? as i64),
-            b'J' => Value::Int(self.number(4)? as u32 as i32 as i64),
-            0x8a => self.long(1)?,
-            0x8b => self.long(4)?,
-            b'G' => self.take(8).map(|_| Value::Float)?,
+            b'K' => Value::Int(self.reader.number(1)? as i64),
+            b'M' => Value::Int(self.reader.number(2)? as i64),
+            b'J' => Value::Int(self.reader.number(4)? as u32 as i32 as i64),
+            0x8a => self.reader.long(1)?,
+            0x8b => self.reader.long(4)?,
+            b'G' => self.reader.take(8).map(|_| Value::Float)?,
             // Strings of protocol 2, 3 and 4, and those of Python 2.
-            b'X' | b'T' | b'B' => self.text(4)?,
-            0x8c | b'U' | b'C' => self.text(1)?,
-            0x8d | 0x8e => self.text(8)?,
+            b'X' | b'T' | b'B' => self.reader.text(4)?,
+            0x8c | b'U' | b'C' => self.reader.text(1)?,
+            0x8d | 0x8e => self.reader.text(8)?,
             b'}' => self.object(Object::Dict(Vec::new())),
             // Lists, tuples and sets.
             b']' | b')' | 0x8f => self.object(Object::List(Vec::new())),
@@ -175,7 +150,7 @@ impl<'a> Machine<'a> {
                 return self.insert(entries);
             }
             b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
+                let (module, name) = (self.reader.line()?, self.reader.line()?);
                 Value::Global(Global::named(&module, &name)?)
             }
             0x93 => match &self.pops(2)?[..] {
@@ -262,13 +237,13 @@ impl<'a> Machine<'a> {
     }
 
     fn remember(&mut self, width: usize) -> Result<(), Refusal> {
-        let (place, value) = (self.number(width)?, self.peek()?.clone());
+        let (place, value) = (self.reader.number(width)?, self.peek()?.clone());
         self.memo.insert(place, value);
         Ok(())
     }
 
     fn recall(&mut self, width: usize) -> Result<Value, Refusal> {
-        let place = self.number(width)?;
+        let place = self.reader.number(width)?;
         self.memo.get(&place).cloned().ok_or_else(|| format!("nothing was remembered at {place}"))
     }
 
@@ -294,70 +269,6 @@ impl<'a> Machine<'a> {
     fn since_mark(&mut self) -> Result<Vec<Value>, Refusal> {
         let mark = self.marks.pop().filter(|mark| *mark <= self.stack.len()).ok_or("no mark is set")?;
         Ok(self.stack.split_off(mark))
-    }
-
-    fn take(&mut self, n: usize) -> Result<&'a [u8], Refusal> {
-        let end = self.at.checked_add(n).filter(|end| *end <= self.bytes.len());
-        let end = end.ok_or_else(|| format!("the pickle ends at byte {}, too early", self.bytes.len()))?;
-        let taken = &self.bytes[self.at..end];
-        self.at = end;
-        Ok(taken)
-    }
-
-    /// A little-endian number without a sign.
-    fn number(&mut self, width: usize) -> Result<u64, Refusal> {
-        Ok(self.take(width)?.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b)))
-    }
-
-    /// LONG: two's complement after its length. What does not fit 64 bits is no size and no counter.
-    fn long(&mut self, width: usize) -> Result<Value, Refusal> {
-        let length = self.number(width)? as usize;
-        let bytes = self.take(length)?;
-        let sign = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
-        let mut wide = [sign; 8];
-        // The legacy format's magic number has ten bytes; its low ones still tell it apart.
-        wide[..length.min(8)].copy_from_slice(&bytes[..length.min(8)]);
-        Ok(Value::Int(i64::from_le_bytes(wide)))
-    }
-
-    fn text(&mut self, width: usize) -> Result<Value, Refusal> {
-        let length = usize::try_from(self.number(width)?).unwrap_or(usize::MAX);
-        Ok(Value::Text(String::from_utf8_lossy(self.take(length)?).into()))
-    }
-
-    fn line(&mut self) -> Result<String, Refusal> {
-        let rest = &self.bytes[self.at..];
-        let length = rest.iter().position(|&b| b == b'\n').ok_or("a name that does not end")?;
-        let line = String::from_utf8_lossy(self.take(length)?).into_owned();
-        self.at += 1;
-        Ok(line)
-    }
-}
-
-impl Global {
-    fn named(module: &str, name: &str) -> Result<Self, Refusal> {
-        Ok(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("torch", "Size") => Self::Size,
-            ("torch", "FloatStorage") => Self::Storage(Dtype::F32),
-            ("torch", "DoubleStorage") => Self::Storage(Dtype::F64),
-            ("torch", "HalfStorage") => Self::Storage(Dtype::F16),
-            ("torch", "BFloat16Storage") => Self::Storage(Dtype::BF16),
-            ("torch", "LongStorage") => Self::Storage(Dtype::I64),
-            ("torch", "IntStorage") => Self::Storage(Dtype::I32),
-            ("torch", "ShortStorage") => Self::Storage(Dtype::I16),
-            ("torch", "CharStorage") => Self::Storage(Dtype::I8),
-            ("torch", "ByteStorage") => Self::Storage(Dtype::U8),
-            ("torch", "BoolStorage") => Self::Storage(Dtype::BOOL),
-            _ => {
-                let name: String = format!("{module}.{name}").chars().take(100).collect();
-                return Err(format!(
-                    "it names {name:?}, which is no part of a plain state dict, and nothing in a pickle is executed"
-                ));
-            }
-        })
     }
 }
 

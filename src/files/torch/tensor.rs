@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use safetensors::Dtype;
 
-use super::pickle::{Global, Value};
+use super::value::{Global, Value};
 
 /// A run of values that tensors share.
 #[derive(Debug, Clone, PartialEq)]

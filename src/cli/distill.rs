@@ -22,7 +22,7 @@ Examples:
   limbeck distill --teacher runs/teacher/model.safetensors --model cnn:8,16,32 --data fashion-mnist --baseline
   limbeck distill --teacher resnet56.safetensors --teacher-model resnet56 --model resnet20 --data cifar10 \\
       --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225 --method kd+feature:50 --taps layer3:layer3
-  limbeck distill --teacher resnet18.onnx --model resnet8x4 --data photos --data-dir photos/ --taps /layer4/layer4.1/Relu_1:layer3
+  limbeck distill --teacher resnet56.onnx --model resnet20 --data cifar10 --method kd+feature:50
   limbeck distill --config distill.toml --dry-run";
 
 /// Flags of `limbeck distill`.

@@ -150,7 +150,7 @@ impl Span {
         (self.start as i64 + i as i64 * self.step) as usize
     }
 
-    pub fn new(size: usize, start: i64, end: i64, step: i64) -> Self {
+    fn new(size: usize, start: i64, end: i64, step: i64) -> Self {
         let size = size as i64;
         let counted = |n: i64| if n < 0 { n.saturating_add(size) } else { n };
         // Forward from 0 to the size; backward from the last element to the place before the first.
@@ -246,4 +246,23 @@ pub(super) fn filled(at: &At<'_>) -> Result<Array> {
         None => Data::Float(vec![0.0; n]),
     };
     Array::new(dims, data).map_err(|e| at.fail(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_of_slices() {
+        let place = |size, start, end, step| {
+            let span = Span::new(size, start, end, step);
+            (0..span.len).map(|i| span.place(i)).collect::<Vec<_>>()
+        };
+        assert_eq!(place(5, 1, i64::MAX, 2), [1, 3]);
+        assert_eq!(place(5, -2, 5, 1), [3, 4]);
+        assert_eq!(place(5, -1, i64::MIN, -1), [4, 3, 2, 1, 0]);
+        assert_eq!(place(5, 9, 1, -2), [4, 2]);
+        assert!(place(5, 3, 1, 1).is_empty());
+        assert!(place(0, 0, 5, 1).is_empty());
+    }
 }

@@ -56,7 +56,11 @@ fn shape(name: &str, values: &[i64]) -> Message {
 
 /// Images of 3x4x4, a batch left open with 0; then these nodes and constants, and the output `y`.
 fn model(batch: i64, nodes: &[Message], constants: &[Message]) -> Vec<u8> {
-    let sizes = [batch, 3, 4, 4]
+    model_of([batch, 3, 4, 4], nodes, constants)
+}
+
+fn model_of(sizes: [i64; 4], nodes: &[Message], constants: &[Message]) -> Vec<u8> {
+    let sizes = sizes
         .iter()
         .fold(Message::default(), |shape, &size| shape.message(1, Message::default().int(1, size)));
     let kind = Message::default().message(1, Message::default().int(1, 1).message(2, sizes));
@@ -126,6 +130,15 @@ fn a_classifier_is_read() {
     assert_eq!(network.params.trainable_elements(), 21);
     assert_eq!(network.stages, ["relu"]);
     assert_eq!(network.params.find("fc.weight").unwrap().values, [0.25; 10]);
+}
+
+#[test]
+fn sizes_that_the_export_left_open_come_from_the_user() {
+    let (scratch, (nodes, constants)) = (Scratch::new("open"), classifier());
+    let message = scratch.refused(&model_of([0, 3, 0, 0], &nodes, &constants));
+    assert!(message.contains("height") && message.contains("--input"), "{message}");
+    let network = open(scratch.0.join("model.onnx"), Some([3, 6, 5])).unwrap().0;
+    assert_eq!(network.input(), [3, 6, 5]);
 }
 
 #[test]
@@ -272,18 +285,4 @@ fn shapes_are_folded() {
     let zero = Message::default().int(2, 7).bytes(8, "zero").bytes(9, 0i64.to_le_bytes());
     let constants = [zero, shape("axes", &[0]), shape("minus", &[-1])];
     assert_eq!(Scratch::new("fold").open(&model(0, &nodes, &constants)).unwrap().classes(), 48);
-}
-
-#[test]
-fn spans_of_slices() {
-    let place = |size, start, end, step| {
-        let span = shape::Span::new(size, start, end, step);
-        (0..span.len).map(|i| span.place(i)).collect::<Vec<_>>()
-    };
-    assert_eq!(place(5, 1, i64::MAX, 2), [1, 3]);
-    assert_eq!(place(5, -2, 5, 1), [3, 4]);
-    assert_eq!(place(5, -1, i64::MIN, -1), [4, 3, 2, 1, 0]);
-    assert_eq!(place(5, 9, 1, -2), [4, 2]);
-    assert!(place(5, 3, 1, 1).is_empty());
-    assert!(place(0, 0, 5, 1).is_empty());
 }

@@ -30,7 +30,7 @@ fn main() -> limbeck::Result<()> {
     ];
     for (label, methods, temperature) in variants {
         let variant = Variant { label: label.into(), methods: methods.map(str::to_string) };
-        let settings = MethodConfig { temperature, ..Default::default() };
+        let settings = MethodConfig::default().with("temperature", temperature);
         table.student("cnn:8,16", &variant, &teacher, &config, &settings, &[1, 2, 3])?;
     }
     println!("{}", table.report.text());

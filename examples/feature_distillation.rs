@@ -43,11 +43,12 @@ fn main() -> limbeck::Result<()> {
         for seed in SEEDS {
             let mut student = build("mlp:64,32", &model)?;
             student.params.initialise(seed);
-            let (terms, ce_weight) = distill::parse(&format!("feature:{weight}"), &MethodConfig::default())?;
+            let objective = distill::parse(&format!("feature:{weight}"), &MethodConfig::default())?;
             // The teacher's layer, then the student's that is to resemble it.
             let taps = vec![("relu2".to_string(), "relu2".to_string())];
-            let teaching = Teacher { network: &teacher, params: &frozen, terms, taps };
-            let config = TrainConfig { epochs: 20, batch_size: 32, ce_weight, seed, ..Default::default() };
+            let config =
+                TrainConfig { epochs: 20, batch_size: 32, seed, ..Default::default() }.with_ce(&objective);
+            let teaching = Teacher { network: &teacher, params: &frozen, terms: objective.terms, taps };
             let run = Trainer::new(&gpu, &config, &few, &held_out).teacher(teaching).fit(&mut student)?;
             accuracies.push(100.0 * run.accuracy());
         }

@@ -44,9 +44,9 @@ fn main() -> limbeck::Result<()> {
     println!("student alone: {:.1} %", 100.0 * alone.accuracy());
 
     let frozen = DeviceParams::frozen(&gpu, "teacher", &teacher.params)?;
-    let (terms, ce_weight) = distill::parse("kd", &MethodConfig::default())?;
-    let teaching = Teacher { network: &teacher, params: &frozen, terms, taps: Vec::new() };
-    let config = TrainConfig { ce_weight, ..config };
+    let objective = distill::parse("kd", &MethodConfig::default())?;
+    let config = config.with_ce(&objective);
+    let teaching = Teacher { network: &teacher, params: &frozen, terms: objective.terms, taps: Vec::new() };
     let mut student = build("cnn:8,16", &model)?;
     let run = Trainer::new(&gpu, &config, &few, &held_out).teacher(teaching).fit(&mut student)?;
     println!("student distilled: {:.1} % (expected: some 8 points more than alone)", 100.0 * run.accuracy());

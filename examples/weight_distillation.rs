@@ -36,7 +36,8 @@ fn main() -> limbeck::Result<()> {
     transfer::transfer(&mut student.params, &teacher.params, 1.0)?;
     println!("untrained, the teacher's    {:.1} %", accuracy(&gpu, &student, &held_out)?);
 
-    let settings = |transfer, pull| MethodConfig { transfer, pull, ..Default::default() };
+    let settings =
+        |transfer: f32, pull: f32| MethodConfig::default().with("transfer", transfer).with("pull", pull);
     let variants = [
         ("trained alone", None),
         ("soft targets", Some(settings(0.0, 0.0))),
@@ -51,8 +52,9 @@ fn main() -> limbeck::Result<()> {
             let teaching = match &settings {
                 None => None,
                 Some(settings) => {
-                    let (terms, ce_weight) = distill::parse("weights", settings)?;
-                    config.ce_weight = ce_weight;
+                    let objective = distill::parse("weights", settings)?;
+                    config = config.with_ce(&objective);
+                    let terms = objective.terms;
                     Some(Teacher { network: &teacher, params: &frozen, terms, taps: Vec::new() })
                 }
             };

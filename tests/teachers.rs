@@ -42,7 +42,7 @@ impl Setting {
     /// The weights of a student after five steps with this teacher's logits and features.
     fn student(&self, teacher: &Network, tap: &str) -> Vec<f32> {
         let frozen = DeviceParams::frozen(&self.gpu, "teacher", &teacher.params).unwrap();
-        let (terms, _) = distill::parse("kd+feature:1", &MethodConfig::default()).unwrap();
+        let terms = distill::parse("kd+feature:1", &MethodConfig::default()).unwrap().terms;
         let taps = vec![(tap.to_string(), "conv2".to_string())];
         let teaching = Teacher { network: teacher, params: &frozen, terms, taps };
         let mut student = build("cnn:4,6", &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap();

@@ -8,16 +8,14 @@ use std::sync::Arc;
 
 use limbeck::Result;
 use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
-use limbeck::distill::{self, MethodConfig};
+use limbeck::distill::{self, MethodConfig, TermSchedule};
 use limbeck::gpu::Gpu;
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::ops::augment::ImageBatch;
 use limbeck::optim::{EmaConfig, OptimizerConfig};
 use limbeck::tape::Step;
-use limbeck::train::{
-    Checkpoints, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer, last_stages,
-};
+use limbeck::train::{Checkpoints, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer};
 
 /// A folder that is gone after the test.
 struct Scratch(PathBuf);
@@ -76,12 +74,12 @@ impl Setting {
         let mut student = network("cnn:3,4");
         student.params.initialise(config.seed);
         let frozen = DeviceParams::frozen(&self.gpu, "teacher", &self.teacher.params)?;
-        let settings = MethodConfig { pull: 0.01, ..Default::default() };
+        let settings = MethodConfig::default().with("pull", 0.01);
         let teacher = match methods {
             None => None,
             Some(methods) => {
-                let (terms, _) = distill::parse(methods, &settings)?;
-                let taps = last_stages(&self.teacher, &student);
+                let terms = distill::parse(methods, &settings)?.terms;
+                let taps = Vec::new();
                 Some(Teacher { network: &self.teacher, params: &frozen, terms, taps })
             }
         };
@@ -251,7 +249,7 @@ fn memory_is_flat_over_two_thousand_steps() {
     let student = network("cnn:3,4");
     let params = DeviceParams::trainable(&setting.gpu, "student", &student.params).unwrap();
     let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &setting.teacher.params).unwrap();
-    let (terms, _) = distill::parse("kd", &MethodConfig::default()).unwrap();
+    let terms = distill::parse("kd", &MethodConfig::default()).unwrap().terms;
     let teacher = Teacher { network: &setting.teacher, params: &frozen, terms, taps: Vec::new() };
     let data = &setting.training;
     let step_config = StepConfig {
@@ -260,9 +258,12 @@ fn memory_is_flat_over_two_thousand_steps() {
         optimizer: OptimizerConfig::sgd(0.9),
         max_grad_norm: None,
         ce_weight: 0.1,
+        ce_schedule: TermSchedule::default(),
         label_smoothing: 0.0,
         ema: None,
         seed: 0,
+        steps: 2_000,
+        samples: data.len(),
     };
     let train_step = TrainStep::new(&setting.gpu, &student, &params, Some(teacher), &step_config).unwrap();
     let loader = LoaderConfig { batch_size: 16, drop_last: true, ..Default::default() };
@@ -309,8 +310,8 @@ fn a_teacher_stays_as_it_is() {
     let before = bits(&setting.teacher);
     let config = config(OptimizerConfig::sgd(0.9));
     let mut student = network("cnn:3,4");
-    let (terms, _) = distill::parse("activation", &MethodConfig::default()).unwrap();
-    let taps = last_stages(&setting.teacher, &student);
+    let terms = distill::parse("activation", &MethodConfig::default()).unwrap().terms;
+    let taps = Vec::new();
     let teacher = Teacher { network: &setting.teacher, params: &frozen, terms, taps };
     Trainer::new(&setting.gpu, &config, &setting.training, &setting.held_out)
         .teacher(teacher)

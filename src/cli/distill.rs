@@ -13,7 +13,7 @@ use crate::models::saved::{self, Overrides, Saved};
 use crate::models::{NameMap, Network};
 use crate::nn::DeviceParams;
 use crate::train::report::Role;
-use crate::train::{Teacher, TrainConfig, last_stages};
+use crate::train::{Teacher, TrainConfig};
 use crate::{Error, Result};
 
 /// What `--help` ends with.
@@ -36,14 +36,15 @@ pub struct DistillFlags {
 pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     let mut job = Job::new(adapter, &flags.job)?;
     let methods = job.recipe.method.clone().unwrap_or_else(|| "kd".into());
-    let (_, ce_weight) = distill::parse(&methods, &job.recipe.method_config())?;
+    let objective = distill::parse(&methods, &job.recipe.method_config())?;
     let alone = job.recipe.train_config()?;
-    let config = TrainConfig { ce_weight: job.recipe.ce_weight.unwrap_or(ce_weight), ..alone.clone() };
+    let mut config = alone.clone().with_ce(&objective);
+    config.ce_weight = job.recipe.ce_weight.unwrap_or(config.ce_weight);
     let teacher = open_teacher(&job)?;
     job.normalise_as(&teacher.facts);
     let frozen = DeviceParams::frozen(&job.gpu, "teacher", &teacher.network.params)?;
     let mut student = job.network()?;
-    let teaching = teach(&job, &methods, &teacher.network, &frozen, &student)?;
+    let teaching = teach(&job, &methods, &teacher.network, &frozen)?;
     let cost = job.plan(&config, Some(teaching))?;
     if flags.job.dry_run {
         print_plan(&cost, &config, config.steps(job.training.len() / config.batch_size))?;
@@ -56,7 +57,7 @@ pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
         let run = job.fit("alone", &mut student, &TrainConfig { ce_weight: 1.0, ..alone }, None)?;
         job.row("alone", Role::Baseline, &student, Some(&run))?;
     }
-    let teaching = teach(&job, &methods, &teacher.network, &frozen, &student)?;
+    let teaching = teach(&job, &methods, &teacher.network, &frozen)?;
     let run = job.fit(&methods, &mut student, &config, Some(teaching))?;
     job.row(&methods, Role::Distilled, &student, Some(&run))?;
     let title = format!("Distilling {} into {}", teacher.network.name, student.name);
@@ -94,9 +95,8 @@ fn teach<'a>(
     methods: &str,
     network: &'a Network,
     params: &'a DeviceParams,
-    student: &Network,
 ) -> Result<Teacher<'a>> {
-    let (terms, _) = distill::parse(methods, &job.recipe.method_config())?;
-    let taps = job.recipe.tap_pairs()?.unwrap_or_else(|| last_stages(network, student));
+    let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
+    let taps = job.recipe.tap_pairs()?.unwrap_or_default();
     Ok(Teacher { network, params, terms, taps })
 }

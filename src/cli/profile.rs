@@ -10,7 +10,7 @@ use super::AdapterFlags;
 use super::out::say;
 use crate::Result;
 use crate::data::Batch;
-use crate::distill::{self, MethodConfig};
+use crate::distill::{self, MethodConfig, TermSchedule};
 use crate::gpu::Gpu;
 use crate::models::{ModelConfig, Network, build};
 use crate::nn::DeviceParams;
@@ -101,10 +101,11 @@ fn training_step(gpu: &Gpu, flags: &ProfileFlags) -> Result<TrainStep> {
     let teacher = flags.teacher.as_deref().map(make).transpose()?;
     let frozen = teacher.as_ref().map(|t| DeviceParams::frozen(gpu, "teacher", &t.params)).transpose()?;
     let spec = distill::find("kd")?;
+    let term = spec.term(&MethodConfig::default())?;
     let teacher = teacher.as_ref().zip(frozen.as_ref()).map(|(network, params)| Teacher {
         network,
         params,
-        terms: vec![spec.term(&MethodConfig::default())],
+        terms: vec![term],
         taps: Vec::new(),
     });
     let channels = flags.dataset_shape[0];
@@ -114,9 +115,12 @@ fn training_step(gpu: &Gpu, flags: &ProfileFlags) -> Result<TrainStep> {
         optimizer: OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 5e-4 },
         max_grad_norm: None,
         ce_weight: if teacher.is_some() { spec.ce_weight } else { 1.0 },
+        ce_schedule: TermSchedule::default(),
         label_smoothing: 0.0,
         ema: None,
         seed: 0,
+        steps: 1,
+        samples: flags.batch_size as usize,
     };
     TrainStep::new(gpu, &student, &params, teacher, &config)
 }

@@ -152,7 +152,7 @@ pub struct Recipe {
     #[arg(long, value_name = "FILE", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_map: Option<PathBuf>,
-    /// Methods, such as kd, or kd+feature:50 with a weight [default: kd]
+    /// Methods with weights, settings and schedules, such as kd+feature:50 or dkd:1,beta=8,warmup=0.1 [default: kd]
     #[arg(long, value_name = "METHODS", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
@@ -225,6 +225,7 @@ impl Recipe {
             optimizer,
             max_grad_norm: self.max_grad_norm,
             ce_weight: self.ce_weight.unwrap_or(defaults.ce_weight),
+            ce_schedule: defaults.ce_schedule,
             label_smoothing: self.label_smoothing.unwrap_or(0.0),
             crop_padding: self.crop_padding.unwrap_or(0),
             flip: self.flip.unwrap_or(false),
@@ -238,12 +239,9 @@ impl Recipe {
 
     /// The methods' part.
     pub fn method_config(&self) -> MethodConfig {
-        let defaults = MethodConfig::default();
-        MethodConfig {
-            temperature: self.temperature.unwrap_or(defaults.temperature),
-            transfer: self.transfer.unwrap_or(defaults.transfer),
-            pull: self.pull.unwrap_or(defaults.pull),
-        }
+        let given = [("temperature", self.temperature), ("transfer", self.transfer), ("pull", self.pull)];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        given.fold(MethodConfig::default(), |config, (name, value)| config.with(name, value))
     }
 
     /// (teacher's, student's) layers.

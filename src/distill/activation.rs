@@ -2,7 +2,7 @@
 //! regressed where widths differ, plus T^2 * KL of the softened logits.
 
 use super::feature::Feature;
-use super::{Family, Method, MethodSpec, Pair, kd};
+use super::{Family, Method, MethodSpec, Pair, TEMPERATURE, TapNeed, kd};
 use crate::Result;
 use crate::nn::{Forward, ParamBuilder};
 use crate::tape::Tensor;
@@ -11,10 +11,16 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "activation",
     family: Family::Activation,
-    about: "T^2 * KL of softened logits plus MSE of hidden activations at taps (1503.02531 with 1412.6550)",
+    about: "soft targets and hidden activations together",
+    formula: "T^2 * KL(softmax(z_t / T) || softmax(z_s / T)) + sum over taps of mean (r(f_s) - f_t)^2",
+    paper: "Hinton et al. 1503.02531, Romero et al. 1412.6550",
+    settings: &[TEMPERATURE],
+    taps: TapNeed::Last,
     weight: 0.9,
     ce_weight: 0.1,
-    build: |config| Box::new(Activation { hidden: Feature::default(), temperature: config.temperature }),
+    build: |values| {
+        Box::new(Activation { hidden: Feature::default(), temperature: values.number("temperature") })
+    },
 };
 
 struct Activation {

@@ -2,7 +2,7 @@
 //! differ (FitNets, Romero et al. 1412.6550). The regressor is a 1x1 convolution, or a linear layer for flat features;
 //! a larger map is pooled to the smaller one's size.
 
-use super::{Family, Method, MethodSpec, Pair};
+use super::{Family, Method, MethodSpec, Pair, TapNeed};
 use crate::nn::{Conv, Forward, Linear, ParamBuilder};
 use crate::ops::conv2d::Conv2d;
 use crate::tape::Tensor;
@@ -12,7 +12,11 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "feature",
     family: Family::Feature,
-    about: "cross-entropy plus MSE(r(f_s), f_t) at tapped features (FitNets, Romero et al. 1412.6550)",
+    about: "distance between features at tapped layers, through a learned regressor where widths differ",
+    formula: "sum over taps of mean (r(f_s) - f_t)^2",
+    paper: "Romero et al. 1412.6550",
+    settings: &[],
+    taps: TapNeed::Last,
     weight: 1.0,
     ce_weight: 1.0,
     build: |_| Box::new(Feature::default()),
@@ -31,14 +35,8 @@ enum Regressor {
 
 impl Method for Feature {
     fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        if pair.taps.is_empty() {
-            return Err(Error::config(
-                "taps",
-                "this method needs at least one pair of taps, teacher:student",
-            ));
-        }
-        for (index, (hint, guided)) in pair.taps.iter().enumerate() {
-            let (teacher, student) = (pair.teacher.tap(hint)?, pair.student.tap(guided)?);
+        for (index, ((teacher, student), (hint, guided))) in pair.tapped()?.iter().zip(pair.taps).enumerate()
+        {
             let at = at.sub(format!("regressor{index}"));
             self.regressors.push(match (student.dims(), teacher.dims()) {
                 ([_, c_s, ..], [_, c_t, ..]) if student.dims().len() != teacher.dims().len() => {
@@ -65,8 +63,8 @@ impl Method for Feature {
 
     fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
         let mut sum: Option<Tensor> = None;
-        for ((hint, guided), regressor) in pair.taps.iter().zip(&self.regressors) {
-            let (teacher, student) = same_size(&pair.teacher.tap(hint)?, &pair.student.tap(guided)?)?;
+        for ((teacher, student), regressor) in pair.tapped()?.iter().zip(&self.regressors) {
+            let (teacher, student) = same_size(teacher, student)?;
             let student = match regressor {
                 None => student,
                 Some(Regressor::Conv(conv)) => conv.forward(own, &student)?,
@@ -80,9 +78,7 @@ impl Method for Feature {
                 Some(sum) => sum.add(&term)?,
             });
         }
-        sum.ok_or_else(|| {
-            Error::config("taps", "this method needs at least one pair of taps, teacher:student")
-        })
+        sum.ok_or_else(|| Error::config("taps", "needs at least one pair, teacher:student"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Soft targets: T^2 * KL(softmax(z_t / T) || softmax(z_s / T)), batch-mean (Hinton et al. 1503.02531).
 
-use super::{Family, Method, MethodSpec, Pair};
+use super::{Family, Method, MethodSpec, Pair, TEMPERATURE, TapNeed};
 use crate::Result;
 use crate::nn::Forward;
 use crate::ops::kl_div::KlReduction;
@@ -10,10 +10,14 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "kd",
     family: Family::Activation,
-    about: "T^2 * KL of softened logits (Hinton et al. 1503.02531)",
+    about: "soft targets: the teacher's softened distribution over classes",
+    formula: "T^2 * KL(softmax(z_t / T) || softmax(z_s / T))",
+    paper: "Hinton et al. 1503.02531",
+    settings: &[TEMPERATURE],
+    taps: TapNeed::None,
     weight: 0.9,
     ce_weight: 0.1,
-    build: |config| Box::new(Kd { temperature: config.temperature }),
+    build: |values| Box::new(Kd { temperature: values.number("temperature") }),
 };
 
 struct Kd {

@@ -6,14 +6,19 @@
 mod activation;
 mod feature;
 mod kd;
+mod pair;
 mod parse;
+mod schedule;
+mod settings;
 pub mod transfer;
 mod weights;
 
-pub use parse::parse;
+pub use pair::{Pair, TeacherPass};
+pub use parse::{Objective, parse};
+pub use schedule::TermSchedule;
+pub use settings::{Kind, MethodConfig, Setting, Values};
 
 use crate::nn::{Forward, ParamBuilder, Params};
-use crate::optim::Schedule;
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -26,51 +31,6 @@ pub enum Family {
     Weight,
     /// The task's loss plus a distance between intermediate features.
     Feature,
-}
-
-/// What a method is given.
-pub struct Pair<'a> {
-    /// The student's pass.
-    pub student: &'a Forward<'a>,
-    /// The teacher's pass.
-    pub teacher: &'a Forward<'a>,
-    /// Student logits (N, C).
-    pub student_logits: &'a Tensor,
-    /// Teacher logits (N, C).
-    pub teacher_logits: &'a Tensor,
-    /// Tap pairs, (teacher's hint, student's guided layer).
-    pub taps: &'a [(String, String)],
-}
-
-/// A method's settings, with the defaults of the papers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MethodConfig {
-    /// Softens both distributions; Hinton et al. use 1 to 20, CIFAR recipes 4.
-    pub temperature: f32,
-    /// Share of the teacher's weights in the student's initial ones: 1 copies, 0 leaves the student's own.
-    pub transfer: f32,
-    /// Strength of the pull toward the teacher's weights while training; 0 for none.
-    pub pull: f32,
-}
-
-impl Default for MethodConfig {
-    fn default() -> Self {
-        Self { temperature: 4.0, transfer: 1.0, pull: 0.0 }
-    }
-}
-
-impl MethodConfig {
-    /// Fails where a number makes no sense, and names it.
-    pub fn validate(&self) -> Result<()> {
-        let check = |name: &str, expected: &str, fits: bool, got: f32| match fits {
-            true => Ok(()),
-            false => Err(Error::config(name, format!("expected {expected}, got {got}"))),
-        };
-        let temperature = self.temperature.is_finite() && self.temperature > 0.0;
-        check("temperature", "a number above 0", temperature, self.temperature)?;
-        check("transfer", "0 to 1", (0.0..=1.0).contains(&self.transfer), self.transfer)?;
-        check("pull", "a number from 0", self.pull.is_finite() && self.pull >= 0.0, self.pull)
-    }
 }
 
 /// A distillation method.
@@ -95,20 +55,39 @@ pub trait Method {
     fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor>;
 }
 
+/// The taps that a method uses where the user names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TapNeed {
+    /// It looks at logits only.
+    None,
+    /// The deepest stage of both networks.
+    Last,
+    /// Every stage, paired from the deepest backward.
+    Stages,
+}
+
 /// An entry of [`METHODS`].
 pub struct MethodSpec {
     /// What the user writes.
     pub name: &'static str,
     /// Its family.
     pub family: Family,
-    /// Formula and source.
+    /// What it does, in a line.
     pub about: &'static str,
+    /// Its loss, as the docs show it; batch means unless it says otherwise.
+    pub formula: &'static str,
+    /// Authors and arXiv number, or venue.
+    pub paper: &'static str,
+    /// What the user may set, with the paper's values.
+    pub settings: &'static [Setting],
+    /// The taps it needs.
+    pub taps: TapNeed,
     /// Default weight of its term.
     pub weight: f32,
     /// Default weight of the task's cross-entropy beside it.
     pub ce_weight: f32,
     /// Makes it.
-    pub build: fn(&MethodConfig) -> Box<dyn Method>,
+    pub build: fn(&Values) -> Box<dyn Method>,
 }
 
 /// Every method.
@@ -128,23 +107,43 @@ pub struct Term {
     pub name: &'static str,
     /// Its weight.
     pub weight: f32,
-    /// How the weight changes over the steps: a warm-up, a decay, a hand-over.
-    pub schedule: Schedule,
+    /// How the weight changes over the training.
+    pub schedule: TermSchedule,
     /// The method.
     pub method: Box<dyn Method>,
+    /// The taps it uses where the user names none.
+    pub taps: TapNeed,
     /// Its settings.
-    pub config: MethodConfig,
+    pub values: Values,
+}
+
+impl std::fmt::Debug for Term {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{} {:?} {:?}", self.name, self.weight, self.schedule, self.values)
+    }
 }
 
 impl MethodSpec {
     /// This method as a term of its default weight.
-    pub fn term(&self, config: &MethodConfig) -> Term {
-        Term {
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a value in `shared` that it cannot take.
+    pub fn term(&self, shared: &MethodConfig) -> Result<Term> {
+        self.term_with(shared, &[])
+    }
+
+    fn term_with(&self, shared: &MethodConfig, own: &[(&str, &str)]) -> Result<Term> {
+        let values = Values::new(self.name, self.settings, shared, own)?;
+        Ok(Term {
             name: self.name,
             weight: self.weight,
-            schedule: Schedule::default(),
-            method: (self.build)(config),
-            config: config.clone(),
-        }
+            schedule: TermSchedule::default(),
+            method: (self.build)(&values),
+            taps: self.taps,
+            values,
+        })
     }
 }
+
+/// Softens both distributions; Hinton et al. use 1 to 20, CIFAR recipes 4.
+const TEMPERATURE: Setting = Setting::positive("temperature", 4.0, "softens both distributions");

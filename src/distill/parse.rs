@@ -1,36 +1,100 @@
-//! What the user writes to choose methods: `kd`, `kd+feature`, `kd:0.9+feature:50`.
+//! What the user writes to choose methods: `kd`, `kd+feature`, `kd:0.9+dkd:1,beta=8,warmup=0.1`.
+//!
+//! A term is `NAME[:ITEM,ITEM,..]` or `NAME,ITEM,..`; an item is the term's weight, a setting of the method, or part of its
+//! schedule ([`super::schedule`]). `ce` names the cross-entropy with the labels.
 
-use super::{MethodConfig, MethodSpec, Term, find};
+use super::{MethodConfig, Term, TermSchedule, Values, find, schedule};
 use crate::{Error, Result};
 
-/// The terms that `text` names, each with its default weight or the one after the colon, and the weight of the
-/// cross-entropy beside them: that of the first method.
+/// What [`parse`] read.
+#[derive(Debug)]
+pub struct Objective {
+    /// The methods.
+    pub terms: Vec<Term>,
+    /// Weight of the cross-entropy with the labels: the user's, or that of the first method.
+    pub ce_weight: f32,
+    /// Its schedule.
+    pub ce_schedule: TermSchedule,
+}
+
+/// The terms that `text` names, each with its default weight or the user's.
 ///
 /// # Errors
-/// [`Error::Config`] for a name that is not in [`super::METHODS`], a weight that is no number from 0, a method named
-/// twice, and those of [`MethodConfig::validate`].
-pub fn parse(text: &str, config: &MethodConfig) -> Result<(Vec<Term>, f32)> {
-    config.validate()?;
-    let mut terms: Vec<Term> = Vec::new();
-    let mut first: Option<&MethodSpec> = None;
-    for part in text.split('+') {
-        let (name, weight) = part.split_once(':').map_or((part, None), |(n, w)| (n, Some(w)));
-        let spec = find(name.trim())?;
-        if terms.iter().any(|t| t.name == spec.name) {
-            return Err(Error::config("method", format!("\"{}\" is named twice in \"{text}\"", spec.name)));
+/// [`Error::Config`] for a name that is not in [`super::METHODS`], a weight that is no number from 0, a setting that the
+/// method does not have or cannot take, and a method named twice.
+pub fn parse(text: &str, shared: &MethodConfig) -> Result<Objective> {
+    let (mut terms, mut ce, mut ce_weight) = (Vec::<Term>::new(), None, 1.0);
+    for (index, part) in text.split('+').enumerate() {
+        let written = Written::read(part)?;
+        let twice = terms.iter().any(|t| t.name == written.name) || (written.name == "ce" && ce.is_some());
+        if twice {
+            return Err(Error::config(
+                "method",
+                format!("\"{}\" is named twice in \"{text}\"", written.name),
+            ));
         }
-        let mut term = spec.term(config);
-        if let Some(weight) = weight {
-            let number = weight.trim().parse().ok().filter(|w: &f32| w.is_finite() && *w >= 0.0);
-            term.weight = number.ok_or_else(|| {
-                let message = format!("expected a weight from 0 after \"{name}:\", got \"{weight}\"");
-                Error::config("method", message)
-            })?;
+        if written.name == "ce" {
+            Values::new("ce", &[], &MethodConfig::default(), &written.settings)?;
+            ce = Some((written.weight.unwrap_or(1.0), written.schedule));
+            continue;
         }
-        terms.push(term);
-        first = first.or(Some(spec));
+        let spec = find(written.name)?;
+        if index == 0 || terms.is_empty() {
+            ce_weight = spec.ce_weight;
+        }
+        terms.push(Term {
+            weight: written.weight.unwrap_or(spec.weight),
+            schedule: written.schedule,
+            ..spec.term_with(shared, &written.settings)?
+        });
     }
-    Ok((terms, first.map_or(1.0, |s| s.ce_weight)))
+    if terms.is_empty() {
+        return Err(Error::config("method", format!("\"{text}\" names no method beside ce")));
+    }
+    let (ce_weight, ce_schedule) = ce.unwrap_or((ce_weight, TermSchedule::default()));
+    Ok(Objective { terms, ce_weight, ce_schedule })
+}
+
+/// One term as it is written.
+struct Written<'a> {
+    name: &'a str,
+    weight: Option<f32>,
+    settings: Vec<(&'a str, &'a str)>,
+    schedule: TermSchedule,
+}
+
+impl<'a> Written<'a> {
+    fn read(part: &'a str) -> Result<Self> {
+        let (name, items) = part.split_once([':', ',']).map_or((part, ""), |(name, items)| (name, items));
+        let name = name.trim();
+        let mut written =
+            Self { name, weight: None, settings: Vec::new(), schedule: TermSchedule::default() };
+        if items.is_empty() && part.len() > part.trim_end_matches([':', ',']).len() {
+            return Err(Error::config("method", format!("nothing follows \"{part}\"")));
+        }
+        for item in items.split(',').filter(|_| !items.is_empty()) {
+            match item.split_once('=') {
+                None => written.set_weight(item.trim())?,
+                Some((key, value)) if schedule::NAMES.contains(&key.trim()) => {
+                    written.schedule.set(key.trim(), value.trim())?
+                }
+                Some((key, value)) => written.settings.push((key.trim(), value.trim())),
+            }
+        }
+        written.schedule.validate(name)?;
+        Ok(written)
+    }
+
+    fn set_weight(&mut self, text: &str) -> Result<()> {
+        let number = text.parse().ok().filter(|w: &f32| w.is_finite() && *w >= 0.0);
+        let fits = number.filter(|_| self.weight.is_none());
+        self.weight = Some(fits.ok_or_else(|| {
+            let message =
+                format!("expected one weight from 0, or name=value, for \"{}\", got \"{text}\"", self.name);
+            Error::config("method", message)
+        })?);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -40,29 +104,46 @@ mod tests {
     #[test]
     fn names_weights_and_mistakes() {
         let config = MethodConfig::default();
-        let (terms, ce_weight) = parse("kd+feature:50", &config).unwrap();
-        let read: Vec<_> = terms.iter().map(|t| (t.name, t.weight)).collect();
-        assert_eq!((read, ce_weight), (vec![("kd", 0.9), ("feature", 50.0)], 0.1));
+        let read = parse("kd+feature:50", &config).unwrap();
+        let terms: Vec<_> = read.terms.iter().map(|t| (t.name, t.weight)).collect();
+        assert_eq!((terms, read.ce_weight), (vec![("kd", 0.9), ("feature", 50.0)], 0.1));
         for (text, part) in [
             ("kd+kd", "twice"),
-            ("kd:x", "expected a weight"),
-            ("kd:-1", "expected a weight"),
+            ("kd:x", "expected one weight"),
+            ("kd:-1", "expected one weight"),
+            ("kd:1,2", "expected one weight"),
+            ("kd:", "nothing follows"),
             ("", "no method \"\""),
+            ("ce", "names no method"),
             ("kdd", "activation, feature, kd"),
+            ("kd,beta=1", "no setting \"beta\"; there are temperature"),
+            ("kd,temperature=0", "expected a number above 0"),
+            ("kd,from=0.5,until=0.5", "never"),
+            ("kd,decay=linear", "none or cosine"),
         ] {
-            let message = parse(text, &config).err().expect("an error").to_string();
+            let message = parse(text, &config).unwrap_err().to_string();
             assert!(message.contains(part), "{text}: {message}");
         }
     }
 
     #[test]
+    fn stages_and_the_cross_entropy() {
+        let read = parse(
+            "feature:50,until=0.25+ce:1,from=0.25+kd,from=0.25,temperature=2",
+            &MethodConfig::default(),
+        );
+        let read = read.unwrap();
+        assert_eq!((read.ce_weight, read.ce_schedule.from), (1.0, 0.25));
+        assert_eq!((read.terms[0].schedule.until, read.terms[1].schedule.from), (0.25, 0.25));
+        assert_eq!(read.terms[1].values.number("temperature"), 2.0);
+    }
+
+    #[test]
     fn senseless_settings_are_named() {
-        for (config, name) in [
-            (MethodConfig { temperature: 0.0, ..Default::default() }, "temperature"),
-            (MethodConfig { transfer: 1.5, ..Default::default() }, "transfer"),
-            (MethodConfig { pull: f32::NAN, ..Default::default() }, "pull"),
-        ] {
-            assert!(parse("weights", &config).err().expect("an error").to_string().starts_with(name));
+        for (name, value) in [("temperature", "0"), ("transfer", "1.5"), ("pull", "NaN")] {
+            let shared = MethodConfig::default().with(name, value);
+            let message = parse("weights", &shared).unwrap_err().to_string();
+            assert!(message.starts_with(name), "{message}");
         }
     }
 }

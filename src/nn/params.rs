@@ -134,6 +134,11 @@ impl Params {
         &self.entries[id.0]
     }
 
+    /// A parameter's place, by name.
+    pub fn id(&self, name: &str) -> Option<ParamId> {
+        self.by_name.get(name).copied()
+    }
+
     /// A parameter by name.
     pub fn find(&self, name: &str) -> Option<&Param> {
         self.by_name.get(name).map(|id| self.get(*id))

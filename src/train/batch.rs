@@ -9,7 +9,7 @@ use crate::tape::{Plan, Tape, Tensor};
 pub(super) struct Inputs {
     pixels: Tensor,
     pub labels: Tensor,
-    ids: Tensor,
+    pub ids: Tensor,
     /// (N, C, H, W), normalised and augmented.
     pub images: Tensor,
 }

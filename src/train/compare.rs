@@ -8,7 +8,7 @@ use super::evaluator::Evaluator;
 use super::metrics::Split;
 use super::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
 use super::stats::median;
-use super::teacher::{Teacher, last_stages};
+use super::teacher::Teacher;
 use super::trainer::{Epoch, Observer, Run, Trainer};
 use crate::Result;
 use crate::data::{Dataset, Loader, LoaderConfig};
@@ -127,10 +127,10 @@ impl<'a> Comparison<'a> {
             let mut config = TrainConfig { seed, ..config.clone() };
             let mut teaching = None;
             if let Some(text) = &variant.methods {
-                let (terms, ce_weight) = distill::parse(text, methods)?;
-                config.ce_weight = ce_weight;
-                let taps = last_stages(teacher, &student);
-                teaching = Some(Teacher { network: teacher, params: &frozen, terms, taps });
+                let objective = distill::parse(text, methods)?;
+                config = config.with_ce(&objective);
+                let terms = objective.terms;
+                teaching = Some(Teacher { network: teacher, params: &frozen, terms, taps: Vec::new() });
             }
             runs.push(self.fit(&mut student, &variant.label, &config, teaching)?);
         }

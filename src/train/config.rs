@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::distill::{Objective, TermSchedule};
 use crate::optim::{EmaConfig, OptimizerConfig, Schedule, Warmup};
 use crate::{Error, Result};
 
@@ -25,6 +26,8 @@ pub struct TrainConfig {
     pub max_grad_norm: Option<f32>,
     /// Weight of the cross-entropy with the labels.
     pub ce_weight: f32,
+    /// How that weight changes over the training.
+    pub ce_schedule: TermSchedule,
     /// Label smoothing of that cross-entropy.
     pub label_smoothing: f32,
     /// Black pixels around an image before its random crop; 0 for none.
@@ -50,6 +53,7 @@ impl Default for TrainConfig {
             optimizer: OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
             max_grad_norm: None,
             ce_weight: 1.0,
+            ce_schedule: TermSchedule::default(),
             label_smoothing: 0.0,
             crop_padding: 0,
             flip: false,
@@ -61,6 +65,11 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// These settings with the cross-entropy's weight and schedule as `objective` has them.
+    pub fn with_ce(self, objective: &Objective) -> Self {
+        Self { ce_weight: objective.ce_weight, ce_schedule: objective.ce_schedule, ..self }
+    }
+
     /// Steps of the whole training, at so many batches an epoch.
     pub fn steps(&self, batches: usize) -> u64 {
         let all = self.epochs.saturating_mul(batches as u64);

@@ -29,8 +29,7 @@ pub(super) fn identity(
     if let Some(teacher) = teacher {
         put("teacher", teacher.network.name.clone());
         put("teacher weights", weights_hash(&teacher.network.params));
-        let terms =
-            teacher.terms.iter().map(|t| format!("{}:{} {:?} {:?}", t.name, t.weight, t.schedule, t.config));
+        let terms = teacher.terms.iter().map(|term| format!("{term:?}"));
         put("method", terms.collect::<Vec<_>>().join(" + "));
         put("taps", format!("{:?}", teacher.taps));
     }

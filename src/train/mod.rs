@@ -20,5 +20,5 @@ pub use config::TrainConfig;
 pub use evaluator::Evaluator;
 pub use step::{StepConfig, TrainStep};
 pub use sums::Sums;
-pub use teacher::{Teacher, last_stages};
+pub use teacher::Teacher;
 pub use trainer::{Checkpoints, Epoch, Observer, Progress, Run, Trainer};

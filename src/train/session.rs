@@ -81,9 +81,12 @@ impl<'a, 'n> Session<'a, 'n> {
             optimizer: config.optimizer,
             max_grad_norm: config.max_grad_norm,
             ce_weight: config.ce_weight,
+            ce_schedule: config.ce_schedule,
             label_smoothing: config.label_smoothing,
             ema: config.ema,
             seed: config.seed,
+            steps,
+            samples: training.len(),
         };
         let step = TrainStep::new(gpu, network, &params, teacher, &step_config)?;
         let shadow = match config.ema {

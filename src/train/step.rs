@@ -2,15 +2,15 @@
 
 use super::batch::Inputs;
 use super::sums::{SumBuffers, Sums};
-use super::teacher::{Distillation, Regressors, Teacher};
+use super::teacher::{Distillation, Regressors, Seen, Teacher};
 use crate::data::{Batch, IGNORE_LABEL};
-use crate::distill::transfer;
+use crate::distill::{TermSchedule, transfer};
 use crate::gpu::{BufferSlice, Gpu};
 use crate::models::Network;
 use crate::nn::{DeviceParams, Forward, Params};
 use crate::ops::augment::ImageBatch;
 use crate::ops::cross_entropy::CrossEntropy;
-use crate::optim::{Ema, EmaConfig, EmaUpdate, Group, Optimizer, OptimizerConfig, OptimizerUpdate, Schedule};
+use crate::optim::{Ema, EmaConfig, EmaUpdate, Group, Optimizer, OptimizerConfig, OptimizerUpdate};
 use crate::tape::{Cost, Plan, Scalar, Step, Tape, Tensor};
 use crate::{Error, Result};
 
@@ -26,12 +26,18 @@ pub struct StepConfig {
     pub max_grad_norm: Option<f32>,
     /// Weight of the cross-entropy with the labels.
     pub ce_weight: f32,
+    /// How that weight changes over the training.
+    pub ce_schedule: TermSchedule,
     /// Its label smoothing.
     pub label_smoothing: f32,
     /// An average of the weights, kept beside them.
     pub ema: Option<EmaConfig>,
     /// Initialises regressors.
     pub seed: u64,
+    /// Steps of the whole training, which schedules of terms are shares of.
+    pub steps: u64,
+    /// Images of the training set.
+    pub samples: usize,
 }
 
 /// A compiled training step of one student.
@@ -42,7 +48,8 @@ pub struct TrainStep {
     optimizer: Optimizer,
     ema: Option<(Ema, EmaUpdate)>,
     regressors: Option<Regressors>,
-    weights: Vec<(Scalar, f32, Schedule)>,
+    weights: Vec<(Scalar, f32, TermSchedule)>,
+    steps: u64,
     terms: Vec<(&'static str, Tensor)>,
     loss: Tensor,
     sums: SumBuffers,
@@ -66,15 +73,21 @@ impl TrainStep {
         let settings = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: config.label_smoothing };
         let ce = logits.cross_entropy(&inputs.labels, &settings)?;
         let (mut loss, ce_scalar) = scaled(&ce, "ce")?;
-        let mut weights = vec![(ce_scalar, config.ce_weight, Schedule::default())];
+        let mut weights = vec![(ce_scalar, config.ce_weight, config.ce_schedule)];
         let mut terms = vec![("ce", ce)];
         let (mut regressors, mut anchor) = (None, None);
         if let Some(teacher) = &mut teacher {
-            let distilled =
-                Distillation::record(gpu, &tape, &inputs.images, &fx, &logits, teacher, config.seed)?;
+            let seen = Seen {
+                network: student,
+                forward: &fx,
+                logits: &logits,
+                inputs: &inputs,
+                samples: config.samples,
+            };
+            let distilled = Distillation::record(gpu, &tape, &seen, teacher, config.seed)?;
             loss = loss.add(&distilled.loss)?;
             for (scalar, term) in distilled.weights.into_iter().zip(&teacher.terms) {
-                weights.push((scalar, term.weight, term.schedule.clone()));
+                weights.push((scalar, term.weight, term.schedule));
             }
             terms.extend(distilled.terms);
             regressors = distilled.regressors;
@@ -96,7 +109,7 @@ impl TrainStep {
                 &groups[0].decay_mask,
                 scalar,
             )?;
-            weights.push((scalar, *strength, Schedule::default()));
+            weights.push((scalar, *strength, TermSchedule::default()));
         }
         let elements: Vec<usize> = groups.iter().map(|g| g.weights.meta().len()).collect();
         let optimizer = Optimizer::new(gpu, "optimizer", config.optimizer, &elements)?;
@@ -114,6 +127,7 @@ impl TrainStep {
             ema,
             regressors,
             weights,
+            steps: config.steps,
             terms,
             loss,
             sums,
@@ -147,7 +161,7 @@ impl TrainStep {
         let number = u64::from(step.number);
         self.update.set_step(step, learning_rate, number);
         for (scalar, weight, schedule) in &self.weights {
-            step.set(*scalar, weight * schedule.at(number) as f32);
+            step.set(*scalar, weight * schedule.at(number, self.steps) as f32);
         }
         if let Some((_, update)) = &self.ema {
             update.set_step(step, number);

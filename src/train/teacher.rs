@@ -1,7 +1,8 @@
 //! The frozen teacher, and what is learned from it.
 
+use super::batch::Inputs;
 use super::step::scaled;
-use crate::distill::{Pair, Term};
+use crate::distill::{Pair, TapNeed, TeacherPass, Term};
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Forward, ParamBuilder, ParamId, Params};
@@ -16,13 +17,37 @@ pub struct Teacher<'a> {
     pub params: &'a DeviceParams,
     /// The methods.
     pub terms: Vec<Term>,
-    /// (hint, guided) taps: the teacher's layer, the student's layer.
+    /// (hint, guided) taps: the teacher's layer, the student's layer. Empty for those that each method uses by default.
     pub taps: Vec<(String, String)>,
 }
 
-/// The deepest stage of teacher and student: the taps of feature methods where the user names none.
-pub fn last_stages(teacher: &Network, student: &Network) -> Vec<(String, String)> {
-    teacher.stages.last().cloned().zip(student.stages.last().cloned()).into_iter().collect()
+impl Teacher<'_> {
+    /// The tap pairs of a method that needs `need`.
+    fn taps_for(&self, need: TapNeed, student: &Network) -> Vec<(String, String)> {
+        if !self.taps.is_empty() {
+            return self.taps.clone();
+        }
+        let pairs = self.network.stages.iter().rev().cloned().zip(student.stages.iter().rev().cloned());
+        let most = match need {
+            TapNeed::None => 0,
+            TapNeed::Last => 1,
+            TapNeed::Stages => usize::MAX,
+        };
+        let mut pairs: Vec<_> = pairs.take(most).collect();
+        pairs.reverse();
+        pairs
+    }
+}
+
+/// The student's side of a step, as far as methods see it.
+pub(super) struct Seen<'a> {
+    pub network: &'a Network,
+    pub forward: &'a Forward<'a>,
+    /// (N, C)
+    pub logits: &'a Tensor,
+    pub inputs: &'a Inputs,
+    /// Images of the training set.
+    pub samples: usize,
 }
 
 /// What a teacher adds to a step.
@@ -55,20 +80,29 @@ impl Distillation {
     pub fn record(
         gpu: &Gpu,
         tape: &Tape,
-        images: &Tensor,
-        student: &Forward<'_>,
-        student_logits: &Tensor,
+        student: &Seen<'_>,
         teacher: &mut Teacher<'_>,
         seed: u64,
     ) -> Result<Self> {
         let fx = Forward::eval(tape, teacher.params);
-        let teacher_logits = teacher.network.forward(&fx, images)?;
-        same_classes(student_logits, &teacher_logits)?;
-        let (taps, terms) = (&teacher.taps, &mut teacher.terms);
-        let pair = Pair { student, teacher: &fx, student_logits, teacher_logits: &teacher_logits, taps };
+        let teacher_logits = teacher.network.forward(&fx, &student.inputs.images)?;
+        same_classes(student.logits, &teacher_logits)?;
+        let taps: Vec<_> = teacher.terms.iter().map(|t| teacher.taps_for(t.taps, student.network)).collect();
+        let pass = TeacherPass::Live { forward: fx, params: &teacher.network.params };
+        let terms = &mut teacher.terms;
+        let pair = |taps| Pair {
+            student: student.forward,
+            teacher: &pass,
+            student_logits: student.logits,
+            teacher_logits: &teacher_logits,
+            labels: &student.inputs.labels,
+            sample_ids: &student.inputs.ids,
+            samples: student.samples,
+            taps,
+        };
         let mut host = Params::default();
-        for term in terms.iter_mut() {
-            term.method.prepare(&pair, ParamBuilder::new(&mut host).sub(term.name))?;
+        for (term, taps) in terms.iter_mut().zip(&taps) {
+            term.method.prepare(&pair(taps), ParamBuilder::new(&mut host).sub(term.name))?;
         }
         host.initialise(seed);
         let device = DeviceParams::trainable(gpu, "regressors", &host)?;
@@ -76,8 +110,8 @@ impl Distillation {
         let mut recorded = Vec::new();
         let mut weights = Vec::new();
         let mut sum: Option<Tensor> = None;
-        for term in terms.iter() {
-            let loss = tape.scope(term.name, || term.method.loss(&pair, &own))?;
+        for (term, taps) in terms.iter().zip(&taps) {
+            let loss = tape.scope(term.name, || term.method.loss(&pair(taps), &own))?;
             let (weighted, scalar) = scaled(&loss, term.name)?;
             weights.push(scalar);
             recorded.push((term.name, loss));

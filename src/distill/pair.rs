@@ -1,0 +1,93 @@
+//! What a method sees: both networks' passes on one batch, and the batch.
+
+use crate::nn::{Forward, Params, Tap};
+use crate::tape::Tensor;
+use crate::{Error, Result};
+
+/// Both networks on one batch.
+pub struct Pair<'a> {
+    /// The student's pass.
+    pub student: &'a Forward<'a>,
+    /// The teacher's.
+    pub teacher: &'a TeacherPass<'a>,
+    /// Student logits (N, C).
+    pub student_logits: &'a Tensor,
+    /// Teacher logits (N, C), before any softmax. They require no gradient.
+    pub teacher_logits: &'a Tensor,
+    /// Labels i32 (N); [`crate::data::IGNORE_LABEL`] for samples that only fill the batch.
+    pub labels: &'a Tensor,
+    /// The samples' places in the training set, i32 (N).
+    pub sample_ids: &'a Tensor,
+    /// Images of the training set.
+    pub samples: usize,
+    /// Tap pairs of this method, (teacher's hint, student's guided layer).
+    pub taps: &'a [(String, String)],
+}
+
+/// Where a teacher's features come from.
+pub enum TeacherPass<'a> {
+    /// A network that runs in the step.
+    Live {
+        /// Its pass.
+        forward: Forward<'a>,
+        /// Its weights on the host.
+        params: &'a Params,
+    },
+    /// Features that were written to disk before.
+    Stored {
+        /// By name.
+        taps: Vec<Tap>,
+    },
+}
+
+impl TeacherPass<'_> {
+    /// A tap by name, or an error that lists the ones there are, with shapes.
+    pub fn tap(&self, name: &str) -> Result<Tensor> {
+        match self {
+            Self::Live { forward, .. } => forward.tap(name),
+            Self::Stored { taps } => {
+                let found = taps.iter().find(|tap| tap.name == name || tap.alias == name);
+                found.map(|tap| tap.tensor.clone()).ok_or_else(|| {
+                    let all: Vec<String> =
+                        taps.iter().map(|t| format!("{} {}", t.name, t.tensor.shape())).collect();
+                    let there = if all.is_empty() { "no features".into() } else { all.join(", ") };
+                    Error::config(
+                        format!("tap \"{name}\" of the teacher outputs"),
+                        format!("the file has {there}; write it again with this tap"),
+                    )
+                })
+            }
+        }
+    }
+
+    /// One of the teacher's own parameters, as a frozen leaf; for methods that reuse its layers.
+    pub fn param(&self, name: &str) -> Result<Tensor> {
+        let refuse = |why: String| Err(Error::config(format!("teacher parameter \"{name}\""), why));
+        match self {
+            Self::Live { forward, params } => match params.id(name) {
+                Some(id) => forward.param(id),
+                None => refuse("the teacher has none of that name".into()),
+            },
+            Self::Stored { .. } => {
+                refuse("outputs on disk hold none; this method needs the teacher itself".into())
+            }
+        }
+    }
+}
+
+impl Pair<'_> {
+    /// The tensors of every tap pair, (teacher's, student's), at least one.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a name that is not there, listing those that are, and where no pair is given.
+    pub fn tapped(&self) -> Result<Vec<(Tensor, Tensor)>> {
+        if self.taps.is_empty() {
+            let message = "this method needs at least one pair of taps, teacher:student";
+            return Err(Error::config("taps", message));
+        }
+        self.taps
+            .iter()
+            .map(|(hint, guided)| Ok((self.teacher.tap(hint)?, self.student.tap(guided)?)))
+            .collect()
+    }
+}

@@ -1,0 +1,206 @@
+//! A method's numbers and choices: what there is, what the papers use, and what the user gave instead.
+
+use std::collections::BTreeMap;
+
+use crate::{Error, Result};
+
+/// One setting of a method.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Setting {
+    /// What the user writes before the equals sign.
+    pub name: &'static str,
+    /// What it may be, and what it is where the user says nothing.
+    pub kind: Kind,
+    /// One line for lists.
+    pub about: &'static str,
+}
+
+/// What a setting may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// A number within the bounds, both included.
+    Number {
+        /// The paper's value.
+        default: f32,
+        /// Smallest value.
+        least: f32,
+        /// Largest value.
+        most: f32,
+    },
+    /// A whole number within the bounds, both included.
+    Count {
+        /// The paper's value.
+        default: u32,
+        /// Smallest value.
+        least: u32,
+        /// Largest value.
+        most: u32,
+    },
+    /// One of several names; the first is the default.
+    Choice {
+        /// The names.
+        options: &'static [&'static str],
+    },
+}
+
+impl Setting {
+    /// A number of `least` to `most`.
+    pub const fn within(
+        name: &'static str,
+        default: f32,
+        [least, most]: [f32; 2],
+        about: &'static str,
+    ) -> Self {
+        Self { name, kind: Kind::Number { default, least, most }, about }
+    }
+
+    /// A number that divides: at least a millionth.
+    pub const fn positive(name: &'static str, default: f32, about: &'static str) -> Self {
+        Self::within(name, default, [1e-6, f32::MAX], about)
+    }
+
+    /// A number from 0.
+    pub const fn from_zero(name: &'static str, default: f32, about: &'static str) -> Self {
+        Self::within(name, default, [0.0, f32::MAX], about)
+    }
+
+    /// A share, 0 to 1.
+    pub const fn share(name: &'static str, default: f32, about: &'static str) -> Self {
+        Self::within(name, default, [0.0, 1.0], about)
+    }
+
+    /// A whole number of `least` to `most`.
+    pub const fn count(
+        name: &'static str,
+        default: u32,
+        [least, most]: [u32; 2],
+        about: &'static str,
+    ) -> Self {
+        Self { name, kind: Kind::Count { default, least, most }, about }
+    }
+
+    /// One of several names, the first where the user says nothing.
+    pub const fn choice(name: &'static str, options: &'static [&'static str], about: &'static str) -> Self {
+        Self { name, kind: Kind::Choice { options }, about }
+    }
+
+    /// The default as the user would write it.
+    pub fn default_text(&self) -> String {
+        match self.kind {
+            Kind::Number { default, .. } => default.to_string(),
+            Kind::Count { default, .. } => default.to_string(),
+            Kind::Choice { options } => options.first().copied().unwrap_or_default().to_string(),
+        }
+    }
+
+    /// What it may be, in words.
+    pub fn expected(&self) -> String {
+        match self.kind {
+            Kind::Number { least, most: f32::MAX, .. } if least > 0.0 => "a number above 0".to_string(),
+            Kind::Number { least, most: f32::MAX, .. } => format!("a number from {least}"),
+            Kind::Number { least, most, .. } => format!("a number of {least} to {most}"),
+            Kind::Count { least, most, .. } => format!("a whole number of {least} to {most}"),
+            Kind::Choice { options } => format!("one of {}", options.join(", ")),
+        }
+    }
+
+    fn read(&self, text: &str) -> Option<Value> {
+        match self.kind {
+            Kind::Number { least, most, .. } => {
+                text.parse().ok().filter(|v: &f32| (least..=most).contains(v)).map(Value::Number)
+            }
+            Kind::Count { least, most, .. } => {
+                text.parse().ok().filter(|v: &u32| (least..=most).contains(v)).map(Value::Count)
+            }
+            Kind::Choice { options } => options.iter().find(|o| **o == text).map(|o| Value::Choice(o)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Value {
+    Number(f32),
+    Count(u32),
+    Choice(&'static str),
+}
+
+/// Settings that the user gave for whichever method has them: `--temperature 2` softens for every method that softens.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MethodConfig {
+    given: BTreeMap<String, String>,
+}
+
+impl MethodConfig {
+    /// This one with `name` set to `value`. What the value may be is checked where a method takes it.
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.given.insert(name.to_string(), value.to_string());
+        self
+    }
+}
+
+/// The values of one method's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Values {
+    values: Vec<(&'static str, Value)>,
+}
+
+impl Values {
+    /// The defaults of `settings`, `shared` over them, and `own`, which must all be settings of `method`, over those.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a name that the method does not have, and for a value that is not what it may be.
+    pub fn new(
+        method: &str,
+        settings: &'static [Setting],
+        shared: &MethodConfig,
+        own: &[(&str, &str)],
+    ) -> Result<Self> {
+        if let Some((name, _)) = own.iter().find(|(name, _)| settings.iter().all(|s| s.name != *name)) {
+            let known: Vec<&str> = settings.iter().map(|s| s.name).chain(super::schedule::NAMES).collect();
+            let message = format!("{method} has no setting \"{name}\"; there are {}", known.join(", "));
+            return Err(Error::config("method", message));
+        }
+        let value = |setting: &'static Setting| {
+            let own = own.iter().find(|(name, _)| *name == setting.name).map(|(_, text)| *text);
+            let text = own.or_else(|| shared.given.get(setting.name).map(String::as_str));
+            let text = text.map_or_else(|| setting.default_text(), |text| text.trim().to_string());
+            let value = setting.read(&text).ok_or_else(|| {
+                let message = format!("expected {} for {method}, got \"{text}\"", setting.expected());
+                Error::config(setting.name, message)
+            })?;
+            Ok((setting.name, value))
+        };
+        Ok(Self { values: settings.iter().map(value).collect::<Result<_>>()? })
+    }
+
+    /// The number `name`. A method asks only for what it declares; anything else would be NaN.
+    pub fn number(&self, name: &str) -> f32 {
+        match self.find(name) {
+            Some(Value::Number(number)) => number,
+            Some(Value::Count(count)) => count as f32,
+            _ => f32::NAN,
+        }
+    }
+
+    /// The whole number `name`; 0 where the method did not declare it.
+    pub fn count(&self, name: &str) -> usize {
+        match self.find(name) {
+            Some(Value::Count(count)) => count as usize,
+            _ => 0,
+        }
+    }
+
+    /// The choice `name`; empty where the method did not declare it.
+    pub fn choice(&self, name: &str) -> &'static str {
+        match self.find(name) {
+            Some(Value::Choice(choice)) => choice,
+            _ => "",
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<Value> {
+        let found = self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        debug_assert!(found.is_some(), "{name} is not declared");
+        found
+    }
+}

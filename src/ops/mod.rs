@@ -27,6 +27,7 @@ pub mod conv2d;
 pub mod copy;
 pub mod cosine;
 pub mod cross_entropy;
+pub mod distance;
 pub mod dropout;
 pub mod gather;
 pub mod gemm;
@@ -35,6 +36,7 @@ pub mod kl_div;
 pub mod layer_norm;
 pub mod lerp;
 pub mod metrics;
+pub mod normalize;
 pub mod pad;
 pub mod permute;
 pub mod pool;
@@ -67,6 +69,7 @@ pub static OPS: &[&OpSpec] = &[
     &copy::SPEC,
     &cosine::SPEC,
     &cross_entropy::SPEC,
+    &distance::SPEC,
     &dropout::SPEC,
     &gather::SPEC,
     &gemm::SPEC,
@@ -75,6 +78,7 @@ pub static OPS: &[&OpSpec] = &[
     &layer_norm::SPEC,
     &lerp::SPEC,
     &metrics::SPEC,
+    &normalize::SPEC,
     &pad::SPEC,
     &permute::SPEC,
     &pool::SPEC,

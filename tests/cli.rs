@@ -306,6 +306,53 @@ fn lists() {
 }
 
 #[test]
+fn help_ends_with_examples() {
+    let commands = "demo,train,distill,eval,predict,data,data get,models,models show,profile,adapters,check";
+    for command in commands.split(',') {
+        let help = works(&format!("{command} --help"));
+        let examples = help.split("\nExamples:\n").nth(1).unwrap_or_else(|| panic!("no examples: {help}"));
+        let name = command.split(' ').next().expect("a word");
+        assert!(examples.lines().all(|l| l.starts_with("  ")), "{help}");
+        assert!(examples.contains(&format!("  limbeck {name}")), "{help}");
+    }
+}
+
+/// The list is of what the flags allow, as the other commands choose from it.
+#[test]
+fn adapters_are_listed_by_the_flags() {
+    let first = works("adapters");
+    let name = first.lines().next().and_then(|l| l.rsplit_once(" (")).expect("an adapter").0;
+    let asked = [OsStr::new("adapters"), OsStr::new("--adapter"), OsStr::new(name)];
+    let found = text(&limbeck(&asked).stdout);
+    let heads = |out: &str| out.lines().filter(|l| !l.starts_with(' ')).map(String::from).collect::<Vec<_>>();
+    assert!(!heads(&found).is_empty() && heads(&found).iter().all(|l| l.starts_with(name)), "{found}");
+    refused("adapters --adapter no-such-adapter", &["no-such-adapter", "there are", name]);
+    refused("adapters --backend nope", &["backend", "nope", "vulkan"]);
+}
+
+/// A regressor belongs to the training: the saved student has the tensors of its architecture and no other.
+#[test]
+fn the_saved_student_has_no_distillation_parts() {
+    let model = teacher().join("model.safetensors");
+    let small = "--epochs 1 --limit-train 128 --limit-test 20 --model cnn:2";
+    let distill = format!("distill --teacher {} {small} --method kd+feature", model.display());
+    works(&format!("{distill} --out regressed"));
+    works(&format!("train {small} --out plain"));
+    let names = |file: &str| {
+        let (tensors, _) = limbeck::files::read_safetensors(scratch().join(file)).expect("a file");
+        tensors.into_iter().map(|t| (t.name, t.shape)).collect::<Vec<_>>()
+    };
+    assert_eq!(names("regressed/model.safetensors"), names("plain/model.safetensors"));
+    let checkpoints = fs::read_dir(scratch().join("regressed")).expect("a folder").flatten();
+    let checkpoint = checkpoints
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .find(|n| n.starts_with("checkpoint"))
+        .expect("a checkpoint");
+    let kept = names(&format!("regressed/{checkpoint}"));
+    assert!(kept.iter().any(|(n, _)| n.contains("regressors")), "no regressor was trained: {kept:?}");
+}
+
+#[test]
 fn train_distill_resume() {
     let model = teacher().join("model.safetensors");
     for name in ["config.toml", "metrics.jsonl", "report.html", "checkpoint-train.safetensors"] {

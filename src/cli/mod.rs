@@ -54,8 +54,10 @@ struct AdapterFlags {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List adapters, back ends, drivers, limits and features
+    #[command(after_help = adapters::EXAMPLES)]
     Adapters,
     /// Train a teacher and distil students on the built-in handwritten digits
+    #[command(after_help = demo::EXAMPLES)]
     Demo(demo::DemoFlags),
     /// Train a network from labels alone
     #[command(after_help = train::EXAMPLES)]
@@ -76,16 +78,21 @@ enum Command {
     #[command(after_help = models::EXAMPLES)]
     Models(models::ModelsFlags),
     /// Time every op of a model's training step
+    #[command(after_help = profile::EXAMPLES)]
     Profile(profile::ProfileFlags),
     /// Run every op and its gradient on this adapter against the f64 reference
+    #[command(after_help = check::EXAMPLES)]
     Check(check::CheckFlags),
 }
 
 impl AdapterFlags {
-    fn open(&self) -> Result<Gpu> {
+    fn request(&self) -> AdapterRequest {
         let power = if self.power == "low" { Power::Low } else { Power::High };
-        let request = AdapterRequest { backend: self.backend.clone(), name: self.adapter.clone(), power };
-        Gpu::open_blocking(&request, GpuOptions::default())
+        AdapterRequest { backend: self.backend.clone(), name: self.adapter.clone(), power }
+    }
+
+    fn open(&self) -> Result<Gpu> {
+        Gpu::open_blocking(&self.request(), GpuOptions::default())
     }
 }
 
@@ -99,7 +106,7 @@ pub fn shown(error: &Error) -> String {
 pub fn run() -> Result<ExitCode> {
     let cli = Cli::parse();
     match cli.command {
-        Command::Adapters => adapters::run(),
+        Command::Adapters => adapters::run(&cli.adapter),
         Command::Demo(flags) => demo::run(&cli.adapter, &flags),
         Command::Train(flags) => train::run(&cli.adapter, &flags),
         Command::Distill(flags) => distill::run(&cli.adapter, &flags),

@@ -4,6 +4,7 @@
 //! `limbeck check` and the gradient checks then cover it.
 
 mod backward;
+mod batch_norm_backward;
 mod common;
 pub mod conformance;
 mod conv2d_backward;

@@ -3,8 +3,11 @@
 //! A method sees both networks' forward passes (logits and taps) and returns its loss as a scalar, unweighted. Teacher
 //! tensors require no gradient, so nothing of a teacher is differentiated or kept.
 
+mod ab;
 mod activation;
+mod connector;
 mod feature;
+mod fsp;
 mod kd;
 mod pair;
 mod parse;
@@ -64,6 +67,12 @@ pub enum TapNeed {
     Last,
     /// Every stage, paired from the deepest backward.
     Stages,
+    /// The values before every stage's last activation, paired likewise.
+    PreActivations,
+    /// What the classifiers see.
+    Embedding,
+    /// [`TapNeed::PreActivations`], and after them [`TapNeed::Embedding`].
+    Review,
 }
 
 /// An entry of [`METHODS`].
@@ -91,7 +100,15 @@ pub struct MethodSpec {
 }
 
 /// Every method.
-pub static METHODS: &[MethodSpec] = &[activation::SPEC, feature::SPEC, kd::SPEC, weights::SPEC];
+#[rustfmt::skip]
+pub static METHODS: &[MethodSpec] = &[
+    ab::SPEC,
+    activation::SPEC,
+    feature::SPEC,
+    fsp::SPEC,
+    kd::SPEC,
+    weights::SPEC,
+];
 
 /// The entry for `name`, or an error that lists the names there are.
 pub fn find(name: &str) -> Result<&'static MethodSpec> {
@@ -143,6 +160,13 @@ impl MethodSpec {
             values,
         })
     }
+}
+
+/// The sum of a method's parts, at least one.
+fn sum_of(mut parts: impl Iterator<Item = Result<Tensor>>) -> Result<Tensor> {
+    let first =
+        parts.next().ok_or_else(|| Error::config("taps", "needs at least one pair, teacher:student"))??;
+    parts.try_fold(first, |sum, part| sum.add(&part?))
 }
 
 /// Softens both distributions; Hinton et al. use 1 to 20, CIFAR recipes 4.

@@ -8,9 +8,12 @@ mod activation;
 mod connector;
 mod feature;
 mod fsp;
+mod ft;
 mod kd;
+mod ofd;
 mod pair;
 mod parse;
+mod reviewkd;
 mod schedule;
 mod settings;
 pub mod transfer;
@@ -106,7 +109,10 @@ pub static METHODS: &[MethodSpec] = &[
     activation::SPEC,
     feature::SPEC,
     fsp::SPEC,
+    ft::SPEC,
     kd::SPEC,
+    ofd::SPEC,
+    reviewkd::SPEC,
     weights::SPEC,
 ];
 

@@ -85,7 +85,7 @@ impl Fsp {
         if !self.max {
             return map.adaptive_avg_pool2d(size);
         }
-        if have[0] % size[0] != 0 || have[1] % size[1] != 0 {
+        if !have[0].is_multiple_of(size[0]) || !have[1].is_multiple_of(size[1]) {
             let expected = format!("a map of a multiple of {size:?} to max-pool; use pool=average");
             return Err(Error::shape("fsp", expected, format!("{have:?}")));
         }

@@ -6,6 +6,7 @@
 mod ab;
 mod activation;
 mod connector;
+mod crd;
 mod feature;
 mod fsp;
 mod ft;
@@ -107,6 +108,7 @@ pub struct MethodSpec {
 pub static METHODS: &[MethodSpec] = &[
     ab::SPEC,
     activation::SPEC,
+    crd::SPEC,
     feature::SPEC,
     fsp::SPEC,
     ft::SPEC,

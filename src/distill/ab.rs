@@ -1,11 +1,11 @@
-//! Activation boundaries (Heo et al. 1811.03233): the student learns on which side of zero the teacher's neurons are, not
-//! their values. For pre-activations t and s and a margin m, with t > 0 as the side,
-//! L = sum over layers l of 2^(l - L) / N * sum over elements of relu(m - s * sign)^2, sign = 1 where t > 0, else -1.
+//! Activation boundaries (Heo et al. 1811.03233): the student learns on which side of zero the teacher's
+//! neurons are, not their values. For pre-activations t and s and a margin m, with t > 0 as the side, L = sum
+//! over layers l of 2^(l - L) / N * sum over elements of relu(m - s * sign)^2, sign = 1 where t > 0, else -1.
 //!
-//! The paper writes the squared norm for one sample and trains an initial stage with it alone; the layers' halving factors,
-//! and the weight 3 / 1000, are those of the authors' code. A stage is a schedule here:
-//! `ab,until=0.2+ce:1,from=0.2+kd,from=0.2`. A student of another width passes a 1x1 convolution (a linear layer for flat
-//! features) and batch norm first; a larger map is pooled to the smaller one's size.
+//! The paper writes the squared norm for one sample and trains an initial stage with it alone; the layers'
+//! halving factors, and the weight 3 / 1000, are those of the authors' code. A stage is a schedule here:
+//! `ab,until=0.2+ce:1,from=0.2+kd,from=0.2`. A student of another width passes a 1x1 convolution (a linear
+//! layer for flat features) and batch norm first; a larger map is pooled to the smaller one's size.
 
 use super::connector::Connector;
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed};

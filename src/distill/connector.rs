@@ -1,5 +1,6 @@
-//! What brings a student's features to the teacher's width where the paper asks for batch norm: a 1x1 convolution, or a
-//! linear layer for flat features, without bias, then batch norm. (N, c_s, ..) to (N, c_t, ..).
+//! What brings a student's features to the teacher's width where the paper asks for batch norm: a 1x1
+//! convolution, or a linear layer for flat features, without bias, then batch norm. (N, c_s, ..) to (N, c_t,
+//! ..).
 
 use crate::nn::{BatchNorm, Conv, Forward, Init, Linear, ParamBuilder};
 use crate::ops::conv2d::Conv2d;

@@ -1,16 +1,18 @@
-//! Contrastive representation distillation (Tian et al. 1910.10699): of one image the student's and the teacher's
-//! embeddings should go together, of two images not. Embeddings are u / ||u||, u = W f + b of `dim` elements, one linear
-//! layer a network; the other network's embeddings of all images are kept in a bank (n_data, dim). The loss of a sample is
-//! that of telling its own row of the other's bank from `negatives` drawn ones ([`crate::ops::contrast`]), for the
-//! student's embedding against the teacher's bank and the reverse, summed, and the mean over the batch.
+//! Contrastive representation distillation (Tian et al. 1910.10699): of one image the student's and the
+//! teacher's embeddings should go together, of two images not. Embeddings are u / ||u||, u = W f + b of `dim`
+//! elements, one linear layer a network; the other network's embeddings of all images are kept in a bank
+//! (n_data, dim). The loss of a sample is that of telling its own row of the other's bank from `negatives`
+//! drawn ones ([`crate::ops::contrast`]), for the student's embedding against the teacher's bank and the
+//! reverse, summed, and the mean over the batch.
 //!
-//! The paper's critic is h = e / (e + N / M). The authors' code divides e by a constant Z first, M times the mean of e in
-//! the first batch, one a bank; their numbers come from it, and it is the default (`partition=estimated`);
-//! `partition=none` is the paper's. The code's 1e-7 inside logarithms is not needed here, where they are softplus.
+//! The paper's critic is h = e / (e + N / M). The authors' code divides e by a constant Z first, M times the
+//! mean of e in the first batch, one a bank; their numbers come from it, and it is the default
+//! (`partition=estimated`); `partition=none` is the paper's. The code's 1e-7 inside logarithms is not needed
+//! here, where they are softplus.
 //!
-//! After the loss, rows of both banks move to this step's embeddings with `momentum`. Banks and Z are running states of
-//! the method: they are in checkpoints. Draws are keyed by seed and step, so that a resumed run draws the same. They are
-//! uniform over the training set, as for the code's default `exact` sampling.
+//! After the loss, rows of both banks move to this step's embeddings with `momentum`. Banks and Z are running
+//! states of the method: they are in checkpoints. Draws are keyed by seed and step, so that a resumed run
+//! draws the same. They are uniform over the training set, as for the code's default `exact` sampling.
 
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed};
 use crate::nn::{Forward, Init, Linear, ParamBuilder, ParamId};
@@ -22,7 +24,7 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "crd",
     family: Family::Feature,
-    about: "student's and teacher's embeddings of one image go together, of two images not",
+    about: "embeddings of one image by both networks go together, of two images not",
     formula: "mean of -log h(s, t) - sum over drawn k of log(1 - h(s, t_k)), and the reverse; h = e / (e + Z K / M), \
               e = exp(s . t / tau)",
     paper: "Tian et al. 1910.10699",

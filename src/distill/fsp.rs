@@ -1,11 +1,11 @@
-//! Flow of solution procedure (Yim et al. CVPR 2017): how one layer's channels go with the next one's.
-//! G_ij = 1 / (HW) * sum over pixels of f1_i * f2_j, for neighbouring taps f1 (N, C1, H, W) and f2 (N, C2, H, W);
-//! L = the distance of the teacher's G and the student's, summed over the neighbours.
+//! Flow of solution procedure (Yim et al. CVPR 2017): how one layer's channels go with the next one's. G_ij =
+//! 1 / (HW) * sum over pixels of f1_i * f2_j, for neighbouring taps f1 (N, C1, H, W) and f2 (N, C2, H, W); L
+//! = the distance of the teacher's G and the student's, summed over the neighbours.
 //!
-//! Paper: `reduction=sum`, 1 / N * sum (G_t - G_s)^2, and the larger of two neighbours max-pooled to the other's size
-//! (`pool=max`). Popular code takes the mean over all elements (weight 50) and average pooling; those are the defaults.
-//! The paper trains an initial stage with it alone, which is a schedule here: `fsp,until=0.2+ce:1,from=0.2`.
-//! Widths of teacher and student must be equal: there is no learned part.
+//! Paper: `reduction=sum`, 1 / N * sum (G_t - G_s)^2, and the larger of two neighbours max-pooled to the
+//! other's size (`pool=max`). Popular code takes the mean over all elements (weight 50) and average pooling;
+//! those are the defaults. The paper trains an initial stage with it alone, which is a schedule here:
+//! `fsp,until=0.2+ce:1,from=0.2`. Widths of teacher and student must be equal: there is no learned part.
 
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed};
 use crate::nn::Forward;

@@ -1,7 +1,7 @@
 //! Distillation methods: one file each. [`METHODS`] is the only list.
 //!
-//! A method sees both networks' forward passes (logits and taps) and returns its loss as a scalar, unweighted. Teacher
-//! tensors require no gradient, so nothing of a teacher is differentiated or kept.
+//! A method sees both networks' forward passes (logits and taps) and returns its loss as a scalar,
+//! unweighted. Teacher tensors require no gradient, so nothing of a teacher is differentiated or kept.
 
 mod ab;
 mod activation;
@@ -42,8 +42,8 @@ pub enum Family {
 
 /// A distillation method.
 pub trait Method {
-    /// Makes the method's own parameters (regressors), knowing all shapes. They are trained with the student, and are
-    /// not part of the exported student.
+    /// Makes the method's own parameters (regressors), knowing all shapes. They are trained with the student,
+    /// and are not part of the exported student.
     fn prepare(&mut self, _pair: &Pair<'_>, _at: ParamBuilder<'_>) -> Result<()> {
         Ok(())
     }

@@ -1,15 +1,16 @@
-//! Feature distillation overhauled (Heo et al. 1904.01866). The teacher's pre-activations t pass a margin relu
-//! t' = max(t, m_c), where m_c < 0 is the expected value of channel c's negative part; the student's, through a 1x1
-//! convolution and batch norm, are s; and the distance leaves out what is below zero in both as it should be:
-//! L = sum over taps l of 2^(l - L) / N * sum of (s - t')^2, or 0 where s <= t' <= 0.
+//! Feature distillation overhauled (Heo et al. 1904.01866). The teacher's pre-activations t pass a margin
+//! relu t' = max(t, m_c), where m_c < 0 is the expected value of channel c's negative part; the student's,
+//! through a 1x1 convolution and batch norm, are s; and the distance leaves out what is below zero in both as
+//! it should be: L = sum over taps l of 2^(l - L) / N * sum of (s - t')^2, or 0 where s <= t' <= 0.
 //!
-//! A batch norm with shift b and scale g makes channels that are about normal, so that with r = b / |g|
-//! m_c = b - |g| * phi(r) / Phi(-r), and -3 |g| where Phi(-r) <= 0.001, as in the authors' code. It is that of the tap's own
-//! norm, or of the residual branch where the tap is a block's sum. The halving factors and the weight 1 / 1000 are those of
-//! the code, too.
+//! A batch norm with shift b and scale g makes channels that are about normal, so that with r = b / |g| m_c =
+//! b - |g| * phi(r) / Phi(-r), and -3 |g| where Phi(-r) <= 0.001, as in the authors' code. It is that of the
+//! tap's own norm, or of the residual branch where the tap is a block's sum. The halving factors and the
+//! weight 1 / 1000 are those of the code, too.
 //!
-//! The authors run the frozen teacher with the batch's statistics. Here it runs with its running statistics, as for every
-//! other method: its features are those that it classifies by, and do not depend on the rest of the batch.
+//! The authors run the frozen teacher with the batch's statistics. Here it runs with its running statistics,
+//! as for every other method: its features are those that it classifies by, and do not depend on the rest of
+//! the batch.
 
 use super::connector::Connector;
 use super::{Family, Method, MethodSpec, Pair, TapNeed, feature, sum_of};

@@ -61,8 +61,8 @@ impl TeacherPass<'_> {
         }
     }
 
-    /// Scale and shift (C) of the batch norm that a tap comes from: the tap's own, or that of the residual branch where the
-    /// tap is a block's sum.
+    /// Scale and shift (C) of the batch norm that a tap comes from: the tap's own, or that of the residual
+    /// branch where the tap is a block's sum.
     ///
     /// # Errors
     /// [`Error::Config`] where there is none, or only outputs on disk.

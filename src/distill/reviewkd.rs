@@ -1,14 +1,15 @@
-//! Knowledge review (Chen et al. 2104.09044): every level of the teacher reviews all deeper levels of the student.
-//! From the deepest tap to the shallowest, the student's map x passes a 1x1 convolution to `width` channels and batch norm;
-//! but at the deepest, it is mixed with the residual of the deeper level, enlarged to x's size (nearest):
-//! a = sigmoid(conv1x1([x, residual])), x = a_1 x + a_2 residual. x, at the teacher's size, is the residual for the next
-//! level, and a 3x3 convolution to the teacher's channels and batch norm makes it what is compared with the teacher's map.
+//! Knowledge review (Chen et al. 2104.09044): every level of the teacher reviews all deeper levels of the
+//! student. From the deepest tap to the shallowest, the student's map x passes a 1x1 convolution to `width`
+//! channels and batch norm; but at the deepest, it is mixed with the residual of the deeper level, enlarged
+//! to x's size (nearest): a = sigmoid(conv1x1([x, residual])), x = a_1 x + a_2 residual. x, at the teacher's
+//! size, is the residual for the next level, and a 3x3 convolution to the teacher's channels and batch norm
+//! makes it what is compared with the teacher's map.
 //!
-//! The comparison is the hierarchical context loss: MSE of the maps, and of both pooled to 4x4, 2x2 and 1x1 where the map is
-//! higher, with factors 1, 1/2, 1/4, 1/8, divided by their sum; summed over levels. Taps are pre-activations and, as the
-//! deepest level, the pooled features, which count as maps of 1x1. The weight rises over the first 20 of 240 epochs:
-//! `reviewkd,warmup=0.083`. The authors' `width` is 64 for small ResNets, and up to 512 for wide networks: by default that
-//! of the student's deepest tap, at most 512.
+//! The comparison is the hierarchical context loss: MSE of the maps, and of both pooled to 4x4, 2x2 and 1x1
+//! where the map is higher, with factors 1, 1/2, 1/4, 1/8, divided by their sum; summed over levels. Taps are
+//! pre-activations and, as the deepest level, the pooled features, which count as maps of 1x1. The weight
+//! rises over the first 20 of 240 epochs: `reviewkd,warmup=0.083`. The authors' `width` is 64 for small
+//! ResNets, and up to 512 for wide networks: by default that of the student's deepest tap, at most 512.
 
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, sum_of};
 use crate::nn::{BatchNorm, Conv, Forward, Init, ParamBuilder};
@@ -23,12 +24,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     about: "every level of the teacher reviews the student's deeper levels",
     formula: "sum over taps of HCL(fused_s, f_t), HCL = sum_k 2^-k mean (pool_k(f_s) - pool_k(f_t))^2 / sum_k 2^-k",
     paper: "Chen et al. 2104.09044",
-    settings: &[Setting::count(
-        "width",
-        0,
-        [0, 4096],
-        "channels in which levels are mixed; 0: the student's, to 512",
-    )],
+    settings: &[Setting::count("width", 0, [0, 4096], "channels of mixed levels; 0: the student's, to 512")],
     taps: TapNeed::Review,
     weight: 5.0,
     ce_weight: 1.0,

@@ -1,5 +1,5 @@
 //! Moves rows of a memory bank (M, D) in place (Wu et al. 1805.01978):
-//! bank[ids[n]] = u / ||u||, u = keep * bank[ids[n]] + (1 - keep) * v[n].
+//! `bank[ids[n]] = u / ||u||, u = keep * bank[ids[n]] + (1 - keep) * v[n]`.
 //!
 //! Where several rows of v have one id the last one counts; an id outside 0..M changes nothing.
 
@@ -76,8 +76,8 @@ impl Op for BankUpdate {
 }
 
 impl Tensor {
-    /// Moves the rows `ids` of this bank toward those of `v`, in place; see the [module](self). `self` must live in a
-    /// caller's buffer.
+    /// Moves the rows `ids` of this bank toward those of `v`, in place; see the [module](self). `self` must
+    /// live in a caller's buffer.
     pub fn bank_update(&self, ids: &Tensor, v: &Tensor, keep: f32) -> Result<()> {
         self.tape().record(BankUpdate { keep }, &[self, ids, v]).map(drop)
     }

@@ -1,13 +1,14 @@
-//! Noise-contrastive estimation with a bank (Gutmann and Hyvarinen 2010; Tian et al. 1910.10699): for each row of v (N, D)
-//! the logistic loss of telling its own row of the bank (M, D) from K drawn ones.
+//! Noise-contrastive estimation with a bank (Gutmann and Hyvarinen 2010; Tian et al. 1910.10699): for each
+//! row of v (N, D) the logistic loss of telling its own row of the bank (M, D) from K drawn ones.
 //!
-//! With s_k = v . bank[k] / temperature - log(Z K / M) the loss of a row is softplus(-s_own) + sum over drawn k of
-//! softplus(s_k), which is -log h(own) - sum log(1 - h(k)) for h = (e / Z) / (e / Z + K / M), e = exp(v . bank / t).
-//! Z, `partition`, of one element, is kept: where it is 0 it becomes M times the mean of all e of this batch. It counts as
-//! a constant.
+//! With s_k = v . bank_k / temperature - log(Z K / M) the loss of a row is softplus(-s_own) + sum over drawn
+//! k of softplus(s_k), which is -log h(own) - sum log(1 - h(k)) for h = (e / Z) / (e / Z + K / M), e = exp(v
+//! . bank / t). Z, `partition`, of one element, is kept: where it is 0 it becomes M times the mean of all e
+//! of this batch. It counts as a constant.
 //!
-//! Draws are uniform over the bank, own row included, and a function of seed, step, row and k: nothing but the loss (N) and
-//! its gradient by v (N, D) is stored. That gradient is computed with the loss, so that the bank may change right after.
+//! Draws are uniform over the bank, own row included, and a function of seed, step, row and k: nothing but
+//! the loss (N) and its gradient by v (N, D) is stored. That gradient is computed with the loss, so that the
+//! bank may change right after.
 
 use super::common::{expect_inputs, per_element};
 use super::spec::{Case, Fill, Input, OpSpec};
@@ -22,7 +23,8 @@ const DOMAIN: u32 = 0x63_7264;
 /// Compared rows of a workgroup.
 const CHUNK: usize = 512;
 
-/// Inputs: v (N, D), bank (M, D), ids i32 (N) in 0..M, partition (1), overwritten where it is 0. Outputs: loss (N), dv (N, D).
+/// Inputs: v (N, D), bank (M, D), ids i32 (N) in 0..M, partition (1), overwritten where it is 0. Outputs:
+/// loss (N), dv (N, D).
 #[derive(Debug, Clone, Copy)]
 pub struct Contrast {
     /// K.
@@ -134,8 +136,8 @@ impl Op for Contrast {
 }
 
 impl Tensor {
-    /// The loss (N) of telling each row of `self` (N, D) from drawn rows of `bank` (M, D); see the [module](self).
-    /// `partition` (1) must live in a caller's buffer.
+    /// The loss (N) of telling each row of `self` (N, D) from drawn rows of `bank` (M, D); see the
+    /// [module](self). `partition` (1) must live in a caller's buffer.
     pub fn contrast(
         &self,
         bank: &Tensor,

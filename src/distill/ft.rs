@@ -1,15 +1,16 @@
-//! Factor transfer (Kim et al. NeurIPS 2018): a paraphraser P, an autoencoder's inner half, says the
-//! teacher's features in fewer channels; a translator T says the student's likewise; L = mean |F_t / ||F_t||
-//! - F_s / ||F_s|| |, one norm a sample, F_t = P(f_t), F_s = T(f_s). P: 3x3 convolutions of C_t to C_t to k
-//! to k channels, k = `rate` * C_t, each with leaky relu 0.1; back by the mirrored ones. T: the same of C_s
-//! to C_s to k to k, with batch norm.
+//! Factor transfer (Kim et al. NeurIPS 2018): a paraphraser P, an autoencoder's inner half, says the teacher's
+//! features in fewer channels; a translator T says the student's likewise; the loss is the mean of
+//! `|F_t / ||F_t|| - F_s / ||F_s|| |`, one norm a sample, F_t = P(f_t), F_s = T(f_s).
+//!
+//! P has 3x3 convolutions of C_t to C_t to k to k channels, k = `rate` * C_t, each with leaky relu 0.1, and the
+//! mirrored ones lead back. T has the same of C_s to C_s to k to k, with batch norm.
 //!
 //! `factor=attention` is what a popular benchmark computes instead, and has published numbers for with the
 //! weight 200: F is the mean of its squares over channels before it is normalised.
 //!
 //! The paper trains P on the teacher's features for some epochs before the student. Here P learns beside the
 //! student, by the reconstruction's mean square: nothing of the transfer's gradient reaches P, and nothing of
-//! the reconstruction's the student; but the factors move in the first epochs. `ft,warmup=0.1` lets them
+//! the reconstruction's the student; but the factors move in the first epochs. `ft,warmup=0.1` lets both
 //! count less until then. `reconstruction` is that loss's share of the term: with the weight 200 and 0.005 it
 //! counts once.
 

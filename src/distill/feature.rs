@@ -2,7 +2,7 @@
 //! differ (FitNets, Romero et al. 1412.6550). The regressor is a 1x1 convolution, or a linear layer for flat features;
 //! a larger map is pooled to the smaller one's size.
 
-use super::{Family, Method, MethodSpec, Pair, TapNeed};
+use super::{Family, Method, MethodSpec, Pair, TapNeed, sum_of};
 use crate::nn::{Conv, Forward, Linear, ParamBuilder};
 use crate::ops::conv2d::Conv2d;
 use crate::tape::Tensor;
@@ -62,8 +62,7 @@ impl Method for Feature {
     }
 
     fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        let mut sum: Option<Tensor> = None;
-        for ((teacher, student), regressor) in pair.tapped()?.iter().zip(&self.regressors) {
+        sum_of(pair.tapped()?.iter().zip(&self.regressors).map(|((teacher, student), regressor)| {
             let (teacher, student) = same_size(teacher, student)?;
             let student = match regressor {
                 None => student,
@@ -72,18 +71,13 @@ impl Method for Feature {
             };
             let difference = student.sub(&teacher)?.square()?;
             let axes: Vec<usize> = (0..difference.dims().len()).collect();
-            let term = difference.mean(&axes, false)?;
-            sum = Some(match sum {
-                None => term,
-                Some(sum) => sum.add(&term)?,
-            });
-        }
-        sum.ok_or_else(|| Error::config("taps", "needs at least one pair, teacher:student"))
+            difference.mean(&axes, false)
+        }))
     }
 }
 
 /// Pools the larger map to the smaller one's height and width.
-fn same_size(teacher: &Tensor, student: &Tensor) -> Result<(Tensor, Tensor)> {
+pub(super) fn same_size(teacher: &Tensor, student: &Tensor) -> Result<(Tensor, Tensor)> {
     let (&[_, _, h_t, w_t], &[_, _, h_s, w_s]) = (teacher.dims(), student.dims()) else {
         return Ok((teacher.clone(), student.clone()));
     };

@@ -1,13 +1,20 @@
 //! Distillation methods: one file each. [`METHODS`] is the only list.
 //!
-//! A method sees both networks' forward passes (logits and taps) and returns its loss as a scalar, unweighted. Teacher
-//! tensors require no gradient, so nothing of a teacher is differentiated or kept.
+//! A method sees both networks' forward passes (logits and taps) and returns its loss as a scalar,
+//! unweighted. Teacher tensors require no gradient, so nothing of a teacher is differentiated or kept.
 
+mod ab;
 mod activation;
+mod connector;
+mod crd;
 mod feature;
+mod fsp;
+mod ft;
 mod kd;
+mod ofd;
 mod pair;
 mod parse;
+mod reviewkd;
 mod schedule;
 mod settings;
 pub mod transfer;
@@ -35,8 +42,8 @@ pub enum Family {
 
 /// A distillation method.
 pub trait Method {
-    /// Makes the method's own parameters (regressors), knowing all shapes. They are trained with the student, and are
-    /// not part of the exported student.
+    /// Makes the method's own parameters (regressors), knowing all shapes. They are trained with the student,
+    /// and are not part of the exported student.
     fn prepare(&mut self, _pair: &Pair<'_>, _at: ParamBuilder<'_>) -> Result<()> {
         Ok(())
     }
@@ -64,6 +71,12 @@ pub enum TapNeed {
     Last,
     /// Every stage, paired from the deepest backward.
     Stages,
+    /// The values before every stage's last activation, paired likewise.
+    PreActivations,
+    /// What the classifiers see.
+    Embedding,
+    /// [`TapNeed::PreActivations`], and after them [`TapNeed::Embedding`].
+    Review,
 }
 
 /// An entry of [`METHODS`].
@@ -91,7 +104,19 @@ pub struct MethodSpec {
 }
 
 /// Every method.
-pub static METHODS: &[MethodSpec] = &[activation::SPEC, feature::SPEC, kd::SPEC, weights::SPEC];
+#[rustfmt::skip]
+pub static METHODS: &[MethodSpec] = &[
+    ab::SPEC,
+    activation::SPEC,
+    crd::SPEC,
+    feature::SPEC,
+    fsp::SPEC,
+    ft::SPEC,
+    kd::SPEC,
+    ofd::SPEC,
+    reviewkd::SPEC,
+    weights::SPEC,
+];
 
 /// The entry for `name`, or an error that lists the names there are.
 pub fn find(name: &str) -> Result<&'static MethodSpec> {
@@ -143,6 +168,13 @@ impl MethodSpec {
             values,
         })
     }
+}
+
+/// The sum of a method's parts, at least one.
+fn sum_of(mut parts: impl Iterator<Item = Result<Tensor>>) -> Result<Tensor> {
+    let first =
+        parts.next().ok_or_else(|| Error::config("taps", "needs at least one pair, teacher:student"))??;
+    parts.try_fold(first, |sum, part| sum.add(&part?))
 }
 
 /// Softens both distributions; Hinton et al. use 1 to 20, CIFAR recipes 4.

@@ -20,10 +20,12 @@ pub mod adam;
 pub mod argmax;
 pub mod augment;
 pub mod average_pool;
+pub mod bank_update;
 pub mod batch_norm;
 pub mod binary;
 pub mod broadcast;
 pub mod concat;
+pub mod contrast;
 pub mod conv2d;
 pub mod copy;
 pub mod cosine;
@@ -60,10 +62,12 @@ pub static OPS: &[&OpSpec] = &[
     &argmax::SPEC,
     &augment::SPEC,
     &average_pool::SPEC,
+    &bank_update::SPEC,
     &batch_norm::SPEC,
     &binary::SPEC,
     &broadcast::SPEC,
     &concat::SPEC,
+    &contrast::SPEC,
     &conv2d::SPEC,
     &copy::SPEC,
     &cosine::SPEC,

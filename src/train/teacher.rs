@@ -27,16 +27,28 @@ impl Teacher<'_> {
         if !self.taps.is_empty() {
             return self.taps.clone();
         }
-        let pairs = self.network.stages.iter().rev().cloned().zip(student.stages.iter().rev().cloned());
-        let most = match need {
-            TapNeed::None => 0,
-            TapNeed::Last => 1,
-            TapNeed::Stages => usize::MAX,
-        };
-        let mut pairs: Vec<_> = pairs.take(most).collect();
-        pairs.reverse();
-        pairs
+        let teacher = self.network;
+        let embedding = (teacher.embedding.clone(), student.embedding.clone());
+        match need {
+            TapNeed::None => Vec::new(),
+            TapNeed::Last => paired(&teacher.stages, &student.stages, 1),
+            TapNeed::Stages => paired(&teacher.stages, &student.stages, usize::MAX),
+            TapNeed::PreActivations => paired(&teacher.preactivations, &student.preactivations, usize::MAX),
+            TapNeed::Embedding => vec![embedding],
+            TapNeed::Review => {
+                let maps = paired(&teacher.preactivations, &student.preactivations, usize::MAX);
+                maps.into_iter().chain([embedding]).collect()
+            }
+        }
     }
+}
+
+/// At most `most` pairs of the deepest taps, in the networks' order.
+fn paired(teacher: &[String], student: &[String], most: usize) -> Vec<(String, String)> {
+    let pairs = teacher.iter().rev().cloned().zip(student.iter().rev().cloned());
+    let mut pairs: Vec<_> = pairs.take(most).collect();
+    pairs.reverse();
+    pairs
 }
 
 /// The student's side of a step, as far as methods see it.

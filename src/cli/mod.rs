@@ -15,6 +15,7 @@ mod demo;
 mod distill;
 mod eval;
 mod job;
+mod methods;
 mod model_file;
 mod models;
 mod out;
@@ -75,6 +76,9 @@ enum Command {
     /// List architectures, or show the layers of one
     #[command(after_help = models::EXAMPLES)]
     Models(models::ModelsFlags),
+    /// List distillation methods, or show one: loss, paper, settings, taps
+    #[command(after_help = methods::EXAMPLES)]
+    Methods(methods::MethodsFlags),
     /// Time every op of a model's training step
     Profile(profile::ProfileFlags),
     /// Run every op and its gradient on this adapter against the f64 reference
@@ -107,6 +111,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Predict(flags) => predict::run(&cli.adapter, &flags),
         Command::Data(flags) => data::run(&flags),
         Command::Models(flags) => models::run(&cli.adapter, &flags),
+        Command::Methods(flags) => methods::run(&flags),
         Command::Profile(flags) => profile::run(&cli.adapter, &flags),
         Command::Check(flags) => check::run(&cli.adapter, &flags),
     }

@@ -35,6 +35,7 @@ pub mod kl_div;
 pub mod layer_norm;
 pub mod lerp;
 pub mod metrics;
+pub mod one_hot;
 pub mod pad;
 pub mod permute;
 pub mod pool;
@@ -75,6 +76,7 @@ pub static OPS: &[&OpSpec] = &[
     &layer_norm::SPEC,
     &lerp::SPEC,
     &metrics::SPEC,
+    &one_hot::SPEC,
     &pad::SPEC,
     &permute::SPEC,
     &pool::SPEC,

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "ofa",
     family: Family::Activation,
-    about: "the student's logits, and exits from its stages, learn the teacher's prediction with the label's share raised",
+    about: "logits and exits of the student's stages learn the teacher's prediction, the label's share raised",
     formula: "sum over logits and exits of -mean of sum_c ((p_t,c + [c = y])^eps - [c = y]) * log p_s,c",
     paper: "Hao et al. 2310.19444. Their exits have separable convolutions or a transformer block, here a global average \
             and a linear layer",

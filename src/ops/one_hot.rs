@@ -1,5 +1,5 @@
-//! One-hot rows of labels: y[i, c] = 1 where labels[i] = c, else 0; i32 (N) to f32 (N, C). A label outside 0..C, such as
-//! that of a sample which only fills a batch, gives a row of zeros, so that the row's sum says whether it counts.
+//! One-hot rows of labels: `y[i, c] = 1` where `labels[i] = c`, else 0; i32 (N) to f32 (N, C). A label outside 0..C, as
+//! of a sample which only fills a batch, gives a row of zeros, so that the row's sum says whether it counts.
 
 use super::common::{expect_inputs, per_element};
 use super::spec::{Case, Fill, Input, OpSpec};

@@ -231,6 +231,13 @@ fn lists() {
     let out = works("models");
     assert!(out.contains("cnn:32,64,128") && out.contains("resnet20, resnet32"), "{out}");
     assert!(out.lines().all(|line| line.chars().count() <= 120), "{out}");
+    let out = works("methods");
+    assert!(out.lines().any(|line| line.starts_with("dkd ")), "{out}");
+    assert!(out.lines().all(|line| line.chars().count() <= 120), "{out}");
+    let out = works("methods dkd");
+    assert!(out.contains("2203.08679") && out.contains("a number from 0, default 8"), "{out}");
+    assert!(works("methods --markdown").starts_with("# Distillation methods"));
+    refused("methods nope", &["nope", "dkd", "logit-std"]);
     let out = works("models show cnn:8,16 --input 1x8x8");
     for part in ["*  pool2  16x2x2", "fc     10         650", "1922", "FLOPs"] {
         assert!(out.contains(part), "{part} in {out}");

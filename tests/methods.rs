@@ -54,6 +54,11 @@ fn default_taps_are_there() {
     }
 }
 
+#[test]
+fn logits() {
+    check_group("methods_logits");
+}
+
 fn check_group(group: &str) {
     let (gpu, fixture) = (common::gpu(), Fixture::load(group));
     let wanted = std::env::var("LIMBECK_CASES").unwrap_or_default();

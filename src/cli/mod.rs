@@ -15,6 +15,7 @@ mod demo;
 mod distill;
 mod eval;
 mod job;
+mod methods;
 mod model_file;
 mod models;
 mod out;
@@ -77,6 +78,9 @@ enum Command {
     /// List architectures, or show the layers of one
     #[command(after_help = models::EXAMPLES)]
     Models(models::ModelsFlags),
+    /// List distillation methods, or show one: loss, paper, settings, taps
+    #[command(after_help = methods::EXAMPLES)]
+    Methods(methods::MethodsFlags),
     /// Time every op of a model's training step
     #[command(after_help = profile::EXAMPLES)]
     Profile(profile::ProfileFlags),
@@ -114,6 +118,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Predict(flags) => predict::run(&cli.adapter, &flags),
         Command::Data(flags) => data::run(&flags),
         Command::Models(flags) => models::run(&cli.adapter, &flags),
+        Command::Methods(flags) => methods::run(&flags),
         Command::Profile(flags) => profile::run(&cli.adapter, &flags),
         Command::Check(flags) => check::run(&cli.adapter, &flags),
     }

@@ -5,13 +5,24 @@
 
 mod ab;
 mod activation;
+mod binary_kd;
 mod connector;
 mod crd;
+mod ctkd;
+mod dist;
+mod dkd;
 mod feature;
 mod fsp;
 mod ft;
+mod jsd;
 mod kd;
+mod logit_mse;
+mod logit_std;
+mod logits;
+mod mlkd;
+mod ofa;
 mod ofd;
+pub mod pages;
 mod pair;
 mod parse;
 mod reviewkd;
@@ -19,6 +30,7 @@ mod schedule;
 mod settings;
 pub mod transfer;
 mod weights;
+mod wsld;
 
 pub use pair::{Pair, TeacherPass};
 pub use parse::{Objective, parse};
@@ -56,6 +68,11 @@ pub trait Method {
     /// Strength of an L2 pull of the student's weights toward the teacher's (see [`transfer`]); 0 for none.
     fn pull(&self) -> f32 {
         0.0
+    }
+
+    /// Scalars of the step that [`Method::loss`] asks the tape for by name, each with its values over the training.
+    fn scalars(&self) -> Vec<(&'static str, TermSchedule)> {
+        Vec::new()
     }
 
     /// Records the loss, a tensor of one element. `own` is the pass of the parameters that `prepare` made.
@@ -108,14 +125,24 @@ pub struct MethodSpec {
 pub static METHODS: &[MethodSpec] = &[
     ab::SPEC,
     activation::SPEC,
+    binary_kd::SPEC,
     crd::SPEC,
+    ctkd::SPEC,
+    dist::SPEC,
+    dkd::SPEC,
     feature::SPEC,
     fsp::SPEC,
     ft::SPEC,
+    jsd::SPEC,
     kd::SPEC,
+    logit_mse::SPEC,
+    logit_std::SPEC,
+    mlkd::SPEC,
+    ofa::SPEC,
     ofd::SPEC,
     reviewkd::SPEC,
     weights::SPEC,
+    wsld::SPEC,
 ];
 
 /// The entry for `name`, or an error that lists the names there are.
@@ -159,11 +186,18 @@ impl MethodSpec {
 
     fn term_with(&self, shared: &MethodConfig, own: &[(&str, &str)]) -> Result<Term> {
         let values = Values::new(self.name, self.settings, shared, own)?;
+        let method = (self.build)(&values);
+        let takes_logits = self.settings.contains(&logits::LOGITS);
+        let method = if takes_logits && values.choice(logits::LOGITS.name) == logits::STANDARDISED {
+            Box::new(logits::Standardised(method))
+        } else {
+            method
+        };
         Ok(Term {
             name: self.name,
             weight: self.weight,
             schedule: TermSchedule::default(),
-            method: (self.build)(&values),
+            method,
             taps: self.taps,
             values,
         })

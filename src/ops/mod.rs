@@ -38,6 +38,7 @@ pub mod kl_div;
 pub mod layer_norm;
 pub mod lerp;
 pub mod metrics;
+pub mod one_hot;
 pub mod pad;
 pub mod permute;
 pub mod pool;
@@ -80,6 +81,7 @@ pub static OPS: &[&OpSpec] = &[
     &layer_norm::SPEC,
     &lerp::SPEC,
     &metrics::SPEC,
+    &one_hot::SPEC,
     &pad::SPEC,
     &permute::SPEC,
     &pool::SPEC,

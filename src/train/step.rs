@@ -88,6 +88,9 @@ impl TrainStep {
             loss = loss.add(&distilled.loss)?;
             for (scalar, term) in distilled.weights.into_iter().zip(&teacher.terms) {
                 weights.push((scalar, term.weight, term.schedule));
+                for (name, schedule) in term.method.scalars() {
+                    weights.push((tape.scalar(name)?, 1.0, schedule));
+                }
             }
             terms.extend(distilled.terms);
             regressors = distilled.regressors;

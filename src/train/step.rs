@@ -167,6 +167,9 @@ impl TrainStep {
     /// Runs one step. Returns at once; [`TrainStep::sums`] waits.
     pub fn run(&self, batch: &Batch, step: &mut Step, learning_rate: f64) -> Result<()> {
         self.inputs.write(&self.plan, batch)?;
+        if let Some(stored) = &self.stored {
+            stored.write(&self.plan, batch, u64::from(step.epoch))?;
+        }
         let number = u64::from(step.number);
         self.update.set_step(step, learning_rate, number);
         for (scalar, weight, schedule) in &self.weights {

@@ -273,21 +273,21 @@ fn damage_is_refused_in_words() {
         std::fs::write(&bad, &bytes[..len]).unwrap();
         says(&Outputs::open(&bad).unwrap_err().to_string(), &["bad", "again"]);
     }
-    let open = |edit: &dyn Fn(&str, &mut Vec<f32>, &mut Vec<usize>), text: [&str; 2]| {
+    let open = |edit: &dyn Fn(&str, &mut [f32]), text: [&str; 2]| {
         let options = limbeck::files::ReadOptions { allow_nonfinite: true };
         let (mut tensors, mut metadata) = read_safetensors_with(&file, options).unwrap();
         for tensor in &mut tensors {
-            edit(&tensor.name, &mut tensor.data, &mut tensor.shape);
+            edit(&tensor.name, &mut tensor.data);
         }
         metadata.values_mut().for_each(|value| *value = value.replace(text[0], text[1]));
         let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();
         write_safetensors(&bad, &stored, &metadata).unwrap();
         Outputs::open(&bad)
     };
-    let nothing = |_: &str, _: &mut Vec<f32>, _: &mut Vec<usize>| ();
+    let nothing = |_: &str, _: &mut [f32]| ();
     open(&nothing, ["", ""]).unwrap();
     let at = |name: &'static str, value: f32| {
-        move |found: &str, data: &mut Vec<f32>, _: &mut Vec<usize>| {
+        move |found: &str, data: &mut [f32]| {
             if found == name {
                 data[7] = value;
             }
@@ -304,7 +304,7 @@ fn damage_is_refused_in_words() {
         says(&outputs.read_logits(0, 2, &mut Vec::new()).unwrap_err().to_string(), &["sample 2", "below 10"]);
     }
     // A feature is checked when it is read: the run ends, with its place.
-    open(&|name, data, _| data[0] = if name.starts_with("tap.") { f32::INFINITY } else { data[0] }, ["", ""])
+    open(&|name, data| data[0] = if name.starts_with("tap.") { f32::INFINITY } else { data[0] }, ["", ""])
         .unwrap();
     let config = train_config(&PLAIN);
     let message = setting.learn(&config, &bad, "feature").unwrap_err().to_string();

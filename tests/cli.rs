@@ -369,3 +369,34 @@ fn networks_of_pytorch_and_onnx_are_used() {
     ];
     fails(1, &distill, &["leave out --teacher-model"]);
 }
+
+/// What `teach` writes is what `distill` learns from, and no weights of the teacher are in its plan.
+#[test]
+fn teacher_outputs() {
+    let model = teacher().join("model.safetensors");
+    let model = model.display();
+    let out =
+        works(&format!("teach --teacher {model} --limit-train 128 --taps conv1 --out outputs.safetensors"));
+    assert!(out.contains("wrote outputs.safetensors: 128 images, 1 epochs, teacher cnn:4"), "{out}");
+    let learn = "distill --model cnn:4 --epochs 1 --limit-train 128 --limit-test 100";
+    let stored = format!("{learn} --teacher-outputs outputs.safetensors");
+    let plan = works(&format!("{stored} --dry-run"));
+    assert!(plan.contains("outputs in outputs.safetensors, no weights"), "{plan}");
+    assert!(!plan.contains("teacher/"), "{plan}");
+    works(&format!("{stored} --teacher {model} --out stored"));
+    works(&format!("{learn} --teacher {model} --out live"));
+    let student =
+        |folder: &str| limbeck::files::read_safetensors(scratch().join(folder).join("model.safetensors"));
+    assert_eq!(student("stored").unwrap().0, student("live").unwrap().0);
+    let fewer = stored.replace("--limit-train 128", "--limit-train 64");
+    refused(&format!("{fewer} --out no"), &["outputs.safetensors", "128 images", "64 images"]);
+    refused(&format!("{stored} --flip --out no"), &["other augmentation"]);
+    refused(&format!("{stored} --data-mean 0.5 --data-std 0.5 --out no"), &["other normalisation"]);
+    refused(&format!("{stored} --teacher-hash 12 --out no"), &["other teacher"]);
+    refused(&format!("{stored} --method feature --taps conv2:conv1 --out no"), &["conv2", "conv1"]);
+    refused(&format!("{learn} --teacher {model} --teacher-hash 12 --out no"), &["--teacher-outputs"]);
+    refused(&format!("{learn} --teacher-outputs {model} --out no"), &["limbeck teach"]);
+    refused(&format!("teach --teacher {model} --epochs 2 --out no"), &["every epoch"]);
+    refused(&format!("teach --teacher {model} --topk 10 --out no"), &["1 to 9"]);
+    refused(&format!("teach --teacher {model} --taps gone --out no"), &["gone", "conv1"]);
+}

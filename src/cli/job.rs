@@ -20,7 +20,7 @@ use crate::nn::DeviceParams;
 use crate::tape::Cost;
 use crate::train::metrics::Split;
 use crate::train::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
-use crate::train::{Checkpoints, Epoch, Evaluator, Run, Teacher, TrainConfig, Trainer};
+use crate::train::{Checkpoints, Epoch, Evaluator, Run, Teaching, TrainConfig, Trainer};
 use crate::{Error, Result};
 
 /// Flags of `train` and `distill`.
@@ -62,11 +62,7 @@ impl Job {
         let recipe = flags.recipe.over(flags.config.as_deref())?;
         let model = recipe.need(&recipe.model, "model", "cnn:8,16,32")?;
         recipe.train_config()?;
-        let (training, test) = load(&recipe)?;
-        let (training, watched) = match recipe.validation {
-            Some(fraction) => training.split_holdout(fraction, recipe.seed.unwrap_or(0))?,
-            None => (training, test.clone()),
-        };
+        let (training, watched, test) = load(&recipe)?;
         let folder = model.replace([':', ','], "-");
         let out = recipe.out.clone().unwrap_or_else(|| Path::new("runs").join(folder));
         let gpu = adapter.open()?;
@@ -85,14 +81,14 @@ impl Job {
     }
 
     /// Uses a teacher's normalisation for all images, where the user gave none.
-    pub fn normalise_as(&mut self, facts: &Facts) {
+    pub fn normalise_as(&mut self, mean: &[f32], std: &[f32]) {
         if self.recipe.data_mean.is_some() || self.recipe.data_std.is_some() {
             return;
         }
         for set in [&mut self.training, &mut self.watched, &mut self.test] {
             let set = Arc::make_mut(set);
-            set.mean.clone_from(&facts.mean);
-            set.std.clone_from(&facts.std);
+            set.mean = mean.to_vec();
+            set.std = std.to_vec();
         }
     }
 
@@ -121,12 +117,9 @@ impl Job {
 
     /// Compiles the step for a network of its own, and says what it would cost. Whatever is wrong with the settings
     /// shows here, before anything is written.
-    pub fn plan(&self, config: &TrainConfig, teacher: Option<Teacher<'_>>) -> Result<Cost> {
-        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
-        if let Some(teacher) = teacher {
-            trainer = trainer.teacher(teacher);
-        }
-        trainer.plan(&mut self.network()?)
+    pub fn plan(&self, config: &TrainConfig, teacher: Option<Teaching<'_>>) -> Result<Cost> {
+        let trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
+        trainer.teaching(teacher).plan(&mut self.network()?)
     }
 
     /// Makes the output folder ready, unless it holds a run that would be lost.
@@ -171,7 +164,7 @@ impl Job {
         label: &str,
         network: &mut Network,
         config: &TrainConfig,
-        teacher: Option<Teacher<'_>>,
+        teacher: Option<Teaching<'_>>,
     ) -> Result<Run> {
         let mut bar = Bar::new(label, config.batch_size);
         let checkpoints = Checkpoints {
@@ -180,7 +173,7 @@ impl Job {
             resume: self.resume,
         };
         let run = Trainer::new(&self.gpu, config, &self.training, &self.watched)
-            .teacher(teacher)
+            .teaching(teacher)
             .observer(&mut bar)
             .checkpoints(checkpoints)
             .log(self.out.join("metrics.jsonl"), label)
@@ -250,7 +243,8 @@ fn file_name(label: &str) -> String {
     label.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
-fn load(recipe: &Recipe) -> Result<(Dataset, Dataset)> {
+/// (training, watched, test): the watched images are held out of the training ones, or are the test set.
+pub fn load(recipe: &Recipe) -> Result<(Dataset, Dataset, Dataset)> {
     let name = recipe.data.as_deref().unwrap_or("digits");
     let (training, test) = source::load(name, recipe.data_dir.as_deref())?;
     let mut training = source::limit(training, recipe.limit_train, "--limit-train")?;
@@ -264,7 +258,11 @@ fn load(recipe: &Recipe) -> Result<(Dataset, Dataset)> {
         }
         set.check()?;
     }
-    Ok((training, test))
+    let (training, watched) = match recipe.validation {
+        Some(fraction) => training.split_holdout(fraction, recipe.seed.unwrap_or(0))?,
+        None => (training, test.clone()),
+    };
+    Ok((training, watched, test))
 }
 
 fn environment(gpu: &Gpu) -> Environment {

@@ -26,6 +26,7 @@ mod progress;
 mod recipe;
 mod source;
 mod table;
+mod teach;
 mod train;
 
 /// Knowledge distillation on any GPU.
@@ -66,6 +67,9 @@ enum Command {
     /// Distil a teacher into a student
     #[command(after_help = distill::EXAMPLES)]
     Distill(Box<distill::DistillFlags>),
+    /// Write a teacher's outputs for a data set, for distill to learn from without the teacher
+    #[command(after_help = teach::EXAMPLES)]
+    Teach(teach::TeachFlags),
     /// Measure a saved network's accuracy, class by class
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalFlags),
@@ -114,6 +118,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Demo(flags) => demo::run(&cli.adapter, &flags),
         Command::Train(flags) => train::run(&cli.adapter, &flags),
         Command::Distill(flags) => distill::run(&cli.adapter, &flags),
+        Command::Teach(flags) => teach::run(&cli.adapter, &flags),
         Command::Eval(flags) => eval::run(&cli.adapter, &flags),
         Command::Predict(flags) => predict::run(&cli.adapter, &flags),
         Command::Data(flags) => data::run(&flags),

@@ -152,6 +152,15 @@ pub struct Recipe {
     #[arg(long, value_name = "FILE", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_map: Option<PathBuf>,
+    /// Learn from what limbeck teach, or another program, wrote: no teacher is loaded. With --teacher, it is checked that
+    /// it was that one
+    #[arg(long, value_name = "FILE", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_outputs: Option<PathBuf>,
+    /// Refuse teacher outputs of another teacher than the one with this hash
+    #[arg(long, value_name = "HASH", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_hash: Option<String>,
     /// Methods with weights, settings and schedules, such as kd+feature:50 or dkd:1,beta=8,warmup=0.1 [default: kd]
     #[arg(long, value_name = "METHODS", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::config::TrainConfig;
-use super::teacher::Teacher;
+use super::teacher::Teaching;
 use crate::data::Dataset;
 use crate::models::Network;
 use crate::nn::Params;
@@ -15,7 +15,7 @@ pub(super) fn identity(
     config: &TrainConfig,
     network: &Network,
     training: &Dataset,
-    teacher: Option<&Teacher<'_>>,
+    teacher: Option<&Teaching<'_>>,
 ) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     if let Ok(serde_json::Value::Object(settings)) = serde_json::to_value(config) {
@@ -26,18 +26,25 @@ pub(super) fn identity(
     put("initial weights", weights_hash(&network.params));
     put("training data", training.fingerprint());
     put("normalisation", format!("{:?} {:?}", training.mean, training.std));
-    if let Some(teacher) = teacher {
-        put("teacher", teacher.network.name.clone());
-        put("teacher weights", weights_hash(&teacher.network.params));
-        let terms = teacher.terms.iter().map(|term| format!("{term:?}"));
+    if let Some(teaching) = teacher {
+        match teaching {
+            Teaching::Live(teacher) => {
+                put("teacher", teacher.network.name.clone());
+                put("teacher weights", weights_hash(&teacher.network.params));
+            }
+            Teaching::Stored(teacher) => {
+                put("teacher outputs", teacher.outputs.hash().to_string());
+            }
+        }
+        let terms = teaching.terms().iter().map(|term| format!("{term:?}"));
         put("method", terms.collect::<Vec<_>>().join(" + "));
-        put("taps", format!("{:?}", teacher.taps));
+        put("taps", format!("{:?}", teaching.taps()));
     }
     all
 }
 
-/// The first half of a sha256 over names and values.
-fn weights_hash(params: &Params) -> String {
+/// The first half of a sha256 over names and values, in hexadecimal: what tells one teacher from another.
+pub fn weights_hash(params: &Params) -> String {
     let mut hash = Sha256::new();
     for param in params.iter() {
         hash.update(param.name.as_bytes());

@@ -10,14 +10,16 @@ use super::metrics::{MetricRecord, MetricsLog, Split};
 use super::stats::median;
 use super::step::{StepConfig, TrainStep};
 use super::sums::Sums;
+use super::teacher::Teaching;
 use super::trainer::{Epoch, Observer, Progress, Run, Trainer};
-use crate::Result;
 use crate::data::{Loader, LoaderConfig};
+use crate::distill::Term;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Params};
 use crate::ops::augment::ImageBatch;
 use crate::optim::Schedule;
 use crate::tape::{Cost, Step};
+use crate::{Error, Result};
 
 /// Time between two calls of [`Observer::progress`]: each waits for the GPU.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(400);
@@ -65,8 +67,11 @@ impl<'a, 'n> Session<'a, 'n> {
         let teacher = trainer.teacher.take();
         let identity = identity(config, network, training, teacher.as_ref());
         if let Some(teacher) = &teacher {
-            for term in &teacher.terms {
-                term.method.start(&mut network.params, &teacher.network.params)?;
+            if let Teaching::Stored(stored) = teacher {
+                stored.check(config, training, steps.div_ceil(loader.batches() as u64))?;
+            }
+            for term in teacher.terms() {
+                start(term, &mut network.params, teacher)?;
             }
         }
         let params = DeviceParams::trainable(gpu, "student", &network.params)?;
@@ -337,4 +342,17 @@ impl<'a, 'n> Session<'a, 'n> {
             tell(observer);
         }
     }
+}
+
+/// Lets a method change the student's first weights.
+fn start(term: &Term, student: &mut Params, teacher: &Teaching<'_>) -> Result<()> {
+    if let Some(weights) = teacher.params() {
+        return term.method.start(student, weights);
+    }
+    // A method that looks for a tensor of the teacher finds none here.
+    term.method.start(student, &Params::default()).map_err(|_| {
+        let message =
+            "needs the teacher's weights, which outputs on disk do not hold; give the teacher itself";
+        Error::config(format!("method {}", term.name), message)
+    })
 }

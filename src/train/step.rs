@@ -1,8 +1,9 @@
 //! One training step as a plan: teacher, student, losses, gradients and optimizer in a single submit.
 
 use super::batch::Inputs;
+use super::stored::StoredInputs;
 use super::sums::{SumBuffers, Sums};
-use super::teacher::{Distillation, Regressors, Seen, Teacher};
+use super::teacher::{Distillation, Regressors, Seen, Teaching};
 use crate::data::{Batch, IGNORE_LABEL};
 use crate::distill::{TermSchedule, transfer};
 use crate::gpu::{BufferSlice, Gpu};
@@ -44,6 +45,7 @@ pub struct StepConfig {
 pub struct TrainStep {
     plan: Plan,
     inputs: Inputs,
+    stored: Option<StoredInputs>,
     update: OptimizerUpdate,
     optimizer: Optimizer,
     ema: Option<(Ema, EmaUpdate)>,
@@ -59,11 +61,11 @@ pub struct TrainStep {
 
 impl TrainStep {
     /// Records and compiles the step. `params` are the student's, uploaded as trainable.
-    pub fn new(
+    pub fn new<'a>(
         gpu: &Gpu,
         student: &Network,
         params: &DeviceParams,
-        mut teacher: Option<Teacher<'_>>,
+        teacher: Option<impl Into<Teaching<'a>>>,
         config: &StepConfig,
     ) -> Result<Self> {
         let tape = Tape::new();
@@ -76,7 +78,9 @@ impl TrainStep {
         let mut weights = vec![(ce_scalar, config.ce_weight, config.ce_schedule)];
         let mut terms = vec![("ce", ce)];
         let (mut regressors, mut anchor) = (None, None);
-        if let Some(teacher) = &mut teacher {
+        let mut stored = None;
+        if let Some(teacher) = teacher {
+            let mut teacher: Teaching<'_> = teacher.into();
             let seen = Seen {
                 network: student,
                 forward: &fx,
@@ -84,9 +88,9 @@ impl TrainStep {
                 inputs: &inputs,
                 samples: config.samples,
             };
-            let distilled = Distillation::record(gpu, &tape, &seen, teacher, config.seed)?;
+            let distilled = Distillation::record(gpu, &tape, &seen, &mut teacher, config.seed)?;
             loss = loss.add(&distilled.loss)?;
-            for (scalar, term) in distilled.weights.into_iter().zip(&teacher.terms) {
+            for (scalar, term) in distilled.weights.into_iter().zip(teacher.terms()) {
                 weights.push((scalar, term.weight, term.schedule));
                 for (name, schedule) in term.method.scalars() {
                     weights.push((tape.scalar(name)?, 1.0, schedule));
@@ -94,7 +98,8 @@ impl TrainStep {
             }
             terms.extend(distilled.terms);
             regressors = distilled.regressors;
-            anchor = pull_anchor(gpu, student, teacher)?;
+            anchor = pull_anchor(gpu, student, &teacher)?;
+            stored = distilled.stored;
         }
         let sums = SumBuffers::new(gpu)?;
         sums.record(&tape, &logits, &inputs.labels, &loss)?;
@@ -122,9 +127,13 @@ impl TrainStep {
         outputs.extend(terms.iter().map(|(_, t)| t));
         let plan = Plan::new(gpu, &tape, &outputs)?;
         let anchor = anchor.map(|(device, _)| device);
+        if let Some(stored) = &mut stored {
+            stored.keep_used(&plan);
+        }
         Ok(Self {
             plan,
             inputs,
+            stored,
             update,
             optimizer,
             ema,
@@ -161,6 +170,9 @@ impl TrainStep {
     /// Runs one step. Returns at once; [`TrainStep::sums`] waits.
     pub fn run(&self, batch: &Batch, step: &mut Step, learning_rate: f64) -> Result<()> {
         self.inputs.write(&self.plan, batch)?;
+        if let Some(stored) = &self.stored {
+            stored.write(&self.plan, batch, u64::from(step.epoch))?;
+        }
         let number = u64::from(step.number);
         self.update.set_step(step, learning_rate, number);
         for (scalar, weight, schedule) in &self.weights {
@@ -229,13 +241,11 @@ fn groups(tape: &Tape, student: &DeviceParams, regressors: Option<&Regressors>) 
 }
 
 /// Where the student's weights are pulled to, and how strongly: the teacher's strongest channels.
-fn pull_anchor(gpu: &Gpu, student: &Network, teacher: &Teacher<'_>) -> Result<Option<(DeviceParams, f32)>> {
-    let strength: f32 = teacher.terms.iter().map(|t| t.method.pull()).sum();
-    if strength == 0.0 {
-        return Ok(None);
-    }
+fn pull_anchor(gpu: &Gpu, student: &Network, teacher: &Teaching<'_>) -> Result<Option<(DeviceParams, f32)>> {
+    let strength: f32 = teacher.terms().iter().map(|t| t.method.pull()).sum();
+    let Some(weights) = teacher.params().filter(|_| strength != 0.0) else { return Ok(None) };
     let mut anchor = student.params.clone();
-    transfer::transfer(&mut anchor, &teacher.network.params, 1.0)?;
+    transfer::transfer(&mut anchor, weights, 1.0)?;
     Ok(Some((DeviceParams::frozen(gpu, "anchor", &anchor)?, strength)))
 }
 

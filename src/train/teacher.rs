@@ -2,6 +2,7 @@
 
 use super::batch::Inputs;
 use super::step::scaled;
+use super::stored::{StoredInputs, StoredTeacher};
 use crate::distill::{Pair, TapNeed, TeacherPass, Term};
 use crate::gpu::Gpu;
 use crate::models::Network;
@@ -21,25 +22,107 @@ pub struct Teacher<'a> {
     pub taps: Vec<(String, String)>,
 }
 
-impl Teacher<'_> {
+/// Who teaches: a network in the step, or what one wrote to disk before.
+pub enum Teaching<'a> {
+    /// A frozen network.
+    Live(Teacher<'a>),
+    /// Its outputs; no weights of it are there.
+    Stored(StoredTeacher),
+}
+
+impl<'a> From<Teacher<'a>> for Teaching<'a> {
+    fn from(teacher: Teacher<'a>) -> Self {
+        Self::Live(teacher)
+    }
+}
+
+impl From<StoredTeacher> for Teaching<'_> {
+    fn from(teacher: StoredTeacher) -> Self {
+        Self::Stored(teacher)
+    }
+}
+
+impl<'a> Teaching<'a> {
+    /// The methods.
+    pub fn terms(&self) -> &[Term] {
+        match self {
+            Self::Live(teacher) => &teacher.terms,
+            Self::Stored(teacher) => &teacher.terms,
+        }
+    }
+
+    /// The tap pairs that the user named.
+    pub fn taps(&self) -> &[(String, String)] {
+        match self {
+            Self::Live(teacher) => &teacher.taps,
+            Self::Stored(teacher) => &teacher.taps,
+        }
+    }
+
+    /// The teacher's weights on the host, where they are there.
+    pub fn params(&self) -> Option<&'a Params> {
+        match self {
+            Self::Live(teacher) => Some(&teacher.network.params),
+            Self::Stored(_) => None,
+        }
+    }
+
+    fn terms_mut(&mut self) -> &mut [Term] {
+        match self {
+            Self::Live(teacher) => &mut teacher.terms,
+            Self::Stored(teacher) => &mut teacher.terms,
+        }
+    }
+
     /// The tap pairs of a method that needs `need`.
     fn taps_for(&self, need: TapNeed, student: &Network) -> Vec<(String, String)> {
-        if !self.taps.is_empty() {
-            return self.taps.clone();
+        if !self.taps().is_empty() {
+            return self.taps().to_vec();
         }
-        let teacher = self.network;
-        let embedding = (teacher.embedding.clone(), student.embedding.clone());
-        match need {
-            TapNeed::None => Vec::new(),
-            TapNeed::Last => paired(&teacher.stages, &student.stages, 1),
-            TapNeed::Stages => paired(&teacher.stages, &student.stages, usize::MAX),
-            TapNeed::PreActivations => paired(&teacher.preactivations, &student.preactivations, usize::MAX),
-            TapNeed::Embedding => vec![embedding],
-            TapNeed::Review => {
-                let maps = paired(&teacher.preactivations, &student.preactivations, usize::MAX);
-                maps.into_iter().chain([embedding]).collect()
+        if need == TapNeed::None {
+            return Vec::new();
+        }
+        let guided = offered(student, need);
+        let hints = match self {
+            Self::Live(teacher) => offered(teacher.network, need),
+            Self::Stored(teacher) => teacher.outputs.info().taps.clone(),
+        };
+        let most = if need == TapNeed::Last { 1 } else { usize::MAX };
+        paired(&hints, &guided, most)
+    }
+
+    /// Records the teacher's side of a step.
+    fn record(&self, tape: &Tape, images: &Tensor) -> Result<Recorded<'a>> {
+        match self {
+            Self::Live(teacher) => {
+                let fx = Forward::eval(tape, teacher.params);
+                let logits = teacher.network.forward(&fx, images)?;
+                let pass = TeacherPass::Live { forward: fx, params: &teacher.network.params };
+                Ok(Recorded { pass, logits, inputs: None })
+            }
+            Self::Stored(teacher) => {
+                let inputs = StoredInputs::new(tape, teacher.outputs.clone(), images.dims()[0])?;
+                let pass = TeacherPass::Stored { taps: inputs.taps.clone() };
+                Ok(Recorded { pass, logits: inputs.logits.clone(), inputs: Some(inputs) })
             }
         }
+    }
+}
+
+struct Recorded<'a> {
+    pass: TeacherPass<'a>,
+    logits: Tensor,
+    inputs: Option<StoredInputs>,
+}
+
+/// What a network offers to a method that needs `need`.
+fn offered(network: &Network, need: TapNeed) -> Vec<String> {
+    match need {
+        TapNeed::None => Vec::new(),
+        TapNeed::Last | TapNeed::Stages => network.stages.clone(),
+        TapNeed::PreActivations => network.preactivations.clone(),
+        TapNeed::Embedding => vec![network.embedding.clone()],
+        TapNeed::Review => [&network.preactivations[..], std::slice::from_ref(&network.embedding)].concat(),
     }
 }
 
@@ -72,6 +155,8 @@ pub(super) struct Distillation {
     pub weights: Vec<Scalar>,
     /// The methods' own parameters, where they have any.
     pub regressors: Option<Regressors>,
+    /// What is read from disk for each batch, where the teacher's outputs lie there.
+    pub stored: Option<StoredInputs>,
 }
 
 /// The methods' own parameters, trained with the student and no part of it.
@@ -93,15 +178,15 @@ impl Distillation {
         gpu: &Gpu,
         tape: &Tape,
         student: &Seen<'_>,
-        teacher: &mut Teacher<'_>,
+        teacher: &mut Teaching<'_>,
         seed: u64,
     ) -> Result<Self> {
-        let fx = Forward::eval(tape, teacher.params);
-        let teacher_logits = teacher.network.forward(&fx, &student.inputs.images)?;
+        let Recorded { pass, logits: teacher_logits, inputs: stored } =
+            teacher.record(tape, &student.inputs.images)?;
         same_classes(student.logits, &teacher_logits)?;
-        let taps: Vec<_> = teacher.terms.iter().map(|t| teacher.taps_for(t.taps, student.network)).collect();
-        let pass = TeacherPass::Live { forward: fx, params: &teacher.network.params };
-        let terms = &mut teacher.terms;
+        let taps: Vec<_> =
+            teacher.terms().iter().map(|t| teacher.taps_for(t.taps, student.network)).collect();
+        let terms = teacher.terms_mut();
         let pair = |taps| Pair {
             student: student.forward,
             teacher: &pass,
@@ -135,7 +220,7 @@ impl Distillation {
         let loss = sum.ok_or_else(|| Error::config("method", "a teacher needs at least one method"))?;
         let leaves = own.leaves();
         let regressors = (!host.is_empty()).then_some(Regressors { host, device, leaves });
-        Ok(Self { loss, terms: recorded, weights, regressors })
+        Ok(Self { loss, terms: recorded, weights, regressors, stored })
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::TrainConfig;
 use super::session::Session;
-use super::teacher::Teacher;
+use super::teacher::{Teacher, Teaching};
 use crate::Result;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
@@ -112,7 +112,7 @@ pub struct Trainer<'a> {
     pub(super) config: &'a TrainConfig,
     pub(super) training: &'a Arc<Dataset>,
     pub(super) held_out: &'a Arc<Dataset>,
-    pub(super) teacher: Option<Teacher<'a>>,
+    pub(super) teacher: Option<Teaching<'a>>,
     pub(super) observer: Option<&'a mut dyn Observer>,
     pub(super) checkpoints: Option<Checkpoints>,
     pub(super) log: Option<(PathBuf, String)>,
@@ -131,7 +131,13 @@ impl<'a> Trainer<'a> {
 
     /// Learns from a teacher too, where there is one.
     pub fn teacher(mut self, teacher: impl Into<Option<Teacher<'a>>>) -> Self {
-        self.teacher = teacher.into();
+        self.teacher = teacher.into().map(Teaching::Live);
+        self
+    }
+
+    /// [`Trainer::teacher`] for one that may be outputs on disk.
+    pub fn teaching(mut self, teaching: impl Into<Option<Teaching<'a>>>) -> Self {
+        self.teacher = teaching.into();
         self
     }
 

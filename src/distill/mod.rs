@@ -10,13 +10,14 @@ mod pair;
 mod parse;
 mod schedule;
 mod settings;
-pub mod transfer;
+mod transfer;
 mod weights;
 
 pub use pair::{Pair, TeacherPass};
 pub use parse::{Objective, parse};
 pub use schedule::TermSchedule;
 pub use settings::{Kind, MethodConfig, Setting, Values};
+pub use transfer::{Layers, Select, Transfer};
 
 use crate::nn::{Forward, ParamBuilder, Params};
 use crate::tape::Tensor;
@@ -46,9 +47,9 @@ pub trait Method {
         Ok(())
     }
 
-    /// Strength of an L2 pull of the student's weights toward the teacher's (see [`transfer`]); 0 for none.
-    fn pull(&self) -> f32 {
-        0.0
+    /// Strength of an L2 pull of the student's weights toward the teacher's, and which of them are whose.
+    fn pull(&self) -> Option<(f32, Transfer)> {
+        None
     }
 
     /// Records the loss, a tensor of one element. `own` is the pass of the parameters that `prepare` made.

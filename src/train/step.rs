@@ -4,7 +4,7 @@ use super::batch::Inputs;
 use super::sums::{SumBuffers, Sums};
 use super::teacher::{Distillation, Regressors, Seen, Teacher};
 use crate::data::{Batch, IGNORE_LABEL};
-use crate::distill::{TermSchedule, transfer};
+use crate::distill::TermSchedule;
 use crate::gpu::{BufferSlice, Gpu};
 use crate::models::Network;
 use crate::nn::{DeviceParams, Forward, Params};
@@ -225,14 +225,13 @@ fn groups(tape: &Tape, student: &DeviceParams, regressors: Option<&Regressors>) 
     std::iter::once(student).chain(regressors.map(|r| &r.device)).map(|p| Group::of(p, tape)).collect()
 }
 
-/// Where the student's weights are pulled to, and how strongly: the teacher's strongest channels.
+/// Where the student's weights are pulled to, and how strongly: the teacher's weights, as they were chosen for it.
 fn pull_anchor(gpu: &Gpu, student: &Network, teacher: &Teacher<'_>) -> Result<Option<(DeviceParams, f32)>> {
-    let strength: f32 = teacher.terms.iter().map(|t| t.method.pull()).sum();
-    if strength == 0.0 {
+    let Some((strength, transfer)) = teacher.terms.iter().find_map(|t| t.method.pull()) else {
         return Ok(None);
-    }
+    };
     let mut anchor = student.params.clone();
-    transfer::transfer(&mut anchor, &teacher.network.params, 1.0)?;
+    transfer.apply(&mut anchor, &teacher.network.params)?;
     Ok(Some((DeviceParams::frozen(gpu, "anchor", &anchor)?, strength)))
 }
 

@@ -1,0 +1,223 @@
+//! Every distillation loss against an independent implementation of its paper's formula in PyTorch, and the gradients by
+//! logits, tapped features and the method's own parameters (tests/fixtures/methods_*.py).
+//!
+//! LIMBECK_CASES=dkd runs only the cases whose names start so.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::fixture::Fixture;
+use limbeck::distill::{self, MethodConfig, Pair, TeacherPass};
+use limbeck::gpu::Gpu;
+use limbeck::nn::{DeviceParams, Forward, Init, ParamBuilder, Params};
+use limbeck::tape::{Plan, Step, Tape, Tensor};
+use serde_json::Value;
+
+/// Worst relative errors that the methods may have.
+const FORWARD: f64 = 1e-4;
+const GRADIENT: f64 = 1e-3;
+
+#[test]
+fn base() {
+    check_group("methods_base");
+}
+
+fn check_group(group: &str) {
+    let (gpu, fixture) = (common::gpu(), Fixture::load(group));
+    let wanted = std::env::var("LIMBECK_CASES").unwrap_or_default();
+    let mut wrong = Vec::new();
+    for case in fixture.json["cases"].as_array().unwrap() {
+        let name = text(&case["name"]);
+        if name.starts_with(&wanted) {
+            let found = Case { gpu: &gpu, fixture: &fixture, json: case, name }.run();
+            wrong.extend(found.into_iter().map(|message| format!("{name}: {message}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{group}:\n{}", wrong.join("\n"));
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+struct Case<'a> {
+    gpu: &'a Gpu,
+    fixture: &'a Fixture,
+    json: &'a Value,
+    name: &'a str,
+}
+
+impl Case<'_> {
+    /// What differs, in words.
+    fn run(&self) -> Vec<String> {
+        let tape = Tape::new();
+        let logits = self.variable(&tape, "student.logits");
+        let labels = tape.input_i32("labels", self.fixture.shape(&self.key("labels")));
+        let sample_ids = tape.input_i32("sample ids", self.fixture.shape(&self.key("sample_ids")));
+        let none = DeviceParams::trainable(self.gpu, "student", &Params::default()).unwrap();
+        let student = Forward::train(&tape, &none);
+        let guided = self.taps(&student, "student.taps.", |key| self.variable(&tape, key));
+        let (params, hints, pass);
+        let frozen;
+        {
+            params = self.teacher_params();
+            frozen = DeviceParams::frozen(self.gpu, "teacher", &params).unwrap();
+            let forward = Forward::eval(&tape, &frozen);
+            hints = self.taps(&forward, "teacher.taps.", |key| self.input(&tape, key));
+            pass = TeacherPass::Live { forward, params: &params };
+        }
+        let teacher_logits = self.input(&tape, "teacher.logits");
+        let pairs = self.json["taps"].as_array().unwrap();
+        let taps: Vec<(String, String)> =
+            pairs.iter().map(|p| (text(&p[0]).to_string(), text(&p[1]).to_string())).collect();
+        let pair = Pair {
+            student: &student,
+            teacher: &pass,
+            student_logits: &logits,
+            teacher_logits: &teacher_logits,
+            labels: &labels,
+            sample_ids: &sample_ids,
+            samples: self.json["samples"].as_u64().unwrap() as usize,
+            taps: &taps,
+        };
+
+        let mut term =
+            distill::parse(text(&self.json["method"]), &MethodConfig::default()).unwrap().terms.remove(0);
+        let mut host = Params::default();
+        term.method.prepare(&pair, ParamBuilder::new(&mut host).sub(term.name)).unwrap();
+        self.fill_own(&mut host, term.name);
+        let device = DeviceParams::trainable(self.gpu, "own", &host).unwrap();
+        let own = Forward::train(&tape, &device);
+        let loss = term.method.loss(&pair, &own).unwrap();
+        let gradients = loss.scale(0.75).unwrap().backward().unwrap();
+
+        let mut leaves: Vec<(String, Tensor)> = vec![("student.logits".into(), logits.clone())];
+        leaves.extend(guided.iter().map(|(key, tensor)| (key.clone(), tensor.clone())));
+        for (id, leaf) in own.leaves() {
+            let name = host.get(id).name.strip_prefix(&format!("{}.", term.name)).unwrap();
+            leaves.push((format!("own.{name}"), leaf));
+        }
+        let found: BTreeMap<&str, &Tensor> =
+            leaves.iter().filter_map(|(key, leaf)| Some((key.as_str(), gradients.get(leaf)?))).collect();
+        let outputs: Vec<&Tensor> = std::iter::once(&loss).chain(found.values().copied()).collect();
+        let plan = Plan::new(self.gpu, &tape, &outputs).unwrap();
+        self.write(&plan, "labels", &labels);
+        self.write(&plan, "sample_ids", &sample_ids);
+        self.write(&plan, "student.logits", &logits);
+        self.write(&plan, "teacher.logits", &teacher_logits);
+        guided.iter().chain(&hints).for_each(|(key, tensor)| self.write(&plan, key, tensor));
+        plan.run(&Step::new(0, 0)).unwrap();
+
+        let mut wrong = Vec::new();
+        let mut compare = |what: &str, key: &str, got: Vec<f32>, most: f64| {
+            let worst = relative(&got, &self.fixture.f32s(&self.key(key)));
+            // NaN counts as infinite in `relative`.
+            if worst > most {
+                wrong.push(format!("{what}: relative error {worst:.2e}, at most {most:.0e}"));
+            }
+        };
+        compare("loss", "loss", plan.read_f32(&loss).unwrap(), FORWARD);
+        for (key, _) in &leaves {
+            let (gradient, expected) = (found.get(key.as_str()), format!("d.{key}"));
+            match (gradient, self.has(&expected)) {
+                (Some(gradient), true) => {
+                    compare(&expected, &expected, plan.read_f32(gradient).unwrap(), GRADIENT)
+                }
+                (Some(gradient), false) => {
+                    let got = plan.read_f32(gradient).unwrap();
+                    assert!(got.iter().all(|v| *v == 0.0), "{}: {key} has a gradient", self.name);
+                }
+                (None, true) => panic!("{}: {key} has no gradient", self.name),
+                (None, false) => {}
+            }
+        }
+        device.download(&mut host).unwrap();
+        for key in self.keys("after.") {
+            let state = key.strip_prefix("after.").unwrap();
+            let got = host.find(&format!("{}.{state}", term.name)).expect("the state").values.clone();
+            compare(&key, &key, got, FORWARD);
+        }
+        wrong
+    }
+
+    fn key(&self, tensor: &str) -> String {
+        format!("{}/{tensor}", self.name)
+    }
+
+    /// The case's tensors whose names start so.
+    fn keys(&self, prefix: &str) -> Vec<String> {
+        let all = self.json["tensors"].as_array().unwrap().iter().map(text);
+        all.filter(|key| key.starts_with(prefix)).map(String::from).collect()
+    }
+
+    fn has(&self, tensor: &str) -> bool {
+        self.keys(tensor).iter().any(|key| key == tensor)
+    }
+
+    fn variable(&self, tape: &Tape, key: &str) -> Tensor {
+        tape.variable(key, self.fixture.shape(&self.key(key)))
+    }
+
+    fn input(&self, tape: &Tape, key: &str) -> Tensor {
+        tape.input(key, self.fixture.shape(&self.key(key)))
+    }
+
+    fn write(&self, plan: &Plan, key: &str, tensor: &Tensor) {
+        // What a method does not look at is not part of the plan, and takes no values.
+        let _ = plan.write(tensor, self.fixture.bytes(&self.key(key)));
+    }
+
+    /// Makes the tensors of one side's taps and notes them under their layers' names.
+    fn taps(&self, fx: &Forward<'_>, prefix: &str, make: impl Fn(&str) -> Tensor) -> Vec<(String, Tensor)> {
+        let all = self.keys(prefix).into_iter().map(|key| {
+            let tensor = make(&key);
+            fx.layer(key.strip_prefix(prefix).unwrap(), || Ok(tensor.clone())).unwrap();
+            (key, tensor)
+        });
+        all.collect()
+    }
+
+    fn teacher_params(&self) -> Params {
+        let mut params = Params::default();
+        let keys = self.keys("teacher.params.");
+        for key in &keys {
+            let name = key.strip_prefix("teacher.params.").unwrap();
+            ParamBuilder::new(&mut params).weight(
+                name,
+                self.fixture.shape(&self.key(key)),
+                Init::Constant(0.0),
+                false,
+            );
+        }
+        for (param, key) in params.iter_mut().zip(&keys) {
+            param.values = self.fixture.f32s(&self.key(key));
+        }
+        params
+    }
+
+    /// Gives the method's own parameters the fixture's values; all of them must have one.
+    fn fill_own(&self, host: &mut Params, method: &str) {
+        host.initialise(0);
+        for param in host.iter_mut() {
+            let name =
+                param.name.strip_prefix(&format!("{method}.")).expect("the method's prefix").to_string();
+            let key = ["own.", "states."].iter().map(|p| format!("{p}{name}")).find(|key| self.has(key));
+            let key = key.unwrap_or_else(|| panic!("{}: the fixture has no {}", self.name, param.name));
+            let (shape, values) = (self.fixture.shape(&self.key(&key)), self.fixture.f32s(&self.key(&key)));
+            assert_eq!(param.shape.dims(), shape, "{}: {}", self.name, param.name);
+            param.values = values;
+        }
+    }
+}
+
+/// The largest difference, as a share of the expected value or of the tensor's root mean square, whichever is larger.
+fn relative(got: &[f32], want: &[f32]) -> f64 {
+    assert_eq!(got.len(), want.len());
+    let rms = (want.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>() / want.len() as f64).sqrt();
+    let share = |(g, w): (&f32, &f32)| {
+        let share = (f64::from(*g) - f64::from(*w)).abs() / f64::from(w.abs()).max(rms).max(1e-6);
+        if share.is_nan() { f64::INFINITY } else { share }
+    };
+    got.iter().zip(want).map(share).fold(0.0, f64::max)
+}

@@ -108,8 +108,7 @@ fn wider_and_deeper_at_once() {
 fn copies_of_a_channel_differ_in_what_reads_them() {
     let teacher = network("mlp:4", [1, 2, 2], 3);
     let student = grown(&teacher, "mlp:8", Select::Wider, Layers::Same);
-    let (fc, theirs) =
-        (student.params.find("fc.weight").unwrap(), teacher.params.find("fc.weight").unwrap());
+    let (fc, theirs) = (student.params.find("fc.weight").unwrap(), teacher.params.find("fc.weight").unwrap());
     for (pair, weight) in fc.values.chunks(2).zip(&theirs.values) {
         assert!(pair[0] != pair[1], "{pair:?}");
         assert!((pair[0] + pair[1] - weight).abs() < 1e-6, "{pair:?} of {weight}");

@@ -196,6 +196,14 @@ impl Values {
         }
     }
 
+    /// The temperature, or 1 for a method that has none.
+    pub fn temperature(&self) -> f32 {
+        match self.values.iter().find(|(name, _)| *name == "temperature") {
+            Some((_, Value::Number(temperature))) => *temperature,
+            _ => 1.0,
+        }
+    }
+
     /// The whole number `name`; 0 where the method did not declare it.
     pub fn count(&self, name: &str) -> usize {
         match self.find(name) {

@@ -8,6 +8,7 @@ mod evaluator;
 mod identity;
 pub mod metrics;
 pub mod report;
+pub mod schemes;
 mod session;
 pub mod stats;
 mod step;

@@ -1,6 +1,7 @@
 //! One training step as a plan: teacher, student, losses, gradients and optimizer in a single submit.
 
 use super::batch::Inputs;
+use super::schemes::{MeanTeacher, Mutual, Peer, Scheme, peer_state};
 use super::sums::{SumBuffers, Sums};
 use super::teacher::{Distillation, Regressors, Seen, Teacher};
 use crate::data::{Batch, IGNORE_LABEL};
@@ -47,6 +48,8 @@ pub struct TrainStep {
     update: OptimizerUpdate,
     optimizer: Optimizer,
     ema: Option<(Ema, EmaUpdate)>,
+    mean_teacher: Option<MeanTeacher>,
+    peer: Option<(Optimizer, OptimizerUpdate)>,
     regressors: Option<Regressors>,
     weights: Vec<(Scalar, f32, TermSchedule)>,
     steps: u64,
@@ -63,7 +66,19 @@ impl TrainStep {
         gpu: &Gpu,
         student: &Network,
         params: &DeviceParams,
-        mut teacher: Option<Teacher<'_>>,
+        teacher: Option<Teacher<'_>>,
+        config: &StepConfig,
+    ) -> Result<Self> {
+        Self::with_scheme(gpu, student, params, (teacher, None), &Scheme::default(), config)
+    }
+
+    /// [`TrainStep::new`] with more teachers, a teacher that follows the student, or a peer.
+    pub(super) fn with_scheme(
+        gpu: &Gpu,
+        student: &Network,
+        params: &DeviceParams,
+        (mut teacher, peer): (Option<Teacher<'_>>, Option<Peer<'_>>),
+        scheme: &Scheme<'_>,
         config: &StepConfig,
     ) -> Result<Self> {
         let tape = Tape::new();
@@ -84,7 +99,7 @@ impl TrainStep {
                 inputs: &inputs,
                 samples: config.samples,
             };
-            let distilled = Distillation::record(gpu, &tape, &seen, teacher, config.seed)?;
+            let distilled = Distillation::record(gpu, &tape, &seen, teacher, scheme, config.seed)?;
             loss = loss.add(&distilled.loss)?;
             for (scalar, term) in distilled.weights.into_iter().zip(&teacher.terms) {
                 weights.push((scalar, term.weight, term.schedule));
@@ -92,6 +107,13 @@ impl TrainStep {
             terms.extend(distilled.terms);
             regressors = distilled.regressors;
             anchor = pull_anchor(gpu, student, teacher)?;
+        }
+        let mutual = peer
+            .map(|peer| Mutual::record(&tape, peer, &logits, &inputs.images, &inputs.labels))
+            .transpose()?;
+        if let Some(mutual) = &mutual {
+            loss = loss.add(&mutual.loss)?;
+            terms.extend(mutual.terms.iter().cloned());
         }
         let sums = SumBuffers::new(gpu)?;
         sums.record(&tape, &logits, &inputs.labels, &loss)?;
@@ -114,9 +136,19 @@ impl TrainStep {
         let elements: Vec<usize> = groups.iter().map(|g| g.weights.meta().len()).collect();
         let optimizer = Optimizer::new(gpu, "optimizer", config.optimizer, &elements)?;
         let update = optimizer.record(&tape, &groups, config.max_grad_norm)?;
+        let peer = mutual
+            .map(|m| m.update(gpu, &tape, &gradients, config.optimizer, config.max_grad_norm))
+            .transpose()?;
+        let mean_teacher = match (scheme.average, &teacher) {
+            (Some(config), Some(teacher)) => {
+                Some(MeanTeacher::record(gpu, &tape, config, params, teacher.params)?)
+            }
+            _ => None,
+        };
         let ema = config.ema.map(|ema| average(gpu, &tape, ema, params, &groups[0].weights)).transpose()?;
         let mut outputs = vec![&loss, &update.grad_norm];
         outputs.extend(terms.iter().map(|(_, t)| t));
+        outputs.extend(peer.iter().map(|(_, update)| &update.grad_norm));
         let plan = Plan::new(gpu, &tape, &outputs)?;
         let anchor = anchor.map(|(device, _)| device);
         Ok(Self {
@@ -125,6 +157,8 @@ impl TrainStep {
             update,
             optimizer,
             ema,
+            mean_teacher,
+            peer,
             regressors,
             weights,
             steps: config.steps,
@@ -163,6 +197,12 @@ impl TrainStep {
         for (scalar, weight, schedule) in &self.weights {
             step.set(*scalar, weight * schedule.at(number, self.steps) as f32);
         }
+        if let Some((_, update)) = &self.peer {
+            update.set_step(step, learning_rate, number);
+        }
+        if let Some(teacher) = &self.mean_teacher {
+            teacher.set_step(step, number);
+        }
         if let Some((_, update)) = &self.ema {
             update.set_step(step, number);
         }
@@ -183,6 +223,8 @@ impl TrainStep {
     pub fn state(&self) -> Vec<(String, BufferSlice)> {
         let mut all = self.optimizer.state();
         all.extend(self.ema().map(Ema::state).unwrap_or_default());
+        all.extend(self.mean_teacher.iter().flat_map(MeanTeacher::state));
+        all.extend(peer_state(&self.peer));
         all.extend(self.sums.state());
         all
     }

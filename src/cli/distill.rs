@@ -1,18 +1,21 @@
 //! `limbeck distill`: a student learns from labels and from a frozen teacher.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::AdapterFlags;
-use super::job::{Job, JobFlags};
+use super::job::{Job, JobFlags, Teaching};
 use super::model_file::{class_difference, facts_of};
 use super::plan::print_plan;
+use super::schemes::{self, Who};
 use crate::distill;
 use crate::models::saved::{self, Overrides, Saved};
 use crate::models::{NameMap, Network};
 use crate::nn::DeviceParams;
 use crate::train::report::Role;
+use crate::train::schemes::{Member, Scheme};
 use crate::train::{Teacher, TrainConfig};
 use crate::{Error, Result};
 
@@ -23,6 +26,9 @@ Examples:
   limbeck distill --teacher resnet56.safetensors --teacher-model resnet56 --model resnet20 --data cifar10 \\
       --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225 --method kd+feature:50 --taps layer3:layer3
   limbeck distill --teacher resnet56.onnx --model resnet20 --data cifar10 --method kd+feature:50
+  limbeck distill --teacher a.safetensors,b.onnx --teacher-weights 0.7,0.3 --model resnet20 --data cifar10
+  limbeck distill --scheme takd --teacher resnet56.onnx --assistant resnet32 --model resnet8 --data cifar10
+  limbeck distill --scheme dml --model resnet20 --peer resnet32 --data cifar10
   limbeck distill --config distill.toml --dry-run";
 
 /// Flags of `limbeck distill`.
@@ -38,36 +44,107 @@ pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     let methods = job.recipe.method.clone().unwrap_or_else(|| "kd".into());
     let objective = distill::parse(&methods, &job.recipe.method_config())?;
     let alone = job.recipe.train_config()?;
-    let mut config = alone.clone().with_ce(&objective);
-    config.ce_weight = job.recipe.ce_weight.unwrap_or(config.ce_weight);
-    let teacher = open_teacher(&job)?;
-    job.normalise_as(&teacher.facts);
-    let frozen = DeviceParams::frozen(&job.gpu, "teacher", &teacher.network.params)?;
-    let mut student = job.network()?;
-    let teaching = teach(&job, &methods, &teacher.network, &frozen)?;
-    let cost = job.plan(&config, Some(teaching))?;
-    if flags.job.dry_run {
-        print_plan(&cost, &config, config.steps(job.training.len() / config.batch_size))?;
+    let config = schemes::taught(&job, &objective, &alone);
+    let who = Who::of(&job)?;
+    if who != Who::Offline && flags.job.dry_run {
+        let cost = job.plan(&alone, Teaching::default())?;
+        print_plan(&cost, &alone, alone.steps(job.training.len() / alone.batch_size))?;
         return Ok(ExitCode::SUCCESS);
     }
-    job.claim()?;
-    job.row("teacher", Role::Teacher, &teacher.network, None)?;
-    if job.recipe.baseline == Some(true) {
-        let mut student = job.network()?;
-        let run = job.fit("alone", &mut student, &TrainConfig { ce_weight: 1.0, ..alone }, None)?;
-        job.row("alone", Role::Baseline, &student, Some(&run))?;
+    match who {
+        Who::Offline => offline(&mut job, flags.job.dry_run, &methods, &alone, &config)?,
+        Who::Mutual => schemes::mutual(&mut job, &alone)?,
+        Who::MeanTeacher => schemes::mean_teacher(&mut job, &methods, &config)?,
+        _ => schemes::in_turn(&mut job, who, &methods, &alone)?,
     }
-    let teaching = teach(&job, &methods, &teacher.network, &frozen)?;
-    let run = job.fit(&methods, &mut student, &config, Some(teaching))?;
-    job.row(&methods, Role::Distilled, &student, Some(&run))?;
-    let title = format!("Distilling {} into {}", teacher.network.name, student.name);
-    job.finish(&student, &title, Vec::new())?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// One frozen teacher, or several.
+fn offline(
+    job: &mut Job,
+    dry_run: bool,
+    methods: &str,
+    alone: &TrainConfig,
+    config: &TrainConfig,
+) -> Result<()> {
+    let teachers = open_teachers(job)?;
+    job.normalise_as(&teachers[0].0.facts);
+    let frozen: Vec<DeviceParams> = teachers
+        .iter()
+        .map(|(teacher, _)| DeviceParams::frozen(&job.gpu, "teacher", &teacher.network.params))
+        .collect::<Result<_>>()?;
+    let teaching = |job: &Job| {
+        let mut all = teachers.iter().zip(&frozen);
+        let Some(((first, weight), params)) = all.next() else { return Ok(Teaching::default()) };
+        let teacher = Some(teach(job, methods, &first.network, params)?);
+        let scheme = Scheme { first_weight: *weight, others: all.map(member).collect(), average: None };
+        Ok::<_, Error>(Teaching { teacher, scheme, peer: None })
+    };
+    let mut student = job.network()?;
+    let cost = job.plan(config, teaching(job)?)?;
+    if dry_run {
+        return print_plan(&cost, config, config.steps(job.training.len() / config.batch_size));
+    }
+    job.claim()?;
+    for (index, (teacher, _)) in teachers.iter().enumerate() {
+        let label = if index == 0 { "teacher".to_string() } else { format!("teacher {}", index + 1) };
+        job.row(&label, Role::Teacher, &teacher.network, None)?;
+    }
+    if job.recipe.baseline == Some(true) {
+        let mut student = job.network()?;
+        let config = TrainConfig { ce_weight: 1.0, ..alone.clone() };
+        let run = job.fit("alone", &mut student, &config, Teaching::default())?;
+        job.row("alone", Role::Baseline, &student, Some(&run))?;
+    }
+    let run = job.fit(methods, &mut student, config, teaching(job)?)?;
+    job.row(methods, Role::Distilled, &student, Some(&run))?;
+    let names: Vec<&str> = teachers.iter().map(|(teacher, _)| teacher.network.name.as_str()).collect();
+    let title = format!("Distilling {} into {}", names.join(" and "), student.name);
+    job.finish(&student, &title, Vec::new())
+}
+
+fn member<'a>(((teacher, weight), params): (&'a (Saved, f32), &'a DeviceParams)) -> Member<'a> {
+    Member { network: &teacher.network, params, weight: *weight }
+}
+
+/// All teachers, at least one, with their shares.
+fn open_teachers(job: &Job) -> Result<Vec<(Saved, f32)>> {
+    let text = job.recipe.need(&job.recipe.teacher, "teacher", "runs/teacher/model.safetensors")?;
+    let paths: Vec<PathBuf> = match text.to_str() {
+        Some(names) if !text.exists() => names.split(',').map(|name| name.trim().into()).collect(),
+        _ => vec![text.clone()],
+    };
+    let weights = job.recipe.teacher_weights.clone().unwrap_or_else(|| vec![1.0; paths.len()]);
+    if weights.len() != paths.len() {
+        let message = format!("expected {}, one for each teacher, got {}", paths.len(), weights.len());
+        return Err(Error::config("teacher_weights", message));
+    }
+    let teachers = paths.iter().zip(weights).map(|(path, weight)| Ok((open(job, path)?, weight)));
+    let teachers = teachers.collect::<Result<Vec<_>>>()?;
+    let facts = |saved: &Saved| (saved.facts.mean.clone(), saved.facts.std.clone());
+    match teachers.iter().find(|(teacher, _)| facts(teacher) != facts(&teachers[0].0)) {
+        None => Ok(teachers),
+        Some((other, _)) => {
+            let message = format!(
+                "expected teachers of one normalisation, since all see the same images; {} has {:?}, {} has {:?}",
+                teachers[0].0.network.name,
+                facts(&teachers[0].0),
+                other.network.name,
+                facts(other)
+            );
+            Err(Error::config("teacher", message))
+        }
+    }
+}
+
+/// The only teacher of a scheme.
+pub(super) fn open_teacher(job: &Job) -> Result<Saved> {
+    open(job, job.recipe.need(&job.recipe.teacher, "teacher", "runs/teacher/model.safetensors")?)
+}
+
 /// The teacher with what its file does not say taken from the flags and the data.
-fn open_teacher(job: &Job) -> Result<Saved> {
-    let path = job.recipe.need(&job.recipe.teacher, "teacher", "runs/teacher/model.safetensors")?;
+fn open(job: &Job, path: &Path) -> Result<Saved> {
     let data = &job.training;
     let overrides = Overrides {
         model: job.recipe.teacher_model.clone(),
@@ -90,7 +167,7 @@ fn open_teacher(job: &Job) -> Result<Saved> {
     Ok(teacher)
 }
 
-fn teach<'a>(
+pub(super) fn teach<'a>(
     job: &Job,
     methods: &str,
     network: &'a Network,

@@ -20,6 +20,7 @@ use crate::nn::DeviceParams;
 use crate::tape::Cost;
 use crate::train::metrics::Split;
 use crate::train::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
+use crate::train::schemes::Scheme;
 use crate::train::{Checkpoints, Epoch, Evaluator, Run, Teacher, TrainConfig, Trainer};
 use crate::{Error, Result};
 
@@ -40,6 +41,21 @@ pub struct JobFlags {
     pub dry_run: bool,
     #[command(flatten)]
     recipe: Recipe,
+}
+
+/// Whom a network learns from, besides labels.
+#[derive(Default)]
+pub struct Teaching<'a> {
+    pub teacher: Option<Teacher<'a>>,
+    pub scheme: Scheme<'a>,
+    /// A network that learns beside it, and how much both heed each other.
+    pub peer: Option<(&'a mut Network, f32)>,
+}
+
+impl<'a> From<Teacher<'a>> for Teaching<'a> {
+    fn from(teacher: Teacher<'a>) -> Self {
+        Self { teacher: Some(teacher), ..Self::default() }
+    }
 }
 
 /// A job with its data loaded.
@@ -99,14 +115,20 @@ impl Job {
     /// The network to train, with its initial weights.
     pub fn network(&self) -> Result<Network> {
         let name = self.recipe.need(&self.recipe.model, "model", "cnn:8,16,32")?;
-        let data = &self.training;
-        let input = [data.channels, data.height, data.width];
-        let mut network = build(name, &ModelConfig { input, classes: data.num_classes() })?;
-        network.params.initialise(self.recipe.seed.unwrap_or(0));
+        let mut network = self.fresh(name, 0)?;
         if let Some(path) = &self.recipe.init {
             let (tensors, _) = read_weights(path)?;
             network.params.load(&tensors)?.strict(&path.display().to_string())?;
         }
+        Ok(network)
+    }
+
+    /// A network with random weights of its own for each `number`; those of 0 are [`Job::network`]'s.
+    pub fn fresh(&self, name: &str, number: u64) -> Result<Network> {
+        let data = &self.training;
+        let input = [data.channels, data.height, data.width];
+        let mut network = build(name, &ModelConfig { input, classes: data.num_classes() })?;
+        network.params.initialise(self.recipe.seed.unwrap_or(0).wrapping_add(number << 32));
         Ok(network)
     }
 
@@ -121,12 +143,11 @@ impl Job {
 
     /// Compiles the step for a network of its own, and says what it would cost. Whatever is wrong with the settings
     /// shows here, before anything is written.
-    pub fn plan(&self, config: &TrainConfig, teacher: Option<Teacher<'_>>) -> Result<Cost> {
-        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
-        if let Some(teacher) = teacher {
-            trainer = trainer.teacher(teacher);
-        }
-        trainer.plan(&mut self.network()?)
+    pub fn plan(&self, config: &TrainConfig, teaching: Teaching<'_>) -> Result<Cost> {
+        Trainer::new(&self.gpu, config, &self.training, &self.watched)
+            .teacher(teaching.teacher)
+            .scheme(teaching.scheme)
+            .plan(&mut self.network()?)
     }
 
     /// Makes the output folder ready, unless it holds a run that would be lost.
@@ -171,7 +192,7 @@ impl Job {
         label: &str,
         network: &mut Network,
         config: &TrainConfig,
-        teacher: Option<Teacher<'_>>,
+        teaching: Teaching<'_>,
     ) -> Result<Run> {
         let mut bar = Bar::new(label, config.batch_size);
         let checkpoints = Checkpoints {
@@ -179,8 +200,13 @@ impl Job {
             every_steps: self.recipe.checkpoint_every,
             resume: self.resume,
         };
-        let run = Trainer::new(&self.gpu, config, &self.training, &self.watched)
-            .teacher(teacher)
+        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
+        if let Some((peer, weight)) = teaching.peer {
+            trainer = trainer.peer(peer, weight);
+        }
+        let run = trainer
+            .teacher(teaching.teacher)
+            .scheme(teaching.scheme)
             .observer(&mut bar)
             .checkpoints(checkpoints)
             .log(self.out.join("metrics.jsonl"), label)

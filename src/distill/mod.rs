@@ -4,12 +4,14 @@
 //! tensors require no gradient, so nothing of a teacher is differentiated or kept.
 
 mod activation;
+mod byot;
 mod feature;
 mod kd;
 mod pair;
 mod parse;
 mod schedule;
 mod settings;
+mod tf_kd;
 mod transfer;
 mod weights;
 
@@ -40,6 +42,11 @@ pub trait Method {
     /// not part of the exported student.
     fn prepare(&mut self, _pair: &Pair<'_>, _at: ParamBuilder<'_>) -> Result<()> {
         Ok(())
+    }
+
+    /// Whether the loss depends on a teacher: not where what teaches is made of the student or of the labels.
+    fn needs_teacher(&self) -> bool {
+        true
     }
 
     /// Changes the student's initial weights.
@@ -92,7 +99,7 @@ pub struct MethodSpec {
 }
 
 /// Every method.
-pub static METHODS: &[MethodSpec] = &[activation::SPEC, feature::SPEC, kd::SPEC, weights::SPEC];
+pub static METHODS: &[MethodSpec] = &[activation::SPEC, byot::SPEC, feature::SPEC, kd::SPEC, tf_kd::SPEC, weights::SPEC];
 
 /// The entry for `name`, or an error that lists the names there are.
 pub fn find(name: &str) -> Result<&'static MethodSpec> {

@@ -115,7 +115,7 @@ mod tests {
             ("kd:", "nothing follows"),
             ("", "no method \"\""),
             ("ce", "names no method"),
-            ("kdd", "activation, feature, kd"),
+            ("kdd", "activation, byot, feature, kd"),
             ("kd,beta=1", "no setting \"beta\"; there are temperature"),
             ("kd,temperature=0", "expected a number above 0"),
             ("kd,from=0.5,until=0.5", "never"),

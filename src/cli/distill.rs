@@ -41,17 +41,25 @@ pub struct DistillFlags {
 /// Distils and writes the student, the metrics and a report.
 pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     let mut job = Job::new(adapter, &flags.job)?;
-    let methods = job.recipe.method.clone().unwrap_or_else(|| "kd".into());
+    let methods = job.recipe.method.clone().unwrap_or_else(|| schemes::default_methods(&job).into());
     let objective = distill::parse(&methods, &job.recipe.method_config())?;
     let alone = job.recipe.train_config()?;
     let config = schemes::taught(&job, &objective, &alone);
     let who = Who::of(&job)?;
+    let teacherless =
+        job.recipe.teacher.is_none() && objective.terms.iter().all(|t| !t.method.needs_teacher());
+    if who == Who::Exits && !teacherless {
+        return Err(Error::config("method", "--scheme byot takes methods that need no teacher: byot, tf-kd"));
+    }
     if who != Who::Offline && flags.job.dry_run {
         let cost = job.plan(&alone, Teaching::default())?;
         print_plan(&cost, &alone, alone.steps(job.training.len() / alone.batch_size))?;
         return Ok(ExitCode::SUCCESS);
     }
     match who {
+        Who::Offline | Who::Exits if teacherless && !flags.job.dry_run => {
+            schemes::without_teacher(&mut job, &methods, &config)?
+        }
         Who::Offline => offline(&mut job, flags.job.dry_run, &methods, &alone, &config)?,
         Who::Mutual => schemes::mutual(&mut job, &alone)?,
         Who::MeanTeacher => schemes::mean_teacher(&mut job, &methods, &config)?,

@@ -153,7 +153,8 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_map: Option<PathBuf>,
     /// Who teaches whom: offline (--teacher), dml (two peers), ban (generations), takd (assistants between teacher and
-    /// student), tf-kd (its own teacher), ema (the average of its weights) [default: offline]
+    /// student), byot (exits),
+    /// tf-kd (its own teacher), ema (the average of its weights) [default: offline]
     #[arg(long, value_name = "NAME", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheme: Option<String>,

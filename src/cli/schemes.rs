@@ -25,15 +25,18 @@ pub enum Who {
     Assistants,
     /// The student as its own teacher.
     TeacherFree,
+    /// Exits of the student, taught by its deepest classifier.
+    Exits,
     /// The average of the student's weights.
     MeanTeacher,
 }
 
-const NAMES: [(&str, Who); 6] = [
+const NAMES: [(&str, Who); 7] = [
     ("offline", Who::Offline),
     ("dml", Who::Mutual),
     ("ban", Who::BornAgain),
     ("takd", Who::Assistants),
+    ("byot", Who::Exits),
     ("tf-kd", Who::TeacherFree),
     ("ema", Who::MeanTeacher),
 ];
@@ -66,6 +69,11 @@ impl Who {
     }
 }
 
+/// What is learned by where the user names no method.
+pub fn default_methods(job: &Job) -> &'static str {
+    if job.recipe.scheme.as_deref() == Some("byot") { "byot" } else { "kd" }
+}
+
 /// Two peers learn from labels and from each other; the first is what is kept, the other goes to peer.safetensors.
 pub fn mutual(job: &mut Job, config: &TrainConfig) -> Result<()> {
     let mut student = job.network()?;
@@ -95,6 +103,19 @@ pub fn mean_teacher(job: &mut Job, methods: &str, config: &TrainConfig) -> Resul
     let run = job.fit("ema", &mut student, config, teaching)?;
     job.row("ema", Role::Distilled, &student, Some(&run))?;
     let title = format!("{} taught by the average of its weights", student.name);
+    job.finish(&student, &title, Vec::new())
+}
+
+/// The student learns by methods that need no teacher.
+pub fn without_teacher(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<()> {
+    let (mut student, stand_in) = (job.network()?, job.network()?);
+    // Methods see a teacher of the student's own architecture. None of them reads it, so the plan leaves it out.
+    let params = DeviceParams::frozen(&job.gpu, "teacher", &stand_in.params)?;
+    let teacher = teach(job, methods, &stand_in, &params)?;
+    job.claim()?;
+    let run = job.fit(methods, &mut student, config, teacher.into())?;
+    job.row(methods, Role::Distilled, &student, Some(&run))?;
+    let title = format!("{} learning by {methods}", student.name);
     job.finish(&student, &title, Vec::new())
 }
 

@@ -75,7 +75,8 @@ impl Method for Byot {
         for (index, stage) in stages[..stages.len() - 1].iter().enumerate() {
             let bottleneck =
                 Linear::new(at.sub(format!("bottleneck{index}")), stage.dims()[1], deepest, true);
-            self.exits.push((bottleneck, Linear::new(at.sub(format!("exit{index}")), deepest, classes, true)));
+            self.exits
+                .push((bottleneck, Linear::new(at.sub(format!("exit{index}")), deepest, classes, true)));
         }
         Ok(())
     }

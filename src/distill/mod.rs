@@ -99,7 +99,8 @@ pub struct MethodSpec {
 }
 
 /// Every method.
-pub static METHODS: &[MethodSpec] = &[activation::SPEC, byot::SPEC, feature::SPEC, kd::SPEC, tf_kd::SPEC, weights::SPEC];
+pub static METHODS: &[MethodSpec] =
+    &[activation::SPEC, byot::SPEC, feature::SPEC, kd::SPEC, tf_kd::SPEC, weights::SPEC];
 
 /// The entry for `name`, or an error that lists the names there are.
 pub fn find(name: &str) -> Result<&'static MethodSpec> {

@@ -51,15 +51,13 @@ pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     if who == Who::Exits && !teacherless {
         return Err(Error::config("method", "--scheme byot takes methods that need no teacher: byot, tf-kd"));
     }
-    if who != Who::Offline && flags.job.dry_run {
+    if (who != Who::Offline || teacherless) && flags.job.dry_run {
         let cost = job.plan(&alone, Teaching::default())?;
         print_plan(&cost, &alone, alone.steps(job.training.len() / alone.batch_size))?;
         return Ok(ExitCode::SUCCESS);
     }
     match who {
-        Who::Offline | Who::Exits if teacherless && !flags.job.dry_run => {
-            schemes::without_teacher(&mut job, &methods, &config)?
-        }
+        Who::Offline | Who::Exits if teacherless => schemes::without_teacher(&mut job, &methods, &config)?,
         Who::Offline => offline(&mut job, flags.job.dry_run, &methods, &alone, &config)?,
         Who::Mutual => schemes::mutual(&mut job, &alone)?,
         Who::MeanTeacher => schemes::mean_teacher(&mut job, &methods, &config)?,

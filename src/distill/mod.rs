@@ -7,6 +7,7 @@ mod activation;
 mod byot;
 mod feature;
 mod kd;
+mod low_rank;
 mod pair;
 mod parse;
 mod schedule;
@@ -15,6 +16,7 @@ mod tf_kd;
 mod transfer;
 mod weights;
 
+pub use low_rank::{Factors, Rank, low_rank};
 pub use pair::{Pair, TeacherPass};
 pub use parse::{Objective, parse};
 pub use schedule::TermSchedule;

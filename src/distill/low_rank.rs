@@ -46,9 +46,12 @@ pub fn low_rank(param: &Param, rank: Rank) -> Result<Factors> {
         return Err(Error::shape(what, "a weight (m, n) or (m, c, h, w)", param.shape.to_string()));
     }
     let (m, n) = (dims[0], dims[1..].iter().product::<usize>());
-    let (left, right) = orthogonal(&param.values, m, n);
+    // Of W or its transpose the one with fewer columns: the work grows with their square.
+    let wide = n > m;
+    let at = |i: usize, j: usize| f64::from(param.values[i * n + j]);
+    let (scaled, unit) = if wide { orthogonal(n, m, |i, j| at(j, i)) } else { orthogonal(m, n, at) };
     let mut order: Vec<(f64, usize)> =
-        left.iter().map(|column| column.iter().map(|v| v * v).sum::<f64>().sqrt()).zip(0..).collect();
+        scaled.iter().map(|column| column.iter().map(|v| v * v).sum::<f64>().sqrt()).zip(0..).collect();
     order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     order.truncate(m.min(n));
     let values: Vec<f64> = order.iter().map(|(value, _)| *value).collect();
@@ -56,8 +59,11 @@ pub fn low_rank(param: &Param, rank: Rank) -> Result<Factors> {
     let (mut first, mut second) = (vec![0.0; rank * n], vec![0.0; m * rank]);
     for (k, (value, column)) in order.iter().take(rank).enumerate().filter(|(_, (value, _))| *value > 0.0) {
         let root = value.sqrt();
-        (0..n).for_each(|j| first[k * n + j] = (right[*column][j] * root) as f32);
-        (0..m).for_each(|i| second[i * rank + k] = (left[*column][i] / root) as f32);
+        let (scaled, unit) = (&scaled[*column], &unit[*column]);
+        let (inner, outer) = if wide { (scaled, unit) } else { (unit, scaled) };
+        let (a, b) = if wide { (1.0 / root, root) } else { (root, 1.0 / root) };
+        (0..n).for_each(|j| first[k * n + j] = (inner[j] * a) as f32);
+        (0..m).for_each(|i| second[i * rank + k] = (outer[i] * b) as f32);
     }
     let mut sizes = dims.to_vec();
     sizes[0] = rank;
@@ -94,8 +100,8 @@ fn error_of(values: &[f64], rank: usize) -> f64 {
 type Columns = Vec<Vec<f64>>;
 
 /// Columns U S (n of m values) and V (n of n) with W = (U S) V^T, U S orthogonal.
-fn orthogonal(values: &[f32], m: usize, n: usize) -> (Columns, Columns) {
-    let mut left: Columns = (0..n).map(|j| (0..m).map(|i| f64::from(values[i * n + j])).collect()).collect();
+fn orthogonal(m: usize, n: usize, at: impl Fn(usize, usize) -> f64) -> (Columns, Columns) {
+    let mut left: Columns = (0..n).map(|j| (0..m).map(|i| at(i, j)).collect()).collect();
     let mut right: Columns = (0..n).map(|j| (0..n).map(|i| f64::from(i == j)).collect()).collect();
     for _ in 0..MOST_SWEEPS {
         let mut turned = false;

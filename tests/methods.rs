@@ -59,6 +59,11 @@ fn logits() {
     check_group("methods_logits");
 }
 
+#[test]
+fn own() {
+    check_group("methods_own");
+}
+
 fn check_group(group: &str) {
     let (gpu, fixture) = (common::gpu(), Fixture::load(group));
     let wanted = std::env::var("LIMBECK_CASES").unwrap_or_default();

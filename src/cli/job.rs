@@ -20,7 +20,8 @@ use crate::nn::DeviceParams;
 use crate::tape::Cost;
 use crate::train::metrics::Split;
 use crate::train::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
-use crate::train::{Checkpoints, Epoch, Evaluator, Run, Teaching, TrainConfig, Trainer};
+use crate::train::schemes::Scheme;
+use crate::train::{Checkpoints, Epoch, Evaluator, Run, Teacher, Teaching, TrainConfig, Trainer};
 use crate::{Error, Result};
 
 /// Flags of `train` and `distill`.
@@ -40,6 +41,21 @@ pub struct JobFlags {
     pub dry_run: bool,
     #[command(flatten)]
     recipe: Recipe,
+}
+
+/// Whom a network learns from, besides labels.
+#[derive(Default)]
+pub struct Lesson<'a> {
+    pub teaching: Option<Teaching<'a>>,
+    pub scheme: Scheme<'a>,
+    /// A network that learns beside it, and how much both heed each other.
+    pub peer: Option<(&'a mut Network, f32)>,
+}
+
+impl<'a> From<Teacher<'a>> for Lesson<'a> {
+    fn from(teacher: Teacher<'a>) -> Self {
+        Self { teaching: Some(teacher.into()), ..Self::default() }
+    }
 }
 
 /// A job with its data loaded.
@@ -95,14 +111,20 @@ impl Job {
     /// The network to train, with its initial weights.
     pub fn network(&self) -> Result<Network> {
         let name = self.recipe.need(&self.recipe.model, "model", "cnn:8,16,32")?;
-        let data = &self.training;
-        let input = [data.channels, data.height, data.width];
-        let mut network = build(name, &ModelConfig { input, classes: data.num_classes() })?;
-        network.params.initialise(self.recipe.seed.unwrap_or(0));
+        let mut network = self.fresh(name, 0)?;
         if let Some(path) = &self.recipe.init {
             let (tensors, _) = read_weights(path)?;
             network.params.load(&tensors)?.strict(&path.display().to_string())?;
         }
+        Ok(network)
+    }
+
+    /// A network with random weights of its own for each `number`; those of 0 are [`Job::network`]'s.
+    pub fn fresh(&self, name: &str, number: u64) -> Result<Network> {
+        let data = &self.training;
+        let input = [data.channels, data.height, data.width];
+        let mut network = build(name, &ModelConfig { input, classes: data.num_classes() })?;
+        network.params.initialise(self.recipe.seed.unwrap_or(0).wrapping_add(number << 32));
         Ok(network)
     }
 
@@ -117,9 +139,11 @@ impl Job {
 
     /// Compiles the step for a network of its own, and says what it would cost. Whatever is wrong with the settings
     /// shows here, before anything is written.
-    pub fn plan(&self, config: &TrainConfig, teacher: Option<Teaching<'_>>) -> Result<Cost> {
-        let trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
-        trainer.teaching(teacher).plan(&mut self.network()?)
+    pub fn plan(&self, config: &TrainConfig, lesson: Lesson<'_>) -> Result<Cost> {
+        Trainer::new(&self.gpu, config, &self.training, &self.watched)
+            .teaching(lesson.teaching)
+            .scheme(lesson.scheme)
+            .plan(&mut self.network()?)
     }
 
     /// Makes the output folder ready, unless it holds a run that would be lost.
@@ -164,7 +188,7 @@ impl Job {
         label: &str,
         network: &mut Network,
         config: &TrainConfig,
-        teacher: Option<Teaching<'_>>,
+        lesson: Lesson<'_>,
     ) -> Result<Run> {
         let mut bar = Bar::new(label, config.batch_size);
         let checkpoints = Checkpoints {
@@ -172,8 +196,13 @@ impl Job {
             every_steps: self.recipe.checkpoint_every,
             resume: self.resume,
         };
-        let run = Trainer::new(&self.gpu, config, &self.training, &self.watched)
-            .teaching(teacher)
+        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
+        if let Some((peer, weight)) = lesson.peer {
+            trainer = trainer.peer(peer, weight);
+        }
+        let run = trainer
+            .teaching(lesson.teaching)
+            .scheme(lesson.scheme)
             .observer(&mut bar)
             .checkpoints(checkpoints)
             .log(self.out.join("metrics.jsonl"), label)

@@ -24,6 +24,7 @@ mod predict;
 mod profile;
 mod progress;
 mod recipe;
+mod schemes;
 mod source;
 mod table;
 mod teach;

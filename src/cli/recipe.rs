@@ -139,7 +139,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
 
-    /// The teacher: a model that limbeck saved, an .onnx file, or a PyTorch state dict (.pth, .safetensors) with
+    /// The teacher, or several with commas between them: a model that limbeck saved, an .onnx file, or a PyTorch state dict (.pth, .safetensors) with
     /// --teacher-model
     #[arg(long, value_name = "FILE", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,6 +161,32 @@ pub struct Recipe {
     #[arg(long, value_name = "HASH", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_hash: Option<String>,
+    /// Who teaches whom: offline (--teacher), dml (two peers), ban (generations), takd (assistants between teacher and
+    /// student), byot (exits),
+    /// tf-kd (its own teacher), ema (the average of its weights) [default: offline]
+    #[arg(long, value_name = "NAME", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// Shares of several teachers in the soft targets, in the order of --teacher [default: equal]
+    #[arg(long, value_name = "W,..", value_delimiter = ',', help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_weights: Option<Vec<f32>>,
+    /// Generations of the scheme ban [default: 3]
+    #[arg(long, value_name = "N", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generations: Option<u64>,
+    /// An assistant of the scheme takd, from the largest to the smallest; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assistant: Option<Vec<String>>,
+    /// The student's peer in the scheme dml [default: the student's architecture]
+    #[arg(long, value_name = "NAME", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// How slowly the teacher of the scheme ema forgets [default: 0.999]
+    #[arg(long, value_name = "DECAY", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_decay: Option<f64>,
     /// Methods with weights, settings and schedules, such as kd+feature:50 or dkd:1,beta=8,warmup=0.1 [default: kd]
     #[arg(long, value_name = "METHODS", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]

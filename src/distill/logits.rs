@@ -3,7 +3,7 @@
 //! Standardised logits (Sun et al. 2403.01427): z <- (z - mean) / (std + 1e-7) over classes, with the unbiased standard
 //! deviation, as the authors' code has it. Any method on logits takes them, by the setting [`LOGITS`].
 
-use super::{Method, Pair, Setting, TermSchedule};
+use super::{Method, Pair, Setting, TermSchedule, Transfer};
 use crate::nn::{Forward, ParamBuilder, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -30,7 +30,11 @@ impl Method for Standardised {
         self.0.start(student, teacher)
     }
 
-    fn pull(&self) -> f32 {
+    fn needs_teacher(&self) -> bool {
+        self.0.needs_teacher()
+    }
+
+    fn pull(&self) -> Option<(f32, Transfer)> {
         self.0.pull()
     }
 

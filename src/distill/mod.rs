@@ -6,6 +6,7 @@
 mod ab;
 mod activation;
 mod binary_kd;
+mod byot;
 mod connector;
 mod crd;
 mod ctkd;
@@ -19,6 +20,7 @@ mod kd;
 mod logit_mse;
 mod logit_std;
 mod logits;
+mod low_rank;
 mod mlkd;
 mod ofa;
 mod ofd;
@@ -28,14 +30,17 @@ mod parse;
 mod reviewkd;
 mod schedule;
 mod settings;
-pub mod transfer;
+mod tf_kd;
+mod transfer;
 mod weights;
 mod wsld;
 
+pub use low_rank::{Factors, Rank, low_rank};
 pub use pair::{Pair, TeacherPass};
 pub use parse::{Objective, parse};
 pub use schedule::TermSchedule;
 pub use settings::{Kind, MethodConfig, Setting, Values};
+pub use transfer::{Layers, Select, Transfer};
 
 use crate::nn::{Forward, ParamBuilder, Params};
 use crate::tape::Tensor;
@@ -60,14 +65,19 @@ pub trait Method {
         Ok(())
     }
 
+    /// Whether the loss depends on a teacher: not where what teaches is made of the student or of the labels.
+    fn needs_teacher(&self) -> bool {
+        true
+    }
+
     /// Changes the student's initial weights.
     fn start(&self, _student: &mut Params, _teacher: &Params) -> Result<()> {
         Ok(())
     }
 
-    /// Strength of an L2 pull of the student's weights toward the teacher's (see [`transfer`]); 0 for none.
-    fn pull(&self) -> f32 {
-        0.0
+    /// Strength of an L2 pull of the student's weights toward the teacher's, and which of them are whose.
+    fn pull(&self) -> Option<(f32, Transfer)> {
+        None
     }
 
     /// Scalars of the step that [`Method::loss`] asks the tape for by name, each with its values over the training.
@@ -126,6 +136,7 @@ pub static METHODS: &[MethodSpec] = &[
     ab::SPEC,
     activation::SPEC,
     binary_kd::SPEC,
+    byot::SPEC,
     crd::SPEC,
     ctkd::SPEC,
     dist::SPEC,
@@ -141,6 +152,7 @@ pub static METHODS: &[MethodSpec] = &[
     ofa::SPEC,
     ofd::SPEC,
     reviewkd::SPEC,
+    tf_kd::SPEC,
     weights::SPEC,
     wsld::SPEC,
 ];

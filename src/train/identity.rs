@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::config::TrainConfig;
+use super::schemes::Scheme;
 use super::teacher::Teaching;
 use crate::data::Dataset;
 use crate::models::Network;
@@ -41,6 +42,29 @@ pub(super) fn identity(
         put("taps", format!("{:?}", teaching.taps()));
     }
     all
+}
+
+/// Adds what a scheme and a peer change.
+pub(super) fn add_scheme(
+    all: &mut BTreeMap<String, String>,
+    scheme: &Scheme<'_>,
+    peer: Option<(&Network, f32)>,
+) {
+    let named = |network: &Network, weight: f32| {
+        format!("{} {} weight {weight}", network.name, weights_hash(&network.params))
+    };
+    if !scheme.others.is_empty() {
+        all.insert("teacher share".into(), scheme.first_weight.to_string());
+    }
+    for (index, other) in scheme.others.iter().enumerate() {
+        all.insert(format!("teacher {}", index + 2), named(other.network, other.weight));
+    }
+    if let Some(average) = scheme.average {
+        all.insert("teacher average".into(), format!("{average:?}"));
+    }
+    if let Some((network, weight)) = peer {
+        all.insert("peer".into(), named(network, weight));
+    }
 }
 
 /// The first half of a sha256 over names and values, in hexadecimal: what tells one teacher from another.

@@ -9,6 +9,7 @@ mod identity;
 pub mod metrics;
 pub mod outputs;
 pub mod report;
+pub mod schemes;
 mod session;
 pub mod stats;
 mod step;

@@ -1,6 +1,7 @@
 //! The frozen teacher, and what is learned from it.
 
 use super::batch::Inputs;
+use super::schemes::{Scheme, mean_logits};
 use super::step::scaled;
 use super::stored::{StoredInputs, StoredTeacher};
 use crate::distill::{Pair, TapNeed, TeacherPass, Term};
@@ -179,27 +180,31 @@ impl Distillation {
         tape: &Tape,
         student: &Seen<'_>,
         teacher: &mut Teaching<'_>,
+        scheme: &Scheme<'_>,
         seed: u64,
     ) -> Result<Self> {
         let Recorded { pass, logits: teacher_logits, inputs: stored } =
             teacher.record(tape, &student.inputs.images)?;
         same_classes(student.logits, &teacher_logits)?;
+        let everyone = all_logits(tape, student, teacher_logits, scheme)?;
         let taps: Vec<_> =
             teacher.terms().iter().map(|t| teacher.taps_for(t.taps, student.network)).collect();
         let terms = teacher.terms_mut();
-        let pair = |taps| Pair {
+        let targets = terms.iter().map(|t| mean_logits(&everyone, t.values.temperature()));
+        let targets = targets.collect::<Result<Vec<_>>>()?;
+        let pair = |taps, teacher_logits| Pair {
             student: student.forward,
             teacher: &pass,
             student_logits: student.logits,
-            teacher_logits: &teacher_logits,
+            teacher_logits,
             labels: &student.inputs.labels,
             sample_ids: &student.inputs.ids,
             samples: student.samples,
             taps,
         };
         let mut host = Params::default();
-        for (term, taps) in terms.iter_mut().zip(&taps) {
-            term.method.prepare(&pair(taps), ParamBuilder::new(&mut host).sub(term.name))?;
+        for ((term, taps), targets) in terms.iter_mut().zip(&taps).zip(&targets) {
+            term.method.prepare(&pair(taps, targets), ParamBuilder::new(&mut host).sub(term.name))?;
         }
         host.initialise(seed);
         let device = DeviceParams::trainable(gpu, "regressors", &host)?;
@@ -207,8 +212,8 @@ impl Distillation {
         let mut recorded = Vec::new();
         let mut weights = Vec::new();
         let mut sum: Option<Tensor> = None;
-        for (term, taps) in terms.iter().zip(&taps) {
-            let loss = tape.scope(term.name, || term.method.loss(&pair(taps), &own))?;
+        for ((term, taps), targets) in terms.iter().zip(&taps).zip(&targets) {
+            let loss = tape.scope(term.name, || term.method.loss(&pair(taps, targets), &own))?;
             let (weighted, scalar) = scaled(&loss, term.name)?;
             weights.push(scalar);
             recorded.push((term.name, loss));
@@ -222,6 +227,23 @@ impl Distillation {
         let regressors = (!host.is_empty()).then_some(Regressors { host, device, leaves });
         Ok(Self { loss, terms: recorded, weights, regressors, stored })
     }
+}
+
+/// Every teacher's logits (N, C) with its weight.
+fn all_logits(
+    tape: &Tape,
+    student: &Seen<'_>,
+    first: Tensor,
+    scheme: &Scheme<'_>,
+) -> Result<Vec<(Tensor, f32)>> {
+    let mut all = vec![(first, scheme.first_weight)];
+    for member in &scheme.others {
+        let fx = Forward::eval(tape, member.params);
+        let logits = member.network.forward(&fx, &student.inputs.images)?;
+        same_classes(student.logits, &logits)?;
+        all.push((logits, member.weight));
+    }
+    Ok(all)
 }
 
 fn same_classes(student: &Tensor, teacher: &Tensor) -> Result<()> {

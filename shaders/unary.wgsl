@@ -61,7 +61,8 @@ fn value(v: vec4<f32>) -> vec4<f32> {
         case 12u: { return log(v); }
         case 13u: { return sqrt(v); }
         case 14u: { return v * v; }
-        default: { return abs(v); }
+        case 15u: { return abs(v); }
+        default: { return select(vec4(0.0), vec4(1.0), v > vec4(0.0)); }
     }
 }
 
@@ -91,7 +92,8 @@ fn derivative(v: vec4<f32>) -> vec4<f32> {
         case 12u: { return 1.0 / v; }
         case 13u: { return 0.5 / sqrt(v); }
         case 14u: { return 2.0 * v; }
-        default: { return sign(v); }
+        case 15u: { return sign(v); }
+        default: { return zero; }
     }
 }
 

@@ -11,7 +11,7 @@
 //!
 //! Summed over the pairs of taps.
 
-use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};
+use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
 use crate::Result;
 use crate::nn::{Forward, Linear, ParamBuilder};
 use crate::tape::Tensor;
@@ -30,7 +30,7 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::count("order", 2, [1, 10], "of the Taylor expansion, for the paper's form"),
         Setting::count("width", 128, [1, 65_536], "of the embeddings, for the code's form"),
     ],
-    taps: TapNeed::Last,
+    taps: TapNeed::Embedding,
     weight: 0.02,
     ce_weight: 1.0,
     build: |values| match values.choice("form") {
@@ -60,7 +60,7 @@ impl Kernel {
             factor *= twice / p as f64;
             terms.push(power.scale(factor as f32)?);
         }
-        features::sum(terms)
+        sum_of(terms.into_iter().map(Ok))
     }
 }
 

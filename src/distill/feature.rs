@@ -88,7 +88,7 @@ impl Distance {
 
 impl Method for Feature {
     fn prepare(&mut self, pair: &Pair<'_>, at: ParamBuilder<'_>) -> Result<()> {
-        self.regressors = Regressors::new(self.name, pair, at, self.regress)?;
+        self.regressors = Regressors::new(self.name, pair, at, self.regress, true)?;
         Ok(())
     }
 

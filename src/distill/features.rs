@@ -2,7 +2,7 @@
 //!
 //! Everything takes (teacher's, student's), as [`Pair::tapped`] gives them.
 
-use super::Pair;
+use super::{Pair, sum_of};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -11,15 +11,7 @@ pub(super) fn sum_over_taps(
     pair: &Pair<'_>,
     term: impl Fn(usize, &Tensor, &Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let terms = pair.tapped()?.iter().enumerate().map(|(i, (t, s))| term(i, t, s)).collect::<Result<_>>()?;
-    sum(terms)
-}
-
-/// Sum of scalars, at least one.
-pub(super) fn sum(terms: Vec<Tensor>) -> Result<Tensor> {
-    let mut terms = terms.into_iter();
-    let first = terms.next().ok_or_else(|| Error::config("taps", "needs at least one pair, teacher:student"));
-    terms.try_fold(first?, |sum, term| sum.add(&term))
+    sum_of(pair.tapped()?.iter().enumerate().map(|(i, (t, s))| term(i, t, s)))
 }
 
 /// Pools the larger of two maps to the height and width of the smaller one; flat features pass.

@@ -16,7 +16,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     formula: "p = row-normalised (cos(f_i, f_j) + 1) / 2; mean over N^2 of p_t log(p_t / p_s)",
     paper: "Passalis and Tefas 1803.10837",
     settings: &[],
-    taps: TapNeed::Last,
+    taps: TapNeed::Embedding,
     weight: 30000.0,
     ce_weight: 1.0,
     build: |_| Box::new(Pkt),

@@ -50,13 +50,19 @@ pub(super) struct Regressors {
 
 impl Regressors {
     /// Those that the pair's taps need, under `regressor0`, `regressor1`, ..
-    pub fn new(method: &str, pair: &Pair<'_>, mut at: ParamBuilder<'_>, when: Use) -> Result<Self> {
+    pub fn new(
+        method: &str,
+        pair: &Pair<'_>,
+        mut at: ParamBuilder<'_>,
+        when: Use,
+        bias: bool,
+    ) -> Result<Self> {
         features::expect_alike(method, pair)?;
         let make = |(index, (teacher, student)): (usize, (Tensor, Tensor))| {
             let (c_s, c_t) = (student.dims()[1], teacher.dims()[1]);
             let wanted = when == Use::Always || (when == Use::Auto && c_s != c_t);
             let at = at.sub(format!("regressor{index}"));
-            wanted.then(|| Regressor::new(at, &student, c_s, c_t, true))
+            wanted.then(|| Regressor::new(at, &student, c_s, c_t, bias))
         };
         Ok(Self { each: pair.tapped()?.into_iter().enumerate().map(make).collect() })
     }

@@ -7,7 +7,7 @@
 //! Means are over all N^2 and N^3, those of a sample with itself included, as in the authors' code. Widths may differ.
 //! Equal samples have distance 0 and no direction, and get no gradient from their pair. Summed over the pairs of taps.
 
-use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};
+use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
 use crate::nn::{Forward, ParamBuilder};
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -23,7 +23,7 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::from_zero("distance", 25.0, "weight of the distances"),
         Setting::from_zero("angle", 50.0, "weight of the angles"),
     ],
-    taps: TapNeed::Last,
+    taps: TapNeed::Embedding,
     weight: 1.0,
     ce_weight: 1.0,
     build: |values| Box::new(Rkd { distance: values.number("distance"), angle: values.number("angle") }),
@@ -55,7 +55,7 @@ impl Method for Rkd {
                 let term = angles(&student)?.smooth_l1_loss(&angles(&teacher)?, 1.0)?;
                 terms.push(term.scale(self.angle)?);
             }
-            features::sum(terms)
+            sum_of(terms.into_iter().map(Ok))
         })
     }
 }

@@ -35,7 +35,9 @@ fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
     }
     let fc = Linear::new(root.sub("fc"), c_in * h * w, config.classes, true);
     let stages = (1..=widths.len()).map(|i| format!("pool{i}")).collect();
-    Ok(Built { params, module: Box::new(Cnn { blocks, fc }), stages })
+    let preactivations = (1..=widths.len()).map(|i| format!("bn{i}")).collect();
+    let embedding = format!("pool{}", widths.len());
+    Ok(Built { params, module: Box::new(Cnn { blocks, fc }), stages, preactivations, embedding })
 }
 
 impl Module for Cnn {
@@ -44,11 +46,12 @@ impl Module for Cnn {
         let mut x = x.clone();
         for (i, (conv, bn)) in self.blocks.iter().enumerate() {
             let i = i + 1;
-            let y = bn.forward(fx, &conv.forward(fx, &x)?)?;
-            x = fx.layer(&format!("relu{i}"), || y.relu())?;
-            let fits = x.dims()[2] >= 2 && x.dims()[3] >= 2;
-            let y = x.clone();
-            x = fx.layer(&format!("pool{i}"), || if fits { y.max_pool2d(&pool) } else { Ok(y.clone()) })?;
+            x = fx.block(|| {
+                let y = bn.forward(fx, &conv.forward(fx, &x)?)?;
+                let y = fx.layer(&format!("relu{i}"), || y.relu())?;
+                let fits = y.dims()[2] >= 2 && y.dims()[3] >= 2;
+                fx.layer(&format!("pool{i}"), || if fits { y.max_pool2d(&pool) } else { Ok(y) })
+            })?;
         }
         let flat = x.reshape([x.dims()[0], x.dims()[1..].iter().product()])?;
         self.fc.forward(fx, &flat)

@@ -56,7 +56,9 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
         Linear::with_init(root.sub("classifier"), c_in, config.classes, Init::Normal(0.01), bias);
     let pools = if h.min(w) >= 64 { 4 } else { 3 };
     let stages = (0..5).map(|i| format!("relu{i}")).collect();
-    Ok(Built { params, module: Box::new(Vgg { blocks, classifier, pools }), stages })
+    let preactivations = (0..5).map(|i| format!("block{i}")).collect();
+    let module = Box::new(Vgg { blocks, classifier, pools });
+    Ok(Built { params, module, stages, preactivations, embedding: "pool4".into() })
 }
 
 /// Convolutions of each block.
@@ -76,12 +78,12 @@ impl Module for Vgg {
         let halve = Pool::square(2, 2, 0);
         let mut x = x.clone();
         for (i, block) in self.blocks.iter().enumerate() {
-            let y = chain(block, fx, &x)?;
-            let y = fx.layer(&format!("block{i}"), || Ok(y))?;
-            x = fx.layer(&format!("relu{i}"), || y.relu())?;
-            if i < self.pools {
-                x = fx.layer(&format!("pool{i}"), || x.max_pool2d(&halve))?;
-            }
+            x = fx.block(|| {
+                let y = chain(block, fx, &x)?;
+                let y = fx.layer(&format!("block{i}"), || Ok(y))?;
+                let y = fx.layer(&format!("relu{i}"), || y.relu())?;
+                if i < self.pools { fx.layer(&format!("pool{i}"), || y.max_pool2d(&halve)) } else { Ok(y) }
+            })?;
         }
         let x = fx.layer("pool4", || x.global_avg_pool())?;
         self.classifier.forward(fx, &x)

@@ -34,6 +34,8 @@ pub enum Function {
     Sqrt,
     Square,
     Abs,
+    /// 1 where x is above 0, else 0; no gradient flows through it.
+    Positive,
 }
 
 /// y = f(x).
@@ -63,6 +65,7 @@ impl Function {
             Function::Sqrt => (13, 0.0),
             Function::Square => (14, 0.0),
             Function::Abs => (15, 0.0),
+            Function::Positive => (16, 0.0),
         };
         Kernel::new(self.name(), entry, SHADER).define("FUNCTION", index).define_f32("PARAMETER", parameter)
     }
@@ -85,6 +88,7 @@ impl Function {
             Function::Sqrt => "sqrt",
             Function::Square => "square",
             Function::Abs => "abs",
+            Function::Positive => "positive",
         }
     }
 
@@ -112,6 +116,7 @@ impl Function {
             Function::Sqrt => x.sqrt(),
             Function::Square => x * x,
             Function::Abs => x.abs(),
+            Function::Positive => f64::from(x > 0.0),
         }
     }
 
@@ -136,6 +141,7 @@ impl Function {
                 }
             }
             Function::Hardswish if x.abs() == 3.0 => f64::from(x > 0.0),
+            Function::Positive => 0.0,
             Function::Log => 1.0 / x,
             Function::Sqrt => 0.5 / x.sqrt(),
             // The smooth ones need no second formula that could be wrong in the same way as the kernel's.
@@ -203,7 +209,7 @@ impl Op for UnaryBackward {
 }
 
 /// Error function by its Maclaurin series and, beyond 3, its continued fraction: close to f64 precision.
-fn erf(x: f64) -> f64 {
+pub fn erf(x: f64) -> f64 {
     let a = x.abs();
     if a < 3.0 {
         let (mut term, mut sum) = (a, a);
@@ -234,7 +240,7 @@ macro_rules! methods {
 methods! {
     relu => Relu, relu6 => Relu6, gelu => Gelu, gelu_tanh => GeluTanh, silu => Silu, hardswish => Hardswish,
     sigmoid => Sigmoid, tanh => Tanh, mish => Mish, softplus => Softplus, exp => Exp, log => Log, sqrt => Sqrt,
-    square => Square, abs => Abs,
+    square => Square, abs => Abs, positive => Positive,
 }
 
 impl Tensor {
@@ -255,7 +261,7 @@ pub const SPEC: OpSpec = OpSpec { name: "unary", cases };
 fn cases() -> Vec<Case> {
     use Function::*;
     let smooth = [Gelu, GeluTanh, Silu, Sigmoid, Tanh, Mish, Softplus, Square];
-    let kinked = [Relu, LeakyRelu(0.01), LeakyRelu(0.2), Relu6, Hardswish, Abs];
+    let kinked = [Relu, LeakyRelu(0.01), LeakyRelu(0.2), Relu6, Hardswish, Abs, Positive];
     let mut all: Vec<Case> = Vec::new();
     for f in smooth {
         all.push(Case::new(Unary(f), vec![Input::filled([3, 47], Fill::Normal(3.0))]));

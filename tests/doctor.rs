@@ -16,6 +16,7 @@ use limbeck::train::{Teacher, TrainConfig, Trainer};
 struct Setting {
     gpu: Gpu,
     training: Arc<Dataset>,
+    held_out: Arc<Dataset>,
     teacher: Network,
     student: Network,
     config: TrainConfig,
@@ -26,12 +27,19 @@ impl Setting {
     fn new() -> Self {
         let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
         let training = Arc::new(training.sample(512, 0).unwrap());
-        let held_out = Arc::new(held_out.sample(64, 0).unwrap());
-        let (gpu, config) = (common::gpu(), TrainConfig { epochs: 6, ..Default::default() });
-        let mut teacher = network("cnn:16", 1);
-        let run = Trainer::new(&gpu, &config, &training, &held_out).fit(&mut teacher).unwrap();
-        assert!(run.accuracy() > 0.6, "a teacher of {}", run.accuracy());
-        Self { gpu, training, teacher, student: network("cnn:8", 2), config }
+        let config = TrainConfig { epochs: 6, ..Default::default() };
+        let (gpu, teacher, student) = (common::gpu(), network("cnn:16", 1), network("cnn:8", 2));
+        let mut setting = Self { gpu, training, held_out: Arc::new(held_out), teacher, student, config };
+        setting.teacher = setting.trained(48);
+        setting
+    }
+
+    /// The teacher after so many steps.
+    fn trained(&self, steps: u64) -> Network {
+        let config = TrainConfig { max_steps: Some(steps), ..self.config.clone() };
+        let mut network = network("cnn:16", 1);
+        Trainer::new(&self.gpu, &config, &self.training, &self.held_out).fit(&mut network).unwrap();
+        network
     }
 
     /// What is said of distilling by `methods`, in one text.
@@ -71,7 +79,7 @@ fn permute_classes(teacher: &mut Network) {
 fn nothing_is_said_of_a_healthy_run() {
     let setting = Setting::new();
     assert_eq!(setting.said("kd", &MethodConfig::default()), "");
-    assert_eq!(setting.said("kd+at", &MethodConfig::default()), "");
+    assert_eq!(setting.said("kd+feature", &MethodConfig::default()), "");
 }
 
 #[test]
@@ -84,20 +92,22 @@ fn classes_in_another_order_are_called_out() {
 }
 
 #[test]
-fn a_teacher_that_was_never_trained_is_called_out() {
+fn images_of_another_normalisation_are_called_out() {
     let mut setting = Setting::new();
-    setting.teacher = network("cnn:16", 1);
+    // As where pixels of 0 to 255 are taken for ones of 0 to 1.
+    Arc::make_mut(&mut setting.training).mean = vec![-50.0];
     let said = setting.said("kd", &MethodConfig::default());
-    assert!(said.contains("where guessing has 10.0%") && said.contains("--data-mean"), "{said}");
+    assert!(said.contains("where guessing has 10.0%") && said.contains("--data-mean [-50.0]"), "{said}");
+    assert!(!said.contains("order of its classes"), "{said}");
 }
 
 #[test]
 fn a_student_that_knows_more_is_called_out() {
     let mut setting = Setting::new();
-    std::mem::swap(&mut setting.teacher, &mut setting.student);
-    setting.teacher = network("cnn:16", 1);
+    let early = setting.trained(8);
+    setting.student = std::mem::replace(&mut setting.teacher, early);
     let said = setting.said("kd", &MethodConfig::default());
-    assert!(said.contains("guessing") && !said.contains("before training"), "{said}");
+    assert!(said.contains("before training") && !said.contains("guessing"), "{said}");
 }
 
 #[test]
@@ -120,10 +130,8 @@ fn a_low_temperature_is_called_out() {
 #[test]
 fn dead_taps_are_called_out() {
     let mut setting = Setting::new();
-    for param in setting.teacher.params.iter_mut().take(2) {
-        // The first half of the channels: no weight, no bias.
-        let half = param.values.len() / 2;
-        param.values[..half].fill(0.0);
+    for name in ["bn1.weight", "bn1.bias"] {
+        setting.teacher.params.find_mut(name).unwrap().values[..8].fill(0.0);
     }
     let said = setting.said("feature", &MethodConfig::default());
     assert!(said.contains("8 of 16 channels (50%) of the teacher's tap"), "{said}");

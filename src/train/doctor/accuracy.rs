@@ -1,8 +1,11 @@
 //! A teacher at chance, or worse than its student, on the training images.
 //!
-//! Both allow for two standard errors of an accuracy over so few images, sqrt(p (1 - p) / N).
+//! Both allow for three standard errors of an accuracy over so few images, sqrt(p (1 - p) / N).
 
 use super::{Agreement, Figures, Finding, TeacherFigure, joined};
+
+/// Standard errors that are no finding.
+const NOISE: f64 = 3.0;
 
 /// How much more often two images of one class must get the same answer than two of different classes, for the teacher
 /// to tell classes apart.
@@ -10,7 +13,7 @@ const TELLS_APART: f64 = 0.25;
 
 pub(super) fn at_chance(figures: &Figures) -> Option<Finding> {
     let chance = chance(figures)?;
-    let limit = chance + 2.0 * variance(chance, figures).sqrt();
+    let limit = chance + NOISE * variance(chance, figures).sqrt();
     let parts = figures.teachers.iter().filter(|t| t.accuracy <= limit).map(|t| {
         format!(
             "{} has {:.1}% of {} training images right, where guessing has {:.1}%{}",
@@ -29,8 +32,8 @@ pub(super) fn worse_than_student(figures: &Figures) -> Option<Finding> {
     let student = figures.student_accuracy;
     let worse = |t: &&TeacherFigure| {
         // One at chance is told of already.
-        let noise = 2.0 * (variance(t.accuracy, figures) + variance(student, figures)).sqrt();
-        t.accuracy + noise < student && t.accuracy > chance + 2.0 * variance(chance, figures).sqrt()
+        let noise = NOISE * (variance(t.accuracy, figures) + variance(student, figures)).sqrt();
+        t.accuracy + noise < student && t.accuracy > chance + NOISE * variance(chance, figures).sqrt()
     };
     let parts = figures.teachers.iter().filter(worse).map(|t| {
         let (teacher, student) = (t.accuracy * 100.0, student * 100.0);
@@ -107,12 +110,12 @@ mod tests {
 
     #[test]
     fn noise_is_no_finding() {
-        // Two standard errors of a tenth over 128 images are 0.053.
-        assert!(at_chance(&figures(0.15, 0.1, None)).is_some());
-        assert!(at_chance(&figures(0.16, 0.1, None)).is_none());
-        // And of the difference of 0.5 and 0.62, 0.123.
-        assert!(worse_than_student(&figures(0.5, 0.62, None)).is_none());
-        assert!(worse_than_student(&figures(0.5, 0.63, None)).is_some());
+        // Three standard errors of a tenth over 128 images are 0.080.
+        assert!(at_chance(&figures(0.17, 0.1, None)).is_some());
+        assert!(at_chance(&figures(0.19, 0.1, None)).is_none());
+        // And of the difference of 0.5 and 0.68, 0.181.
+        assert!(worse_than_student(&figures(0.5, 0.68, None)).is_none());
+        assert!(worse_than_student(&figures(0.5, 0.69, None)).is_some());
     }
 
     #[test]

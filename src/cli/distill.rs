@@ -112,7 +112,7 @@ fn offline(
 }
 
 /// Who teaches.
-enum Source {
+pub(super) enum Source {
     /// At least one teacher, each with its share.
     Live(Vec<(Saved, f32)>),
     /// What one wrote to disk.
@@ -121,7 +121,7 @@ enum Source {
 
 impl Source {
     /// The teachers, or the outputs where there are some; the images are normalised as they need them.
-    fn open(job: &mut Job) -> Result<Self> {
+    pub fn open(job: &mut Job) -> Result<Self> {
         let Some(path) = &job.recipe.teacher_outputs else {
             if job.recipe.teacher_hash.is_some() {
                 let message = "tells of which teacher --teacher-outputs must be; give them, or leave it out";
@@ -149,7 +149,7 @@ impl Source {
         Ok(Self::Stored(Arc::new(outputs)))
     }
 
-    fn live(&self) -> &[(Saved, f32)] {
+    pub fn live(&self) -> &[(Saved, f32)] {
         match self {
             Self::Live(teachers) => teachers,
             Self::Stored(_) => &[],
@@ -168,13 +168,13 @@ impl Source {
     }
 
     /// The live teachers' weights on the device.
-    fn upload(&self, job: &Job) -> Result<Vec<DeviceParams>> {
+    pub fn upload(&self, job: &Job) -> Result<Vec<DeviceParams>> {
         let teachers = self.live().iter();
         teachers.map(|(t, _)| DeviceParams::frozen(&job.gpu, "teacher", &t.network.params)).collect()
     }
 
     /// `frozen` are what [`Source::upload`] made.
-    fn lesson<'a>(&'a self, job: &Job, methods: &str, frozen: &'a [DeviceParams]) -> Result<Lesson<'a>> {
+    pub fn lesson<'a>(&'a self, job: &Job, methods: &str, frozen: &'a [DeviceParams]) -> Result<Lesson<'a>> {
         if let Self::Stored(outputs) = self {
             let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
             let taps = job.recipe.tap_pairs()?.unwrap_or_default();

@@ -75,13 +75,19 @@ pub struct Job {
 impl Job {
     /// Reads settings and data. A teacher's normalisation, where there is one, is the default.
     pub fn new(adapter: &AdapterFlags, flags: &JobFlags) -> Result<Self> {
-        let recipe = flags.recipe.over(flags.config.as_deref())?;
+        let recipe = flags.recipe.over_file(flags.config.as_deref())?;
+        let mut job = Self::open(adapter.open()?, recipe, flags.resume)?;
+        job.overwrite = flags.overwrite;
+        Ok(job)
+    }
+
+    /// A job on a device that is open; goes on from a checkpoint where it is to `resume`.
+    pub fn open(gpu: Gpu, recipe: Recipe, resume: bool) -> Result<Self> {
         let model = recipe.need(&recipe.model, "model", "cnn:8,16,32")?;
         recipe.train_config()?;
         let (training, watched, test) = load(&recipe)?;
         let folder = model.replace([':', ','], "-");
         let out = recipe.out.clone().unwrap_or_else(|| Path::new("runs").join(folder));
-        let gpu = adapter.open()?;
         let report = Report { environment: environment(&gpu), ..Default::default() };
         Ok(Self {
             gpu,
@@ -90,8 +96,8 @@ impl Job {
             watched: Arc::new(watched),
             test: Arc::new(test),
             out,
-            resume: flags.resume,
-            overwrite: flags.overwrite,
+            resume,
+            overwrite: false,
             report,
         })
     }

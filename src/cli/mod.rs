@@ -27,6 +27,8 @@ mod progress;
 mod recipe;
 mod schemes;
 mod source;
+mod sweep;
+mod sweep_file;
 mod table;
 mod teach;
 mod train;
@@ -69,6 +71,9 @@ enum Command {
     /// Distil a teacher into a student
     #[command(after_help = distill::EXAMPLES)]
     Distill(Box<distill::DistillFlags>),
+    /// Run methods, seeds and pairs of teacher and student, and tabulate what each method is worth
+    #[command(after_help = sweep::EXAMPLES)]
+    Sweep(sweep::SweepFlags),
     /// Write a teacher's outputs for a data set, for distill to learn from without the teacher
     #[command(after_help = teach::EXAMPLES)]
     Teach(teach::TeachFlags),
@@ -120,6 +125,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Demo(flags) => demo::run(&cli.adapter, &flags),
         Command::Train(flags) => train::run(&cli.adapter, &flags),
         Command::Distill(flags) => distill::run(&cli.adapter, &flags),
+        Command::Sweep(flags) => sweep::run(&cli.adapter, &flags),
         Command::Teach(flags) => teach::run(&cli.adapter, &flags),
         Command::Eval(flags) => eval::run(&cli.adapter, &flags),
         Command::Predict(flags) => predict::run(&cli.adapter, &flags),

@@ -219,14 +219,19 @@ pub struct Recipe {
 
 impl Recipe {
     /// These flags laid over the file's settings.
-    pub fn over(&self, file: Option<&Path>) -> Result<Recipe> {
+    pub fn over_file(&self, file: Option<&Path>) -> Result<Recipe> {
         let Some(path) = file else { return Ok(self.clone()) };
-        let text = read_text(path)?;
-        let from_file: Recipe = toml::from_str(&text).map_err(|e| Error::file(path, e))?;
-        let table = |recipe: &Recipe| toml::Table::try_from(recipe).map_err(|e| Error::file(path, e));
-        let mut merged = table(&from_file)?;
+        let from_file: Recipe = toml::from_str(&read_text(path)?).map_err(|e| Error::file(path, e))?;
+        self.over(&from_file)
+    }
+
+    /// These settings laid over others.
+    pub fn over(&self, below: &Recipe) -> Result<Recipe> {
+        let fail = |e: &dyn std::fmt::Display| Error::config("settings", e);
+        let table = |recipe: &Recipe| toml::Table::try_from(recipe).map_err(|e| fail(&e));
+        let mut merged = table(below)?;
         merged.extend(table(self)?);
-        merged.try_into().map_err(|e| Error::file(path, e))
+        merged.try_into().map_err(|e: toml::de::Error| fail(&e))
     }
 
     /// As TOML, to repeat the run.
@@ -352,7 +357,7 @@ mod tests {
     fn flags_win_over_the_file() {
         let path = scratch("model = \"cnn:4\"\nepochs = 3\nlearning_rate = 0.2\nflip = true\n");
         let flags = Recipe { epochs: Some(7), ..Default::default() };
-        let merged = flags.over(Some(&path)).unwrap();
+        let merged = flags.over_file(Some(&path)).unwrap();
         let config = merged.train_config().unwrap();
         assert_eq!((config.epochs, config.learning_rate, config.flip), (7, 0.2, true));
         assert_eq!(merged.model.as_deref(), Some("cnn:4"));
@@ -364,7 +369,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_shown_with_its_line() {
         let path = scratch("epochs = 3\nlerning_rate = 0.2\n");
-        let message = Recipe::default().over(Some(&path)).unwrap_err().to_string();
+        let message = Recipe::default().over_file(Some(&path)).unwrap_err().to_string();
         for part in ["lerning_rate", "line 2", "learning_rate"] {
             assert!(message.contains(part), "{part} in {message}");
         }

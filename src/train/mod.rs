@@ -16,6 +16,7 @@ pub mod stats;
 mod step;
 mod stored;
 mod sums;
+pub mod sweep;
 mod teach;
 mod teacher;
 mod trainer;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::Dataset;
 use crate::distill::{Objective, TermSchedule};
+use crate::ops::augment::ImageBatch;
 use crate::optim::{EmaConfig, OptimizerConfig, Schedule, Warmup};
 use crate::{Error, Result};
 
@@ -72,6 +74,16 @@ impl TrainConfig {
     /// These settings with the cross-entropy's weight and schedule as `objective` has them.
     pub fn with_ce(self, objective: &Objective) -> Self {
         Self { ce_weight: objective.ce_weight, ce_schedule: objective.ce_schedule, ..self }
+    }
+
+    /// How a step decodes and augments images of `training`.
+    pub(super) fn images(&self, training: &Dataset) -> ImageBatch {
+        let shape = [training.channels, training.height, training.width];
+        ImageBatch {
+            crop_padding: self.crop_padding,
+            flip: self.flip,
+            ..ImageBatch::plain(shape, &training.mean, &training.std)
+        }
     }
 
     /// Steps of the whole training, at so many batches an epoch.

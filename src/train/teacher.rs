@@ -163,8 +163,22 @@ pub(super) struct Distillation {
     pub weights: Vec<Scalar>,
     /// The methods' own parameters, where they have any.
     pub regressors: Option<Regressors>,
+    /// Logits (N, C) of each teacher.
+    pub teachers: Vec<Tensor>,
+    /// Teacher logits (N, C) that each term sees.
+    pub targets: Vec<Tensor>,
+    /// The taps of both networks that the terms use, each once.
+    pub tapped: Vec<Tapped>,
     /// What is read from disk for each batch, where the teacher's outputs lie there.
     pub stored: Option<StoredInputs>,
+}
+
+/// A tap that a term uses.
+pub(super) struct Tapped {
+    /// `teacher` or `student`.
+    pub owner: &'static str,
+    pub name: String,
+    pub tensor: Tensor,
 }
 
 /// The methods' own parameters, trained with the student and no part of it.
@@ -232,8 +246,25 @@ impl Distillation {
         let loss = sum.ok_or_else(|| Error::config("method", "a teacher needs at least one method"))?;
         let leaves = own.leaves();
         let regressors = (!host.is_empty()).then_some(Regressors { host, device, leaves });
-        Ok(Self { loss, terms: recorded, weights, regressors, stored })
+        let tapped = tapped(&pass, student.forward, &taps);
+        let teachers = everyone.into_iter().map(|(logits, _)| logits).collect();
+        Ok(Self { loss, terms: recorded, weights, regressors, teachers, targets, tapped, stored })
     }
+}
+
+/// The taps of all terms; names that only a method understands are left out.
+fn tapped(teacher: &TeacherPass<'_>, student: &Forward<'_>, taps: &[Vec<(String, String)>]) -> Vec<Tapped> {
+    let mut all: Vec<Tapped> = Vec::new();
+    for (hint, guided) in taps.iter().flatten() {
+        let both = [("teacher", hint, teacher.tap(hint)), ("student", guided, student.tap(guided))];
+        for (owner, name, tensor) in both {
+            let known = all.iter().any(|t| t.owner == owner && t.name == *name);
+            if let (Ok(tensor), false) = (tensor, known) {
+                all.push(Tapped { owner, name: name.clone(), tensor });
+            }
+        }
+    }
+    all
 }
 
 /// Every teacher's logits (N, C) with its weight.

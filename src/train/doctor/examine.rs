@@ -94,9 +94,8 @@ fn measure(subject: &Subject<'_>, mut teaching: Teaching<'_>, scheme: &Scheme<'_
                 probe.taps.iter().filter_map(|t| probe.tap(t).transpose()).collect::<Result<_>>()?;
         }
         labels.extend_from_slice(&batch.labels);
-        for (answers, logits) in
-            answers.iter_mut().zip(std::iter::once(&probe.student).chain(&probe.teachers))
-        {
+        let all_logits = std::iter::once(&probe.student).chain(&probe.teachers);
+        for (answers, logits) in answers.iter_mut().zip(all_logits) {
             let values = probe.plan.read_f32(logits)?;
             // NaN is no class.
             answers.extend(values.chunks(logits.dims()[1]).map(|row| largest(row).unwrap_or(usize::MAX)));

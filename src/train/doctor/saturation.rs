@@ -24,6 +24,7 @@ fn softened(figures: &Figures, wrong: impl Fn(f64) -> bool) -> Vec<String> {
     let most = (figures.classes.len() as f64).ln();
     let part = |term: &TermFigure| {
         let (temperature, entropy) = term.softened.filter(|_| term.weight > 0.0 && most > 0.0)?;
+        let temperature = temperature as f32;
         wrong(entropy / most).then(|| {
             format!(
                 "{} softens the teacher at temperature {temperature} to a mean entropy of {entropy:.2e} of at most \

@@ -64,6 +64,11 @@ fn own() {
     check_group("methods_own");
 }
 
+#[test]
+fn relations() {
+    check_group("methods_relations");
+}
+
 fn check_group(group: &str) {
     let (gpu, fixture) = (common::gpu(), Fixture::load(group));
     let wanted = std::env::var("LIMBECK_CASES").unwrap_or_default();

@@ -52,7 +52,7 @@ impl Method for Ab {
         super::sum_of(pair.tapped()?.iter().zip(&self.connectors).rev().enumerate().map(
             |(depth, ((teacher, student), connector))| {
                 let student = connector.as_ref().map_or(Ok(student.clone()), |c| c.forward(own, student))?;
-                let (teacher, student) = super::feature::same_size(teacher, &student)?;
+                let (teacher, student) = super::features::same_size(teacher, &student)?;
                 let sign = teacher.positive()?.scale(2.0)?.add_scalar(-1.0)?;
                 let short = student.mul(&sign)?.scale(-1.0)?.add_scalar(self.margin)?.relu()?;
                 let axes: Vec<usize> = (0..short.dims().len()).collect();

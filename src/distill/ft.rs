@@ -14,7 +14,7 @@
 //! count less until then. `reconstruction` is that loss's share of the term: with the weight 200 and 0.005 it
 //! counts once.
 
-use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, feature, sum_of};
+use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
 use crate::nn::{BatchNorm, Conv, Forward, ParamBuilder};
 use crate::ops::conv2d::Conv2d;
 use crate::tape::Tensor;
@@ -87,7 +87,7 @@ impl Method for Ft {
                 let factor = paraphraser.forward(own, teacher)?;
                 let reconstruction = back.forward(own, &factor)?.mse_loss(teacher)?;
                 let translated = translator.forward(own, student)?;
-                let (factor, translated) = feature::same_size(&factor.detach()?, &translated)?;
+                let (factor, translated) = features::same_size(&factor.detach()?, &translated)?;
                 let transfer = self.normalised(&translated)?.l1_loss(&self.normalised(&factor)?)?;
                 transfer.add(&reconstruction.scale(self.reconstruction)?)
             },

@@ -5,14 +5,19 @@
 
 mod ab;
 mod activation;
+mod at;
 mod binary_kd;
 mod byot;
+mod cc;
 mod connector;
 mod crd;
 mod ctkd;
+mod cwd;
 mod dist;
 mod dkd;
 mod feature;
+mod features;
+mod fitnet;
 mod fsp;
 mod ft;
 mod jsd;
@@ -22,16 +27,23 @@ mod logit_std;
 mod logits;
 mod low_rank;
 mod mlkd;
+mod nst;
 mod ofa;
 mod ofd;
 pub mod pages;
 mod pair;
 mod parse;
+mod pkt;
+mod regressor;
 mod reviewkd;
+mod rkd;
 mod schedule;
 mod settings;
+mod simkd;
+mod sp;
 mod tf_kd;
 mod transfer;
+mod vid;
 mod weights;
 mod wsld;
 
@@ -96,6 +108,8 @@ pub enum TapNeed {
     None,
     /// The deepest stage of both networks.
     Last,
+    /// The one in the middle of the stages that both have, paired from the deepest backward.
+    Middle,
     /// Every stage, paired from the deepest backward.
     Stages,
     /// The values before every stage's last activation, paired likewise.
@@ -135,13 +149,17 @@ pub struct MethodSpec {
 pub static METHODS: &[MethodSpec] = &[
     ab::SPEC,
     activation::SPEC,
+    at::SPEC,
     binary_kd::SPEC,
     byot::SPEC,
+    cc::SPEC,
     crd::SPEC,
     ctkd::SPEC,
+    cwd::SPEC,
     dist::SPEC,
     dkd::SPEC,
     feature::SPEC,
+    fitnet::SPEC,
     fsp::SPEC,
     ft::SPEC,
     jsd::SPEC,
@@ -149,10 +167,16 @@ pub static METHODS: &[MethodSpec] = &[
     logit_mse::SPEC,
     logit_std::SPEC,
     mlkd::SPEC,
+    nst::SPEC,
     ofa::SPEC,
     ofd::SPEC,
+    pkt::SPEC,
     reviewkd::SPEC,
+    rkd::SPEC,
+    simkd::SPEC,
+    sp::SPEC,
     tf_kd::SPEC,
+    vid::SPEC,
     weights::SPEC,
     wsld::SPEC,
 ];

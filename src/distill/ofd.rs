@@ -13,7 +13,7 @@
 //! the batch.
 
 use super::connector::Connector;
-use super::{Family, Method, MethodSpec, Pair, TapNeed, feature, sum_of};
+use super::{Family, Method, MethodSpec, Pair, TapNeed, features, sum_of};
 use crate::Result;
 use crate::nn::{Forward, ParamBuilder};
 use crate::ops::unary::erf;
@@ -55,7 +55,7 @@ impl Method for Ofd {
     fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
         let layers = pair.tapped()?.into_iter().zip(&self.connectors).zip(&self.margins).rev().enumerate();
         sum_of(layers.map(|(depth, (((teacher, student), connector), margins))| {
-            let (teacher, student) = feature::same_size(&teacher, &connector.forward(own, &student)?)?;
+            let (teacher, student) = features::same_size(&teacher, &connector.forward(own, &student)?)?;
             let mut shape = vec![1; teacher.dims().len()];
             shape[1] = margins.len();
             let margins = teacher.tape().constant(shape, margins)?;

@@ -30,6 +30,7 @@ pub mod conv2d;
 pub mod copy;
 pub mod cosine;
 pub mod cross_entropy;
+pub mod distance;
 pub mod dropout;
 pub mod gather;
 pub mod gemm;
@@ -38,6 +39,7 @@ pub mod kl_div;
 pub mod layer_norm;
 pub mod lerp;
 pub mod metrics;
+pub mod normalize;
 pub mod one_hot;
 pub mod pad;
 pub mod permute;
@@ -73,6 +75,7 @@ pub static OPS: &[&OpSpec] = &[
     &copy::SPEC,
     &cosine::SPEC,
     &cross_entropy::SPEC,
+    &distance::SPEC,
     &dropout::SPEC,
     &gather::SPEC,
     &gemm::SPEC,
@@ -81,6 +84,7 @@ pub static OPS: &[&OpSpec] = &[
     &layer_norm::SPEC,
     &lerp::SPEC,
     &metrics::SPEC,
+    &normalize::SPEC,
     &one_hot::SPEC,
     &pad::SPEC,
     &permute::SPEC,

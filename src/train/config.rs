@@ -38,6 +38,9 @@ pub struct TrainConfig {
     pub flip: bool,
     /// Averages the weights; the average is what is measured and kept.
     pub ema: Option<EmaConfig>,
+    /// Computes blocks a second time in the backward sweep instead of keeping their activations: less memory, more time,
+    /// the same bits.
+    pub recompute: bool,
     /// Stops after so many epochs without a better held-out accuracy, and keeps the best epoch's weights.
     pub patience: Option<u64>,
     /// Keys order, augmentation, dropout and initial values of regressors.
@@ -60,6 +63,7 @@ impl Default for TrainConfig {
             crop_padding: 0,
             flip: false,
             ema: None,
+            recompute: false,
             patience: None,
             seed: 0,
         }

@@ -91,6 +91,7 @@ impl<'a, 'n> Session<'a, 'n> {
             ce_weight: config.ce_weight,
             ce_schedule: config.ce_schedule,
             label_smoothing: config.label_smoothing,
+            recompute: config.recompute,
             ema: config.ema,
             seed: config.seed,
             steps,

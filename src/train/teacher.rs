@@ -88,8 +88,15 @@ impl<'a> Teaching<'a> {
             Self::Live(teacher) => offered(teacher.network, need),
             Self::Stored(teacher) => teacher.outputs.info().taps.clone(),
         };
-        let most = if need == TapNeed::Last { 1 } else { usize::MAX };
-        paired(&hints, &guided, most)
+        let pairs = paired(&hints, &guided);
+        match need {
+            TapNeed::Last => pairs.into_iter().last().into_iter().collect(),
+            TapNeed::Middle => {
+                let middle = pairs.len().saturating_sub(1) / 2;
+                pairs.into_iter().nth(middle).into_iter().collect()
+            }
+            _ => pairs,
+        }
     }
 
     /// Records the teacher's side of a step.
@@ -120,17 +127,17 @@ struct Recorded<'a> {
 fn offered(network: &Network, need: TapNeed) -> Vec<String> {
     match need {
         TapNeed::None => Vec::new(),
-        TapNeed::Last | TapNeed::Stages => network.stages.clone(),
+        TapNeed::Last | TapNeed::Middle | TapNeed::Stages => network.stages.clone(),
         TapNeed::PreActivations => network.preactivations.clone(),
         TapNeed::Embedding => vec![network.embedding.clone()],
         TapNeed::Review => [&network.preactivations[..], std::slice::from_ref(&network.embedding)].concat(),
     }
 }
 
-/// At most `most` pairs of the deepest taps, in the networks' order.
-fn paired(teacher: &[String], student: &[String], most: usize) -> Vec<(String, String)> {
+/// The taps of both networks, paired from the deepest backward, in the networks' order.
+fn paired(teacher: &[String], student: &[String]) -> Vec<(String, String)> {
     let pairs = teacher.iter().rev().cloned().zip(student.iter().rev().cloned());
-    let mut pairs: Vec<_> = pairs.take(most).collect();
+    let mut pairs: Vec<_> = pairs.collect();
     pairs.reverse();
     pairs
 }

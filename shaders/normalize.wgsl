@@ -1,0 +1,72 @@
+// Rows of unit length. Needs rows.wgsl. A row's norm is kept for the gradient.
+
+@group(0) @binding(0) var<storage, read> x: array<Real>; // (ROWS, COLUMNS)
+@group(0) @binding(0) var<storage, read> saved_y: array<Real>; // (ROWS, COLUMNS)
+@group(0) @binding(1) var<storage, read_write> y: array<Real>; // (ROWS, COLUMNS)
+@group(0) @binding(1) var<storage, read> saved_norms: array<f32>; // (ROWS)
+@group(0) @binding(2) var<storage, read_write> norms: array<f32>; // (ROWS)
+@group(0) @binding(2) var<storage, read> dy: array<Real>; // (ROWS, COLUMNS)
+@group(0) @binding(3) var<storage, read_write> dx: array<Real>; // (ROWS, COLUMNS)
+
+fn largest(row: u32, lane: u32) -> f32 {
+    let base = row * REALS;
+    var tops = Real(0.0);
+    for (var i = first_of(lane); i < REALS; i += STEP) {
+        tops = max(tops, abs(x[base + i]));
+    }
+    return row_max(vec4(real_max(tops)), lane).x;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn forward(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = row_of(flat_workgroup(workgroup, grid), lane);
+    if row >= ROWS {
+        return;
+    }
+    let base = row * REALS;
+    let first = first_of(lane);
+    // In units of the largest element: squares of small numbers would be lost, those of large ones overflow.
+    let top = largest(row, lane);
+    let unit = select(1.0, top, top > SMALLEST);
+    var squares = Real(0.0);
+    for (var i = first; i < REALS; i += STEP) {
+        let v = x[base + i] / unit;
+        squares += v * v;
+    }
+    let relative = sqrt(row_sum(vec4(real_sum(squares)), lane).x);
+    let norm = unit * relative;
+    if first == 0u {
+        norms[row] = norm;
+    }
+    for (var i = first; i < REALS; i += STEP) {
+        y[base + i] = x[base + i] / max(norm, SMALLEST);
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn backward(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = row_of(flat_workgroup(workgroup, grid), lane);
+    if row >= ROWS {
+        return;
+    }
+    let base = row * REALS;
+    let first = first_of(lane);
+    var products = Real(0.0);
+    for (var i = first; i < REALS; i += STEP) {
+        products += saved_y[base + i] * dy[base + i];
+    }
+    let product = row_sum(vec4(real_sum(products)), lane).x;
+    let norm = saved_norms[row];
+    for (var i = first; i < REALS; i += STEP) {
+        let turned = (dy[base + i] - saved_y[base + i] * product) / max(norm, SMALLEST);
+        dx[base + i] = select(Real(0.0), turned, norm > SMALLEST);
+    }
+}

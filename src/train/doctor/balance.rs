@@ -46,7 +46,8 @@ fn extremes(terms: &[&TermFigure], of: impl Fn(&TermFigure) -> Option<f64>, what
     // Weights are f32, and read best as such: 0.1, not 0.10000000149.
     (large > MOST * small).then(|| {
         format!(
-            "the weighted {what} of {} ({large:.2e}, weight {}) is {:.0} times that of {} ({small:.2e}, weight {})",
+            "the weighted {what} of {} ({large:.2e}, weight {}) is {:.0} times that of {} \
+             ({small:.2e}, weight {})",
             large_term.name,
             large_term.weight as f32,
             large / small,

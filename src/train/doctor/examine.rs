@@ -1,5 +1,5 @@
-//! Measures what the checks look at: one plan of teachers, student, terms and their gradients, which runs on the
-//! training's first batch, and on a few more for the accuracies.
+//! Measures what the checks look at: one plan of teachers, student, terms and their gradients, which runs on
+//! the training's first batch, and on a few more for the accuracies.
 
 use std::sync::Arc;
 
@@ -40,8 +40,8 @@ pub struct Subject<'a> {
     pub config: &'a TrainConfig,
 }
 
-/// Examines a run before its first step. The student runs as in training, on weights of its own; what is measured is
-/// dropped again. Blocks.
+/// Examines a run before its first step. The student runs as in training, on weights of its own; what is
+/// measured is dropped again. Blocks.
 ///
 /// # Errors
 /// Those of compiling a step, and of reading stored teacher outputs.

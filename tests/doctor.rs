@@ -2,11 +2,13 @@
 
 mod common;
 
+use std::process::Command;
 use std::sync::Arc;
 
 use limbeck::data::{Dataset, LoadOptions, load};
 use limbeck::distill::{self, MethodConfig};
 use limbeck::gpu::Gpu;
+use limbeck::models::saved::{self, Facts};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::train::doctor::{Subject, examine};
@@ -135,4 +137,37 @@ fn dead_taps_are_called_out() {
     }
     let said = setting.said("feature", &MethodConfig::default());
     assert!(said.contains("8 of 16 channels (50%) of the teacher's tap"), "{said}");
+}
+
+#[test]
+fn distill_writes_findings_into_the_report() {
+    let setting = Setting::new();
+    let folder = std::env::temp_dir().join(format!("limbeck-doctor-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("teacher.safetensors");
+    let training = &setting.training;
+    let facts = Facts {
+        classes: training.class_names.clone(),
+        mean: training.mean.clone(),
+        std: training.std.clone(),
+    };
+    saved::save(&file, &setting.teacher, &facts).unwrap();
+    let page = |temperature: &str| {
+        let out = folder.join(temperature);
+        let run = Command::new(env!("CARGO_BIN_EXE_limbeck"))
+            .args(["distill", "--model", "cnn:8", "--method", "kd", "--max-steps", "2", "--temperature"])
+            .args([temperature, "--limit-train", "256", "--teacher"])
+            .arg(&file)
+            .arg("--out")
+            .arg(&out)
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let told = String::from_utf8_lossy(&run.stderr).matches("hard labels").count();
+        let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+        (told, page.matches("hard labels").count())
+    };
+    assert_eq!(page("0.05"), (1, 1));
+    assert_eq!(page("4"), (0, 0));
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -7,8 +7,8 @@ use super::{Agreement, Figures, Finding, TeacherFigure, joined};
 /// Standard errors that are no finding.
 const NOISE: f64 = 3.0;
 
-/// How much more often two images of one class must get the same answer than two of different classes, for the teacher
-/// to tell classes apart.
+/// How much more often two images of one class must get the same answer than two of different classes, for
+/// the teacher to tell classes apart.
 const TELLS_APART: f64 = 0.25;
 
 pub(super) fn at_chance(figures: &Figures) -> Option<Finding> {
@@ -38,7 +38,8 @@ pub(super) fn worse_than_student(figures: &Figures) -> Option<Finding> {
     let parts = figures.teachers.iter().filter(worse).map(|t| {
         let (teacher, student) = (t.accuracy * 100.0, student * 100.0);
         format!(
-            "{} has {teacher:.1}% of {} training images right and the student {student:.1}% before training{}",
+            "{} has {teacher:.1}% of {} training images right and the student {student:.1}% before \
+             training{}",
             t.name,
             figures.samples,
             reason(t.agreement, figures)
@@ -63,7 +64,8 @@ fn reason(agreement: Option<Agreement>, figures: &Figures) -> String {
         None => format!(" (look at the order of its classes and at {normalisation})"),
         Some(Agreement { within, between }) => {
             let shares = format!(
-                "two images of one class get the same answer in {:.0}% of all pairs, two of different classes in {:.0}%",
+                "two images of one class get the same answer in {:.0}% of all pairs, two of \
+                 different classes in {:.0}%",
                 within * 100.0,
                 between * 100.0
             );

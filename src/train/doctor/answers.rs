@@ -1,8 +1,8 @@
 //! Whether a teacher tells classes apart, whatever it calls them.
 //!
-//! Over pairs of images: how often two of the same class get the same answer, and how often two of different classes do.
-//! A good teacher whose labels are in another order agrees within classes and not between them; one that sees images
-//! of another normalisation answers alike for both.
+//! Over pairs of images: how often two of the same class get the same answer, and how often two of different
+//! classes do. A good teacher whose labels are in another order agrees within classes and not between them;
+//! one that sees images of another normalisation answers alike for both.
 
 use std::collections::HashMap;
 

@@ -43,14 +43,16 @@ fn extremes(terms: &[&TermFigure], of: impl Fn(&TermFigure) -> Option<f64>, what
     let figures = terms.iter().filter_map(|t| Some((of(t).filter(|v| *v > 0.0)?, *t)));
     let (small, small_term) = figures.clone().min_by(|a, b| a.0.total_cmp(&b.0))?;
     let (large, large_term) = figures.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    // Weights are f32, and read best as such: 0.1, not 0.10000000149.
     (large > MOST * small).then(|| {
         format!(
-            "the weighted {what} of {} ({large:.2e}, weight {}) is {:.0} times that of {} ({small:.2e}, weight {})",
+            "the weighted {what} of {} ({large:.2e}, weight {}) is {:.0} times that of {} \
+             ({small:.2e}, weight {})",
             large_term.name,
-            large_term.weight,
+            large_term.weight as f32,
             large / small,
             small_term.name,
-            small_term.weight
+            small_term.weight as f32
         )
     })
 }

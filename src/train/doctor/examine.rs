@@ -1,5 +1,5 @@
-//! Measures what the checks look at: one plan of teachers, student, terms and their gradients, which runs on the
-//! training's first batch, and on a few more for the accuracies.
+//! Measures what the checks look at: one plan of teachers, student, terms and their gradients, which runs on
+//! the training's first batch, and on a few more for the accuracies.
 
 use std::sync::Arc;
 
@@ -40,8 +40,8 @@ pub struct Subject<'a> {
     pub config: &'a TrainConfig,
 }
 
-/// Examines a run before its first step. The student runs as in training, on weights of its own; what is measured is
-/// dropped again. Blocks.
+/// Examines a run before its first step. The student runs as in training, on weights of its own; what is
+/// measured is dropped again. Blocks.
 ///
 /// # Errors
 /// Those of compiling a step, and of reading stored teacher outputs.
@@ -94,9 +94,8 @@ fn measure(subject: &Subject<'_>, mut teaching: Teaching<'_>, scheme: &Scheme<'_
                 probe.taps.iter().filter_map(|t| probe.tap(t).transpose()).collect::<Result<_>>()?;
         }
         labels.extend_from_slice(&batch.labels);
-        for (answers, logits) in
-            answers.iter_mut().zip(std::iter::once(&probe.student).chain(&probe.teachers))
-        {
+        let all_logits = std::iter::once(&probe.student).chain(&probe.teachers);
+        for (answers, logits) in answers.iter_mut().zip(all_logits) {
             let values = probe.plan.read_f32(logits)?;
             // NaN is no class.
             answers.extend(values.chunks(logits.dims()[1]).map(|row| largest(row).unwrap_or(usize::MAX)));

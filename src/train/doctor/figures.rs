@@ -2,7 +2,8 @@
 
 use super::answers::Agreement;
 
-/// Measured figures of one run before its first step. What could not be measured is absent, and checks skip it.
+/// Measured figures of one run before its first step. What could not be measured is absent, and checks skip
+/// it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures {
     /// Images that the accuracies are of; 0 where none were measured.
@@ -45,7 +46,8 @@ pub struct TermFigure {
     pub loss: f64,
     /// L2 norm of its gradient with respect to the student's weights, unweighted.
     pub gradient: Option<f64>,
-    /// The temperature by which it softens the teacher's logits, and the mean entropy in nats of what comes out.
+    /// The temperature by which it softens the teacher's logits, and the mean entropy in nats of what comes
+    /// out.
     pub softened: Option<(f64, f64)>,
 }
 

@@ -1,8 +1,8 @@
 //! What users of distillation get wrong, said once, with the figure, before training begins.
 //!
-//! [`examine`] measures one run's first batches with a small plan of its own (nothing of it is in the step) and fills
-//! [`Figures`]; each entry of [`CHECKS`] is a pure function from these to a [`Finding`], or to none where all is well.
-//! A teacher in train mode is no finding: every teacher runs with its running statistics.
+//! [`examine`] measures one run's first batches with a small plan of its own (nothing of it is in the step)
+//! and fills [`Figures`]; each entry of [`CHECKS`] is a pure function from these to a [`Finding`], or to none
+//! where all is well. A teacher in train mode is no finding: every teacher runs with its running statistics.
 
 mod accuracy;
 mod answers;

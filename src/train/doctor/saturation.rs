@@ -1,6 +1,7 @@
 //! Softened teacher outputs that are labels again, or nothing.
 //!
-//! H = -sum_c p_c log p_c of p = softmax(z / T), its mean over the batch: 0 for a one-hot p, log C for a uniform one.
+//! H = -sum_c p_c log p_c of p = softmax(z / T), its mean over the batch: 0 for a one-hot p, log C for a
+//! uniform one.
 
 use super::{Figures, Finding, TermFigure, joined};
 
@@ -9,10 +10,7 @@ const BOUNDS: [f64; 2] = [0.01, 0.998];
 
 pub(super) fn sharp(figures: &Figures) -> Option<Finding> {
     let parts = softened(figures, |share| share < BOUNDS[0]);
-    joined(
-        parts,
-        "these are hard labels again; a higher --temperature shows what the teacher thinks of other classes",
-    )
+    joined(parts, "these are hard labels again; a higher --temperature tells how classes relate")
 }
 
 pub(super) fn flat(figures: &Figures) -> Option<Finding> {
@@ -24,10 +22,11 @@ fn softened(figures: &Figures, wrong: impl Fn(f64) -> bool) -> Vec<String> {
     let most = (figures.classes.len() as f64).ln();
     let part = |term: &TermFigure| {
         let (temperature, entropy) = term.softened.filter(|_| term.weight > 0.0 && most > 0.0)?;
+        let temperature = temperature as f32;
         wrong(entropy / most).then(|| {
             format!(
-                "{} softens the teacher at temperature {temperature} to a mean entropy of {entropy:.2e} of at most \
-                 {most:.2} nats",
+                "{} softens the teacher at temperature {temperature} to a mean entropy of {entropy:.2e} \
+                 of at most {most:.2} nats",
                 term.name
             )
         })

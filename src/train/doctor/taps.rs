@@ -1,4 +1,5 @@
-//! Taps many of whose channels are 0 for every image of the batch: ReLUs that died, or a layer that was pruned.
+//! Taps many of whose channels are 0 for every image of the batch: ReLUs that died, or a layer that was
+//! pruned.
 
 use super::{Figures, Finding, joined};
 

@@ -1,7 +1,8 @@
 //! Hidden activations and soft targets together: MSE between the teacher's hidden activations and the student's,
 //! regressed where widths differ, plus T^2 * KL of the softened logits.
 
-use super::feature::Feature;
+use super::feature::{Distance, Feature};
+use super::regressor::Use;
 use super::{Family, Method, MethodSpec, Pair, TEMPERATURE, TapNeed, kd};
 use crate::Result;
 use crate::nn::{Forward, ParamBuilder};
@@ -19,7 +20,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     weight: 0.9,
     ce_weight: 0.1,
     build: |values| {
-        Box::new(Activation { hidden: Feature::default(), temperature: values.number("temperature") })
+        let hidden = Feature::new("activation", Distance::L2, Use::Auto);
+        Box::new(Activation { hidden, temperature: values.number("temperature") })
     },
 };
 

@@ -1,93 +1,101 @@
-//! Features: MSE between the teacher's hint and the student's guided layer, through a learned regressor where widths
-//! differ (FitNets, Romero et al. 1412.6550). The regressor is a 1x1 convolution, or a linear layer for flat features;
-//! a larger map is pooled to the smaller one's size.
+//! Distances between the student's features and the teacher's at tapped layers, through a learned regressor where widths
+//! differ; a larger map is pooled to the smaller one's size. Summed over the pairs of taps.
+//!
+//! With d = r(f_s) - f_t: `l2` mean d^2 (FitNets, Romero et al. 1412.6550); `l1` mean |d|; `smooth-l1` mean of
+//! d^2 / (2 beta) where |d| < beta, else |d| - beta / 2 (Girshick 1504.08083). With all features of a sample as one
+//! vector: `cosine` mean over samples of 1 - cos(r(f_s), f_t); `kl` T^2 * KL(softmax(f_t / T) || softmax(r(f_s) / T)),
+//! batch-mean.
 
-use super::{Family, Method, MethodSpec, Pair, TapNeed};
-use crate::nn::{Conv, Forward, Linear, ParamBuilder};
-use crate::ops::conv2d::Conv2d;
+use super::regressor::{Regressors, Use};
+use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};
+use crate::Result;
+use crate::nn::{Forward, ParamBuilder};
+use crate::ops::kl_div::KlReduction;
 use crate::tape::Tensor;
-use crate::{Error, Result};
 
 /// The list entry.
 pub const SPEC: MethodSpec = MethodSpec {
     name: "feature",
     family: Family::Feature,
     about: "distance between features at tapped layers, through a learned regressor where widths differ",
-    formula: "sum over taps of mean (r(f_s) - f_t)^2",
+    formula: "sum over taps of distance(r(f_s), f_t); l2: mean (r(f_s) - f_t)^2",
     paper: "Romero et al. 1412.6550",
-    settings: &[],
+    settings: &[
+        Setting::choice("distance", &["l2", "l1", "smooth-l1", "cosine", "kl"], "how far features are apart"),
+        Setting::choice("regressor", &["auto", "always", "never"], "auto: where widths differ"),
+        Setting::positive("beta", 1.0, "where smooth-l1 turns from a square into a line"),
+        Setting::positive("softening", 1.0, "temperature of kl"),
+    ],
     taps: TapNeed::Last,
     weight: 1.0,
     ce_weight: 1.0,
-    build: |_| Box::new(Feature::default()),
+    build: |values| {
+        let distance = match values.choice("distance") {
+            "l1" => Distance::L1,
+            "smooth-l1" => Distance::SmoothL1(values.number("beta")),
+            "cosine" => Distance::Cosine,
+            "kl" => Distance::Kl(values.number("softening")),
+            _ => Distance::L2,
+        };
+        let regress = match values.choice("regressor") {
+            "always" => Use::Always,
+            "never" => Use::Never,
+            _ => Use::Auto,
+        };
+        Box::new(Feature::new("feature", distance, regress))
+    },
 };
 
-/// One regressor a tap pair; `None` where the widths are equal.
-#[derive(Default)]
-pub(super) struct Feature {
-    regressors: Vec<Option<Regressor>>,
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Distance {
+    L2,
+    L1,
+    /// Where the square becomes a line.
+    SmoothL1(f32),
+    Cosine,
+    /// Temperature.
+    Kl(f32),
 }
 
-enum Regressor {
-    Conv(Conv),
-    Linear(Linear),
+/// The method; FitNets and hidden activations are forms of it.
+pub(super) struct Feature {
+    name: &'static str,
+    distance: Distance,
+    regress: Use,
+    regressors: Regressors,
+}
+
+impl Feature {
+    /// `name` is what errors call it.
+    pub fn new(name: &'static str, distance: Distance, regress: Use) -> Self {
+        Self { name, distance, regress, regressors: Regressors::default() }
+    }
+}
+
+impl Distance {
+    fn between(self, student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::L2 => student.mse_loss(teacher),
+            Self::L1 => student.l1_loss(teacher),
+            Self::SmoothL1(beta) => student.smooth_l1_loss(teacher, beta),
+            Self::Cosine => student.cosine_loss(teacher),
+            Self::Kl(temperature) => {
+                student.flatten()?.kl_div(&teacher.flatten()?, temperature, KlReduction::BatchMean)
+            }
+        }
+    }
 }
 
 impl Method for Feature {
-    fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        for (index, ((teacher, student), (hint, guided))) in pair.tapped()?.iter().zip(pair.taps).enumerate()
-        {
-            let at = at.sub(format!("regressor{index}"));
-            self.regressors.push(match (student.dims(), teacher.dims()) {
-                ([_, c_s, ..], [_, c_t, ..]) if student.dims().len() != teacher.dims().len() => {
-                    let got = format!(
-                        "{guided} with {c_s} channels {:?}, {hint} with {c_t} {:?}",
-                        student.dims(),
-                        teacher.dims()
-                    );
-                    return Err(Error::shape("feature", "two maps or two flat features", got));
-                }
-                ([_, c_s, ..], [_, c_t, ..]) if c_s == c_t => None,
-                ([_, c_s, _, _], [_, c_t, _, _]) => {
-                    Some(Regressor::Conv(Conv::new(at, *c_s, *c_t, 1, Conv2d::default(), true)))
-                }
-                ([_, c_s], [_, c_t]) => Some(Regressor::Linear(Linear::new(at, *c_s, *c_t, true))),
-                (other, _) => {
-                    let expected = "features (N, C) or (N, C, H, W)";
-                    return Err(Error::shape("feature", expected, format!("{guided} {other:?}")));
-                }
-            });
-        }
+    fn prepare(&mut self, pair: &Pair<'_>, at: ParamBuilder<'_>) -> Result<()> {
+        self.regressors = Regressors::new(self.name, pair, at, self.regress)?;
         Ok(())
     }
 
     fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        let mut sum: Option<Tensor> = None;
-        for ((teacher, student), regressor) in pair.tapped()?.iter().zip(&self.regressors) {
-            let (teacher, student) = same_size(teacher, student)?;
-            let student = match regressor {
-                None => student,
-                Some(Regressor::Conv(conv)) => conv.forward(own, &student)?,
-                Some(Regressor::Linear(linear)) => linear.forward(own, &student)?,
-            };
-            let difference = student.sub(&teacher)?.square()?;
-            let axes: Vec<usize> = (0..difference.dims().len()).collect();
-            let term = difference.mean(&axes, false)?;
-            sum = Some(match sum {
-                None => term,
-                Some(sum) => sum.add(&term)?,
-            });
-        }
-        sum.ok_or_else(|| Error::config("taps", "needs at least one pair, teacher:student"))
+        features::sum_over_taps(pair, |index, teacher, student| {
+            let (teacher, student) = self.regressors.align(own, index, teacher, student)?;
+            self.distance.between(&student, &teacher)
+        })
     }
-}
-
-/// Pools the larger map to the smaller one's height and width.
-fn same_size(teacher: &Tensor, student: &Tensor) -> Result<(Tensor, Tensor)> {
-    let (&[_, _, h_t, w_t], &[_, _, h_s, w_s]) = (teacher.dims(), student.dims()) else {
-        return Ok((teacher.clone(), student.clone()));
-    };
-    let size = [h_t.min(h_s), w_t.min(w_s)];
-    let fit = |t: &Tensor| if t.dims()[2..] == size { Ok(t.clone()) } else { t.adaptive_avg_pool2d(size) };
-    Ok((fit(teacher)?, fit(student)?))
 }

@@ -4,13 +4,25 @@
 //! tensors require no gradient, so nothing of a teacher is differentiated or kept.
 
 mod activation;
+mod at;
+mod cc;
+mod cwd;
 mod feature;
+mod features;
+mod fitnet;
 mod kd;
+mod nst;
 mod pair;
 mod parse;
+mod pkt;
+mod regressor;
+mod rkd;
 mod schedule;
 mod settings;
+mod simkd;
+mod sp;
 pub mod transfer;
+mod vid;
 mod weights;
 
 pub use pair::{Pair, TeacherPass};
@@ -62,6 +74,8 @@ pub enum TapNeed {
     None,
     /// The deepest stage of both networks.
     Last,
+    /// The one in the middle of the stages that both have, paired from the deepest backward.
+    Middle,
     /// Every stage, paired from the deepest backward.
     Stages,
 }
@@ -91,7 +105,23 @@ pub struct MethodSpec {
 }
 
 /// Every method.
-pub static METHODS: &[MethodSpec] = &[activation::SPEC, feature::SPEC, kd::SPEC, weights::SPEC];
+#[rustfmt::skip]
+pub static METHODS: &[MethodSpec] = &[
+    activation::SPEC,
+    at::SPEC,
+    cc::SPEC,
+    cwd::SPEC,
+    feature::SPEC,
+    fitnet::SPEC,
+    kd::SPEC,
+    nst::SPEC,
+    pkt::SPEC,
+    rkd::SPEC,
+    simkd::SPEC,
+    sp::SPEC,
+    vid::SPEC,
+    weights::SPEC,
+];
 
 /// The entry for `name`, or an error that lists the names there are.
 pub fn find(name: &str) -> Result<&'static MethodSpec> {

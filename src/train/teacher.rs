@@ -28,14 +28,18 @@ impl Teacher<'_> {
             return self.taps.clone();
         }
         let pairs = self.network.stages.iter().rev().cloned().zip(student.stages.iter().rev().cloned());
-        let most = match need {
-            TapNeed::None => 0,
-            TapNeed::Last => 1,
-            TapNeed::Stages => usize::MAX,
-        };
-        let mut pairs: Vec<_> = pairs.take(most).collect();
+        let mut pairs: Vec<_> = pairs.collect();
         pairs.reverse();
-        pairs
+        let wanted = match need {
+            TapNeed::None => 0..0,
+            TapNeed::Last => pairs.len().saturating_sub(1)..pairs.len(),
+            TapNeed::Middle => {
+                let middle = pairs.len().saturating_sub(1) / 2;
+                middle..pairs.len().min(middle + 1)
+            }
+            TapNeed::Stages => 0..pairs.len(),
+        };
+        pairs.drain(wanted).collect()
     }
 }
 

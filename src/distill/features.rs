@@ -1,0 +1,81 @@
+//! What feature methods share: maps of one size, maps as vectors, sums over pairs of taps, checks of shapes.
+//!
+//! Everything takes (teacher's, student's), as [`Pair::tapped`] gives them.
+
+use super::Pair;
+use crate::tape::Tensor;
+use crate::{Error, Result};
+
+/// Sum of `term(index, teacher, student)` over the pairs of taps.
+pub(super) fn sum_over_taps(
+    pair: &Pair<'_>,
+    term: impl Fn(usize, &Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let terms = pair.tapped()?.iter().enumerate().map(|(i, (t, s))| term(i, t, s)).collect::<Result<_>>()?;
+    sum(terms)
+}
+
+/// Sum of scalars, at least one.
+pub(super) fn sum(terms: Vec<Tensor>) -> Result<Tensor> {
+    let mut terms = terms.into_iter();
+    let first = terms.next().ok_or_else(|| Error::config("taps", "needs at least one pair, teacher:student"));
+    terms.try_fold(first?, |sum, term| sum.add(&term))
+}
+
+/// Pools the larger of two maps to the height and width of the smaller one; flat features pass.
+pub(super) fn same_size(teacher: &Tensor, student: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (&[_, _, h_t, w_t], &[_, _, h_s, w_s]) = (teacher.dims(), student.dims()) else {
+        return Ok((teacher.clone(), student.clone()));
+    };
+    let size = [h_t.min(h_s), w_t.min(w_s)];
+    let fit = |t: &Tensor| if t.dims()[2..] == size { Ok(t.clone()) } else { t.adaptive_avg_pool2d(size) };
+    Ok((fit(teacher)?, fit(student)?))
+}
+
+/// Fails unless both taps of every pair are maps (N, C, H, W).
+pub(super) fn expect_maps(method: &str, pair: &Pair<'_>) -> Result<()> {
+    let mut tapped = pair.tapped()?.into_iter().zip(pair.taps);
+    match tapped.find(|((t, s), _)| t.dims().len() != 4 || s.dims().len() != 4) {
+        None => Ok(()),
+        Some(((t, s), (hint, guided))) => {
+            let got = format!("{hint} {} and {guided} {}", t.shape(), s.shape());
+            Err(Error::shape(method, "taps of maps (N, C, H, W) in both networks", got))
+        }
+    }
+}
+
+/// Every pair of taps is two maps or two flat features: nothing else can be compared by channel.
+pub(super) fn expect_alike(method: &str, pair: &Pair<'_>) -> Result<()> {
+    for ((t, s), (hint, guided)) in pair.tapped()?.iter().zip(pair.taps) {
+        let got = || format!("{hint} {} and {guided} {}", t.shape(), s.shape());
+        let ranks = [t.dims().len(), s.dims().len()];
+        if ranks[0] != ranks[1] {
+            return Err(Error::shape(method, "two maps or two flat features", got()));
+        }
+        if ranks[0] != 2 && ranks[0] != 4 {
+            return Err(Error::shape(method, "features (N, C) or (N, C, H, W)", got()));
+        }
+    }
+    Ok(())
+}
+
+/// (N, C) of a feature: as it is, or the mean of a map over its pixels, which is what a residual network's classifier
+/// sees of its last stage.
+pub(super) fn embedding(x: &Tensor) -> Result<Tensor> {
+    let axes: Vec<usize> = (2..x.dims().len()).collect();
+    if axes.is_empty() { Ok(x.clone()) } else { x.mean(&axes, false) }
+}
+
+/// Fails where a batch has no two samples to relate.
+pub(super) fn expect_batch(method: &str, x: &Tensor) -> Result<()> {
+    match x.dims() {
+        [n, _, ..] if *n >= 2 => Ok(()),
+        _ => Err(Error::shape(method, "features of at least two samples", x.shape().to_string())),
+    }
+}
+
+/// Mean over all elements, as a scalar.
+pub(super) fn mean(x: &Tensor) -> Result<Tensor> {
+    let axes: Vec<usize> = (0..x.dims().len()).collect();
+    x.mean(&axes, false)
+}

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use limbeck::data::{Dataset, Loader, LoaderConfig, digits};
-use limbeck::distill::{self, MethodConfig, transfer};
+use limbeck::distill::{self, MethodConfig, Transfer};
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
@@ -33,7 +33,7 @@ fn main() -> limbeck::Result<()> {
 
     let mut student = build("cnn:8,16", &model)?;
     println!("untrained, random weights   {:.1} %", accuracy(&gpu, &student, &held_out)?);
-    transfer::transfer(&mut student.params, &teacher.params, 1.0)?;
+    Transfer::default().apply(&mut student.params, &teacher.params)?;
     println!("untrained, the teacher's    {:.1} %", accuracy(&gpu, &student, &held_out)?);
 
     let settings =

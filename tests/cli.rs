@@ -4,80 +4,12 @@ mod cli_files;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use cli_files::run::{command, fails, limbeck, refused, teacher, text, words, works};
 use cli_files::{Bad, bad_models, digit, scratch};
-
-fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_limbeck"));
-    // Whatever the machine offers, the data sets are those in the binary, and a panic would show its backtrace.
-    command.env("LIMBECK_DATA", scratch().join("no data")).env("XDG_DATA_HOME", scratch().join("no data"));
-    // Without a desktop session this is unset, and the graphics drivers' libraries print errors of their own.
-    command.env("XDG_RUNTIME_DIR", scratch());
-    command.env("HOME", scratch()).env("RUST_BACKTRACE", "1").current_dir(scratch());
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
-
-fn limbeck<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
-    command(arguments).output().expect("limbeck can be started")
-}
-
-fn words(line: &str) -> Vec<&str> {
-    line.split_whitespace().collect()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("UTF-8 output")
-}
-
-/// Runs what must work; gives what it printed.
-fn works(line: &str) -> String {
-    let output = limbeck(&words(line));
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "limbeck {line}:\n{out}\n{err}");
-    for part in [&out, &err] {
-        let control = part.chars().any(|c| c.is_control() && c != '\n');
-        assert!(!control, "control codes in a pipe, limbeck {line}:\n{part:?}");
-    }
-    out
-}
-
-/// Runs what must fail with this exit code, one error line that has these parts, and nothing on standard output.
-fn fails<S: AsRef<OsStr> + std::fmt::Debug>(code: i32, arguments: &[S], parts: &[&str]) {
-    let output = limbeck(arguments);
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "limbeck {arguments:?}:\n{out}\n{err}");
-    assert_eq!(out, "", "limbeck {arguments:?}");
-    let errors = err.lines().filter(|line| line.starts_with("error: ")).count();
-    assert_eq!(errors, 1, "limbeck {arguments:?}:\n{err}");
-    // Only the usage, and a command to run, come on lines of their own.
-    let more = err.lines().skip(1).any(|line| !line.starts_with("  "));
-    assert!(code == 2 || !more, "more than an error, limbeck {arguments:?}:\n{err}");
-    for wrong in ["panicked", "backtrace", "RUST_", "\u{1b}", "Err(", "Some("] {
-        assert!(!err.contains(wrong), "{wrong:?} in limbeck {arguments:?}:\n{err}");
-    }
-    for part in parts {
-        assert!(err.contains(part), "no {part:?} in limbeck {arguments:?}:\n{err}");
-    }
-}
-
-fn refused(line: &str, parts: &[&str]) {
-    fails(1, &words(line), parts);
-}
-
-/// A folder with a small trained network.
-fn teacher() -> &'static Path {
-    static TEACHER: OnceLock<PathBuf> = OnceLock::new();
-    TEACHER.get_or_init(|| {
-        let out = works("train --epochs 1 --limit-train 256 --limit-test 100 --model cnn:4 --out teacher");
-        assert!(out.contains("accuracy") && out.contains("wrote teacher/model.safetensors"), "{out}");
-        scratch().join("teacher")
-    })
-}
 
 #[test]
 fn usage_errors() {
@@ -127,11 +59,15 @@ fn unknown_methods_and_taps() {
     let model = teacher().join("model.safetensors");
     let distill = format!("distill --teacher {} --model cnn:2 --out untouched-taps", model.display());
     refused(&format!("{distill} --method nope"), &["nope", "kd", "feature"]);
-    refused(&format!("{distill} --method kd:x"), &["kd:", "\"x\""]);
+    refused(&format!("{distill} --method kd:x"), &["\"kd\"", "\"x\""]);
     refused(&format!("{distill} --method feature --taps nope:pool1"), &["nope", "pool1"]);
     refused(&format!("{distill} --method feature --taps pool1:nope"), &["nope", "pool1"]);
     refused(&format!("{distill} --taps pool1"), &["pool1", "TEACHER-LAYER:STUDENT-LAYER"]);
     refused("distill --model cnn:2 --out untouched-taps", &["teacher", "--teacher"]);
+    refused(&format!("{distill} --scheme nope"), &["nope", "offline, dml, ban, takd, byot, tf-kd, ema"]);
+    refused(&format!("{distill} --scheme dml"), &["teacher", "of no use for --scheme dml"]);
+    refused(&format!("{distill} --teacher-weights 0.5,0.5"), &["teacher_weights", "expected 1", "got 2"]);
+    refused("distill --scheme takd --model cnn:2 --out untouched-taps", &["teacher", "--teacher"]);
     assert!(!scratch().join("untouched-taps").exists());
 }
 
@@ -299,10 +235,64 @@ fn lists() {
     let out = works("models");
     assert!(out.contains("cnn:32,64,128") && out.contains("resnet20, resnet32"), "{out}");
     assert!(out.lines().all(|line| line.chars().count() <= 120), "{out}");
+    let out = works("methods");
+    assert!(out.lines().any(|line| line.starts_with("dkd ")), "{out}");
+    assert!(out.lines().all(|line| line.chars().count() <= 120), "{out}");
+    let out = works("methods dkd");
+    assert!(out.contains("2203.08679") && out.contains("a number from 0, default 8"), "{out}");
+    assert!(works("methods --markdown").starts_with("# Distillation methods"));
+    refused("methods nope", &["nope", "dkd", "logit-std"]);
     let out = works("models show cnn:8,16 --input 1x8x8");
     for part in ["*  pool2  16x2x2", "fc     10         650", "1922", "FLOPs"] {
         assert!(out.contains(part), "{part} in {out}");
     }
+}
+
+#[test]
+fn help_ends_with_examples() {
+    let commands = "demo,train,distill,eval,predict,data,data get,models,models show,profile,adapters,check";
+    for command in commands.split(',') {
+        let help = works(&format!("{command} --help"));
+        let examples = help.split("\nExamples:\n").nth(1).unwrap_or_else(|| panic!("no examples: {help}"));
+        let name = command.split(' ').next().expect("a word");
+        assert!(examples.lines().all(|l| l.starts_with("  ")), "{help}");
+        assert!(examples.contains(&format!("  limbeck {name}")), "{help}");
+    }
+}
+
+/// The list is of what the flags allow, as the other commands choose from it.
+#[test]
+fn adapters_are_listed_by_the_flags() {
+    let first = works("adapters");
+    let name = first.lines().next().and_then(|l| l.rsplit_once(" (")).expect("an adapter").0;
+    let asked = [OsStr::new("adapters"), OsStr::new("--adapter"), OsStr::new(name)];
+    let found = text(&limbeck(&asked).stdout);
+    let heads = |out: &str| out.lines().filter(|l| !l.starts_with(' ')).map(String::from).collect::<Vec<_>>();
+    assert!(!heads(&found).is_empty() && heads(&found).iter().all(|l| l.starts_with(name)), "{found}");
+    refused("adapters --adapter no-such-adapter", &["no-such-adapter", "there are", name]);
+    refused("adapters --backend nope", &["backend", "nope", "vulkan"]);
+}
+
+/// A regressor belongs to the training: the saved student has the tensors of its architecture and no other.
+#[test]
+fn the_saved_student_has_no_distillation_parts() {
+    let model = teacher().join("model.safetensors");
+    let small = "--epochs 1 --limit-train 128 --limit-test 20 --model cnn:2";
+    let distill = format!("distill --teacher {} {small} --method kd+feature", model.display());
+    works(&format!("{distill} --out regressed"));
+    works(&format!("train {small} --out plain"));
+    let names = |file: &str| {
+        let (tensors, _) = limbeck::files::read_safetensors(scratch().join(file)).expect("a file");
+        tensors.into_iter().map(|t| (t.name, t.shape)).collect::<Vec<_>>()
+    };
+    assert_eq!(names("regressed/model.safetensors"), names("plain/model.safetensors"));
+    let checkpoints = fs::read_dir(scratch().join("regressed")).expect("a folder").flatten();
+    let checkpoint = checkpoints
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .find(|n| n.starts_with("checkpoint"))
+        .expect("a checkpoint");
+    let kept = names(&format!("regressed/{checkpoint}"));
+    assert!(kept.iter().any(|(n, _)| n.contains("regressors")), "no regressor was trained: {kept:?}");
 }
 
 #[test]
@@ -382,4 +372,35 @@ fn networks_of_pytorch_and_onnx_are_used() {
         "resnet20",
     ];
     fails(1, &distill, &["leave out --teacher-model"]);
+}
+
+/// What `teach` writes is what `distill` learns from, and no weights of the teacher are in its plan.
+#[test]
+fn teacher_outputs() {
+    let model = teacher().join("model.safetensors");
+    let model = model.display();
+    let out =
+        works(&format!("teach --teacher {model} --limit-train 128 --taps conv1 --out outputs.safetensors"));
+    assert!(out.contains("wrote outputs.safetensors: 128 images, 1 epochs, teacher cnn:4"), "{out}");
+    let learn = "distill --model cnn:4 --epochs 1 --limit-train 128 --limit-test 100";
+    let stored = format!("{learn} --teacher-outputs outputs.safetensors");
+    let plan = works(&format!("{stored} --dry-run"));
+    assert!(plan.contains("outputs in outputs.safetensors, no weights"), "{plan}");
+    assert!(!plan.contains("teacher/"), "{plan}");
+    works(&format!("{stored} --teacher {model} --out stored"));
+    works(&format!("{learn} --teacher {model} --out live"));
+    let student =
+        |folder: &str| limbeck::files::read_safetensors(scratch().join(folder).join("model.safetensors"));
+    assert_eq!(student("stored").unwrap().0, student("live").unwrap().0);
+    let fewer = stored.replace("--limit-train 128", "--limit-train 64");
+    refused(&format!("{fewer} --out no"), &["outputs.safetensors", "128 images", "64 images"]);
+    refused(&format!("{stored} --flip --out no"), &["other augmentation"]);
+    refused(&format!("{stored} --data-mean 0.5 --data-std 0.5 --out no"), &["other normalisation"]);
+    refused(&format!("{stored} --teacher-hash 12 --out no"), &["other teacher"]);
+    refused(&format!("{stored} --method feature --taps conv2:conv1 --out no"), &["conv2", "conv1"]);
+    refused(&format!("{learn} --teacher {model} --teacher-hash 12 --out no"), &["--teacher-outputs"]);
+    refused(&format!("{learn} --teacher-outputs {model} --out no"), &["limbeck teach"]);
+    refused(&format!("teach --teacher {model} --epochs 2 --out no"), &["every epoch"]);
+    refused(&format!("teach --teacher {model} --topk 10 --out no"), &["1 to 9"]);
+    refused(&format!("teach --teacher {model} --taps gone --out no"), &["gone", "conv1"]);
 }

@@ -34,7 +34,7 @@ fn no_module_uses_one_above_it() {
                 let code = text.split("#[cfg(test)]").next().unwrap_or("");
                 for (other_layer, others) in LAYERS.iter().enumerate() {
                     for other in others.iter().filter(|o| *o != name) {
-                        let used = code.contains(&format!("crate::{other}::"));
+                        let used = uses(code, other);
                         seen += used as usize;
                         let allowed = other_layer < layer || BESIDE.contains(&(*name, *other));
                         if used && !allowed {
@@ -47,6 +47,42 @@ fn no_module_uses_one_above_it() {
     }
     assert!(seen > 20, "only {seen} uses found: this test no longer reads the code");
     assert!(wrong.is_empty(), "upward uses:\n{}", wrong.join("\n"));
+}
+
+/// Whether the code names this module of the crate: `crate::name`, also within `crate::{..}`.
+fn uses(code: &str, module: &str) -> bool {
+    let word = |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').next() == Some(module);
+    code.split("crate::").skip(1).any(|path| match path.strip_prefix('{') {
+        None => word(path),
+        Some(group) => {
+            let (mut depth, mut start) = (0, true);
+            for (at, c) in group.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => start = true,
+                    c if c.is_whitespace() => {}
+                    _ if start && depth == 0 => {
+                        if word(&group[at..]) {
+                            return true;
+                        }
+                        start = false;
+                    }
+                    _ => {}
+                }
+            }
+            false
+        }
+    })
+}
+
+#[test]
+fn every_way_to_name_a_module_is_seen() {
+    let seen = ["use crate::train;", "use crate::train::Run;", "use crate::{Error, train::{Run, Epoch}};"];
+    assert!(seen.iter().all(|code| uses(code, "train")));
+    let others = ["use crate::trainer::Run;", "use crate::{Error, gpu::{train, Gpu}}; let train = 1;"];
+    assert!(!others.iter().any(|code| uses(code, "train")));
 }
 
 #[test]
@@ -67,8 +103,13 @@ fn collect(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             collect(&path, files);
-        } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
+        } else if path.extension().is_some_and(|e| e == "rs") && !is_test(&path) {
             files.push(path);
         }
     }
+}
+
+/// `tests.rs`, and `x_tests.rs` beside `x.rs`.
+fn is_test(file: &Path) -> bool {
+    file.file_stem().and_then(|name| name.to_str()).is_some_and(|n| n == "tests" || n.ends_with("_tests"))
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use common::fixture::Fixture;
 use limbeck::distill::{self, MethodConfig, Pair, TeacherPass};
 use limbeck::gpu::Gpu;
+use limbeck::models::{self, ModelConfig};
 use limbeck::nn::{DeviceParams, Forward, Init, ParamBuilder, Params};
 use limbeck::tape::{Plan, Step, Tape, Tensor};
 use serde_json::Value;
@@ -21,6 +22,51 @@ const GRADIENT: f64 = 1e-3;
 #[test]
 fn base() {
     check_group("methods_base");
+}
+
+#[test]
+fn layers() {
+    check_group("methods_layers");
+}
+
+/// Every network records the taps that it names as its defaults, in pairs with its stages; and where its
+/// pre-activations come from a batch norm, that norm is found.
+#[test]
+fn default_taps_are_there() {
+    let (gpu, config) = (common::gpu(), ModelConfig { input: [3, 32, 32], classes: 10 });
+    for name in ["cnn:3,4", "mlp:5", "mobilenetv2", "resnet8", "resnet20", "vgg8", "wrn:16,1"] {
+        let network = models::build(name, &config).unwrap();
+        let device = DeviceParams::frozen(&gpu, name, &network.params).unwrap();
+        let tape = Tape::new();
+        let forward = Forward::eval(&tape, &device);
+        let logits = network.forward(&forward, &tape.input("images", [2, 3, 32, 32])).unwrap();
+        let embedding = forward.tap(&network.embedding).unwrap();
+        assert_eq!(embedding.dims()[0], logits.dims()[0], "{name}");
+        assert_eq!(network.preactivations.len(), network.stages.len(), "{name}");
+        let pass = TeacherPass::Live { forward, params: &network.params };
+        for tap in &network.preactivations {
+            let width = pass.tap(tap).unwrap().dims()[1];
+            match pass.norm(tap) {
+                Ok((scale, shift)) => assert_eq!((scale.len(), shift.len()), (width, width), "{name} {tap}"),
+                Err(error) => assert!(name.starts_with("mlp"), "{name}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn logits() {
+    check_group("methods_logits");
+}
+
+#[test]
+fn own() {
+    check_group("methods_own");
+}
+
+#[test]
+fn relations() {
+    check_group("methods_relations");
 }
 
 fn check_group(group: &str) {

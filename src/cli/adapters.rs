@@ -2,17 +2,19 @@
 
 use std::process::ExitCode;
 
+use super::AdapterFlags;
 use super::out::say;
 use crate::Result;
-use crate::gpu::{AdapterRequest, Gpu, GpuOptions, adapters};
 
-/// Prints every adapter, best first. Fails where there is none.
-pub fn run() -> Result<ExitCode> {
-    let all = pollster::block_on(adapters());
-    if all.is_empty() {
-        // Opening explains what to install.
-        Gpu::open_blocking(&AdapterRequest::default(), GpuOptions::default())?;
-    }
+/// What `--help` ends with.
+pub const EXAMPLES: &str = "\
+Examples:
+  limbeck adapters
+  limbeck adapters --backend vulkan --power low";
+
+/// Prints the adapters that the flags allow, in the order in which they would be taken. Fails where there is none.
+pub fn run(flags: &AdapterFlags) -> Result<ExitCode> {
+    let all = pollster::block_on(flags.request().list())?;
     for adapter in &all {
         say!("{} ({}, {})", adapter.name, adapter.backend, adapter.device_type)?;
         say!("    driver: {}", adapter.driver)?;

@@ -9,6 +9,12 @@ use super::out::say;
 use crate::ops::{OPS, conformance};
 use crate::{Error, Result};
 
+/// What `--help` ends with.
+pub const EXAMPLES: &str = "\
+Examples:
+  limbeck check
+  limbeck check --ops conv2d,pool --backend gl";
+
 /// Flags of `limbeck check`.
 #[derive(Debug, Args)]
 pub struct CheckFlags {

@@ -30,6 +30,7 @@ enum DataCommand {
     /// List the data sets, and where each was found (the default)
     List,
     /// Download a data set and check its sha256
+    #[command(after_help = EXAMPLES)]
     Get(GetFlags),
 }
 

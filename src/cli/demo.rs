@@ -17,6 +17,12 @@ use crate::train::report::SummaryRow;
 use crate::train::stats::mean;
 use crate::train::{Comparison, TrainConfig, Variant};
 
+/// What `--help` ends with.
+pub const EXAMPLES: &str = "\
+Examples:
+  limbeck demo
+  limbeck demo --seeds 1 --epochs 4 --out runs/short";
+
 /// Flags of `limbeck demo`.
 #[derive(Debug, Args)]
 pub struct DemoFlags {

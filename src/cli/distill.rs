@@ -1,19 +1,26 @@
 //! `limbeck distill`: a student learns from labels and from a frozen teacher.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::AdapterFlags;
-use super::job::{Job, JobFlags};
+use super::job::{Job, JobFlags, Lesson};
 use super::model_file::{class_difference, facts_of};
+use super::out::say;
 use super::plan::print_plan;
+use super::recipe::Recipe;
+use super::schemes::{self, Who};
+use crate::data::Dataset;
 use crate::distill;
 use crate::models::saved::{self, Overrides, Saved};
 use crate::models::{NameMap, Network};
 use crate::nn::DeviceParams;
-use crate::train::report::Role;
-use crate::train::{Teacher, TrainConfig};
+use crate::train::report::{Role, printable};
+use crate::train::schemes::{Member, Scheme};
+use crate::train::{Outputs, StoredTeacher, Teacher, TrainConfig, weights_hash};
 use crate::{Error, Result};
 
 /// What `--help` ends with.
@@ -23,6 +30,10 @@ Examples:
   limbeck distill --teacher resnet56.safetensors --teacher-model resnet56 --model resnet20 --data cifar10 \\
       --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225 --method kd+feature:50 --taps layer3:layer3
   limbeck distill --teacher resnet56.onnx --model resnet20 --data cifar10 --method kd+feature:50
+  limbeck distill --teacher-outputs outputs.safetensors --model resnet20 --data cifar10
+  limbeck distill --teacher a.safetensors,b.onnx --teacher-weights 0.7,0.3 --model resnet20 --data cifar10
+  limbeck distill --scheme takd --teacher resnet56.onnx --assistant resnet32 --model resnet8 --data cifar10
+  limbeck distill --scheme dml --model resnet20 --peer resnet32 --data cifar10
   limbeck distill --config distill.toml --dry-run";
 
 /// Flags of `limbeck distill`.
@@ -35,45 +46,192 @@ pub struct DistillFlags {
 /// Distils and writes the student, the metrics and a report.
 pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     let mut job = Job::new(adapter, &flags.job)?;
-    let methods = job.recipe.method.clone().unwrap_or_else(|| "kd".into());
+    let methods = job.recipe.method.clone().unwrap_or_else(|| schemes::default_methods(&job).into());
     let objective = distill::parse(&methods, &job.recipe.method_config())?;
     let alone = job.recipe.train_config()?;
-    let mut config = alone.clone().with_ce(&objective);
-    config.ce_weight = job.recipe.ce_weight.unwrap_or(config.ce_weight);
-    let teacher = open_teacher(&job)?;
-    job.normalise_as(&teacher.facts);
-    let frozen = DeviceParams::frozen(&job.gpu, "teacher", &teacher.network.params)?;
-    let mut student = job.network()?;
-    let teaching = teach(&job, &methods, &teacher.network, &frozen)?;
-    let cost = job.plan(&config, Some(teaching))?;
-    if flags.job.dry_run {
-        print_plan(&cost, &config, config.steps(job.training.len() / config.batch_size))?;
+    let config = schemes::taught(&job, &objective, &alone);
+    let who = Who::of(&job)?;
+    let teacherless = job.recipe.teacher.is_none()
+        && job.recipe.teacher_outputs.is_none()
+        && objective.terms.iter().all(|t| !t.method.needs_teacher());
+    if who == Who::Exits && !teacherless {
+        return Err(Error::config("method", "--scheme byot takes methods that need no teacher: byot, tf-kd"));
+    }
+    if (who != Who::Offline || teacherless) && flags.job.dry_run {
+        let cost = job.plan(&alone, Lesson::default())?;
+        print_plan(&cost, &alone, alone.steps(job.training.len() / alone.batch_size))?;
         return Ok(ExitCode::SUCCESS);
     }
-    job.claim()?;
-    job.row("teacher", Role::Teacher, &teacher.network, None)?;
-    if job.recipe.baseline == Some(true) {
-        let mut student = job.network()?;
-        let run = job.fit("alone", &mut student, &TrainConfig { ce_weight: 1.0, ..alone }, None)?;
-        job.row("alone", Role::Baseline, &student, Some(&run))?;
+    match who {
+        Who::Offline | Who::Exits if teacherless => schemes::without_teacher(&mut job, &methods, &config)?,
+        Who::Offline => offline(&mut job, flags.job.dry_run, &methods, &alone, &config)?,
+        Who::Mutual => schemes::mutual(&mut job, &alone)?,
+        Who::MeanTeacher => schemes::mean_teacher(&mut job, &methods, &config)?,
+        _ => schemes::in_turn(&mut job, who, &methods, &alone)?,
     }
-    let teaching = teach(&job, &methods, &teacher.network, &frozen)?;
-    let run = job.fit(&methods, &mut student, &config, Some(teaching))?;
-    job.row(&methods, Role::Distilled, &student, Some(&run))?;
-    let title = format!("Distilling {} into {}", teacher.network.name, student.name);
-    job.finish(&student, &title, Vec::new())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The teacher with what its file does not say taken from the flags and the data.
-fn open_teacher(job: &Job) -> Result<Saved> {
-    let path = job.recipe.need(&job.recipe.teacher, "teacher", "runs/teacher/model.safetensors")?;
-    let data = &job.training;
+/// Frozen teachers, or what one wrote to disk.
+fn offline(
+    job: &mut Job,
+    dry_run: bool,
+    methods: &str,
+    alone: &TrainConfig,
+    config: &TrainConfig,
+) -> Result<()> {
+    let source = Source::open(job)?;
+    let frozen = source.upload(job)?;
+    let mut student = job.network()?;
+    let cost = job.plan(config, source.lesson(job, methods, &frozen)?)?;
+    if dry_run {
+        print_plan(&cost, config, config.steps(job.training.len() / config.batch_size))?;
+        if let Source::Stored(outputs) = &source {
+            say!("teacher               outputs in {}, no weights", outputs.path().display())?;
+        }
+        return Ok(());
+    }
+    job.claim()?;
+    for (index, (teacher, _)) in source.live().iter().enumerate() {
+        let label = if index == 0 { "teacher".to_string() } else { format!("teacher {}", index + 1) };
+        job.row(&label, Role::Teacher, &teacher.network, None)?;
+    }
+    if job.recipe.baseline == Some(true) {
+        let mut student = job.network()?;
+        let config = TrainConfig { ce_weight: 1.0, ..alone.clone() };
+        let run = job.fit("alone", &mut student, &config, Lesson::default())?;
+        job.row("alone", Role::Baseline, &student, Some(&run))?;
+    }
+    let run = job.fit(methods, &mut student, config, source.lesson(job, methods, &frozen)?)?;
+    job.row(methods, Role::Distilled, &student, Some(&run))?;
+    let title = format!("Distilling {} into {}", source.name(), student.name);
+    job.finish(&student, &title, Vec::new())
+}
+
+/// Who teaches.
+pub(super) enum Source {
+    /// At least one teacher, each with its share.
+    Live(Vec<(Saved, f32)>),
+    /// What one wrote to disk.
+    Stored(Arc<Outputs>),
+}
+
+impl Source {
+    /// The teachers, or the outputs where there are some; the images are normalised as they need them.
+    pub fn open(job: &mut Job) -> Result<Self> {
+        let Some(path) = &job.recipe.teacher_outputs else {
+            if job.recipe.teacher_hash.is_some() {
+                let message = "tells of which teacher --teacher-outputs must be; give them, or leave it out";
+                return Err(Error::config("--teacher-hash", message));
+            }
+            let teachers = open_teachers(job)?;
+            let facts = &teachers[0].0.facts;
+            job.normalise_as(&facts.mean, &facts.std);
+            return Ok(Self::Live(teachers));
+        };
+        let outputs = Outputs::open(path)?;
+        if let Some(hash) = &job.recipe.teacher_hash {
+            outputs.fits_teacher(hash)?;
+        }
+        if job.recipe.teacher.is_some() {
+            // It is read to be told from others, and not kept.
+            let teacher = open_teacher(&job.recipe, &job.training)?;
+            outputs.fits_teacher(&weights_hash(&teacher.network.params))?;
+        }
+        if outputs.info().mean.len() == job.training.channels {
+            let info = outputs.info().clone();
+            job.normalise_as(&info.mean, &info.std);
+        }
+        outputs.fits(&job.training)?;
+        Ok(Self::Stored(Arc::new(outputs)))
+    }
+
+    pub fn live(&self) -> &[(Saved, f32)] {
+        match self {
+            Self::Live(teachers) => teachers,
+            Self::Stored(_) => &[],
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Live(teachers) => {
+                let names: Vec<&str> = teachers.iter().map(|(t, _)| t.network.name.as_str()).collect();
+                names.join(" and ")
+            }
+            Self::Stored(outputs) if outputs.info().teacher.is_empty() => "teacher outputs".into(),
+            Self::Stored(outputs) => printable(&outputs.info().teacher).into_owned(),
+        }
+    }
+
+    /// The live teachers' weights on the device.
+    pub fn upload(&self, job: &Job) -> Result<Vec<DeviceParams>> {
+        let teachers = self.live().iter();
+        teachers.map(|(t, _)| DeviceParams::frozen(&job.gpu, "teacher", &t.network.params)).collect()
+    }
+
+    /// `frozen` are what [`Source::upload`] made.
+    pub fn lesson<'a>(&'a self, job: &Job, methods: &str, frozen: &'a [DeviceParams]) -> Result<Lesson<'a>> {
+        if let Self::Stored(outputs) = self {
+            let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
+            let taps = job.recipe.tap_pairs()?.unwrap_or_default();
+            let stored = StoredTeacher { outputs: outputs.clone(), terms, taps };
+            return Ok(Lesson { teaching: Some(stored.into()), ..Default::default() });
+        }
+        let mut all = self.live().iter().zip(frozen);
+        let Some(((first, weight), params)) = all.next() else { return Ok(Lesson::default()) };
+        let teacher = teach(job, methods, &first.network, params)?;
+        let scheme = Scheme { first_weight: *weight, others: all.map(member).collect(), average: None };
+        Ok(Lesson { teaching: Some(teacher.into()), scheme, peer: None })
+    }
+}
+
+fn member<'a>(((teacher, weight), params): (&'a (Saved, f32), &'a DeviceParams)) -> Member<'a> {
+    Member { network: &teacher.network, params, weight: *weight }
+}
+
+/// All teachers, at least one, with their shares.
+fn open_teachers(job: &Job) -> Result<Vec<(Saved, f32)>> {
+    let text = job.recipe.need(&job.recipe.teacher, "teacher", "runs/teacher/model.safetensors")?;
+    let paths: Vec<PathBuf> = match text.to_str() {
+        Some(names) if !text.exists() => names.split(',').map(|name| name.trim().into()).collect(),
+        _ => vec![text.clone()],
+    };
+    let weights = job.recipe.teacher_weights.clone().unwrap_or_else(|| vec![1.0; paths.len()]);
+    if weights.len() != paths.len() {
+        let message = format!("expected {}, one for each teacher, got {}", paths.len(), weights.len());
+        return Err(Error::config("teacher_weights", message));
+    }
+    let teachers =
+        paths.iter().zip(weights).map(|(path, weight)| Ok((open(&job.recipe, &job.training, path)?, weight)));
+    let teachers = teachers.collect::<Result<Vec<_>>>()?;
+    let facts = |saved: &Saved| (saved.facts.mean.clone(), saved.facts.std.clone());
+    match teachers.iter().find(|(teacher, _)| facts(teacher) != facts(&teachers[0].0)) {
+        None => Ok(teachers),
+        Some((other, _)) => {
+            let message = format!(
+                "expected teachers of one normalisation, since all see the same images; {} has {:?}, {} has {:?}",
+                teachers[0].0.network.name,
+                facts(&teachers[0].0),
+                other.network.name,
+                facts(other)
+            );
+            Err(Error::config("teacher", message))
+        }
+    }
+}
+
+/// The only teacher, with what its file does not say taken from the flags and the data.
+pub fn open_teacher(recipe: &Recipe, data: &Dataset) -> Result<Saved> {
+    open(recipe, data, recipe.need(&recipe.teacher, "teacher", "runs/teacher/model.safetensors")?)
+}
+
+fn open(recipe: &Recipe, data: &Dataset, path: &Path) -> Result<Saved> {
     let overrides = Overrides {
-        model: job.recipe.teacher_model.clone(),
-        mean: job.recipe.data_mean.clone(),
-        std: job.recipe.data_std.clone(),
-        map: job.recipe.teacher_map.as_ref().map(NameMap::read).transpose()?,
+        model: recipe.teacher_model.clone(),
+        mean: recipe.data_mean.clone(),
+        std: recipe.data_std.clone(),
+        map: recipe.teacher_map.as_ref().map(NameMap::read).transpose()?,
         ..Default::default()
     };
     let teacher = saved::open_with(path, &overrides, &facts_of(data)).map_err(|e| match e {
@@ -90,7 +248,7 @@ fn open_teacher(job: &Job) -> Result<Saved> {
     Ok(teacher)
 }
 
-fn teach<'a>(
+pub(super) fn teach<'a>(
     job: &Job,
     methods: &str,
     network: &'a Network,

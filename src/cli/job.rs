@@ -20,7 +20,8 @@ use crate::nn::DeviceParams;
 use crate::tape::Cost;
 use crate::train::metrics::Split;
 use crate::train::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
-use crate::train::{Checkpoints, Epoch, Evaluator, Run, Teacher, TrainConfig, Trainer};
+use crate::train::schemes::Scheme;
+use crate::train::{Checkpoints, Epoch, Evaluator, Run, Teacher, Teaching, TrainConfig, Trainer};
 use crate::{Error, Result};
 
 /// Flags of `train` and `distill`.
@@ -42,6 +43,21 @@ pub struct JobFlags {
     recipe: Recipe,
 }
 
+/// Whom a network learns from, besides labels.
+#[derive(Default)]
+pub struct Lesson<'a> {
+    pub teaching: Option<Teaching<'a>>,
+    pub scheme: Scheme<'a>,
+    /// A network that learns beside it, and how much both heed each other.
+    pub peer: Option<(&'a mut Network, f32)>,
+}
+
+impl<'a> From<Teacher<'a>> for Lesson<'a> {
+    fn from(teacher: Teacher<'a>) -> Self {
+        Self { teaching: Some(teacher.into()), ..Self::default() }
+    }
+}
+
 /// A job with its data loaded.
 pub struct Job {
     pub gpu: Gpu,
@@ -59,17 +75,19 @@ pub struct Job {
 impl Job {
     /// Reads settings and data. A teacher's normalisation, where there is one, is the default.
     pub fn new(adapter: &AdapterFlags, flags: &JobFlags) -> Result<Self> {
-        let recipe = flags.recipe.over(flags.config.as_deref())?;
+        let recipe = flags.recipe.over_file(flags.config.as_deref())?;
+        let mut job = Self::open(adapter.open()?, recipe, flags.resume)?;
+        job.overwrite = flags.overwrite;
+        Ok(job)
+    }
+
+    /// A job on a device that is open; goes on from a checkpoint where it is to `resume`.
+    pub fn open(gpu: Gpu, recipe: Recipe, resume: bool) -> Result<Self> {
         let model = recipe.need(&recipe.model, "model", "cnn:8,16,32")?;
         recipe.train_config()?;
-        let (training, test) = load(&recipe)?;
-        let (training, watched) = match recipe.validation {
-            Some(fraction) => training.split_holdout(fraction, recipe.seed.unwrap_or(0))?,
-            None => (training, test.clone()),
-        };
+        let (training, watched, test) = load(&recipe)?;
         let folder = model.replace([':', ','], "-");
         let out = recipe.out.clone().unwrap_or_else(|| Path::new("runs").join(folder));
-        let gpu = adapter.open()?;
         let report = Report { environment: environment(&gpu), ..Default::default() };
         Ok(Self {
             gpu,
@@ -78,35 +96,41 @@ impl Job {
             watched: Arc::new(watched),
             test: Arc::new(test),
             out,
-            resume: flags.resume,
-            overwrite: flags.overwrite,
+            resume,
+            overwrite: false,
             report,
         })
     }
 
     /// Uses a teacher's normalisation for all images, where the user gave none.
-    pub fn normalise_as(&mut self, facts: &Facts) {
+    pub fn normalise_as(&mut self, mean: &[f32], std: &[f32]) {
         if self.recipe.data_mean.is_some() || self.recipe.data_std.is_some() {
             return;
         }
         for set in [&mut self.training, &mut self.watched, &mut self.test] {
             let set = Arc::make_mut(set);
-            set.mean.clone_from(&facts.mean);
-            set.std.clone_from(&facts.std);
+            set.mean = mean.to_vec();
+            set.std = std.to_vec();
         }
     }
 
     /// The network to train, with its initial weights.
     pub fn network(&self) -> Result<Network> {
         let name = self.recipe.need(&self.recipe.model, "model", "cnn:8,16,32")?;
-        let data = &self.training;
-        let input = [data.channels, data.height, data.width];
-        let mut network = build(name, &ModelConfig { input, classes: data.num_classes() })?;
-        network.params.initialise(self.recipe.seed.unwrap_or(0));
+        let mut network = self.fresh(name, 0)?;
         if let Some(path) = &self.recipe.init {
             let (tensors, _) = read_weights(path)?;
             network.params.load(&tensors)?.strict(&path.display().to_string())?;
         }
+        Ok(network)
+    }
+
+    /// A network with random weights of its own for each `number`; those of 0 are [`Job::network`]'s.
+    pub fn fresh(&self, name: &str, number: u64) -> Result<Network> {
+        let data = &self.training;
+        let input = [data.channels, data.height, data.width];
+        let mut network = build(name, &ModelConfig { input, classes: data.num_classes() })?;
+        network.params.initialise(self.recipe.seed.unwrap_or(0).wrapping_add(number << 32));
         Ok(network)
     }
 
@@ -121,12 +145,11 @@ impl Job {
 
     /// Compiles the step for a network of its own, and says what it would cost. Whatever is wrong with the settings
     /// shows here, before anything is written.
-    pub fn plan(&self, config: &TrainConfig, teacher: Option<Teacher<'_>>) -> Result<Cost> {
-        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
-        if let Some(teacher) = teacher {
-            trainer = trainer.teacher(teacher);
-        }
-        trainer.plan(&mut self.network()?)
+    pub fn plan(&self, config: &TrainConfig, lesson: Lesson<'_>) -> Result<Cost> {
+        Trainer::new(&self.gpu, config, &self.training, &self.watched)
+            .teaching(lesson.teaching)
+            .scheme(lesson.scheme)
+            .plan(&mut self.network()?)
     }
 
     /// Makes the output folder ready, unless it holds a run that would be lost.
@@ -171,7 +194,7 @@ impl Job {
         label: &str,
         network: &mut Network,
         config: &TrainConfig,
-        teacher: Option<Teacher<'_>>,
+        lesson: Lesson<'_>,
     ) -> Result<Run> {
         let mut bar = Bar::new(label, config.batch_size);
         let checkpoints = Checkpoints {
@@ -179,8 +202,13 @@ impl Job {
             every_steps: self.recipe.checkpoint_every,
             resume: self.resume,
         };
-        let run = Trainer::new(&self.gpu, config, &self.training, &self.watched)
-            .teacher(teacher)
+        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
+        if let Some((peer, weight)) = lesson.peer {
+            trainer = trainer.peer(peer, weight);
+        }
+        let run = trainer
+            .teaching(lesson.teaching)
+            .scheme(lesson.scheme)
             .observer(&mut bar)
             .checkpoints(checkpoints)
             .log(self.out.join("metrics.jsonl"), label)
@@ -250,7 +278,8 @@ fn file_name(label: &str) -> String {
     label.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
-fn load(recipe: &Recipe) -> Result<(Dataset, Dataset)> {
+/// (training, watched, test): the watched images are held out of the training ones, or are the test set.
+pub fn load(recipe: &Recipe) -> Result<(Dataset, Dataset, Dataset)> {
     let name = recipe.data.as_deref().unwrap_or("digits");
     let (training, test) = source::load(name, recipe.data_dir.as_deref())?;
     let mut training = source::limit(training, recipe.limit_train, "--limit-train")?;
@@ -264,7 +293,11 @@ fn load(recipe: &Recipe) -> Result<(Dataset, Dataset)> {
         }
         set.check()?;
     }
-    Ok((training, test))
+    let (training, watched) = match recipe.validation {
+        Some(fraction) => training.split_holdout(fraction, recipe.seed.unwrap_or(0))?,
+        None => (training, test.clone()),
+    };
+    Ok((training, watched, test))
 }
 
 fn environment(gpu: &Gpu) -> Environment {

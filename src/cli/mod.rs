@@ -15,6 +15,7 @@ mod demo;
 mod distill;
 mod eval;
 mod job;
+mod methods;
 mod model_file;
 mod models;
 mod out;
@@ -23,8 +24,12 @@ mod predict;
 mod profile;
 mod progress;
 mod recipe;
+mod schemes;
 mod source;
+mod sweep;
+mod sweep_file;
 mod table;
+mod teach;
 mod train;
 
 /// Knowledge distillation on any GPU.
@@ -54,8 +59,10 @@ struct AdapterFlags {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List adapters, back ends, drivers, limits and features
+    #[command(after_help = adapters::EXAMPLES)]
     Adapters,
     /// Train a teacher and distil students on the built-in handwritten digits
+    #[command(after_help = demo::EXAMPLES)]
     Demo(demo::DemoFlags),
     /// Train a network from labels alone
     #[command(after_help = train::EXAMPLES)]
@@ -63,6 +70,12 @@ enum Command {
     /// Distil a teacher into a student
     #[command(after_help = distill::EXAMPLES)]
     Distill(Box<distill::DistillFlags>),
+    /// Run methods, seeds and pairs of teacher and student, and tabulate what each method is worth
+    #[command(after_help = sweep::EXAMPLES)]
+    Sweep(sweep::SweepFlags),
+    /// Write a teacher's outputs for a data set, for distill to learn from without the teacher
+    #[command(after_help = teach::EXAMPLES)]
+    Teach(teach::TeachFlags),
     /// Measure a saved network's accuracy, class by class
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalFlags),
@@ -75,17 +88,25 @@ enum Command {
     /// List architectures, or show the layers of one
     #[command(after_help = models::EXAMPLES)]
     Models(models::ModelsFlags),
+    /// List distillation methods, or show one: loss, paper, settings, taps
+    #[command(after_help = methods::EXAMPLES)]
+    Methods(methods::MethodsFlags),
     /// Time every op of a model's training step
+    #[command(after_help = profile::EXAMPLES)]
     Profile(profile::ProfileFlags),
     /// Run every op and its gradient on this adapter against the f64 reference
+    #[command(after_help = check::EXAMPLES)]
     Check(check::CheckFlags),
 }
 
 impl AdapterFlags {
-    fn open(&self) -> Result<Gpu> {
+    fn request(&self) -> AdapterRequest {
         let power = if self.power == "low" { Power::Low } else { Power::High };
-        let request = AdapterRequest { backend: self.backend.clone(), name: self.adapter.clone(), power };
-        Gpu::open_blocking(&request, GpuOptions::default())
+        AdapterRequest { backend: self.backend.clone(), name: self.adapter.clone(), power }
+    }
+
+    fn open(&self) -> Result<Gpu> {
+        Gpu::open_blocking(&self.request(), GpuOptions::default())
     }
 }
 
@@ -99,14 +120,17 @@ pub fn shown(error: &Error) -> String {
 pub fn run() -> Result<ExitCode> {
     let cli = Cli::parse();
     match cli.command {
-        Command::Adapters => adapters::run(),
+        Command::Adapters => adapters::run(&cli.adapter),
         Command::Demo(flags) => demo::run(&cli.adapter, &flags),
         Command::Train(flags) => train::run(&cli.adapter, &flags),
         Command::Distill(flags) => distill::run(&cli.adapter, &flags),
+        Command::Sweep(flags) => sweep::run(&cli.adapter, &flags),
+        Command::Teach(flags) => teach::run(&cli.adapter, &flags),
         Command::Eval(flags) => eval::run(&cli.adapter, &flags),
         Command::Predict(flags) => predict::run(&cli.adapter, &flags),
         Command::Data(flags) => data::run(&flags),
         Command::Models(flags) => models::run(&cli.adapter, &flags),
+        Command::Methods(flags) => methods::run(&flags),
         Command::Profile(flags) => profile::run(&cli.adapter, &flags),
         Command::Check(flags) => check::run(&cli.adapter, &flags),
     }

@@ -35,6 +35,7 @@ enum ModelsCommand {
     /// List the architectures (the default)
     List,
     /// Show a network's layers: taps, shapes, parameters and work
+    #[command(after_help = EXAMPLES)]
     Show(ShowFlags),
 }
 

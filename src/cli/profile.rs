@@ -21,6 +21,12 @@ use crate::tape::{NodeTiming, Step};
 use crate::train::stats::median;
 use crate::train::{StepConfig, Teacher, TrainStep};
 
+/// What `--help` ends with.
+pub const EXAMPLES: &str = "\
+Examples:
+  limbeck profile --model cnn:8,16,32 --teacher cnn:32,64,128
+  limbeck profile --model resnet20 --dataset-shape 3x32x32 --trace step.json";
+
 /// Flags of `limbeck profile`.
 #[derive(Debug, Args)]
 pub struct ProfileFlags {

@@ -139,7 +139,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
 
-    /// The teacher: a model that limbeck saved, an .onnx file, or a PyTorch state dict (.pth, .safetensors) with
+    /// The teacher, or several with commas between them: a model that limbeck saved, an .onnx file, or a PyTorch state dict (.pth, .safetensors) with
     /// --teacher-model
     #[arg(long, value_name = "FILE", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,6 +152,41 @@ pub struct Recipe {
     #[arg(long, value_name = "FILE", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_map: Option<PathBuf>,
+    /// Learn from what limbeck teach, or another program, wrote: no teacher is loaded. With --teacher, it is checked that
+    /// it was that one
+    #[arg(long, value_name = "FILE", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_outputs: Option<PathBuf>,
+    /// Refuse teacher outputs of another teacher than the one with this hash
+    #[arg(long, value_name = "HASH", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_hash: Option<String>,
+    /// Who teaches whom: offline (--teacher), dml (two peers), ban (generations), takd (assistants between teacher and
+    /// student), byot (exits),
+    /// tf-kd (its own teacher), ema (the average of its weights) [default: offline]
+    #[arg(long, value_name = "NAME", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// Shares of several teachers in the soft targets, in the order of --teacher [default: equal]
+    #[arg(long, value_name = "W,..", value_delimiter = ',', help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_weights: Option<Vec<f32>>,
+    /// Generations of the scheme ban [default: 3]
+    #[arg(long, value_name = "N", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generations: Option<u64>,
+    /// An assistant of the scheme takd, from the largest to the smallest; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assistant: Option<Vec<String>>,
+    /// The student's peer in the scheme dml [default: the student's architecture]
+    #[arg(long, value_name = "NAME", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// How slowly the teacher of the scheme ema forgets [default: 0.999]
+    #[arg(long, value_name = "DECAY", help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_decay: Option<f64>,
     /// Methods with weights, settings and schedules, such as kd+feature:50 or dkd:1,beta=8,warmup=0.1 [default: kd]
     #[arg(long, value_name = "METHODS", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,14 +219,19 @@ pub struct Recipe {
 
 impl Recipe {
     /// These flags laid over the file's settings.
-    pub fn over(&self, file: Option<&Path>) -> Result<Recipe> {
+    pub fn over_file(&self, file: Option<&Path>) -> Result<Recipe> {
         let Some(path) = file else { return Ok(self.clone()) };
-        let text = read_text(path)?;
-        let from_file: Recipe = toml::from_str(&text).map_err(|e| Error::file(path, e))?;
-        let table = |recipe: &Recipe| toml::Table::try_from(recipe).map_err(|e| Error::file(path, e));
-        let mut merged = table(&from_file)?;
+        let from_file: Recipe = toml::from_str(&read_text(path)?).map_err(|e| Error::file(path, e))?;
+        self.over(&from_file)
+    }
+
+    /// These settings laid over others.
+    pub fn over(&self, below: &Recipe) -> Result<Recipe> {
+        let fail = |e: &dyn std::fmt::Display| Error::config("settings", e);
+        let table = |recipe: &Recipe| toml::Table::try_from(recipe).map_err(|e| fail(&e));
+        let mut merged = table(below)?;
         merged.extend(table(self)?);
-        merged.try_into().map_err(|e| Error::file(path, e))
+        merged.try_into().map_err(|e: toml::de::Error| fail(&e))
     }
 
     /// As TOML, to repeat the run.
@@ -317,7 +357,7 @@ mod tests {
     fn flags_win_over_the_file() {
         let path = scratch("model = \"cnn:4\"\nepochs = 3\nlearning_rate = 0.2\nflip = true\n");
         let flags = Recipe { epochs: Some(7), ..Default::default() };
-        let merged = flags.over(Some(&path)).unwrap();
+        let merged = flags.over_file(Some(&path)).unwrap();
         let config = merged.train_config().unwrap();
         assert_eq!((config.epochs, config.learning_rate, config.flip), (7, 0.2, true));
         assert_eq!(merged.model.as_deref(), Some("cnn:4"));
@@ -329,7 +369,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_shown_with_its_line() {
         let path = scratch("epochs = 3\nlerning_rate = 0.2\n");
-        let message = Recipe::default().over(Some(&path)).unwrap_err().to_string();
+        let message = Recipe::default().over_file(Some(&path)).unwrap_err().to_string();
         for part in ["lerning_rate", "line 2", "learning_rate"] {
             assert!(message.contains(part), "{part} in {message}");
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::AdapterFlags;
-use super::job::{Job, JobFlags};
+use super::job::{Job, JobFlags, Lesson};
 use super::plan::print_plan;
 use crate::train::report::Role;
 use crate::{Error, Result};
@@ -27,19 +27,19 @@ pub struct TrainFlags {
 /// Trains and writes the model, the metrics and a report.
 pub fn run(adapter: &AdapterFlags, flags: &TrainFlags) -> Result<ExitCode> {
     let mut job = Job::new(adapter, &flags.job)?;
-    if job.recipe.teacher.is_some() || job.recipe.method.is_some() {
+    if job.recipe.teacher.is_some() || job.recipe.method.is_some() || job.recipe.scheme.is_some() {
         let message = "train learns from labels alone; use `limbeck distill` to learn from a teacher";
         return Err(Error::config("teacher", message));
     }
     let config = job.recipe.train_config()?;
-    let cost = job.plan(&config, None)?;
+    let cost = job.plan(&config, Lesson::default())?;
     if flags.job.dry_run {
         print_plan(&cost, &config, config.steps(job.training.len() / config.batch_size))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut network = job.network()?;
     job.claim()?;
-    let run = job.fit("train", &mut network, &config, None)?;
+    let run = job.fit("train", &mut network, &config, Lesson::default())?;
     job.row("train", Role::Baseline, &network, Some(&run))?;
     let title = format!("Training {}", network.name);
     job.finish(&network, &title, Vec::new())?;

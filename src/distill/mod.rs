@@ -1,34 +1,58 @@
 //! Distillation methods: one file each. [`METHODS`] is the only list.
 //!
-//! A method sees both networks' forward passes (logits and taps) and returns its loss as a scalar, unweighted. Teacher
-//! tensors require no gradient, so nothing of a teacher is differentiated or kept.
+//! A method sees both networks' forward passes (logits and taps) and returns its loss as a scalar,
+//! unweighted. Teacher tensors require no gradient, so nothing of a teacher is differentiated or kept.
 
+mod ab;
 mod activation;
 mod at;
+mod binary_kd;
+mod byot;
 mod cc;
+mod connector;
+mod crd;
+mod ctkd;
 mod cwd;
+mod dist;
+mod dkd;
 mod feature;
 mod features;
 mod fitnet;
+mod fsp;
+mod ft;
+mod jsd;
 mod kd;
+mod logit_mse;
+mod logit_std;
+mod logits;
+mod low_rank;
+mod mlkd;
 mod nst;
+mod ofa;
+mod ofd;
+pub mod pages;
 mod pair;
 mod parse;
 mod pkt;
 mod regressor;
+mod reviewkd;
 mod rkd;
 mod schedule;
 mod settings;
 mod simkd;
 mod sp;
-pub mod transfer;
+mod tf_kd;
+mod transfer;
 mod vid;
 mod weights;
+mod wsld;
 
+pub use low_rank::{Factors, Rank, low_rank};
 pub use pair::{Pair, TeacherPass};
 pub use parse::{Objective, parse};
 pub use schedule::TermSchedule;
 pub use settings::{Kind, MethodConfig, Setting, Values};
+pub use transfer::{Layers, Select, Transfer};
 
 use crate::nn::{Forward, ParamBuilder, Params};
 use crate::tape::Tensor;
@@ -47,10 +71,15 @@ pub enum Family {
 
 /// A distillation method.
 pub trait Method {
-    /// Makes the method's own parameters (regressors), knowing all shapes. They are trained with the student, and are
-    /// not part of the exported student.
+    /// Makes the method's own parameters (regressors), knowing all shapes. They are trained with the student,
+    /// and are not part of the exported student.
     fn prepare(&mut self, _pair: &Pair<'_>, _at: ParamBuilder<'_>) -> Result<()> {
         Ok(())
+    }
+
+    /// Whether the loss depends on a teacher: not where what teaches is made of the student or of the labels.
+    fn needs_teacher(&self) -> bool {
+        true
     }
 
     /// Changes the student's initial weights.
@@ -58,9 +87,14 @@ pub trait Method {
         Ok(())
     }
 
-    /// Strength of an L2 pull of the student's weights toward the teacher's (see [`transfer`]); 0 for none.
-    fn pull(&self) -> f32 {
-        0.0
+    /// Strength of an L2 pull of the student's weights toward the teacher's, and which of them are whose.
+    fn pull(&self) -> Option<(f32, Transfer)> {
+        None
+    }
+
+    /// Scalars of the step that [`Method::loss`] asks the tape for by name, each with its values over the training.
+    fn scalars(&self) -> Vec<(&'static str, TermSchedule)> {
+        Vec::new()
     }
 
     /// Records the loss, a tensor of one element. `own` is the pass of the parameters that `prepare` made.
@@ -78,6 +112,12 @@ pub enum TapNeed {
     Middle,
     /// Every stage, paired from the deepest backward.
     Stages,
+    /// The values before every stage's last activation, paired likewise.
+    PreActivations,
+    /// What the classifiers see.
+    Embedding,
+    /// [`TapNeed::PreActivations`], and after them [`TapNeed::Embedding`].
+    Review,
 }
 
 /// An entry of [`METHODS`].
@@ -107,20 +147,38 @@ pub struct MethodSpec {
 /// Every method.
 #[rustfmt::skip]
 pub static METHODS: &[MethodSpec] = &[
+    ab::SPEC,
     activation::SPEC,
     at::SPEC,
+    binary_kd::SPEC,
+    byot::SPEC,
     cc::SPEC,
+    crd::SPEC,
+    ctkd::SPEC,
     cwd::SPEC,
+    dist::SPEC,
+    dkd::SPEC,
     feature::SPEC,
     fitnet::SPEC,
+    fsp::SPEC,
+    ft::SPEC,
+    jsd::SPEC,
     kd::SPEC,
+    logit_mse::SPEC,
+    logit_std::SPEC,
+    mlkd::SPEC,
     nst::SPEC,
+    ofa::SPEC,
+    ofd::SPEC,
     pkt::SPEC,
+    reviewkd::SPEC,
     rkd::SPEC,
     simkd::SPEC,
     sp::SPEC,
+    tf_kd::SPEC,
     vid::SPEC,
     weights::SPEC,
+    wsld::SPEC,
 ];
 
 /// The entry for `name`, or an error that lists the names there are.
@@ -164,15 +222,29 @@ impl MethodSpec {
 
     fn term_with(&self, shared: &MethodConfig, own: &[(&str, &str)]) -> Result<Term> {
         let values = Values::new(self.name, self.settings, shared, own)?;
+        let method = (self.build)(&values);
+        let takes_logits = self.settings.contains(&logits::LOGITS);
+        let method = if takes_logits && values.choice(logits::LOGITS.name) == logits::STANDARDISED {
+            Box::new(logits::Standardised(method))
+        } else {
+            method
+        };
         Ok(Term {
             name: self.name,
             weight: self.weight,
             schedule: TermSchedule::default(),
-            method: (self.build)(&values),
+            method,
             taps: self.taps,
             values,
         })
     }
+}
+
+/// The sum of a method's parts, at least one.
+fn sum_of(mut parts: impl Iterator<Item = Result<Tensor>>) -> Result<Tensor> {
+    let first =
+        parts.next().ok_or_else(|| Error::config("taps", "needs at least one pair, teacher:student"))??;
+    parts.try_fold(first, |sum, part| sum.add(&part?))
 }
 
 /// Softens both distributions; Hinton et al. use 1 to 20, CIFAR recipes 4.

@@ -1,6 +1,7 @@
 //! What a method sees: both networks' passes on one batch, and the batch.
 
 use crate::nn::{Forward, Params, Tap};
+use crate::ops::binary::Binary;
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -57,6 +58,29 @@ impl TeacherPass<'_> {
                     )
                 })
             }
+        }
+    }
+
+    /// Scale and shift (C) of the batch norm that a tap comes from: the tap's own, or that of the residual
+    /// branch where the tap is a block's sum.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where there is none, or only outputs on disk.
+    pub fn norm(&self, tap: &str) -> Result<(&[f32], &[f32])> {
+        let refuse = |why: &str| Err(Error::config(format!("tap \"{tap}\" of the teacher"), why));
+        let Self::Live { forward, params } = self else {
+            return refuse("outputs on disk hold no batch norm; this method needs the teacher itself");
+        };
+        let mut tensor = forward.tap(tap)?;
+        if let Some(branch) = tensor.made_from(&Binary::Add) {
+            tensor = branch;
+        }
+        let own = forward.taps().into_iter().filter(|t| t.tensor.id() == tensor.id());
+        let vector = |name: String| params.find(&name).filter(|p| p.shape.dims() == [tensor.dims()[1]]);
+        let found = own.map(|t| (vector(format!("{}.weight", t.name)), vector(format!("{}.bias", t.name))));
+        match found.filter_map(|(weight, bias)| weight.zip(bias)).next() {
+            Some((weight, bias)) => Ok((&weight.values, &bias.values)),
+            None => refuse("it is no batch norm's output, nor a sum of one; name one that is with --taps"),
         }
     }
 

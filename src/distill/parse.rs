@@ -115,11 +115,13 @@ mod tests {
             ("kd:", "nothing follows"),
             ("", "no method \"\""),
             ("ce", "names no method"),
-            ("kdd", "activation, feature, kd"),
+            ("kdd", "there are ab, "),
             ("kd,beta=1", "no setting \"beta\"; there are temperature"),
             ("kd,temperature=0", "expected a number above 0"),
             ("kd,from=0.5,until=0.5", "never"),
             ("kd,decay=linear", "none or cosine"),
+            ("kd,reduction=sum", "one of batch-mean, legacy-mean"),
+            ("logit-std,logits=plain", "no setting \"logits\""),
         ] {
             let message = parse(text, &config).unwrap_err().to_string();
             assert!(message.contains(part), "{text}: {message}");

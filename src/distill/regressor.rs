@@ -1,5 +1,5 @@
-//! Learned maps from the student's width to the teacher's: a 1x1 convolution, or a linear layer for flat features. They
-//! are the distiller's own, trained with the student and no part of it.
+//! Learned maps from the student's width to the teacher's: a 1x1 convolution, or a linear layer for flat
+//! features. They are the distiller's own, trained with the student and no part of it.
 
 use super::{Pair, features};
 use crate::Result;
@@ -50,13 +50,19 @@ pub(super) struct Regressors {
 
 impl Regressors {
     /// Those that the pair's taps need, under `regressor0`, `regressor1`, ..
-    pub fn new(method: &str, pair: &Pair<'_>, mut at: ParamBuilder<'_>, when: Use) -> Result<Self> {
+    pub fn new(
+        method: &str,
+        pair: &Pair<'_>,
+        mut at: ParamBuilder<'_>,
+        when: Use,
+        bias: bool,
+    ) -> Result<Self> {
         features::expect_alike(method, pair)?;
         let make = |(index, (teacher, student)): (usize, (Tensor, Tensor))| {
             let (c_s, c_t) = (student.dims()[1], teacher.dims()[1]);
             let wanted = when == Use::Always || (when == Use::Auto && c_s != c_t);
             let at = at.sub(format!("regressor{index}"));
-            wanted.then(|| Regressor::new(at, &student, c_s, c_t, true))
+            wanted.then(|| Regressor::new(at, &student, c_s, c_t, bias))
         };
         Ok(Self { each: pair.tapped()?.into_iter().enumerate().map(make).collect() })
     }

@@ -41,6 +41,8 @@ pub enum Kind {
         /// The names.
         options: &'static [&'static str],
     },
+    /// Whole numbers with / between them; none by default.
+    List,
 }
 
 impl Setting {
@@ -84,12 +86,18 @@ impl Setting {
         Self { name, kind: Kind::Choice { options }, about }
     }
 
+    /// Whole numbers with / between them, none where the user says nothing.
+    pub const fn list(name: &'static str, about: &'static str) -> Self {
+        Self { name, kind: Kind::List, about }
+    }
+
     /// The default as the user would write it.
     pub fn default_text(&self) -> String {
         match self.kind {
             Kind::Number { default, .. } => default.to_string(),
             Kind::Count { default, .. } => default.to_string(),
             Kind::Choice { options } => options.first().copied().unwrap_or_default().to_string(),
+            Kind::List => String::new(),
         }
     }
 
@@ -101,6 +109,7 @@ impl Setting {
             Kind::Number { least, most, .. } => format!("a number of {least} to {most}"),
             Kind::Count { least, most, .. } => format!("a whole number of {least} to {most}"),
             Kind::Choice { options } => format!("one of {}", options.join(", ")),
+            Kind::List => "whole numbers with / between them".to_string(),
         }
     }
 
@@ -113,15 +122,20 @@ impl Setting {
                 text.parse().ok().filter(|v: &u32| (least..=most).contains(v)).map(Value::Count)
             }
             Kind::Choice { options } => options.iter().find(|o| **o == text).map(|o| Value::Choice(o)),
+            Kind::List if text.is_empty() => Some(Value::List(Vec::new())),
+            Kind::List => {
+                text.split('/').map(|n| n.trim().parse().ok()).collect::<Option<_>>().map(Value::List)
+            }
         }
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Value {
     Number(f32),
     Count(u32),
     Choice(&'static str),
+    List(Vec<usize>),
 }
 
 /// Settings that the user gave for whichever method has them: `--temperature 2` softens for every method that softens.
@@ -182,6 +196,14 @@ impl Values {
         }
     }
 
+    /// The temperature, or 1 for a method that has none.
+    pub fn temperature(&self) -> f32 {
+        match self.values.iter().find(|(name, _)| *name == "temperature") {
+            Some((_, Value::Number(temperature))) => *temperature,
+            _ => 1.0,
+        }
+    }
+
     /// The whole number `name`; 0 where the method did not declare it.
     pub fn count(&self, name: &str) -> usize {
         match self.find(name) {
@@ -198,8 +220,16 @@ impl Values {
         }
     }
 
+    /// The whole numbers `name`; none where the method did not declare it.
+    pub fn numbers(&self, name: &str) -> Vec<usize> {
+        match self.find(name) {
+            Some(Value::List(numbers)) => numbers,
+            _ => Vec::new(),
+        }
+    }
+
     fn find(&self, name: &str) -> Option<Value> {
-        let found = self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        let found = self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         debug_assert!(found.is_some(), "{name} is not declared");
         found
     }

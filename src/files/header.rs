@@ -31,6 +31,11 @@ pub(super) struct Header {
 
 /// Parses the header of `bytes` and checks that it describes them exactly. `path` is for messages only.
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
+    parse_start(path, bytes, bytes.len())
+}
+
+/// [`parse`] for a file of `file_len` bytes of which `bytes` are the first, the whole header at least where it fits.
+pub(super) fn parse_start(path: &Path, bytes: &[u8], file_len: usize) -> Result<Header> {
     refuse_other_formats(path, bytes)?;
     let data_start = header_end(path, bytes)?;
     let json = &bytes[LENGTH_BYTES..data_start];
@@ -44,7 +49,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
         })?;
     tensors.sort_by_key(|(_, info)| info.data_offsets);
     let header = Header { tensors, metadata, data_start };
-    header.check(path, bytes.len())?;
+    header.check(path, file_len)?;
     Ok(header)
 }
 

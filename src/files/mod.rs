@@ -4,6 +4,7 @@
 //! the new one, whatever happens in between. Weights and checkpoints are safetensors files, see [`tensors`].
 
 mod header;
+mod stream;
 pub mod tensors;
 mod torch;
 mod write;
@@ -15,6 +16,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+pub use stream::{TensorReader, TensorSpec, TensorWriter};
 pub use tensors::{
     Data, Metadata, NamedTensor, ReadOptions, StoredTensor, decode_safetensors, read_safetensors,
     read_safetensors_with, read_stored, read_weights,
@@ -26,6 +28,26 @@ use crate::{Error, Result};
 /// Reads a whole file. Refuses a missing path, a directory, a device and an empty file, each with its own message.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
+    expect_regular(path)?;
+    let bytes = fs::read(path).map_err(|e| read_error(path, &e))?;
+    if bytes.is_empty() {
+        return Err(empty(path));
+    }
+    Ok(bytes)
+}
+
+/// Opens a file to read parts of it; also its length. Refuses what [`read`] refuses.
+pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
+    expect_regular(path)?;
+    let file = File::open(path).map_err(|e| read_error(path, &e))?;
+    match file.metadata().map_err(|e| read_error(path, &e))?.len() {
+        0 => Err(empty(path)),
+        len => Ok((file, len)),
+    }
+}
+
+/// Refuses a missing path, a directory and a device.
+fn expect_regular(path: &Path) -> Result<()> {
     let meta = fs::metadata(path).map_err(|e| read_error(path, &e))?;
     if meta.is_dir() {
         return Err(Error::file(path, "expected a file, found a directory; name a file inside it"));
@@ -36,15 +58,15 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
             "expected a regular file, found a device, pipe or socket; copy it to a file first",
         ));
     }
-    let bytes = fs::read(path).map_err(|e| read_error(path, &e))?;
-    if bytes.is_empty() {
-        return Err(Error::file(
-            path,
-            "expected data, found an empty file (0 bytes), which is what an interrupted download or a full disk \
-             leaves; get or write the file again",
-        ));
-    }
-    Ok(bytes)
+    Ok(())
+}
+
+fn empty(path: &Path) -> Error {
+    Error::file(
+        path,
+        "expected data, found an empty file (0 bytes), which is what an interrupted download or a full disk \
+         leaves; get or write the file again",
+    )
 }
 
 /// Reads a whole UTF-8 text file; like [`read`], and names the offset of the first byte that is not UTF-8.
@@ -69,6 +91,11 @@ pub fn write_atomic(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
     let path = path.as_ref();
+    replace(path, |file| fill(file, write).map_err(|e| write_error(path, &e)))
+}
+
+/// [`write_atomic`] for writers that move about in the file, and whose errors may be of another kind.
+pub(crate) fn replace(path: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     if let Ok(meta) = fs::metadata(&target) {
         if meta.is_dir() {
@@ -79,7 +106,7 @@ pub fn write_atomic(
         }
         if !meta.is_file() {
             let file = OpenOptions::new().write(true).open(&target).map_err(|e| write_error(path, &e))?;
-            return fill(&file, write).map_err(|e| write_error(path, &e));
+            return write(&file);
         }
     }
     if target.file_name().is_none() {
@@ -90,7 +117,8 @@ pub fn write_atomic(
         write_error(path, &io::Error::new(e.kind(), format!("can't create {}: {e}", folder.display())))
     })?;
     let (file, temp) = Temp::create(folder).map_err(|e| write_error(path, &e))?;
-    fill(&file, write).and_then(|()| file.sync_all()).map_err(|e| write_error(path, &e))?;
+    write(&file)?;
+    file.sync_all().map_err(|e| write_error(path, &e))?;
     drop(file);
     fs::rename(&temp.0, &target).map_err(|e| write_error(path, &e))?;
     // The rename itself survives a power cut only once the folder is synced. Not every platform can, hence no error.

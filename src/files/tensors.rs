@@ -211,7 +211,8 @@ pub(super) fn decode_values(
     Ok(values)
 }
 
-fn to_f32(path: &Path, name: &str, dtype: Dtype, raw: &[u8]) -> Result<Vec<f32>> {
+/// Values of any type that weights come in.
+pub(super) fn to_f32(path: &Path, name: &str, dtype: Dtype, raw: &[u8]) -> Result<Vec<f32>> {
     Ok(match dtype {
         Dtype::F32 => values(raw, f32::from_le_bytes),
         Dtype::F16 => values(raw, |b| f16::from_le_bytes(b).to_f32()),

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
+use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 
 use super::header::{LENGTH_BYTES, METADATA_KEY, shown};
@@ -47,28 +48,45 @@ fn layout<'t, 'a>(
 ) -> Result<(Vec<u8>, Vec<&'t StoredTensor<'a>>)> {
     let mut order: Vec<_> = tensors.iter().collect();
     order.sort_by_key(|t| Reverse(t.data.dtype().bitsize()));
-    let (mut offset, mut seen) = (0usize, HashSet::new());
-    let mut entries = Vec::new();
-    if !metadata.is_empty() {
-        entries.push(entry(METADATA_KEY, metadata));
-    }
+    let mut sizes = Vec::new();
     for tensor in &order {
-        let name = shown(&tensor.name);
-        if tensor.name == METADATA_KEY || !seen.insert(&*tensor.name) {
-            return Err(Error::file(
-                path,
-                format!("two entries named {name}; give each tensor its own name"),
-            ));
-        }
         let (len, shape) = (tensor.data.len(), tensor.shape.to_vec());
         if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(len) {
+            let name = shown(&tensor.name);
             let message =
                 format!("tensor {name}: expected as many values as shape {shape:?} says, got {len}");
             return Err(Error::file(path, message));
         }
-        let dtype = tensor.data.dtype();
-        let end = offset + len * dtype.bitsize() / 8;
-        entries.push(entry(&tensor.name, &TensorInfo { dtype, shape, data_offsets: (offset, end) }));
+        sizes.push((&*tensor.name, tensor.data.dtype(), shape));
+    }
+    Ok((header(path, &sizes, metadata)?.0, order))
+}
+
+/// The header of tensors (name, type, shape) that follow each other in this order, and where each one's bytes start in
+/// the file.
+pub(super) fn header(
+    path: &Path,
+    tensors: &[(&str, Dtype, Vec<usize>)],
+    metadata: &Metadata,
+) -> Result<(Vec<u8>, Vec<u64>)> {
+    let (mut offset, mut seen) = (0usize, HashSet::new());
+    let (mut entries, mut starts) = (Vec::new(), Vec::new());
+    if !metadata.is_empty() {
+        entries.push(entry(METADATA_KEY, metadata));
+    }
+    for (name, dtype, shape) in tensors {
+        if *name == METADATA_KEY || !seen.insert(*name) {
+            let message = format!("two entries named {}; give each tensor its own name", shown(name));
+            return Err(Error::file(path, message));
+        }
+        let bytes = shape.iter().try_fold(dtype.bitsize() / 8, |n, &d| n.checked_mul(d));
+        let Some(end) = bytes.and_then(|bytes| offset.checked_add(bytes)) else {
+            let message = format!("tensor {} of shape {shape:?} is too large for a file", shown(name));
+            return Err(Error::file(path, message));
+        };
+        let info = TensorInfo { dtype: *dtype, shape: shape.clone(), data_offsets: (offset, end) };
+        entries.push(entry(name, &info));
+        starts.push(offset as u64);
         offset = end;
     }
     let entries = entries.into_iter().collect::<Result<Vec<_>, _>>().map_err(|e| Error::file(path, e))?;
@@ -79,7 +97,8 @@ fn layout<'t, 'a>(
     let mut header = Vec::with_capacity(LENGTH_BYTES + json.len());
     header.extend_from_slice(&(json.len() as u64).to_le_bytes());
     header.extend_from_slice(json.as_bytes());
-    Ok((header, order))
+    let data_start = header.len() as u64;
+    Ok((header, starts.into_iter().map(|start| data_start + start).collect()))
 }
 
 fn entry(name: &str, value: &impl serde::Serialize) -> serde_json::Result<String> {

@@ -52,17 +52,28 @@ impl AdapterRequest {
         })
     }
 
+    /// The adapters that match, best first.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an unknown back end; [`Error::NoAdapter`] where none matches, listing the ones there are.
+    pub async fn list(&self) -> Result<Vec<AdapterSummary>> {
+        Ok(self.matching().await?.iter().map(summary).collect())
+    }
+
     /// The best matching adapter, or an error that lists the ones there are.
     pub(super) async fn find(&self) -> Result<wgpu::Adapter> {
+        // `matching` gives at least one.
+        Ok(self.matching().await?.swap_remove(0))
+    }
+
+    async fn matching(&self) -> Result<Vec<wgpu::Adapter>> {
         let mut found = enumerate(self.backends()?).await;
         let wanted = self.name.as_deref().map(str::to_lowercase);
         found.sort_by_key(|a| rank(&a.get_info(), self.power));
         let all: Vec<String> =
             found.iter().map(|a| format!("{} ({})", a.get_info().name, a.get_info().backend)).collect();
-        found
-            .into_iter()
-            .find(|a| wanted.as_ref().is_none_or(|w| a.get_info().name.to_lowercase().contains(w)))
-            .ok_or_else(|| Error::NoAdapter(self.explain(&all)))
+        found.retain(|a| wanted.as_ref().is_none_or(|w| a.get_info().name.to_lowercase().contains(w)));
+        if found.is_empty() { Err(Error::NoAdapter(self.explain(&all))) } else { Ok(found) }
     }
 
     fn explain(&self, all: &[String]) -> String {
@@ -101,13 +112,6 @@ pub struct AdapterSummary {
     pub limits: Vec<(&'static str, u64)>,
     /// Named optional features limbeck knows how to use, and whether they are there.
     pub features: Vec<(&'static str, bool)>,
-}
-
-/// Every adapter of this machine, best first.
-pub async fn adapters() -> Vec<AdapterSummary> {
-    let mut found = enumerate(wgpu::Backends::all()).await;
-    found.sort_by_key(|a| rank(&a.get_info(), Power::High));
-    found.iter().map(summary).collect()
 }
 
 async fn enumerate(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {

@@ -50,6 +50,15 @@ enum Failure {
     Validation(String),
 }
 
+impl Failure {
+    fn of(error: &wgpu::Error) -> Self {
+        match error {
+            wgpu::Error::OutOfMemory { .. } => Failure::OutOfMemory(error.to_string()),
+            _ => Failure::Validation(error.to_string()),
+        }
+    }
+}
+
 impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Gpu({} on {})", self.inner.caps.name, self.inner.caps.backend)
@@ -85,13 +94,7 @@ impl Gpu {
         let failure = Arc::new(Mutex::new(None));
         let (uncaptured, lost) = (failure.clone(), failure.clone());
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            note(
-                &uncaptured,
-                match &error {
-                    wgpu::Error::OutOfMemory { .. } => Failure::OutOfMemory(error.to_string()),
-                    _ => Failure::Validation(error.to_string()),
-                },
-            );
+            note(&uncaptured, Failure::of(&error));
         }));
         device.set_device_lost_callback(move |reason, message| {
             note(&lost, Failure::Lost(format!("{reason:?}: {message}")));
@@ -179,7 +182,10 @@ impl Gpu {
             usage: usage | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
             mapped_at_creation: false,
         });
-        match ready(scope.pop()).flatten() {
+        let refused = ready(scope.pop()).flatten();
+        // A lost device makes objects that do nothing, and says nothing.
+        self.check()?;
+        match refused {
             Some(error) => Err(Error::OutOfMemory(format!("buffer {label} of {size} bytes: {error}"))),
             None => Ok(Buffer::new(raw, label)),
         }
@@ -243,7 +249,9 @@ impl Gpu {
         if let Some(found) = lock(&self.inner.pipelines).get(&key) {
             return Ok(found.clone());
         }
-        let made = Pipeline::compile(&self.inner.device, kernel, &source)?;
+        let made = Pipeline::compile(&self.inner.device, kernel, &source);
+        self.check()?;
+        let made = made?;
         self.inner.created.fetch_add(1, Ordering::Relaxed);
         lock(&self.inner.pipelines).insert(key, made.clone());
         Ok(made)
@@ -282,7 +290,9 @@ impl Gpu {
             layout: pipeline.layout(),
             entries: &entries,
         });
-        match ready(scope.pop()).flatten() {
+        let refused = ready(scope.pop()).flatten();
+        self.check()?;
+        match refused {
             Some(error) => {
                 Err(Error::Validation { place: pipeline.label().into(), message: error.to_string() })
             }
@@ -341,3 +351,7 @@ fn note(place: &Mutex<Option<Failure>>, failure: Failure) {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
+
+#[cfg(test)]
+#[path = "device_tests.rs"]
+mod tests;

@@ -15,7 +15,7 @@ mod recording;
 mod reflect;
 mod source;
 
-pub use adapter::{AdapterRequest, AdapterSummary, Power, adapters};
+pub use adapter::{AdapterRequest, AdapterSummary, Power};
 pub use buffer::{Buffer, BufferSlice};
 pub use caps::{Caps, TileVariant};
 pub use device::{Gpu, GpuOptions};

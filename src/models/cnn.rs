@@ -35,7 +35,9 @@ fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
     }
     let fc = Linear::new(root.sub("fc"), c_in * h * w, config.classes, true);
     let stages = (1..=widths.len()).map(|i| format!("pool{i}")).collect();
-    Ok(Built { params, module: Box::new(Cnn { blocks, fc }), stages })
+    let preactivations = (1..=widths.len()).map(|i| format!("bn{i}")).collect();
+    let embedding = format!("pool{}", widths.len());
+    Ok(Built { params, module: Box::new(Cnn { blocks, fc }), stages, preactivations, embedding })
 }
 
 impl Module for Cnn {

@@ -25,7 +25,9 @@ fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
     }
     let fc = Linear::new(root.sub("fc"), c_in, config.classes, true);
     let stages = (1..=widths.len()).map(|i| format!("relu{i}")).collect();
-    Ok(Built { params, module: Box::new(Mlp { hidden, fc }), stages })
+    let preactivations = (1..=widths.len()).map(|i| format!("fc{i}")).collect();
+    let embedding = format!("relu{}", widths.len());
+    Ok(Built { params, module: Box::new(Mlp { hidden, fc }), stages, preactivations, embedding })
 }
 
 impl Module for Mlp {

@@ -69,7 +69,9 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     let at = &mut root.sub("classifier");
     let classifier = Linear::with_init(at.sub(0), last, config.classes, weight, Some(bias));
     let stages = [1, 2, 4, 6].map(|i| format!("blocks.{i}")).to_vec();
-    Ok(Built { params, module: Box::new(MobileNetV2 { conv1, groups, conv2, classifier }), stages })
+    let module = Box::new(MobileNetV2 { conv1, groups, conv2, classifier });
+    // Its blocks end without an activation.
+    Ok(Built { params, module, preactivations: stages.clone(), stages, embedding: "avgpool".into() })
 }
 
 impl InvertedResidual {
@@ -88,7 +90,7 @@ impl InvertedResidual {
 
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let y = chain(&self.layers, fx, x)?;
-        fx.layer(&self.path, || if self.residual { x.add(&y) } else { Ok(y) })
+        fx.layer(&self.path, || if self.residual { y.add(x) } else { Ok(y) })
     }
 }
 

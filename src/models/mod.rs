@@ -36,6 +36,11 @@ pub struct Network {
     pub params: Params,
     /// Taps that feature methods use where the user names none, from input to output.
     pub stages: Vec<String>,
+    /// For each stage where its values are before the activation, for methods that learn from those. Fewer, or none, where
+    /// a network does not say.
+    pub preactivations: Vec<String>,
+    /// What the classifier sees.
+    pub embedding: String,
     module: Box<dyn Module>,
     config: ModelConfig,
 }
@@ -69,6 +74,10 @@ pub struct Built {
     pub module: Box<dyn Module>,
     /// Default feature taps.
     pub stages: Vec<String>,
+    /// The taps before the stages' last activations.
+    pub preactivations: Vec<String>,
+    /// The tap that the classifier reads.
+    pub embedding: String,
 }
 
 /// Every family of architectures.
@@ -116,6 +125,8 @@ fn outline(name: &str, config: &ModelConfig) -> Result<Network> {
         name: name.to_string(),
         params: built.params,
         stages: built.stages,
+        preactivations: built.preactivations,
+        embedding: built.embedding,
         module: built.module,
         config: *config,
     })

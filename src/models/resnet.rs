@@ -129,7 +129,9 @@ fn build(config: &ModelConfig, depth: usize, stem: usize, widths: &[usize], kind
     };
     let classifier = Linear::with_init(root.sub(name), c_in, config.classes, init, Some(bias));
     let taps = (1..=widths.len()).map(|i| format!("layer{i}")).collect();
-    Ok(Built { params, module: Box::new(ResNet { conv1, bn1, stages, classifier }), stages: taps })
+    let preactivations = (1..=widths.len()).map(|i| format!("layer{i}.{}.preact", blocks - 1)).collect();
+    let module = Box::new(ResNet { conv1, bn1, stages, classifier });
+    Ok(Built { params, module, stages: taps, preactivations, embedding: "avgpool".into() })
 }
 
 impl Kind {

@@ -56,7 +56,9 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
         Linear::with_init(root.sub("classifier"), c_in, config.classes, Init::Normal(0.01), bias);
     let pools = if h.min(w) >= 64 { 4 } else { 3 };
     let stages = (0..5).map(|i| format!("relu{i}")).collect();
-    Ok(Built { params, module: Box::new(Vgg { blocks, classifier, pools }), stages })
+    let preactivations = (0..5).map(|i| format!("block{i}")).collect();
+    let module = Box::new(Vgg { blocks, classifier, pools });
+    Ok(Built { params, module, stages, preactivations, embedding: "pool4".into() })
 }
 
 /// Convolutions of each block.

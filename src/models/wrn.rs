@@ -70,7 +70,10 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     let (weight, bias) = (Init::Uniform { fan_in: c_in }, Init::Constant(0.0));
     let fc = Linear::with_init(root.sub("fc"), c_in, config.classes, weight, Some(bias));
     let taps = (1..=3).map(|i| format!("block{i}")).collect();
-    Ok(Built { params, module: Box::new(Wrn { conv1, stages, bn1, fc }), stages: taps })
+    // A stage ends in a sum; the next one, or the end, begins with norm and relu.
+    let preactivations = ["block2.layer.0.bn1", "block3.layer.0.bn1", "bn1"].map(String::from).to_vec();
+    let module = Box::new(Wrn { conv1, stages, bn1, fc });
+    Ok(Built { params, module, stages: taps, preactivations, embedding: "avgpool".into() })
 }
 
 impl Block {

@@ -105,7 +105,8 @@ pub struct BatchNorm {
 
 impl BatchNorm {
     const MOMENTUM: f32 = 0.1;
-    const EPS: f32 = 1e-5;
+    /// What is added to the variance.
+    pub const EPS: f32 = 1e-5;
 
     /// For `c` channels.
     pub fn new(mut at: ParamBuilder<'_>, c: usize) -> Self {

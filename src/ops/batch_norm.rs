@@ -7,6 +7,7 @@
 //!
 //! Variances are merged from partial moments, so inputs far from zero lose no more than their own rounding.
 
+use super::batch_norm_backward::{BatchNormBackward, backward};
 use super::common::{expect_f32, expect_inputs};
 use super::rows::ROWS_SHADER;
 use super::spec::{Case, Fill, Input, OpSpec};
@@ -29,28 +30,21 @@ struct BatchNormEval {
     eps: f32,
 }
 
-/// dx, dgamma, dbeta from x, gamma, dy, mean, and 1 / std (train) or variance (evaluation).
-#[derive(Debug, Clone, Copy)]
-struct BatchNormBackward {
-    train: bool,
-    eps: f32,
-}
-
 /// x seen as (n, c, plane).
 #[derive(Debug, Clone, Copy)]
-struct Layout {
+pub(super) struct Layout {
     n: usize,
-    c: usize,
+    pub c: usize,
     plane: usize,
 }
 
 impl Layout {
-    fn of(dims: &[usize]) -> Self {
+    pub fn of(dims: &[usize]) -> Self {
         Self { n: dims[0], c: dims[1], plane: dims[2..].iter().product() }
     }
 
     /// Elements of a channel.
-    fn count(self) -> usize {
+    pub fn count(self) -> usize {
         self.n * self.plane
     }
 
@@ -65,7 +59,7 @@ impl Layout {
 
     /// Workgroups that share a channel. A CPU adapter has few cores, so that a few channels keep it busy and saved
     /// dispatches count; a GPU wants about a thousand workgroups with eight or more `Real`s an invocation.
-    fn chunks(self, caps: &Caps) -> usize {
+    pub fn chunks(self, caps: &Caps) -> usize {
         const REALS: usize = 2048;
         const GROUPS: usize = 1024;
         if caps.is_cpu && self.c >= 4 {
@@ -76,7 +70,7 @@ impl Layout {
     }
 
     /// A kernel whose workgroups reduce a channel or a chunk of one.
-    fn reducing(self, caps: &Caps, entry: &'static str) -> Kernel {
+    pub fn reducing(self, caps: &Caps, entry: &'static str) -> Kernel {
         // A CPU adapter runs one group of 8 lanes through the whole loop before the next: small workgroups walk memory
         // in order and their barriers are cheap. Planes of a few Reals like 16 lanes better.
         let small = if self.plane / self.width() < 64 { 16 } else { 8 };
@@ -84,7 +78,7 @@ impl Layout {
     }
 
     /// Dispatches a kernel with an invocation for each span of a plane.
-    fn elements(
+    pub fn elements(
         self,
         to: &mut Lowering<'_>,
         entry: &'static str,
@@ -115,12 +109,12 @@ impl Layout {
     }
 
     /// Channel of element i.
-    fn channel(self, i: usize) -> usize {
+    pub fn channel(self, i: usize) -> usize {
         i / self.plane % self.c
     }
 
     /// For each channel the sum of f(i) over its elements.
-    fn sums(self, f: impl Fn(usize) -> f64) -> Vec<f64> {
+    pub fn sums(self, f: impl Fn(usize) -> f64) -> Vec<f64> {
         let mut sums = vec![0.0; self.c];
         for i in 0..self.n * self.c * self.plane {
             sums[self.channel(i)] += f(i);
@@ -270,85 +264,6 @@ fn normalised(inputs: &[Array], layout: Layout, mean: &[f64], rstd: &[f64]) -> A
         (x - mean[c]) * rstd[c] * gamma.data[c] + beta.data[c]
     });
     Array::new(x.shape.clone(), y.collect())
-}
-
-fn backward(
-    op: BatchNormBackward,
-    at: &Backward<'_>,
-    mean: &Tensor,
-    spread: &Tensor,
-) -> Result<Vec<Option<Tensor>>> {
-    if !(0..3).any(|i| at.needs(i)) {
-        return Ok(vec![None; 5]);
-    }
-    let inputs = [&at.inputs[0], &at.inputs[1], at.dy()?, mean, spread];
-    let made = at.inputs[0].tape().record(op, &inputs)?;
-    let mut all: Vec<_> = made.into_iter().enumerate().map(|(i, g)| at.needs(i).then_some(g)).collect();
-    all.resize(5, None);
-    Ok(all)
-}
-
-impl Op for BatchNormBackward {
-    fn name(&self) -> &'static str {
-        "batch_norm_backward"
-    }
-
-    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        Ok(inputs[..2].iter().chain(&inputs[1..2]).cloned().collect())
-    }
-
-    fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let layout = Layout::of(to.input(0));
-        let [x, gamma, dy, mean, spread] = [0, 1, 2, 3, 4].map(Slot::Input);
-        let [dx, dgamma, dbeta] = [0, 1, 2].map(Slot::Output);
-        let settings = |kernel: Kernel| {
-            let kernel = kernel.define("TRAIN", self.train.into());
-            kernel.define_f32("EPS", self.eps).define_f32("MOMENTUM", 0.0)
-        };
-        let caps = &to.caps().clone();
-        let reducing = |entry| settings(layout.reducing(caps, entry));
-        let channels = Grid::linear(layout.c);
-        let chunks = layout.chunks(caps);
-        if chunks == 1 {
-            let bindings = [x, gamma, dy, mean, spread, dx, dgamma, dbeta];
-            to.dispatch(reducing("backward_channel"), &bindings, channels);
-            return Ok(());
-        }
-        let partials = to.scratch(4 * layout.c * chunks);
-        let grid = Grid::linear(layout.c * chunks);
-        to.dispatch(reducing("backward_partial"), &[x, dy, mean, spread, partials], grid);
-        to.dispatch(reducing("backward_merge"), &[partials, dgamma, dbeta], channels);
-        let bindings: &[Slot] = match self.train {
-            true => &[x, gamma, dy, mean, spread, dx, dgamma, dbeta],
-            false => &[gamma, dy, spread, dx],
-        };
-        layout.elements(to, "backward_elements", settings, bindings);
-        Ok(())
-    }
-
-    fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
-        let (x, gamma, dy, mean) = (&inputs[0], &inputs[1], &inputs[2], &inputs[3]);
-        let layout = Layout::of(x.dims());
-        let count = layout.count() as f64;
-        let rstd = match self.train {
-            true => inputs[4].clone(),
-            false => inputs[4].map(|v| 1.0 / (v + f64::from(self.eps)).sqrt()),
-        };
-        let unit = |i: usize| (x.data[i] - mean.data[layout.channel(i)]) * rstd.data[layout.channel(i)];
-        let dbeta = layout.sums(|i| dy.data[i]);
-        let dgamma = layout.sums(|i| dy.data[i] * unit(i));
-        let dx = (0..x.data.len()).map(|i| {
-            let c = layout.channel(i);
-            let through_batch = if self.train { (dbeta[c] + unit(i) * dgamma[c]) / count } else { 0.0 };
-            gamma.data[c] * rstd.data[c] * (dy.data[i] - through_batch)
-        });
-        let dx = Array::new(x.shape.clone(), dx.collect());
-        vec![dx, Array::new([layout.c], dgamma), Array::new([layout.c], dbeta)]
-    }
-
-    fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
-        9 * inputs[0].len() as u64
-    }
 }
 
 impl Tensor {

@@ -4,6 +4,7 @@
 //! `limbeck check` and the gradient checks then cover it.
 
 mod backward;
+mod batch_norm_backward;
 mod common;
 pub mod conformance;
 mod conv2d_backward;
@@ -19,10 +20,12 @@ pub mod adam;
 pub mod argmax;
 pub mod augment;
 pub mod average_pool;
+pub mod bank_update;
 pub mod batch_norm;
 pub mod binary;
 pub mod broadcast;
 pub mod concat;
+pub mod contrast;
 pub mod conv2d;
 pub mod copy;
 pub mod cosine;
@@ -37,6 +40,7 @@ pub mod layer_norm;
 pub mod lerp;
 pub mod metrics;
 pub mod normalize;
+pub mod one_hot;
 pub mod pad;
 pub mod permute;
 pub mod pool;
@@ -61,10 +65,12 @@ pub static OPS: &[&OpSpec] = &[
     &argmax::SPEC,
     &augment::SPEC,
     &average_pool::SPEC,
+    &bank_update::SPEC,
     &batch_norm::SPEC,
     &binary::SPEC,
     &broadcast::SPEC,
     &concat::SPEC,
+    &contrast::SPEC,
     &conv2d::SPEC,
     &copy::SPEC,
     &cosine::SPEC,
@@ -79,6 +85,7 @@ pub static OPS: &[&OpSpec] = &[
     &lerp::SPEC,
     &metrics::SPEC,
     &normalize::SPEC,
+    &one_hot::SPEC,
     &pad::SPEC,
     &permute::SPEC,
     &pool::SPEC,

@@ -167,6 +167,11 @@ impl Plan {
         &self.gpu
     }
 
+    /// Whether anything of the plan reads this input, or it is an output: only then it can be written and read.
+    pub fn holds(&self, tensor: &Tensor) -> bool {
+        self.storage.contains_key(&tensor.id())
+    }
+
     /// Writes an input tensor: exactly as many values as it has elements.
     pub fn write<T: bytemuck::NoUninit>(&self, tensor: &Tensor, values: &[T]) -> Result<()> {
         let (meta, slice) = self.find(tensor)?;

@@ -5,19 +5,22 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint::{self, Contents, Position};
 use super::evaluator::Evaluator;
-use super::identity::identity;
+use super::identity::{add_scheme, identity};
 use super::metrics::{MetricRecord, MetricsLog, Split};
+use super::schemes::Peer;
 use super::stats::median;
 use super::step::{StepConfig, TrainStep};
 use super::sums::Sums;
+use super::teacher::Teaching;
 use super::trainer::{Epoch, Observer, Progress, Run, Trainer};
-use crate::Result;
 use crate::data::{Loader, LoaderConfig};
+use crate::distill::Term;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Params};
 use crate::ops::augment::ImageBatch;
 use crate::optim::Schedule;
 use crate::tape::{Cost, Step};
+use crate::{Error, Result};
 
 /// Time between two calls of [`Observer::progress`]: each waits for the GPU.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(400);
@@ -31,6 +34,8 @@ pub(super) struct Session<'a, 'n> {
     schedule: Schedule,
     steps: u64,
     params: DeviceParams,
+    /// The network that learns beside it.
+    peer: Option<(&'a mut Network, DeviceParams)>,
     step: TrainStep,
     /// What is measured where an average is kept: the average in a frozen network.
     shadow: Option<DeviceParams>,
@@ -63,10 +68,19 @@ impl<'a, 'n> Session<'a, 'n> {
         let schedule = config.schedule.clone().spanning(steps);
         schedule.validate()?;
         let teacher = trainer.teacher.take();
-        let identity = identity(config, network, training, teacher.as_ref());
+        let peer = trainer.peer.take();
+        let mut identity = identity(config, network, training, teacher.as_ref());
+        add_scheme(
+            &mut identity,
+            &trainer.scheme,
+            peer.as_ref().map(|(network, weight)| (&**network, *weight)),
+        );
         if let Some(teacher) = &teacher {
-            for term in &teacher.terms {
-                term.method.start(&mut network.params, &teacher.network.params)?;
+            if let Teaching::Stored(stored) = teacher {
+                stored.check(config, training, steps.div_ceil(loader.batches() as u64))?;
+            }
+            for term in teacher.terms() {
+                start(term, &mut network.params, teacher)?;
             }
         }
         let params = DeviceParams::trainable(gpu, "student", &network.params)?;
@@ -88,7 +102,18 @@ impl<'a, 'n> Session<'a, 'n> {
             steps,
             samples: training.len(),
         };
-        let step = TrainStep::new(gpu, network, &params, teacher, &step_config)?;
+        let beside = match &peer {
+            Some((peer, _)) => Some(DeviceParams::trainable(gpu, "peer", &peer.params)?),
+            None => None,
+        };
+        let learner = peer.as_ref().zip(beside.as_ref()).map(|((peer, weight), params)| Peer {
+            network: peer,
+            params,
+            weight: *weight,
+        });
+        let step =
+            TrainStep::with_scheme(gpu, network, &params, (teacher, learner), &trainer.scheme, &step_config)?;
+        let peer = peer.map(|(network, _)| network).zip(beside);
         let shadow = match config.ema {
             Some(_) => Some(DeviceParams::frozen(gpu, "average", &network.params)?),
             None => None,
@@ -102,6 +127,7 @@ impl<'a, 'n> Session<'a, 'n> {
             schedule,
             steps,
             params,
+            peer,
             step,
             shadow,
             evaluator,
@@ -126,6 +152,9 @@ impl<'a, 'n> Session<'a, 'n> {
             self.params.upload(&self.network.params)?;
             if let Some((host, device)) = self.step.regressors() {
                 device.upload(host)?;
+            }
+            if let Some((host, device)) = &self.peer {
+                device.upload(&host.params)?;
             }
             log::info!("resuming {} after step {}", checkpoints.path.display(), self.position.step);
         }
@@ -297,22 +326,32 @@ impl<'a, 'n> Session<'a, 'n> {
         if let Some((host, device)) = self.step.regressors() {
             device.download(host)?;
         }
+        self.download_peer()?;
         let mut position = self.position.clone();
         position.seconds += self.started.elapsed().as_secs_f64();
         let (gpu, identity) = (self.trainer.gpu, self.identity.clone());
         checkpoint::save(&path, gpu, &identity, &position, &self.contents()?)
     }
 
+    fn download_peer(&mut self) -> Result<()> {
+        match &mut self.peer {
+            Some((host, device)) => device.download(&mut host.params),
+            None => Ok(()),
+        }
+    }
+
     /// Everything that a step changes.
     fn contents(&mut self) -> Result<Contents<'_>> {
         let slices = self.step.state();
         let mut params = vec![("student", &mut self.network.params), ("best", &mut self.best)];
+        params.extend(self.peer.as_mut().map(|(host, _)| ("peer", &mut host.params)));
         params.extend(self.step.regressors().map(|(host, _)| ("regressors", host)));
         Ok(Contents { params, slices })
     }
 
     /// Leaves the weights that count in the network.
-    fn keep(self, finished: bool) -> Result<Run> {
+    fn keep(mut self, finished: bool) -> Result<Run> {
+        self.download_peer()?;
         let mut kept_epoch = self.position.epoch;
         match (self.trainer.config.patience, self.position.best_epoch) {
             (Some(_), Some(best)) => {
@@ -337,4 +376,17 @@ impl<'a, 'n> Session<'a, 'n> {
             tell(observer);
         }
     }
+}
+
+/// Lets a method change the student's first weights.
+fn start(term: &Term, student: &mut Params, teacher: &Teaching<'_>) -> Result<()> {
+    if let Some(weights) = teacher.params() {
+        return term.method.start(student, weights);
+    }
+    // A method that looks for a tensor of the teacher finds none here.
+    term.method.start(student, &Params::default()).map_err(|_| {
+        let message =
+            "needs the teacher's weights, which outputs on disk do not hold; give the teacher itself";
+        Error::config(format!("method {}", term.name), message)
+    })
 }

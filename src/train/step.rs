@@ -1,10 +1,12 @@
 //! One training step as a plan: teacher, student, losses, gradients and optimizer in a single submit.
 
 use super::batch::Inputs;
+use super::schemes::{MeanTeacher, Mutual, Peer, Scheme, peer_state};
+use super::stored::StoredInputs;
 use super::sums::{SumBuffers, Sums};
-use super::teacher::{Distillation, Regressors, Seen, Teacher};
+use super::teacher::{Distillation, Regressors, Seen, Teaching};
 use crate::data::{Batch, IGNORE_LABEL};
-use crate::distill::{TermSchedule, transfer};
+use crate::distill::TermSchedule;
 use crate::gpu::{BufferSlice, Gpu};
 use crate::models::Network;
 use crate::nn::{DeviceParams, Forward, Params};
@@ -44,9 +46,12 @@ pub struct StepConfig {
 pub struct TrainStep {
     plan: Plan,
     inputs: Inputs,
+    stored: Option<StoredInputs>,
     update: OptimizerUpdate,
     optimizer: Optimizer,
     ema: Option<(Ema, EmaUpdate)>,
+    mean_teacher: Option<MeanTeacher>,
+    peer: Option<(Optimizer, OptimizerUpdate)>,
     regressors: Option<Regressors>,
     weights: Vec<(Scalar, f32, TermSchedule)>,
     steps: u64,
@@ -59,11 +64,24 @@ pub struct TrainStep {
 
 impl TrainStep {
     /// Records and compiles the step. `params` are the student's, uploaded as trainable.
-    pub fn new(
+    pub fn new<'a>(
         gpu: &Gpu,
         student: &Network,
         params: &DeviceParams,
-        mut teacher: Option<Teacher<'_>>,
+        teacher: Option<impl Into<Teaching<'a>>>,
+        config: &StepConfig,
+    ) -> Result<Self> {
+        let teaching = (teacher.map(Into::into), None);
+        Self::with_scheme(gpu, student, params, teaching, &Scheme::default(), config)
+    }
+
+    /// [`TrainStep::new`] with more teachers, a teacher that follows the student, or a peer.
+    pub(super) fn with_scheme(
+        gpu: &Gpu,
+        student: &Network,
+        params: &DeviceParams,
+        (mut teacher, peer): (Option<Teaching<'_>>, Option<Peer<'_>>),
+        scheme: &Scheme<'_>,
         config: &StepConfig,
     ) -> Result<Self> {
         let tape = Tape::new();
@@ -76,6 +94,7 @@ impl TrainStep {
         let mut weights = vec![(ce_scalar, config.ce_weight, config.ce_schedule)];
         let mut terms = vec![("ce", ce)];
         let (mut regressors, mut anchor) = (None, None);
+        let mut stored = None;
         if let Some(teacher) = &mut teacher {
             let seen = Seen {
                 network: student,
@@ -84,14 +103,25 @@ impl TrainStep {
                 inputs: &inputs,
                 samples: config.samples,
             };
-            let distilled = Distillation::record(gpu, &tape, &seen, teacher, config.seed)?;
+            let distilled = Distillation::record(gpu, &tape, &seen, teacher, scheme, config.seed)?;
             loss = loss.add(&distilled.loss)?;
-            for (scalar, term) in distilled.weights.into_iter().zip(&teacher.terms) {
+            for (scalar, term) in distilled.weights.into_iter().zip(teacher.terms()) {
                 weights.push((scalar, term.weight, term.schedule));
+                for (name, schedule) in term.method.scalars() {
+                    weights.push((tape.scalar(name)?, 1.0, schedule));
+                }
             }
             terms.extend(distilled.terms);
             regressors = distilled.regressors;
             anchor = pull_anchor(gpu, student, teacher)?;
+            stored = distilled.stored;
+        }
+        let mutual = peer
+            .map(|peer| Mutual::record(&tape, peer, &logits, &inputs.images, &inputs.labels))
+            .transpose()?;
+        if let Some(mutual) = &mutual {
+            loss = loss.add(&mutual.loss)?;
+            terms.extend(mutual.terms.iter().cloned());
         }
         let sums = SumBuffers::new(gpu)?;
         sums.record(&tape, &logits, &inputs.labels, &loss)?;
@@ -114,17 +144,33 @@ impl TrainStep {
         let elements: Vec<usize> = groups.iter().map(|g| g.weights.meta().len()).collect();
         let optimizer = Optimizer::new(gpu, "optimizer", config.optimizer, &elements)?;
         let update = optimizer.record(&tape, &groups, config.max_grad_norm)?;
+        let peer = mutual
+            .map(|m| m.update(gpu, &tape, &gradients, config.optimizer, config.max_grad_norm))
+            .transpose()?;
+        let mean_teacher = match (scheme.average, &teacher) {
+            (Some(config), Some(Teaching::Live(teacher))) => {
+                Some(MeanTeacher::record(gpu, &tape, config, params, teacher.params)?)
+            }
+            _ => None,
+        };
         let ema = config.ema.map(|ema| average(gpu, &tape, ema, params, &groups[0].weights)).transpose()?;
         let mut outputs = vec![&loss, &update.grad_norm];
         outputs.extend(terms.iter().map(|(_, t)| t));
+        outputs.extend(peer.iter().map(|(_, update)| &update.grad_norm));
         let plan = Plan::new(gpu, &tape, &outputs)?;
         let anchor = anchor.map(|(device, _)| device);
+        if let Some(stored) = &mut stored {
+            stored.keep_used(&plan);
+        }
         Ok(Self {
             plan,
             inputs,
+            stored,
             update,
             optimizer,
             ema,
+            mean_teacher,
+            peer,
             regressors,
             weights,
             steps: config.steps,
@@ -158,10 +204,19 @@ impl TrainStep {
     /// Runs one step. Returns at once; [`TrainStep::sums`] waits.
     pub fn run(&self, batch: &Batch, step: &mut Step, learning_rate: f64) -> Result<()> {
         self.inputs.write(&self.plan, batch)?;
+        if let Some(stored) = &self.stored {
+            stored.write(&self.plan, batch, u64::from(step.epoch))?;
+        }
         let number = u64::from(step.number);
         self.update.set_step(step, learning_rate, number);
         for (scalar, weight, schedule) in &self.weights {
             step.set(*scalar, weight * schedule.at(number, self.steps) as f32);
+        }
+        if let Some((_, update)) = &self.peer {
+            update.set_step(step, learning_rate, number);
+        }
+        if let Some(teacher) = &self.mean_teacher {
+            teacher.set_step(step, number);
         }
         if let Some((_, update)) = &self.ema {
             update.set_step(step, number);
@@ -183,6 +238,8 @@ impl TrainStep {
     pub fn state(&self) -> Vec<(String, BufferSlice)> {
         let mut all = self.optimizer.state();
         all.extend(self.ema().map(Ema::state).unwrap_or_default());
+        all.extend(self.mean_teacher.iter().flat_map(MeanTeacher::state));
+        all.extend(peer_state(&self.peer));
         all.extend(self.sums.state());
         all
     }
@@ -225,14 +282,12 @@ fn groups(tape: &Tape, student: &DeviceParams, regressors: Option<&Regressors>) 
     std::iter::once(student).chain(regressors.map(|r| &r.device)).map(|p| Group::of(p, tape)).collect()
 }
 
-/// Where the student's weights are pulled to, and how strongly: the teacher's strongest channels.
-fn pull_anchor(gpu: &Gpu, student: &Network, teacher: &Teacher<'_>) -> Result<Option<(DeviceParams, f32)>> {
-    let strength: f32 = teacher.terms.iter().map(|t| t.method.pull()).sum();
-    if strength == 0.0 {
-        return Ok(None);
-    }
+/// Where the student's weights are pulled to, and how strongly: the teacher's weights, as they were chosen for it.
+fn pull_anchor(gpu: &Gpu, student: &Network, teacher: &Teaching<'_>) -> Result<Option<(DeviceParams, f32)>> {
+    let pull = teacher.terms().iter().find_map(|t| t.method.pull());
+    let Some(((strength, transfer), weights)) = pull.zip(teacher.params()) else { return Ok(None) };
     let mut anchor = student.params.clone();
-    transfer::transfer(&mut anchor, &teacher.network.params, 1.0)?;
+    transfer.apply(&mut anchor, weights)?;
     Ok(Some((DeviceParams::frozen(gpu, "anchor", &anchor)?, strength)))
 }
 

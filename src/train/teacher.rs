@@ -1,7 +1,9 @@
 //! The frozen teacher, and what is learned from it.
 
 use super::batch::Inputs;
+use super::schemes::{Scheme, mean_logits};
 use super::step::scaled;
+use super::stored::{StoredInputs, StoredTeacher};
 use crate::distill::{Pair, TapNeed, TeacherPass, Term};
 use crate::gpu::Gpu;
 use crate::models::Network;
@@ -21,26 +23,127 @@ pub struct Teacher<'a> {
     pub taps: Vec<(String, String)>,
 }
 
-impl Teacher<'_> {
+/// Who teaches: a network in the step, or what one wrote to disk before.
+pub enum Teaching<'a> {
+    /// A frozen network.
+    Live(Teacher<'a>),
+    /// Its outputs; no weights of it are there.
+    Stored(StoredTeacher),
+}
+
+impl<'a> From<Teacher<'a>> for Teaching<'a> {
+    fn from(teacher: Teacher<'a>) -> Self {
+        Self::Live(teacher)
+    }
+}
+
+impl From<StoredTeacher> for Teaching<'_> {
+    fn from(teacher: StoredTeacher) -> Self {
+        Self::Stored(teacher)
+    }
+}
+
+impl<'a> Teaching<'a> {
+    /// The methods.
+    pub fn terms(&self) -> &[Term] {
+        match self {
+            Self::Live(teacher) => &teacher.terms,
+            Self::Stored(teacher) => &teacher.terms,
+        }
+    }
+
+    /// The tap pairs that the user named.
+    pub fn taps(&self) -> &[(String, String)] {
+        match self {
+            Self::Live(teacher) => &teacher.taps,
+            Self::Stored(teacher) => &teacher.taps,
+        }
+    }
+
+    /// The teacher's weights on the host, where they are there.
+    pub fn params(&self) -> Option<&'a Params> {
+        match self {
+            Self::Live(teacher) => Some(&teacher.network.params),
+            Self::Stored(_) => None,
+        }
+    }
+
+    fn terms_mut(&mut self) -> &mut [Term] {
+        match self {
+            Self::Live(teacher) => &mut teacher.terms,
+            Self::Stored(teacher) => &mut teacher.terms,
+        }
+    }
+
     /// The tap pairs of a method that needs `need`.
     fn taps_for(&self, need: TapNeed, student: &Network) -> Vec<(String, String)> {
-        if !self.taps.is_empty() {
-            return self.taps.clone();
+        if !self.taps().is_empty() {
+            return self.taps().to_vec();
         }
-        let pairs = self.network.stages.iter().rev().cloned().zip(student.stages.iter().rev().cloned());
-        let mut pairs: Vec<_> = pairs.collect();
-        pairs.reverse();
-        let wanted = match need {
-            TapNeed::None => 0..0,
-            TapNeed::Last => pairs.len().saturating_sub(1)..pairs.len(),
-            TapNeed::Middle => {
-                let middle = pairs.len().saturating_sub(1) / 2;
-                middle..pairs.len().min(middle + 1)
-            }
-            TapNeed::Stages => 0..pairs.len(),
+        if need == TapNeed::None {
+            return Vec::new();
+        }
+        let guided = offered(student, need);
+        let hints = match self {
+            Self::Live(teacher) => offered(teacher.network, need),
+            Self::Stored(teacher) => teacher.outputs.info().taps.clone(),
         };
-        pairs.drain(wanted).collect()
+        let mut pairs = paired(&hints, &guided);
+        let chosen = match need {
+            TapNeed::Last => pairs.len().saturating_sub(1)..pairs.len(),
+            TapNeed::Middle => middle(pairs.len()),
+            _ => 0..pairs.len(),
+        };
+        pairs.drain(chosen).collect()
     }
+
+    /// Records the teacher's side of a step.
+    fn record(&self, tape: &Tape, images: &Tensor) -> Result<Recorded<'a>> {
+        match self {
+            Self::Live(teacher) => {
+                let fx = Forward::eval(tape, teacher.params);
+                let logits = teacher.network.forward(&fx, images)?;
+                let pass = TeacherPass::Live { forward: fx, params: &teacher.network.params };
+                Ok(Recorded { pass, logits, inputs: None })
+            }
+            Self::Stored(teacher) => {
+                let inputs = StoredInputs::new(tape, teacher.outputs.clone(), images.dims()[0])?;
+                let pass = TeacherPass::Stored { taps: inputs.taps.clone() };
+                Ok(Recorded { pass, logits: inputs.logits.clone(), inputs: Some(inputs) })
+            }
+        }
+    }
+}
+
+struct Recorded<'a> {
+    pass: TeacherPass<'a>,
+    logits: Tensor,
+    inputs: Option<StoredInputs>,
+}
+
+/// What a network offers to a method that needs `need`.
+fn offered(network: &Network, need: TapNeed) -> Vec<String> {
+    match need {
+        TapNeed::None => Vec::new(),
+        TapNeed::Last | TapNeed::Middle | TapNeed::Stages => network.stages.clone(),
+        TapNeed::PreActivations => network.preactivations.clone(),
+        TapNeed::Embedding => vec![network.embedding.clone()],
+        TapNeed::Review => [&network.preactivations[..], std::slice::from_ref(&network.embedding)].concat(),
+    }
+}
+
+/// The place in the middle of `len`, the earlier one of two.
+fn middle(len: usize) -> std::ops::Range<usize> {
+    let middle = len.saturating_sub(1) / 2;
+    middle..len.min(middle + 1)
+}
+
+/// Pairs of taps from the deepest on, in the networks' order.
+fn paired(teacher: &[String], student: &[String]) -> Vec<(String, String)> {
+    let pairs = teacher.iter().rev().cloned().zip(student.iter().rev().cloned());
+    let mut pairs: Vec<_> = pairs.collect();
+    pairs.reverse();
+    pairs
 }
 
 /// The student's side of a step, as far as methods see it.
@@ -64,6 +167,8 @@ pub(super) struct Distillation {
     pub weights: Vec<Scalar>,
     /// The methods' own parameters, where they have any.
     pub regressors: Option<Regressors>,
+    /// What is read from disk for each batch, where the teacher's outputs lie there.
+    pub stored: Option<StoredInputs>,
 }
 
 /// The methods' own parameters, trained with the student and no part of it.
@@ -85,28 +190,32 @@ impl Distillation {
         gpu: &Gpu,
         tape: &Tape,
         student: &Seen<'_>,
-        teacher: &mut Teacher<'_>,
+        teacher: &mut Teaching<'_>,
+        scheme: &Scheme<'_>,
         seed: u64,
     ) -> Result<Self> {
-        let fx = Forward::eval(tape, teacher.params);
-        let teacher_logits = teacher.network.forward(&fx, &student.inputs.images)?;
+        let Recorded { pass, logits: teacher_logits, inputs: stored } =
+            teacher.record(tape, &student.inputs.images)?;
         same_classes(student.logits, &teacher_logits)?;
-        let taps: Vec<_> = teacher.terms.iter().map(|t| teacher.taps_for(t.taps, student.network)).collect();
-        let pass = TeacherPass::Live { forward: fx, params: &teacher.network.params };
-        let terms = &mut teacher.terms;
-        let pair = |taps| Pair {
+        let everyone = all_logits(tape, student, teacher_logits, scheme)?;
+        let taps: Vec<_> =
+            teacher.terms().iter().map(|t| teacher.taps_for(t.taps, student.network)).collect();
+        let terms = teacher.terms_mut();
+        let targets = terms.iter().map(|t| mean_logits(&everyone, t.values.temperature()));
+        let targets = targets.collect::<Result<Vec<_>>>()?;
+        let pair = |taps, teacher_logits| Pair {
             student: student.forward,
             teacher: &pass,
             student_logits: student.logits,
-            teacher_logits: &teacher_logits,
+            teacher_logits,
             labels: &student.inputs.labels,
             sample_ids: &student.inputs.ids,
             samples: student.samples,
             taps,
         };
         let mut host = Params::default();
-        for (term, taps) in terms.iter_mut().zip(&taps) {
-            term.method.prepare(&pair(taps), ParamBuilder::new(&mut host).sub(term.name))?;
+        for ((term, taps), targets) in terms.iter_mut().zip(&taps).zip(&targets) {
+            term.method.prepare(&pair(taps, targets), ParamBuilder::new(&mut host).sub(term.name))?;
         }
         host.initialise(seed);
         let device = DeviceParams::trainable(gpu, "regressors", &host)?;
@@ -114,8 +223,8 @@ impl Distillation {
         let mut recorded = Vec::new();
         let mut weights = Vec::new();
         let mut sum: Option<Tensor> = None;
-        for (term, taps) in terms.iter().zip(&taps) {
-            let loss = tape.scope(term.name, || term.method.loss(&pair(taps), &own))?;
+        for ((term, taps), targets) in terms.iter().zip(&taps).zip(&targets) {
+            let loss = tape.scope(term.name, || term.method.loss(&pair(taps, targets), &own))?;
             let (weighted, scalar) = scaled(&loss, term.name)?;
             weights.push(scalar);
             recorded.push((term.name, loss));
@@ -127,8 +236,25 @@ impl Distillation {
         let loss = sum.ok_or_else(|| Error::config("method", "a teacher needs at least one method"))?;
         let leaves = own.leaves();
         let regressors = (!host.is_empty()).then_some(Regressors { host, device, leaves });
-        Ok(Self { loss, terms: recorded, weights, regressors })
+        Ok(Self { loss, terms: recorded, weights, regressors, stored })
     }
+}
+
+/// Every teacher's logits (N, C) with its weight.
+fn all_logits(
+    tape: &Tape,
+    student: &Seen<'_>,
+    first: Tensor,
+    scheme: &Scheme<'_>,
+) -> Result<Vec<(Tensor, f32)>> {
+    let mut all = vec![(first, scheme.first_weight)];
+    for member in &scheme.others {
+        let fx = Forward::eval(tape, member.params);
+        let logits = member.network.forward(&fx, &student.inputs.images)?;
+        same_classes(student.logits, &logits)?;
+        all.push((logits, member.weight));
+    }
+    Ok(all)
 }
 
 fn same_classes(student: &Tensor, teacher: &Tensor) -> Result<()> {

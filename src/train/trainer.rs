@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainConfig;
+use super::schemes::Scheme;
 use super::session::Session;
-use super::teacher::Teacher;
+use super::teacher::{Teacher, Teaching};
 use crate::Result;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
@@ -112,7 +113,9 @@ pub struct Trainer<'a> {
     pub(super) config: &'a TrainConfig,
     pub(super) training: &'a Arc<Dataset>,
     pub(super) held_out: &'a Arc<Dataset>,
-    pub(super) teacher: Option<Teacher<'a>>,
+    pub(super) teacher: Option<Teaching<'a>>,
+    pub(super) scheme: Scheme<'a>,
+    pub(super) peer: Option<(&'a mut Network, f32)>,
     pub(super) observer: Option<&'a mut dyn Observer>,
     pub(super) checkpoints: Option<Checkpoints>,
     pub(super) log: Option<(PathBuf, String)>,
@@ -126,12 +129,42 @@ impl<'a> Trainer<'a> {
         training: &'a Arc<Dataset>,
         held_out: &'a Arc<Dataset>,
     ) -> Self {
-        Self { gpu, config, training, held_out, teacher: None, observer: None, checkpoints: None, log: None }
+        Self {
+            gpu,
+            config,
+            training,
+            held_out,
+            teacher: None,
+            scheme: Scheme::default(),
+            peer: None,
+            observer: None,
+            checkpoints: None,
+            log: None,
+        }
     }
 
     /// Learns from a teacher too, where there is one.
     pub fn teacher(mut self, teacher: impl Into<Option<Teacher<'a>>>) -> Self {
-        self.teacher = teacher.into();
+        self.teacher = teacher.into().map(Teaching::Live);
+        self
+    }
+
+    /// [`Trainer::teacher`] for one that may be outputs on disk.
+    pub fn teaching(mut self, teaching: impl Into<Option<Teaching<'a>>>) -> Self {
+        self.teacher = teaching.into();
+        self
+    }
+
+    /// Several teachers, or one that follows the student.
+    pub fn scheme(mut self, scheme: Scheme<'a>) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
+    /// Trains `peer` beside the network, each learning from the other with this weight (deep mutual learning). The
+    /// trained weights are left in both.
+    pub fn peer(mut self, peer: &'a mut Network, weight: f32) -> Self {
+        self.peer = Some((peer, weight));
         self
     }
 

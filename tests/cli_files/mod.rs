@@ -1,5 +1,7 @@
 //! Files for the tests of the binary: a folder of their own, images, and models that are damaged in every way.
 
+pub mod run;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

@@ -132,10 +132,15 @@ fn network(name: String, mut graph: Graph, input: [usize; 3]) -> Result<Network>
         }
     }
     let config = ModelConfig { input, classes };
+    let stages = stages(&taps);
+    // The input of the classifier, where that is a linear layer, is not marked in a graph: the deepest map stands for it.
+    let embedding = stages.last().cloned().unwrap_or_default();
     Ok(Network {
         name,
         params,
-        stages: stages(&taps),
+        stages,
+        preactivations: Vec::new(),
+        embedding,
         module: Box::new(Onnx { graph, ids, readers }),
         config,
     })

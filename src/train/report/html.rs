@@ -7,7 +7,7 @@ use super::palette::palette;
 use super::{Report, chart, headline, strip};
 
 const TEMPLATE: &str = include_str!("template.html");
-const STYLE: &str = include_str!("style.css");
+pub const STYLE: &str = include_str!("style.css");
 
 /// The whole page.
 pub fn page(report: &Report) -> String {

@@ -27,8 +27,10 @@ use crate::Result;
 use crate::files::write_atomic;
 
 pub use facts::{Environment, timestamp};
+pub(super) use format::escape;
 #[cfg(feature = "cli")]
 pub(crate) use format::{bytes, count, percent, printable};
+pub(super) use html::STYLE;
 
 /// Everything a report shows. Empty parts are left out of the page.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,116 @@
+//! The methods' pages, made from [`METHODS`]: the list, one page, and all of them as Markdown, which is docs/methods.md.
+
+use super::{METHODS, MethodSpec, Setting, TapNeed, find};
+use crate::Result;
+
+/// A line a method.
+pub fn list() -> String {
+    let width = METHODS.iter().map(|m| m.name.len()).max().unwrap_or(0);
+    METHODS.iter().map(|m| format!("{:<width$}  {}\n", m.name, m.about)).collect()
+}
+
+/// What there is to know about the method `name`, for a terminal.
+///
+/// # Errors
+/// [`crate::Error::Config`] for a name that no method has.
+pub fn page(name: &str) -> Result<String> {
+    let spec = find(name)?;
+    let mut text = format!("{}: {}\n\n", spec.name, spec.about);
+    text += &format!("loss     {}\n", spec.formula);
+    text += &format!("paper    {}\n", spec.paper);
+    text += &format!("taps     {}\n", taps(spec.taps));
+    text += &format!("weights  {}\n", weights(spec));
+    let width = spec.settings.iter().map(|s| s.name.len()).max().unwrap_or(0);
+    for setting in spec.settings {
+        let Setting { name, about, .. } = setting;
+        let (default, expected) = (setting.default_text(), setting.expected());
+        text += &format!("\n{name:<width$}  {about}\n{:width$}  {expected}, default {default}\n", "");
+    }
+    Ok(text)
+}
+
+/// All methods as Markdown.
+pub fn markdown() -> String {
+    let mut text = String::from(HEAD);
+    text += "\n| name | what it does | taps |\n|---|---|---|\n";
+    for spec in METHODS {
+        // GitHub's anchors keep letters, digits and hyphens.
+        let (name, about, taps) = (spec.name, cell(spec.about), taps(spec.taps));
+        text += &format!("| [`{name}`](#{name}) | {about} | {taps} |\n");
+    }
+    for spec in METHODS {
+        text += &section(spec);
+    }
+    text
+}
+
+const HEAD: &str = "\
+# Distillation methods
+
+Made by `limbeck methods --markdown > docs/methods.md` from the methods' own declarations; a test fails where the two
+differ. In formulas z are logits (N, C), f features, s the student's and t the teacher's, T the temperature; KL is summed over
+classes and averaged over the batch. `limbeck distill --method kd:0.9+dkd:1,beta=6` adds terms by `+`; after a
+name come its weight and its settings, and the schedule of the weight: `from`, `until`, `warmup` (shares of the training) and
+`decay=cosine`. `ce` is the cross-entropy with the labels.
+";
+
+fn section(spec: &MethodSpec) -> String {
+    let mut text = format!("\n## {}\n\n{}.\n\n", spec.name, spec.about);
+    text += &format!("- Loss: `{}`\n", spec.formula);
+    text += &format!("- Paper: {}\n", spec.paper);
+    text += &format!("- Taps: {}\n", taps(spec.taps));
+    text += &format!("- Default weights: {}\n", weights(spec));
+    if spec.settings.is_empty() {
+        return text;
+    }
+    text += "\n| setting | default | may be | |\n|---|---|---|---|\n";
+    for setting in spec.settings {
+        let (default, expected, about) = (setting.default_text(), setting.expected(), cell(setting.about));
+        text += &format!("| `{}` | {default} | {expected} | {about} |\n", setting.name);
+    }
+    text
+}
+
+fn taps(need: TapNeed) -> &'static str {
+    match need {
+        TapNeed::None => "none, logits only",
+        TapNeed::Last => "the last stage of both networks",
+        TapNeed::Middle => "the middle one of the stages, paired from the last",
+        TapNeed::Stages => "all stages, paired from the last",
+        TapNeed::PreActivations => "the values before each stage's last activation, paired from the last",
+        TapNeed::Embedding => "what the classifiers see",
+        TapNeed::Review => "the values before each stage's last activation, and what the classifiers see",
+    }
+}
+
+fn weights(spec: &MethodSpec) -> String {
+    format!("{} for the loss, {} for the cross-entropy with the labels", spec.weight, spec.ce_weight)
+}
+
+/// Text in a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_pages_are_those_of_the_registry() {
+        let committed = include_str!("../../docs/methods.md").replace("\r\n", "\n");
+        let differs = committed.lines().zip(markdown().lines().map(String::from)).find(|(a, b)| a != b);
+        let what = "write it again: limbeck methods --markdown > docs/methods.md";
+        assert!(committed == markdown(), "docs/methods.md is not the registry's; {what}\n{differs:?}");
+    }
+
+    #[test]
+    fn methods_are_in_order_and_every_one_has_a_page() {
+        assert!(METHODS.windows(2).all(|pair| pair[0].name < pair[1].name), "sort METHODS by name");
+        for spec in METHODS {
+            let page = page(spec.name).unwrap();
+            assert!(page.contains(spec.formula) && page.contains(spec.paper), "{page}");
+            assert!(spec.settings.iter().all(|s| page.contains(s.about)), "{page}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! A sweep as Markdown.
+
+use super::{COLUMNS, PairRuns, Sweep, cells, failures, overview};
+
+pub fn page(sweep: &Sweep) -> String {
+    let mut text = format!("# {}\n\n{}\n\n", line(&sweep.title), line(&sweep.made));
+    text +=
+        "Top-1 accuracy on the test set in percent, last epoch: mean and sample deviation over seeds.\n\n";
+    let rows = overview(sweep);
+    if let Some((header, rows)) = rows.split_first() {
+        text += &table(header, rows);
+    }
+    for pair in &sweep.pairs {
+        text += &details(pair);
+    }
+    text
+}
+
+fn details(pair: &PairRuns) -> String {
+    let mut text = format!("\n## {}\n\n", line(&pair.name));
+    let rows: Vec<Vec<String>> = pair.methods.iter().map(|runs| cells(pair, runs).to_vec()).collect();
+    text += &table(&COLUMNS.map(String::from), &rows);
+    for failure in failures(pair) {
+        text += &format!("\n- {}\n", line(&failure));
+    }
+    text
+}
+
+fn table(header: &[String], rows: &[Vec<String>]) -> String {
+    let row = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|c| line(c)).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let mut text = row(header);
+    text += &format!("|---{}|\n", "|---:".repeat(header.len() - 1));
+    rows.iter().for_each(|cells| text += &row(cells));
+    text
+}
+
+/// Text that stays within its line and cell.
+fn line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ").replace('|', "\\|")
+}

@@ -1,0 +1,220 @@
+//! Writes a teacher's outputs for a data set, batch by batch, straight to disk.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::batch::Inputs;
+use super::identity::weights_hash;
+use super::outputs::{self, OutputsInfo, logit_tensors, tap_tensor};
+use crate::data::{Dataset, Loader, LoaderConfig};
+use crate::files::{Metadata, TensorSpec, TensorWriter};
+use crate::gpu::Gpu;
+use crate::models::Network;
+use crate::nn::{DeviceParams, Forward};
+use crate::ops::augment::ImageBatch;
+use crate::tape::{Plan, Step, Tape, Tensor};
+use crate::{Error, Result};
+
+/// What of a teacher's outputs is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeachConfig {
+    /// Samples a step.
+    pub batch_size: usize,
+    /// Logits to keep of each sample; all where absent.
+    pub topk: Option<usize>,
+    /// Layers whose outputs are written too.
+    pub taps: Vec<String>,
+    /// Black pixels around an image before its random crop; 0 for none.
+    pub crop_padding: usize,
+    /// Random horizontal flips.
+    pub flip: bool,
+    /// Keys crops and flips, as the student's training will.
+    pub seed: u64,
+    /// Epochs of views; 1 without augmentation, where one set serves all.
+    pub epochs: u64,
+}
+
+/// Runs `teacher` over `data` and writes its outputs to `path`, atomically. `progress` hears of the share that is done.
+///
+/// # Errors
+/// [`Error::Config`] for a tap that is not there and numbers that make no sense; [`Error::File`] where the file can't be
+/// written; [`Error::NonFinite`] for outputs that are NaN or infinite.
+pub fn teach(
+    gpu: &Gpu,
+    teacher: &Network,
+    data: &Arc<Dataset>,
+    config: &TeachConfig,
+    path: &Path,
+    mut progress: impl FnMut(f64),
+) -> Result<OutputsInfo> {
+    let info = info(teacher, data, config)?;
+    let loader = LoaderConfig { batch_size: config.batch_size, shuffle: false, ..Default::default() };
+    let loader = Loader::new(data.clone(), loader)?;
+    let params = DeviceParams::frozen(gpu, "teacher", &teacher.params)?;
+    let pass = Pass::new(gpu, teacher, &params, data, config)?;
+    let text = serde_json::to_string(&info).map_err(|e| Error::file(path, e))?;
+    let metadata = Metadata::from([(outputs::KEY.to_string(), text)]);
+    let batches = (info.epochs * loader.batches() as u64) as f64;
+    TensorWriter::write(path, &tensors(&info, &pass), &metadata, |file| {
+        for epoch in 0..info.epochs {
+            for batch in loader.epoch(epoch) {
+                let mut step = Step::new(0, config.seed);
+                step.epoch = epoch as u32;
+                pass.inputs.write(&pass.plan, &batch)?;
+                pass.plan.run(&step)?;
+                pass.write(file, &info, batch.len)?;
+                progress((epoch as f64 * loader.batches() as f64 + batch.index as f64 + 1.0) / batches);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(info)
+}
+
+/// What the file will say, checked.
+fn info(teacher: &Network, data: &Dataset, config: &TeachConfig) -> Result<OutputsInfo> {
+    let refuse = |name: &str, message: String| Err(Error::config(name, message));
+    let classes = teacher.classes();
+    if classes != data.num_classes() {
+        let message = format!("has {classes} classes, and the data set has {}", data.num_classes());
+        return refuse("teacher", message);
+    }
+    if let Some(k) = config.topk.filter(|&k| k == 0 || k >= classes) {
+        let message = format!("expected 1 to {}, got {k}; leave it out to keep every logit", classes - 1);
+        return refuse("topk", message);
+    }
+    let info = OutputsInfo {
+        version: outputs::VERSION,
+        data: data.fingerprint(),
+        samples: data.len(),
+        classes,
+        mean: data.mean.clone(),
+        std: data.std.clone(),
+        crop_padding: config.crop_padding,
+        flip: config.flip,
+        seed: config.seed,
+        epochs: config.epochs,
+        topk: config.topk,
+        teacher: teacher.name.clone(),
+        teacher_hash: weights_hash(&teacher.params),
+        taps: config.taps.clone(),
+    };
+    if config.epochs == 0 || config.epochs > u64::from(u32::MAX) {
+        return refuse("epochs", format!("expected 1 to {}, got {}", u32::MAX, config.epochs));
+    }
+    if !info.is_augmented() && config.epochs > 1 {
+        let message = "without crop_padding and flip one set of outputs serves every epoch; leave it out";
+        return refuse("epochs", message.into());
+    }
+    Ok(info)
+}
+
+/// The teacher alone, compiled.
+struct Pass {
+    plan: Plan,
+    inputs: Inputs,
+    logits: Tensor,
+    taps: Vec<(String, Tensor)>,
+}
+
+impl Pass {
+    fn new(
+        gpu: &Gpu,
+        teacher: &Network,
+        params: &DeviceParams,
+        data: &Dataset,
+        config: &TeachConfig,
+    ) -> Result<Self> {
+        let tape = Tape::new();
+        let shape = [data.channels, data.height, data.width];
+        let images = ImageBatch {
+            crop_padding: config.crop_padding,
+            flip: config.flip,
+            ..ImageBatch::plain(shape, &data.mean, &data.std)
+        };
+        let inputs = Inputs::new(&tape, config.batch_size, &images)?;
+        let fx = Forward::eval(&tape, params);
+        let logits = teacher.forward(&fx, &inputs.images)?;
+        let tap = |name: &String| Ok((name.clone(), fx.tap(name)?));
+        let taps = config.taps.iter().map(tap).collect::<Result<Vec<_>>>()?;
+        // Labels and ids are no part of such a plan, but keeping them as outputs gives them buffers to write to.
+        let mut kept = vec![&logits, &inputs.labels, &inputs.ids];
+        kept.extend(taps.iter().map(|(_, tensor)| tensor));
+        let plan = Plan::new(gpu, &tape, &kept)?;
+        Ok(Self { plan, inputs, logits, taps })
+    }
+
+    /// Appends what the last run gave for its first `len` samples.
+    fn write(&self, file: &mut TensorWriter<'_>, info: &OutputsInfo, len: usize) -> Result<()> {
+        let logits = self.finite("logits", &self.logits, len)?;
+        match info.topk {
+            None => file.append(outputs::LOGITS, &logits)?,
+            Some(k) => {
+                for row in logits.chunks(info.classes) {
+                    let (kept, classes, rest) = largest(row, k);
+                    file.append(outputs::TOP_LOGITS, &kept)?;
+                    file.append(outputs::TOP_CLASSES, &classes)?;
+                    file.append(outputs::TOP_REST, &[rest])?;
+                }
+            }
+        }
+        for (name, tensor) in &self.taps {
+            file.append(&tap_tensor(name), &self.finite(name, tensor, len)?)?;
+        }
+        Ok(())
+    }
+
+    /// The first `len` rows of a tensor. Blocks.
+    fn finite(&self, name: &str, tensor: &Tensor, len: usize) -> Result<Vec<f32>> {
+        let mut values = self.plan.read_f32(tensor)?;
+        values.truncate(len * tensor.dims()[1..].iter().product::<usize>());
+        if values.iter().all(|v| v.is_finite()) {
+            return Ok(values);
+        }
+        let message =
+            format!("{name} is NaN or infinite; check its weights, and the normalisation of its images");
+        Err(Error::config("teacher", message))
+    }
+}
+
+fn tensors(info: &OutputsInfo, pass: &Pass) -> Vec<TensorSpec> {
+    let spec = |name: &str, shape: Vec<usize>| TensorSpec {
+        name: name.into(),
+        shape,
+        integers: name == outputs::TOP_CLASSES,
+    };
+    let mut all: Vec<_> = logit_tensors(info).into_iter().map(|(name, shape)| spec(name, shape)).collect();
+    for (name, tensor) in &pass.taps {
+        let shape = [&[info.epochs as usize, info.samples], &tensor.dims()[1..]].concat();
+        all.push(spec(&tap_tensor(name), shape));
+    }
+    all
+}
+
+/// The `k` largest logits, the first of equals first, their classes, and the log of the sum of the exponentials of all
+/// others.
+fn largest(row: &[f32], k: usize) -> (Vec<f32>, Vec<i32>, f32) {
+    let mut order: Vec<usize> = (0..row.len()).collect();
+    order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
+    let (kept, others) = order.split_at(k);
+    // From the largest down no exponential overflows.
+    let most = others.first().map_or(0.0, |&class| f64::from(row[class]));
+    let sum: f64 = others.iter().map(|&class| (f64::from(row[class]) - most).exp()).sum();
+    let logits = kept.iter().map(|&class| row[class]).collect();
+    (logits, kept.iter().map(|&class| class as i32).collect(), (most + sum.ln()) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_keeps_its_mass() {
+        let (kept, classes, rest) = largest(&[1.0, 3.0, -1.0, 3.0, 0.5], 2);
+        assert_eq!((kept, classes), (vec![3.0, 3.0], vec![1, 3]));
+        let want = (1f64.exp() + (-1f64).exp() + 0.5f64.exp()).ln();
+        assert!((f64::from(rest) - want).abs() < 1e-6, "{rest} {want}");
+        let (_, _, rest) = largest(&[1000.0, 999.0, 999.0], 1);
+        assert!((rest - 999.0 - 2f32.ln()).abs() < 1e-3, "{rest}");
+    }
+}

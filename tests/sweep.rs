@@ -1,0 +1,155 @@
+//! `limbeck sweep` through the binary: a table, the same table after an interruption, and mistakes in words.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const SWEEP: &str = r#"
+methods = ["kd", "feature:1,until=0.5"]
+seeds = [1, 2]
+
+[settings]
+limit_train = 96
+limit_test = 60
+epochs = 2
+batch_size = 16
+
+[[pair]]
+teacher = "teacher.safetensors"
+model = "cnn:3"
+train_teacher = { model = "cnn:5", epochs = 1 }
+"#;
+
+/// An empty folder for one test.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sweep").join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn sweep(at: &Path, text: &str, flags: &[&str]) -> Output {
+    std::fs::write(at.join("sweep.toml"), text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_limbeck"));
+    command
+        .current_dir(at)
+        .env("XDG_RUNTIME_DIR", at)
+        .args(["sweep", "sweep.toml", "--out", "out"])
+        .args(flags);
+    command.output().expect("limbeck can be started")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The table's cells that do not depend on the clock: method, last, best, gain, seeds, GFLOP, MiB.
+fn rows(markdown: &str) -> BTreeMap<String, Vec<String>> {
+    let details = markdown.split("\n## ").nth(1).expect("a pair's table");
+    let lines = details.lines().filter(|l| l.starts_with("| ") && !l.contains("last epoch"));
+    lines
+        .map(|line| {
+            let mut cells: Vec<String> = line.trim_matches('|').split('|').map(|c| c.trim().into()).collect();
+            cells.remove(5);
+            (cells.remove(0), cells)
+        })
+        .collect()
+}
+
+fn files(folder: &Path, name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path, name));
+        } else if path.ends_with(name) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn an_interrupted_sweep_ends_in_the_same_table() {
+    let at = folder("resumed");
+    let first = sweep(&at, SWEEP, &[]);
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let table = std::fs::read_to_string(at.join("out/results.md")).unwrap();
+    let methods: Vec<String> = rows(&table).into_keys().collect();
+    assert_eq!(methods, ["alone", "feature:1,until=0.5", "kd"]);
+    assert!(rows(&table).values().all(|cells| cells[3] == "2"), "{table}");
+    assert!(text(&first.stdout).contains(&table), "the table is printed too");
+    let page = std::fs::read_to_string(at.join("out/results.html")).unwrap();
+    assert!(page.contains("feature:1,until=0.5") && page.ends_with("</html>\n"));
+
+    // Stopped before two runs were done, one of them in its middle.
+    let results = files(&at.join("out"), "result.json");
+    assert_eq!(results.len(), 6);
+    for result in [&results[1], &results[4]] {
+        std::fs::remove_file(result).unwrap();
+        std::fs::remove_file(result.with_file_name("model.safetensors")).unwrap();
+    }
+    let checkpoint = files(results[1].parent().unwrap(), "checkpoint-alone.safetensors");
+    checkpoint.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    let untouched = std::fs::metadata(&results[0]).unwrap().modified().unwrap();
+    let listed = text(&sweep(&at, SWEEP, &["--dry-run"]).stdout);
+    assert_eq!(listed.matches("to do ").count(), 2, "{listed}");
+    let again = sweep(&at, SWEEP, &[]);
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    let second = std::fs::read_to_string(at.join("out/results.md")).unwrap();
+    assert_eq!(rows(&table), rows(&second));
+    assert_eq!(
+        std::fs::metadata(&results[0]).unwrap().modified().unwrap(),
+        untouched,
+        "what was done ran again"
+    );
+}
+
+/// A run that cannot work is in the table with its reason, the others go on, and the exit code tells.
+#[test]
+fn a_failing_method_does_not_stop_the_others() {
+    let at = folder("failing");
+    let text_with = SWEEP.replace("feature:1,until=0.5", "fsp").replace("seeds = [1, 2]", "seeds = [1]");
+    let output = sweep(&at, &text_with, &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let table = std::fs::read_to_string(at.join("out/results.md")).unwrap();
+    assert_eq!(rows(&table)["fsp"][0], "failed");
+    assert!(table.contains("fsp with seed 1 failed: "), "{table}");
+    assert_eq!(rows(&table)["kd"][3], "1");
+}
+
+#[test]
+fn mistakes_are_named() {
+    let at = folder("mistakes");
+    let cases = [
+        (SWEEP.replace("\"kd\"", "\"kdd\""), "no method \"kdd\""),
+        (SWEEP.replace("[1, 2]", "[1, 1]"), "is there twice"),
+        (SWEEP.replace("[1, 2]", "[]"), "at least one seed"),
+        (SWEEP.replace("epochs = 2", "epoks = 2"), "epoks"),
+        (SWEEP.replace("model = \"cnn:3\"", "modell = \"cnn:3\""), "modell"),
+        (
+            format!("{SWEEP}\n[[pair]]\nteacher = \"teacher.safetensors\"\nmodel = \"cnn:3\""),
+            "is there twice",
+        ),
+        (SWEEP.replace("train_teacher = { model = \"cnn:5\", epochs = 1 }", ""), "is not there; train it"),
+        ("methods = [".into(), "sweep.toml"),
+    ];
+    for (wrong, part) in cases {
+        let output = sweep(&at, &wrong, &[]);
+        let error = text(&output.stderr);
+        assert!(!output.status.success() && error.contains(part), "no {part:?} in {error}");
+        assert!(!error.contains("panicked"), "{error}");
+    }
+}
+
+/// A result of other settings is not taken for this one's.
+#[test]
+fn results_of_other_settings_are_refused() {
+    let at = folder("others");
+    let one = SWEEP.replace("[1, 2]", "[1]").replace("\"kd\", ", "");
+    assert!(sweep(&at, &one, &[]).status.success());
+    let output = sweep(&at, &one.replace("batch_size = 16", "batch_size = 32"), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("is of other settings"), "{}", text(&output.stdout));
+}

@@ -1,0 +1,344 @@
+//! Teacher outputs on disk: the student learns what it would have learned from the teacher itself, and a file that does
+//! not belong to the training is refused in words.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::fixture::path;
+use limbeck::Result;
+use limbeck::data::{Dataset, LoadOptions, Split, load};
+use limbeck::distill::{self, MethodConfig};
+use limbeck::files::{StoredTensor, read_safetensors_with, write_safetensors};
+use limbeck::gpu::Gpu;
+use limbeck::models::{ModelConfig, Network, build};
+use limbeck::nn::DeviceParams;
+use limbeck::train::{
+    Checkpoints, Observer, Outputs, StoredTeacher, TeachConfig, Teacher, Teaching, TrainConfig, Trainer,
+    teach, weights_hash,
+};
+
+struct Setting {
+    gpu: Gpu,
+    training: Arc<Dataset>,
+    held_out: Arc<Dataset>,
+    teacher: Network,
+    folder: PathBuf,
+}
+
+impl Drop for Setting {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+const PLAIN: TeachConfig = TeachConfig {
+    batch_size: 32,
+    topk: None,
+    taps: Vec::new(),
+    crop_padding: 0,
+    flip: false,
+    seed: 5,
+    epochs: 1,
+};
+
+fn augmented() -> TeachConfig {
+    TeachConfig { crop_padding: 1, flip: true, epochs: 3, ..PLAIN }
+}
+
+fn train_config(teach: &TeachConfig) -> TrainConfig {
+    let (crop_padding, flip, seed) = (teach.crop_padding, teach.flip, teach.seed);
+    TrainConfig {
+        epochs: 3,
+        batch_size: 32,
+        learning_rate: 0.01,
+        crop_padding,
+        flip,
+        seed,
+        ..Default::default()
+    }
+}
+
+/// Ends a run before step `at`.
+struct StopAt(u64);
+
+impl Observer for StopAt {
+    fn proceed(&mut self, step: u64) -> bool {
+        step < self.0
+    }
+}
+
+impl Setting {
+    fn new(name: &str) -> Self {
+        let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
+        // No whole number of batches, so that the last one that is written is filled up.
+        let training = Arc::new(training.sample(150, 0).unwrap());
+        let mut teacher = network("cnn:6,8");
+        teacher.params.initialise(11);
+        let folder = std::env::temp_dir().join(format!("limbeck-outputs-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let held_out = Arc::new(held_out.sample(40, 0).unwrap());
+        Self { gpu: common::gpu(), training, held_out, teacher, folder }
+    }
+
+    fn write(&self, name: &str, config: &TeachConfig) -> PathBuf {
+        let path = self.folder.join(name);
+        teach(&self.gpu, &self.teacher, &self.training, config, &path, |_| ()).unwrap();
+        path
+    }
+
+    fn stored(&self, file: &Path, methods: &str) -> Result<Teaching<'static>> {
+        let terms = distill::parse(methods, &MethodConfig::default())?.terms;
+        Ok(StoredTeacher { outputs: Arc::new(Outputs::open(file)?), terms, taps: Vec::new() }.into())
+    }
+
+    fn trainer<'a>(&'a self, config: &'a TrainConfig, teaching: Teaching<'a>) -> Trainer<'a> {
+        Trainer::new(&self.gpu, config, &self.training, &self.held_out).teaching(teaching)
+    }
+
+    fn live(&self, config: &TrainConfig, methods: &str) -> Vec<u32> {
+        let params = DeviceParams::frozen(&self.gpu, "teacher", &self.teacher.params).unwrap();
+        let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
+        let teacher = Teacher { network: &self.teacher, params: &params, terms, taps: Vec::new() };
+        let mut student = student(config);
+        self.trainer(config, teacher.into()).fit(&mut student).unwrap();
+        bits(&student)
+    }
+
+    fn learn(&self, config: &TrainConfig, file: &Path, methods: &str) -> Result<Vec<u32>> {
+        let mut student = student(config);
+        self.trainer(config, self.stored(file, methods)?).fit(&mut student)?;
+        Ok(bits(&student))
+    }
+
+    /// What compiling the step says about a file.
+    fn refusal(&self, config: &TrainConfig, file: &Path, methods: &str) -> String {
+        let plan =
+            self.stored(file, methods).and_then(|t| self.trainer(config, t).plan(&mut student(config)));
+        plan.map(drop).unwrap_err().to_string()
+    }
+}
+
+fn network(name: &str) -> Network {
+    build(name, &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap()
+}
+
+fn student(config: &TrainConfig) -> Network {
+    let mut student = network("cnn:3,4");
+    student.params.initialise(config.seed);
+    student
+}
+
+fn bits(network: &Network) -> Vec<u32> {
+    network.params.iter().flat_map(|p| p.values.iter().map(|v| v.to_bits())).collect()
+}
+
+#[track_caller]
+fn says(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "no {part:?} in {message}");
+    }
+}
+
+#[test]
+fn the_student_is_the_same_to_the_bit() {
+    let setting = Setting::new("same");
+    for (name, views) in [("plain", PLAIN), ("augmented", augmented())] {
+        let config = train_config(&views);
+        let tap = setting.teacher.stages.last().unwrap().clone();
+        let file = setting.write(name, &TeachConfig { taps: vec![tap], ..views });
+        for methods in ["kd", "kd+feature"] {
+            let want = setting.live(&config, methods);
+            assert_eq!(setting.learn(&config, &file, methods).unwrap(), want, "{name} {methods}");
+        }
+        assert_ne!(
+            setting.live(&config, "kd"),
+            setting.live(&config, "kd+feature"),
+            "the tap changes nothing"
+        );
+    }
+}
+
+#[test]
+fn a_resumed_run_equals_an_uninterrupted_one() {
+    let setting = Setting::new("resume");
+    let config = train_config(&augmented());
+    let file = setting.write("outputs", &augmented());
+    let want = setting.learn(&config, &file, "kd").unwrap();
+    let checkpoints = |resume| Checkpoints { path: setting.folder.join("point"), every_steps: None, resume };
+    let mut first = student(&config);
+    let teaching = setting.stored(&file, "kd").unwrap();
+    let mut stop = StopAt(6);
+    let trainer = setting.trainer(&config, teaching).observer(&mut stop).checkpoints(checkpoints(false));
+    assert!(!trainer.fit(&mut first).unwrap().finished);
+    let mut second = student(&config);
+    let teaching = setting.stored(&file, "kd").unwrap();
+    setting.trainer(&config, teaching).checkpoints(checkpoints(true)).fit(&mut second).unwrap();
+    assert_eq!(bits(&second), want);
+    // The same settings, and other outputs.
+    let other = setting.write("other", &TeachConfig { topk: Some(3), ..augmented() });
+    let teaching = setting.stored(&other, "kd").unwrap();
+    let run = setting.trainer(&config, teaching).checkpoints(checkpoints(true)).fit(&mut student(&config));
+    says(&run.unwrap_err().to_string(), &["another run", "teacher outputs"]);
+}
+
+#[test]
+fn the_plan_holds_no_teacher() {
+    let setting = Setting::new("plan");
+    let config = train_config(&PLAIN);
+    let file = setting.write("outputs", &PLAIN);
+    let teaching = setting.stored(&file, "kd").unwrap();
+    let cost = setting.trainer(&config, teaching).plan(&mut student(&config)).unwrap();
+    assert!(cost.nodes.iter().all(|node| !node.name.starts_with("teacher/")), "{:?}", cost.nodes);
+    assert!(cost.nodes.iter().any(|node| node.name.contains("kl_div")), "{:?}", cost.nodes);
+    let alone = Trainer::new(&setting.gpu, &config, &setting.training, &setting.held_out);
+    assert_eq!(cost.external_bytes, alone.plan(&mut student(&config)).unwrap().external_bytes);
+}
+
+#[test]
+fn the_largest_logits_keep_their_values_and_the_rest_its_mass() {
+    let setting = Setting::new("topk");
+    let all = Outputs::open(setting.write("all", &PLAIN)).unwrap();
+    let top = Outputs::open(setting.write("top", &TeachConfig { topk: Some(4), ..PLAIN })).unwrap();
+    let softmax = |row: &[f32]| -> Vec<f64> {
+        let sum: f64 = row.iter().map(|&v| f64::from(v).exp()).sum();
+        row.iter().map(|&v| f64::from(v).exp() / sum).collect()
+    };
+    for sample in 0..setting.training.len() {
+        let (mut want, mut got) = (Vec::new(), Vec::new());
+        all.read_logits(0, sample, &mut want).unwrap();
+        top.read_logits(7, sample, &mut got).unwrap();
+        assert_eq!(want.iter().zip(&got).filter(|(w, g)| w == g).count(), 4, "{want:?} {got:?}");
+        for ((w, g), (p, q)) in want.iter().zip(&got).zip(softmax(&want).into_iter().zip(softmax(&got))) {
+            assert!(w != g || (p - q).abs() < 1e-6, "sample {sample}: {p} became {q}");
+        }
+    }
+    let config = train_config(&PLAIN);
+    assert!(setting.learn(&config, top.path(), "kd").unwrap() != setting.live(&config, "kd"));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_in_words() {
+    let setting = Setting::new("refusals");
+    let config = train_config(&augmented());
+    let file = setting.write("outputs", &augmented());
+    let refuse = |config: &TrainConfig, methods: &str, parts: &[&str]| {
+        says(&setting.refusal(config, &file, methods), parts);
+    };
+    let with = |change: fn(&mut TrainConfig)| {
+        let mut config = config.clone();
+        change(&mut config);
+        config
+    };
+    refuse(&with(|c| c.seed = 6), "kd", &["other seed", "seed 5", "seed 6"]);
+    refuse(&with(|c| c.flip = false), "kd", &["other augmentation", "flip true", "flip false"]);
+    refuse(&with(|c| c.crop_padding = 2), "kd", &["other augmentation", "padding 1", "padding 2"]);
+    refuse(&with(|c| c.epochs = 4), "kd", &["3 epochs", "takes 4"]);
+    refuse(&config, "weights", &["method weights", "teacher's weights"]);
+    refuse(&config, "feature", &["tap"]);
+    let mut teaching = setting.stored(&file, "feature").unwrap();
+    if let Teaching::Stored(stored) = &mut teaching {
+        stored.taps = vec![("conv2".into(), "conv2".into())];
+    }
+    let plan = setting.trainer(&config, teaching).plan(&mut student(&config));
+    says(&plan.unwrap_err().to_string(), &["tap \"conv2\" of the teacher outputs", "no features"]);
+
+    let outputs = Outputs::open(&file).unwrap();
+    outputs.fits_teacher(&weights_hash(&setting.teacher.params)).unwrap();
+    let message = outputs.fits_teacher(&weights_hash(&network("cnn:6,8").params)).unwrap_err().to_string();
+    says(&message, &["other teacher"]);
+    let other = |change: &dyn Fn(&mut Dataset)| {
+        let mut data = (*setting.training).clone();
+        change(&mut data);
+        outputs.fits(&data).unwrap_err().to_string()
+    };
+    says(&other(&|d| d.pixels[9] ^= 1), &["other data", "fingerprint"]);
+    says(&other(&|d| d.mean[0] = 0.5), &["other normalisation", "0.3053", "0.5"]);
+    says(&other(&|d| d.class_names.push("eleven".into())), &["10 classes", "11 classes"]);
+    says(&other(&|d| *d = d.range(0..9).unwrap()), &["150 images", "9 images"]);
+    let reversed: Vec<usize> = (0..setting.training.len()).rev().collect();
+    says(&other(&|d| *d = d.subset(&reversed).unwrap()), &["same order"]);
+}
+
+#[test]
+fn damage_is_refused_in_words() {
+    let setting = Setting::new("damage");
+    let tap = setting.teacher.stages.last().unwrap().clone();
+    let views = TeachConfig { taps: vec![tap.clone()], topk: Some(3), ..PLAIN };
+    let file = setting.write("outputs", &views);
+    let bytes = std::fs::read(&file).unwrap();
+    let bad = setting.folder.join("bad");
+    for len in [bytes.len() - 1, bytes.len() / 2, 300, 12, 3] {
+        std::fs::write(&bad, &bytes[..len]).unwrap();
+        says(&Outputs::open(&bad).unwrap_err().to_string(), &["bad", "again"]);
+    }
+    let open = |edit: &dyn Fn(&str, &mut [f32]), text: [&str; 2]| {
+        let options = limbeck::files::ReadOptions { allow_nonfinite: true };
+        let (mut tensors, mut metadata) = read_safetensors_with(&file, options).unwrap();
+        for tensor in &mut tensors {
+            edit(&tensor.name, &mut tensor.data);
+        }
+        metadata.values_mut().for_each(|value| *value = value.replace(text[0], text[1]));
+        let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();
+        write_safetensors(&bad, &stored, &metadata).unwrap();
+        Outputs::open(&bad)
+    };
+    let nothing = |_: &str, _: &mut [f32]| ();
+    open(&nothing, ["", ""]).unwrap();
+    let at = |name: &'static str, value: f32| {
+        move |found: &str, data: &mut [f32]| {
+            if found == name {
+                data[7] = value;
+            }
+        }
+    };
+    let error = |opened: Result<Outputs>| opened.map(drop).unwrap_err().to_string();
+    says(&error(open(&at("topk.rest", f32::NAN), ["", ""])), &["topk.rest", "NaN at index 7"]);
+    says(&error(open(&nothing, ["\"version\":1", "\"version\":9"])), &["version 1", "found 9"]);
+    says(&error(open(&nothing, ["\"samples\":150", "\"samples\":151"])), &["topk.logits", "151", "150"]);
+    says(&error(open(&nothing, ["\"topk\":3", "\"topk\":10"])), &["below 10, found 10"]);
+    says(&error(open(&nothing, [&format!("[\"{tap}\"]"), "[\"gone\"]"])), &["tap.gone", "missing"]);
+    for class in [10.0, -1.0] {
+        let outputs = open(&at("topk.classes", class), ["", ""]).unwrap();
+        says(&outputs.read_logits(0, 2, &mut Vec::new()).unwrap_err().to_string(), &["sample 2", "below 10"]);
+    }
+    // A feature is checked when it is read: the run ends, with its place.
+    open(&|name, data| data[0] = if name.starts_with("tap.") { f32::INFINITY } else { data[0] }, ["", ""])
+        .unwrap();
+    let config = train_config(&PLAIN);
+    let message = setting.learn(&config, &bad, "feature").unwrap_err().to_string();
+    says(&message, &["tap.", "inf at index 0", "finite"]);
+}
+
+/// examples/teacher_outputs.py wrote the file (tests/fixtures/outputs.py); PyTorch's logits are those of the formula.
+#[test]
+fn what_python_wrote_is_read() {
+    let pixels: Vec<u8> = (0..12 * 16).map(|i| (i * 7 % 256) as u8).collect();
+    let data = Dataset {
+        name: "made up".into(),
+        split: Split::Train,
+        labels: (0..12).map(|i| i % 3).collect(),
+        channels: 1,
+        height: 4,
+        width: 4,
+        class_names: ["a", "b", "c"].map(String::from).to_vec(),
+        mean: vec![0.5],
+        std: vec![0.25],
+        pixels,
+    };
+    let outputs = Outputs::open(path("outputs/python.safetensors")).unwrap();
+    outputs.fits(&data).unwrap();
+    outputs.fits_views(0, false, 99, 1000).unwrap();
+    says(&outputs.fits_teacher("0123").unwrap_err().to_string(), &["no hash"]);
+    for sample in 0..data.len() {
+        let mut row = Vec::new();
+        outputs.read_logits(3, sample, &mut row).unwrap();
+        for (class, bias) in [0.5, -0.25, 0.0].into_iter().enumerate() {
+            let weight = |i: usize| (((class * 16 + i) % 5) as f64 - 2.0) / 4.0;
+            let image = data.image(sample).unwrap().iter().enumerate();
+            let sum: f64 = image.map(|(i, &p)| weight(i) * (f64::from(p) / 255.0 - 0.5) / 0.25).sum();
+            assert!((f64::from(row[class]) - sum - bias).abs() < 1e-5, "sample {sample}: {row:?}");
+        }
+    }
+}

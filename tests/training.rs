@@ -260,6 +260,7 @@ fn memory_is_flat_over_two_thousand_steps() {
         ce_weight: 0.1,
         ce_schedule: TermSchedule::default(),
         label_smoothing: 0.0,
+        recompute: false,
         ema: None,
         seed: 0,
         steps: 2_000,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::AdapterFlags;
+use super::doctor;
 use super::job::{Job, JobFlags, Lesson};
 use super::model_file::{class_difference, facts_of};
 use super::out::say;
@@ -81,6 +82,7 @@ fn offline(
     config: &TrainConfig,
 ) -> Result<()> {
     let source = Source::open(job)?;
+    doctor::classes(job, source.live());
     let frozen = source.upload(job)?;
     let mut student = job.network()?;
     let cost = job.plan(config, source.lesson(job, methods, &frozen)?)?;
@@ -92,6 +94,7 @@ fn offline(
         return Ok(());
     }
     job.claim()?;
+    let notes = doctor::first_batches(job, &student, config, source.lesson(job, methods, &frozen)?);
     for (index, (teacher, _)) in source.live().iter().enumerate() {
         let label = if index == 0 { "teacher".to_string() } else { format!("teacher {}", index + 1) };
         job.row(&label, Role::Teacher, &teacher.network, None)?;
@@ -105,7 +108,7 @@ fn offline(
     let run = job.fit(methods, &mut student, config, source.lesson(job, methods, &frozen)?)?;
     job.row(methods, Role::Distilled, &student, Some(&run))?;
     let title = format!("Distilling {} into {}", source.name(), student.name);
-    job.finish(&student, &title, Vec::new())
+    job.finish(&student, &title, notes)
 }
 
 /// Who teaches.

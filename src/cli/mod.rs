@@ -13,6 +13,7 @@ mod check;
 mod data;
 mod demo;
 mod distill;
+mod doctor;
 mod eval;
 mod job;
 mod methods;

@@ -45,6 +45,9 @@ pub struct ProfileFlags {
     /// Classes
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     classes: u32,
+    /// Compute blocks a second time in the backward sweep instead of keeping them
+    #[arg(long)]
+    recompute: bool,
     /// Runs; the table shows medians
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeats: u32,
@@ -123,6 +126,7 @@ fn training_step(gpu: &Gpu, flags: &ProfileFlags) -> Result<TrainStep> {
         ce_weight: if teacher.is_some() { spec.ce_weight } else { 1.0 },
         ce_schedule: TermSchedule::default(),
         label_smoothing: 0.0,
+        recompute: flags.recompute,
         ema: None,
         seed: 0,
         steps: 1,

@@ -121,6 +121,10 @@ pub struct Recipe {
     #[arg(long, value_name = "DECAY", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema_decay: Option<f64>,
+    /// Compute blocks a second time in the backward sweep instead of keeping them: less memory, more time, same bits
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Training")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recompute: Option<bool>,
     /// Stop after so many epochs without a better accuracy on the --validation images, and keep the best weights
     #[arg(long, value_name = "EPOCHS", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -270,6 +274,7 @@ impl Recipe {
             crop_padding: self.crop_padding.unwrap_or(0),
             flip: self.flip.unwrap_or(false),
             ema: self.ema_decay.map(|decay| EmaConfig { decay, warmup: true }),
+            recompute: self.recompute.unwrap_or(false),
             patience: self.patience,
             seed: self.seed.unwrap_or(0),
         };

@@ -2,8 +2,8 @@
 //! mean over pixels. Two different losses go by the name.
 //!
 //! `paper`, the default: correlations of a batch under a Gaussian RBF kernel of unit features, by its Taylor
-//! expansion of order P: K_ij = exp(-2 gamma) sum_p (2 gamma)^p / p! (f_i . f_j)^p for p of 0 to P. The loss is
-//! |K_s - K_t|_F^2 / N^2, with gamma 0.4 and P 2. Widths may differ. Its weight is the user's to find: the
+//! expansion of order P: K_ij = exp(-2 gamma) sum_p (2 gamma)^p / p! (f_i . f_j)^p for p of 0 to P. The loss
+//! is |K_s - K_t|_F^2 / N^2, with gamma 0.4 and P 2. Widths may differ. Its weight is the user's to find: the
 //! default is the benchmark's.
 //!
 //! `code`, the short form in a popular benchmark (RepDistiller, weight 0.02): with learned linear embeddings
@@ -21,7 +21,7 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "cc",
     family: Family::Feature,
-    about: "correlations of a batch under a Gaussian kernel; the paper and a popular benchmark differ, see form",
+    about: "correlations of a batch under a Gaussian kernel; paper and benchmark differ, see form",
     formula: "paper: sum over taps of ||K_s - K_t||_F^2 / N^2, \
               K = exp(-2 gamma) sum_p (2 gamma)^p / p! (f_i . f_j)^p; \
               code: mean_i d_i . d_(i+1), d = |e(f_s) - e(f_t)|",

@@ -2,9 +2,9 @@
 //! pixels, is a distribution over places: T^2 / (N C) * sum over samples and channels of KL(softmax(f_t / T)
 //! || softmax(r(f_s) / T)).
 //!
-//! r is a 1x1 convolution without bias where widths differ; a larger map is pooled to the smaller one's size. T is 4 and
-//! the weight 50 for features, as the paper has it; for maps of logits it takes 3. Summed over the pairs of
-//! taps.
+//! r is a 1x1 convolution without bias where widths differ; a larger map is pooled to the smaller one's size.
+//! T is 4 and the weight 50 for features, as the paper has it; for maps of logits it takes 3. Summed over the
+//! pairs of taps.
 
 use super::regressor::{Regressors, Use};
 use super::{Family, Method, MethodSpec, Pair, TEMPERATURE, TapNeed, features};

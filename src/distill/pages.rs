@@ -75,7 +75,7 @@ fn taps(need: TapNeed) -> &'static str {
     match need {
         TapNeed::None => "none, logits only",
         TapNeed::Last => "the last stage of both networks",
-        TapNeed::Middle => "the middle one of the stages, paired from the last",
+        TapNeed::Middle => "the stage in the middle of both networks",
         TapNeed::Stages => "all stages, paired from the last",
         TapNeed::PreActivations => "the values before each stage's last activation, paired from the last",
         TapNeed::Embedding => "what the classifiers see",

@@ -33,8 +33,8 @@ impl Method for Pkt {
         features::sum_over_taps(pair, |_, teacher, student| {
             features::expect_batch("pkt", student)?;
             let (p_t, p_s) = (neighbours(teacher)?, neighbours(student)?);
-            // Rows of both sum to 1, so that with r = (p_s - p_t) / (p_t + eps) the sum of p_t log(1 / (1 + r)) is
-            // that of p_t (r - log(1 + r)) + eps r: no large terms that cancel where the networks nearly agree.
+            // Rows of both sum to 1, so that with r = (p_s - p_t) / (p_t + eps) the sum of -p_t log(1 + r) is
+            // that of p_t (r - log(1 + r)) + eps r: no large terms that cancel where the two nearly agree.
             let gap = p_s.sub(&p_t)?.div(&p_t.add_scalar(EPS)?)?;
             features::mean(&p_t.mul(&gap.log_gap()?)?.add(&gap.scale(EPS)?)?)
         })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::logits::{LOGITS, STANDARDISED};
 use crate::{Error, Result};
 
 /// One setting of a method.
@@ -202,6 +203,17 @@ impl Values {
             Some((_, Value::Number(temperature))) => *temperature,
             _ => 1.0,
         }
+    }
+
+    /// The temperature by which a method softens logits as they are; `None` for one that has none, or that standardises
+    /// them first.
+    pub fn plain_temperature(&self) -> Option<f32> {
+        let plain = self
+            .values
+            .iter()
+            .any(|(name, value)| *name == LOGITS.name && *value != Value::Choice(STANDARDISED));
+        let declared = self.values.iter().any(|(name, _)| *name == "temperature");
+        (plain && declared).then(|| self.temperature())
     }
 
     /// The whole number `name`; 0 where the method did not declare it.

@@ -46,11 +46,12 @@ impl Module for Cnn {
         let mut x = x.clone();
         for (i, (conv, bn)) in self.blocks.iter().enumerate() {
             let i = i + 1;
-            let y = bn.forward(fx, &conv.forward(fx, &x)?)?;
-            x = fx.layer(&format!("relu{i}"), || y.relu())?;
-            let fits = x.dims()[2] >= 2 && x.dims()[3] >= 2;
-            let y = x.clone();
-            x = fx.layer(&format!("pool{i}"), || if fits { y.max_pool2d(&pool) } else { Ok(y.clone()) })?;
+            x = fx.block(|| {
+                let y = bn.forward(fx, &conv.forward(fx, &x)?)?;
+                let y = fx.layer(&format!("relu{i}"), || y.relu())?;
+                let fits = y.dims()[2] >= 2 && y.dims()[3] >= 2;
+                fx.layer(&format!("pool{i}"), || if fits { y.max_pool2d(&pool) } else { Ok(y) })
+            })?;
         }
         let flat = x.reshape([x.dims()[0], x.dims()[1..].iter().product()])?;
         self.fc.forward(fx, &flat)

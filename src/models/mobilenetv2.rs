@@ -99,7 +99,7 @@ impl Module for MobileNetV2 {
         let x = self.conv1.forward(fx, x)?;
         let mut x = fx.layer("conv1", || Ok(x))?;
         for (i, group) in self.groups.iter().enumerate() {
-            x = group.iter().try_fold(x, |x, block| block.forward(fx, &x))?;
+            x = group.iter().try_fold(x, |x, block| fx.block(|| block.forward(fx, &x)))?;
             x = fx.layer(&format!("blocks.{i}"), || Ok(x))?;
         }
         let x = self.conv2.forward(fx, &x)?;

@@ -205,7 +205,7 @@ impl Module for ResNet {
         let x = self.bn1.forward(fx, &self.conv1.forward(fx, x)?)?;
         let mut x = fx.layer("relu", || x.relu())?;
         for (i, stage) in self.stages.iter().enumerate() {
-            x = stage.iter().try_fold(x, |x, block| block.forward(fx, &x))?;
+            x = stage.iter().try_fold(x, |x, block| fx.block(|| block.forward(fx, &x)))?;
             x = fx.layer(&format!("layer{}", i + 1), || Ok(x))?;
         }
         let x = fx.layer("avgpool", || x.global_avg_pool())?;

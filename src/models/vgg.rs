@@ -78,12 +78,12 @@ impl Module for Vgg {
         let halve = Pool::square(2, 2, 0);
         let mut x = x.clone();
         for (i, block) in self.blocks.iter().enumerate() {
-            let y = chain(block, fx, &x)?;
-            let y = fx.layer(&format!("block{i}"), || Ok(y))?;
-            x = fx.layer(&format!("relu{i}"), || y.relu())?;
-            if i < self.pools {
-                x = fx.layer(&format!("pool{i}"), || x.max_pool2d(&halve))?;
-            }
+            x = fx.block(|| {
+                let y = chain(block, fx, &x)?;
+                let y = fx.layer(&format!("block{i}"), || Ok(y))?;
+                let y = fx.layer(&format!("relu{i}"), || y.relu())?;
+                if i < self.pools { fx.layer(&format!("pool{i}"), || y.max_pool2d(&halve)) } else { Ok(y) }
+            })?;
         }
         let x = fx.layer("pool4", || x.global_avg_pool())?;
         self.classifier.forward(fx, &x)

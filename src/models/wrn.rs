@@ -109,7 +109,7 @@ impl Module for Wrn {
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let mut x = self.conv1.forward(fx, x)?;
         for (i, stage) in self.stages.iter().enumerate() {
-            x = stage.iter().try_fold(x, |x, block| block.forward(fx, &x))?;
+            x = stage.iter().try_fold(x, |x, block| fx.block(|| block.forward(fx, &x)))?;
             x = fx.layer(&format!("block{}", i + 1), || Ok(x))?;
         }
         let x = self.bn1.forward(fx, &x)?;

@@ -34,6 +34,7 @@ pub struct Forward<'a> {
     params: &'a DeviceParams,
     mode: Mode,
     requires_grad: bool,
+    recompute: bool,
     bound: RefCell<BTreeMap<ParamId, Tensor>>,
     taps: RefCell<Vec<Tap>>,
 }
@@ -52,7 +53,17 @@ impl<'a> Forward<'a> {
     /// Any combination: OFD runs its frozen teacher in train mode, fine-tuning trains in eval mode.
     pub fn new(tape: &Tape, params: &'a DeviceParams, mode: Mode, requires_grad: bool) -> Self {
         let (bound, taps) = Default::default();
-        Self { tape: tape.clone(), params, mode, requires_grad, bound, taps }
+        Self { tape: tape.clone(), params, mode, requires_grad, recompute: false, bound, taps }
+    }
+
+    /// This pass with blocks computed a second time in the backward sweep, where `recompute`, instead of kept.
+    pub fn recomputing(self, recompute: bool) -> Self {
+        Self { recompute, ..self }
+    }
+
+    /// Records a block: what [`Forward::recomputing`] computes again as one.
+    pub fn block<T>(&self, record: impl FnOnce() -> T) -> T {
+        if self.recompute { self.tape.recompute(record) } else { record() }
     }
 
     /// The tape.

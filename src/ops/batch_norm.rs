@@ -7,6 +7,8 @@
 //!
 //! Variances are merged from partial moments, so inputs far from zero lose no more than their own rounding.
 
+use std::rc::Rc;
+
 use super::batch_norm_backward::{BatchNormBackward, backward};
 use super::common::{expect_f32, expect_inputs};
 use super::rows::ROWS_SHADER;
@@ -171,6 +173,11 @@ impl Op for BatchNormTrain {
 
     fn in_place(&self) -> &[usize] {
         &[3, 4]
+    }
+
+    /// With a momentum of 0 the running statistics keep their bits.
+    fn again(&self) -> Option<Rc<dyn Op>> {
+        Some(Rc::new(Self { momentum: 0.0, ..*self }))
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {

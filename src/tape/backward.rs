@@ -48,6 +48,8 @@ impl Tape {
     fn sweep(&self, loss: &Tensor, seed: Tensor, ops: &GradOps) -> Result<Gradients> {
         let mut grads = Gradients::default();
         grads.by_tensor.insert(loss.id(), seed);
+        let mut recomputed = self.inner.borrow().recomputed.clone();
+        let mut copies: HashMap<TensorId, Tensor> = HashMap::new();
         for node in (0..self.len()).rev() {
             let (op, inputs, outputs, scope) = {
                 let inner = self.inner.borrow();
@@ -60,21 +62,31 @@ impl Tape {
             if douts.iter().all(Option::is_none) || !outputs.iter().any(wanted) {
                 continue;
             }
-            let inputs: Vec<Tensor> = inputs.into_iter().map(|id| self.tensor(id)).collect();
-            let outputs: Vec<Tensor> = outputs.into_iter().map(|id| self.tensor(id)).collect();
+            while recomputed.last().is_some_and(|range| node < range.start) {
+                recomputed.pop();
+            }
+            if let Some(range) = recomputed.pop_if(|range| range.contains(&node)) {
+                // Here, and not before: what is copied lives from now on.
+                copies = self.copy_nodes(range)?;
+            }
+            let seen = |ids: &[TensorId]| -> Vec<Tensor> {
+                ids.iter().map(|id| copies.get(id).cloned().unwrap_or_else(|| self.tensor(*id))).collect()
+            };
+            let originals = inputs.clone();
+            let (inputs, outputs) = (seen(&inputs), seen(&outputs));
             let at = Backward { inputs: &inputs, outputs: &outputs, douts: &douts };
             let dinputs = self.scope(&scope, || op.backward(&at))?;
-            for (input, gradient) in inputs.iter().zip(dinputs) {
+            for ((input, id), gradient) in inputs.iter().zip(originals).zip(dinputs) {
                 let Some(gradient) = gradient.filter(|_| input.requires_grad()) else { continue };
                 if gradient.shape() != input.shape() {
                     let expected = format!("a gradient of shape {}", input.shape());
                     return Err(Error::shape(op.name(), expected, gradient.shape().to_string()));
                 }
-                let sum = match grads.by_tensor.get(&input.id()) {
+                let sum = match grads.by_tensor.get(&id) {
                     Some(earlier) => self.scope(&scope, || (ops.add)(earlier, &gradient))?,
                     None => gradient,
                 };
-                grads.by_tensor.insert(input.id(), sum);
+                grads.by_tensor.insert(id, sum);
             }
         }
         Ok(grads)

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::rc::Rc;
 
 use super::array::Array;
 use super::lowering::Lowering;
@@ -42,6 +43,12 @@ pub trait Op: Debug + Any {
     /// Inputs that the op overwrites. They must be leaves that live in a caller's buffer.
     fn in_place(&self) -> &[usize] {
         &[]
+    }
+
+    /// The op that computes the same outputs a second time, for [`super::Tape::recompute`], where this one would change
+    /// something twice. `None` where it can run again as it is.
+    fn again(&self) -> Option<Rc<dyn Op>> {
+        None
     }
 
     /// True where output 0 is input 0 under another shape, at no cost.

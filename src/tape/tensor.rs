@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,6 +38,10 @@ pub(super) struct Inner {
     pub scalars: Vec<String>,
     pub scopes: Vec<String>,
     pub grad_off: usize,
+    /// Ranges of nodes that the backward sweep computes again, ascending.
+    pub recomputed: Vec<Range<usize>>,
+    /// How deep `recompute` calls are nested; only the outermost counts.
+    pub recompute_depth: usize,
 }
 
 pub(super) struct Node {
@@ -84,6 +90,8 @@ impl Tape {
             scalars: Vec::new(),
             scopes: Vec::new(),
             grad_off: 0,
+            recomputed: Vec::new(),
+            recompute_depth: 0,
         };
         Self { inner: Rc::new(RefCell::new(inner)) }
     }
@@ -148,6 +156,22 @@ impl Tape {
         self.inner.borrow_mut().grad_off += 1;
         let out = record();
         self.inner.borrow_mut().grad_off -= 1;
+        out
+    }
+
+    /// Runs `record` so that the backward sweep computes what it records a second time, from what came in, instead of
+    /// keeping it until then: memory for time, with the same bits (activation checkpointing, Chen et al. 1604.06174).
+    /// What later nodes read is kept.
+    pub fn recompute<T>(&self, record: impl FnOnce() -> T) -> T {
+        let start = self.len();
+        self.inner.borrow_mut().recompute_depth += 1;
+        let out = record();
+        let mut inner = self.inner.borrow_mut();
+        inner.recompute_depth -= 1;
+        if inner.recompute_depth == 0 && inner.nodes.len() > start {
+            let end = inner.nodes.len();
+            inner.recomputed.push(start..end);
+        }
         out
     }
 
@@ -224,6 +248,31 @@ impl Tape {
         let requires_grad = requires_grad && inner.grad_off == 0;
         inner.tensors.push(Info { meta: meta.clone(), source, requires_grad, alias_of: None, placed: None });
         Tensor { tape: self.clone(), id: TensorId(inner.tensors.len() - 1), meta }
+    }
+
+    /// Records the nodes of `range` once more, on copies of what they made; gives the copy of each tensor.
+    pub(super) fn copy_nodes(&self, range: Range<usize>) -> Result<HashMap<TensorId, Tensor>> {
+        let mut copies: HashMap<TensorId, Tensor> = HashMap::new();
+        for node in range {
+            let (op, inputs, outputs, scope) = {
+                let inner = self.inner.borrow();
+                let node = &inner.nodes[node];
+                let op = node.op.again().unwrap_or_else(|| node.op.clone());
+                (op, node.inputs.clone(), node.outputs.clone(), node.scope.clone())
+            };
+            let inputs: Vec<Tensor> =
+                inputs.iter().map(|id| copies.get(id).cloned().unwrap_or_else(|| self.tensor(*id))).collect();
+            let inputs: Vec<&Tensor> = inputs.iter().collect();
+            let made = self.scope(&scope, || self.record_shared(op, &inputs))?;
+            for (original, copy) in outputs.into_iter().zip(made) {
+                let mut inner = self.inner.borrow_mut();
+                // Backward rules ask which inputs want a gradient.
+                inner.tensors[copy.id.0].requires_grad = inner.tensors[original.0].requires_grad;
+                drop(inner);
+                copies.insert(original, copy);
+            }
+        }
+        Ok(copies)
     }
 
     pub(super) fn tensor(&self, id: TensorId) -> Tensor {

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::Dataset;
 use crate::distill::{Objective, TermSchedule};
+use crate::ops::augment::ImageBatch;
 use crate::optim::{EmaConfig, OptimizerConfig, Schedule, Warmup};
 use crate::{Error, Result};
 
@@ -36,6 +38,9 @@ pub struct TrainConfig {
     pub flip: bool,
     /// Averages the weights; the average is what is measured and kept.
     pub ema: Option<EmaConfig>,
+    /// Computes blocks a second time in the backward sweep instead of keeping their activations: less memory, more time,
+    /// the same bits.
+    pub recompute: bool,
     /// Stops after so many epochs without a better held-out accuracy, and keeps the best epoch's weights.
     pub patience: Option<u64>,
     /// Keys order, augmentation, dropout and initial values of regressors.
@@ -58,6 +63,7 @@ impl Default for TrainConfig {
             crop_padding: 0,
             flip: false,
             ema: None,
+            recompute: false,
             patience: None,
             seed: 0,
         }
@@ -68,6 +74,16 @@ impl TrainConfig {
     /// These settings with the cross-entropy's weight and schedule as `objective` has them.
     pub fn with_ce(self, objective: &Objective) -> Self {
         Self { ce_weight: objective.ce_weight, ce_schedule: objective.ce_schedule, ..self }
+    }
+
+    /// How a step decodes and augments images of `training`.
+    pub(super) fn images(&self, training: &Dataset) -> ImageBatch {
+        let shape = [training.channels, training.height, training.width];
+        ImageBatch {
+            crop_padding: self.crop_padding,
+            flip: self.flip,
+            ..ImageBatch::plain(shape, &training.mean, &training.std)
+        }
     }
 
     /// Steps of the whole training, at so many batches an epoch.

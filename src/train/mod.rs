@@ -4,6 +4,7 @@ mod batch;
 pub mod checkpoint;
 mod compare;
 mod config;
+pub mod doctor;
 mod evaluator;
 mod identity;
 pub mod metrics;

@@ -17,7 +17,6 @@ use crate::data::{Loader, LoaderConfig};
 use crate::distill::Term;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Params};
-use crate::ops::augment::ImageBatch;
 use crate::optim::Schedule;
 use crate::tape::{Cost, Step};
 use crate::{Error, Result};
@@ -84,19 +83,15 @@ impl<'a, 'n> Session<'a, 'n> {
             }
         }
         let params = DeviceParams::trainable(gpu, "student", &network.params)?;
-        let shape = [training.channels, training.height, training.width];
         let step_config = StepConfig {
             batch_size: config.batch_size,
-            images: ImageBatch {
-                crop_padding: config.crop_padding,
-                flip: config.flip,
-                ..ImageBatch::plain(shape, &training.mean, &training.std)
-            },
+            images: config.images(training),
             optimizer: config.optimizer,
             max_grad_norm: config.max_grad_norm,
             ce_weight: config.ce_weight,
             ce_schedule: config.ce_schedule,
             label_smoothing: config.label_smoothing,
+            recompute: config.recompute,
             ema: config.ema,
             seed: config.seed,
             steps,
@@ -379,7 +374,7 @@ impl<'a, 'n> Session<'a, 'n> {
 }
 
 /// Lets a method change the student's first weights.
-fn start(term: &Term, student: &mut Params, teacher: &Teaching<'_>) -> Result<()> {
+pub(super) fn start(term: &Term, student: &mut Params, teacher: &Teaching<'_>) -> Result<()> {
     if let Some(weights) = teacher.params() {
         return term.method.start(student, weights);
     }

@@ -32,6 +32,8 @@ pub struct StepConfig {
     pub ce_schedule: TermSchedule,
     /// Its label smoothing.
     pub label_smoothing: f32,
+    /// Computes blocks a second time in the backward sweep instead of keeping their activations.
+    pub recompute: bool,
     /// An average of the weights, kept beside them.
     pub ema: Option<EmaConfig>,
     /// Initialises regressors.
@@ -86,7 +88,7 @@ impl TrainStep {
     ) -> Result<Self> {
         let tape = Tape::new();
         let inputs = Inputs::new(&tape, config.batch_size, &config.images)?;
-        let fx = Forward::train(&tape, params);
+        let fx = Forward::train(&tape, params).recomputing(config.recompute);
         let logits = student.forward(&fx, &inputs.images)?;
         let settings = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: config.label_smoothing };
         let ce = logits.cross_entropy(&inputs.labels, &settings)?;

@@ -88,13 +88,15 @@ impl<'a> Teaching<'a> {
             Self::Live(teacher) => offered(teacher.network, need),
             Self::Stored(teacher) => teacher.outputs.info().taps.clone(),
         };
-        let mut pairs = paired(&hints, &guided);
-        let chosen = match need {
-            TapNeed::Last => pairs.len().saturating_sub(1)..pairs.len(),
-            TapNeed::Middle => middle(pairs.len()),
-            _ => 0..pairs.len(),
-        };
-        pairs.drain(chosen).collect()
+        let pairs = paired(&hints, &guided);
+        match need {
+            TapNeed::Last => pairs.into_iter().last().into_iter().collect(),
+            TapNeed::Middle => {
+                let middle = pairs.len().saturating_sub(1) / 2;
+                pairs.into_iter().nth(middle).into_iter().collect()
+            }
+            _ => pairs,
+        }
     }
 
     /// Records the teacher's side of a step.
@@ -132,13 +134,7 @@ fn offered(network: &Network, need: TapNeed) -> Vec<String> {
     }
 }
 
-/// The place in the middle of `len`, the earlier one of two.
-fn middle(len: usize) -> std::ops::Range<usize> {
-    let middle = len.saturating_sub(1) / 2;
-    middle..len.min(middle + 1)
-}
-
-/// Pairs of taps from the deepest on, in the networks' order.
+/// The taps of both networks, paired from the deepest backward, in the networks' order.
 fn paired(teacher: &[String], student: &[String]) -> Vec<(String, String)> {
     let pairs = teacher.iter().rev().cloned().zip(student.iter().rev().cloned());
     let mut pairs: Vec<_> = pairs.collect();
@@ -167,8 +163,22 @@ pub(super) struct Distillation {
     pub weights: Vec<Scalar>,
     /// The methods' own parameters, where they have any.
     pub regressors: Option<Regressors>,
+    /// Logits (N, C) of each teacher.
+    pub teachers: Vec<Tensor>,
+    /// Teacher logits (N, C) that each term sees.
+    pub targets: Vec<Tensor>,
+    /// The taps of both networks that the terms use, each once.
+    pub tapped: Vec<Tapped>,
     /// What is read from disk for each batch, where the teacher's outputs lie there.
     pub stored: Option<StoredInputs>,
+}
+
+/// A tap that a term uses.
+pub(super) struct Tapped {
+    /// `teacher` or `student`.
+    pub owner: &'static str,
+    pub name: String,
+    pub tensor: Tensor,
 }
 
 /// The methods' own parameters, trained with the student and no part of it.
@@ -236,8 +246,25 @@ impl Distillation {
         let loss = sum.ok_or_else(|| Error::config("method", "a teacher needs at least one method"))?;
         let leaves = own.leaves();
         let regressors = (!host.is_empty()).then_some(Regressors { host, device, leaves });
-        Ok(Self { loss, terms: recorded, weights, regressors, stored })
+        let tapped = tapped(&pass, student.forward, &taps);
+        let teachers = everyone.into_iter().map(|(logits, _)| logits).collect();
+        Ok(Self { loss, terms: recorded, weights, regressors, teachers, targets, tapped, stored })
     }
+}
+
+/// The taps of all terms; names that only a method understands are left out.
+fn tapped(teacher: &TeacherPass<'_>, student: &Forward<'_>, taps: &[Vec<(String, String)>]) -> Vec<Tapped> {
+    let mut all: Vec<Tapped> = Vec::new();
+    for (hint, guided) in taps.iter().flatten() {
+        let both = [("teacher", hint, teacher.tap(hint)), ("student", guided, student.tap(guided))];
+        for (owner, name, tensor) in both {
+            let known = all.iter().any(|t| t.owner == owner && t.name == *name);
+            if let (Ok(tensor), false) = (tensor, known) {
+                all.push(Tapped { owner, name: name.clone(), tensor });
+            }
+        }
+    }
+    all
 }
 
 /// Every teacher's logits (N, C) with its weight.

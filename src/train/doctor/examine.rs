@@ -1,0 +1,275 @@
+//! Measures what the checks look at: one plan of teachers, student, terms and their gradients, which runs on
+//! the training's first batch, and on a few more for the accuracies.
+
+use std::sync::Arc;
+
+use super::answers::agreement;
+use super::figures::{Figures, TapFigure, TeacherFigure, TermFigure};
+use super::{Finding, diagnose};
+use crate::data::{Batch, Dataset, IGNORE_LABEL, Loader, LoaderConfig};
+use crate::distill::TermSchedule;
+use crate::gpu::Gpu;
+use crate::models::Network;
+use crate::nn::{DeviceParams, Forward};
+use crate::ops::cross_entropy::CrossEntropy;
+use crate::tape::{Plan, Scalar, Step, Tape, Tensor};
+use crate::train::TrainConfig;
+use crate::train::batch::Inputs;
+use crate::train::evaluator::largest;
+use crate::train::schemes::Scheme;
+use crate::train::session::start;
+use crate::train::stored::StoredInputs;
+use crate::train::teacher::{Distillation, Seen, Tapped, Teaching};
+use crate::{Error, Result};
+
+/// Images over which accuracies are measured, at least.
+const IMAGES: usize = 128;
+/// Points of the training at which a schedule is looked at for a term's largest weight.
+const POINTS: u64 = 64;
+
+/// A run that is about to begin.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// Where it will run.
+    pub gpu: &'a Gpu,
+    /// The student, with the weights that it starts from. It is not changed.
+    pub student: &'a Network,
+    /// The training images.
+    pub training: &'a Arc<Dataset>,
+    /// How it will be trained.
+    pub config: &'a TrainConfig,
+}
+
+/// Examines a run before its first step. The student runs as in training, on weights of its own; what is
+/// measured is dropped again. Blocks.
+///
+/// # Errors
+/// Those of compiling a step, and of reading stored teacher outputs.
+pub fn examine(subject: &Subject<'_>, teaching: Teaching<'_>, scheme: &Scheme<'_>) -> Result<Vec<Finding>> {
+    Ok(diagnose(&measure(subject, teaching, scheme)?))
+}
+
+struct MeasuredTerm {
+    figure: TermFigure,
+    loss: Tensor,
+    /// Square of its gradient's norm, (1).
+    squared: Option<Tensor>,
+    /// What it softens (N, C), and the temperature.
+    softens: Option<(Tensor, f32)>,
+}
+
+struct Probe {
+    plan: Plan,
+    inputs: Inputs,
+    stored: Option<StoredInputs>,
+    student: Tensor,
+    teachers: Vec<Tensor>,
+    terms: Vec<MeasuredTerm>,
+    taps: Vec<Tapped>,
+    scalars: Vec<(Scalar, f32)>,
+}
+
+fn measure(subject: &Subject<'_>, mut teaching: Teaching<'_>, scheme: &Scheme<'_>) -> Result<Figures> {
+    let Subject { gpu, student, training, config } = *subject;
+    let batch_size = config.batch_size;
+    let loader = LoaderConfig { batch_size, seed: config.seed, drop_last: true, ..Default::default() };
+    let loader = Loader::new(training.clone(), loader)?;
+    let mut weights = student.params.clone();
+    for term in teaching.terms() {
+        start(term, &mut weights, &teaching)?;
+    }
+    let params = DeviceParams::trainable(gpu, "student", &weights)?;
+    let probe = Probe::new(subject, &params, &mut teaching, scheme, config.steps(loader.batches()))?;
+    let mut figures = Figures {
+        classes: training.class_names.clone(),
+        normalisation: (training.mean.clone(), training.std.clone()),
+        ..Default::default()
+    };
+    let (mut labels, mut answers) = (Vec::new(), vec![Vec::new(); probe.teachers.len() + 1]);
+    for batch in loader.epoch(0).take(IMAGES.div_ceil(batch_size)) {
+        probe.run(&batch, config.seed)?;
+        if batch.index == 0 {
+            figures.terms = probe.terms.iter().map(|t| probe.term(t)).collect::<Result<_>>()?;
+            figures.taps =
+                probe.taps.iter().filter_map(|t| probe.tap(t).transpose()).collect::<Result<_>>()?;
+        }
+        labels.extend_from_slice(&batch.labels);
+        let all_logits = std::iter::once(&probe.student).chain(&probe.teachers);
+        for (answers, logits) in answers.iter_mut().zip(all_logits) {
+            let values = probe.plan.read_f32(logits)?;
+            // NaN is no class.
+            answers.extend(values.chunks(logits.dims()[1]).map(|row| largest(row).unwrap_or(usize::MAX)));
+        }
+    }
+    figures.samples = labels.len();
+    figures.student_accuracy = accuracy(&answers[0], &labels);
+    figures.teachers = answers[1..].iter().enumerate().map(|(i, a)| teacher(i, a, &labels)).collect();
+    Ok(figures)
+}
+
+fn teacher(index: usize, answers: &[usize], labels: &[i32]) -> TeacherFigure {
+    let name = if index == 0 { "the teacher".into() } else { format!("teacher {}", index + 1) };
+    let (accuracy, agreement) = (accuracy(answers, labels), agreement(answers, labels));
+    TeacherFigure { name, classes: Vec::new(), accuracy, agreement }
+}
+
+fn accuracy(answers: &[usize], labels: &[i32]) -> f64 {
+    let right = answers.iter().zip(labels).filter(|(a, l)| i32::try_from(**a) == Ok(**l)).count();
+    right as f64 / labels.len().max(1) as f64
+}
+
+/// The largest value of a weight on its schedule over the training.
+fn peak(weight: f32, schedule: &TermSchedule, steps: u64) -> f64 {
+    let at = |point: u64| schedule.at(point * steps.saturating_sub(1) / POINTS, steps);
+    f64::from(weight) * (0..=POINTS).map(at).fold(0.0, f64::max)
+}
+
+impl Probe {
+    fn new(
+        subject: &Subject<'_>,
+        params: &DeviceParams,
+        teaching: &mut Teaching<'_>,
+        scheme: &Scheme<'_>,
+        steps: u64,
+    ) -> Result<Self> {
+        let Subject { gpu, student, training, config } = *subject;
+        let tape = Tape::new();
+        let inputs = Inputs::new(&tape, config.batch_size, &config.images(training))?;
+        let fx = Forward::train(&tape, params);
+        let logits = student.forward(&fx, &inputs.images)?;
+        let settings = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: config.label_smoothing };
+        let ce = logits.cross_entropy(&inputs.labels, &settings)?;
+        let seen = Seen {
+            network: student,
+            forward: &fx,
+            logits: &logits,
+            inputs: &inputs,
+            samples: training.len(),
+        };
+        let distilled = Distillation::record(gpu, &tape, &seen, teaching, scheme, config.seed)?;
+        let mut terms = vec![measured("ce", peak(config.ce_weight, &config.ce_schedule, steps), ce, &fx)?];
+        let mut scalars = Vec::new();
+        let targets = distilled.targets.into_iter().zip(teaching.terms());
+        for ((name, loss), (targets, term)) in distilled.terms.into_iter().zip(targets) {
+            let mut made = measured(name, peak(term.weight, &term.schedule, steps), loss, &fx)?;
+            let temperature = term.values.plain_temperature().filter(|_| term.method.needs_teacher());
+            made.softens = temperature.map(|t| (targets, t));
+            terms.push(made);
+            for (name, schedule) in term.method.scalars() {
+                scalars.push((tape.scalar(name)?, schedule.at(0, steps) as f32));
+            }
+        }
+        let (teachers, taps) = (distilled.teachers, distilled.tapped);
+        let mut outputs: Vec<&Tensor> = vec![&logits, &inputs.labels, &inputs.ids];
+        outputs.extend(teachers.iter().chain(taps.iter().map(|t| &t.tensor)));
+        for term in &terms {
+            outputs.push(&term.loss);
+            outputs.extend(term.squared.iter().chain(term.softens.as_ref().map(|(targets, _)| targets)));
+        }
+        let plan = Plan::new(gpu, &tape, &outputs)?;
+        let mut stored = distilled.stored;
+        if let Some(stored) = &mut stored {
+            stored.keep_used(&plan);
+        }
+        Ok(Self { plan, student: logits, inputs, stored, teachers, terms, taps, scalars })
+    }
+
+    fn run(&self, batch: &Batch, seed: u64) -> Result<()> {
+        self.inputs.write(&self.plan, batch)?;
+        if let Some(stored) = &self.stored {
+            stored.write(&self.plan, batch, 0)?;
+        }
+        let mut step = Step::new(0, seed);
+        self.scalars.iter().for_each(|(scalar, value)| step.set(*scalar, *value));
+        self.plan.run(&step)
+    }
+
+    fn number(&self, tensor: &Tensor) -> Result<f64> {
+        Ok(self.plan.read_f32(tensor)?.first().map_or(f64::NAN, |v| f64::from(*v)))
+    }
+
+    fn term(&self, term: &MeasuredTerm) -> Result<TermFigure> {
+        let squared = term.squared.as_ref().map(|t| self.number(t)).transpose()?;
+        let softened = term.softens.as_ref().map(|(targets, temperature)| {
+            let temperature = f64::from(*temperature);
+            let logits = self.plan.read_f32(targets)?;
+            Ok::<_, Error>((temperature, mean_entropy(&logits, targets.dims()[1], temperature)))
+        });
+        Ok(TermFigure {
+            loss: self.number(&term.loss)?,
+            gradient: squared.map(f64::sqrt),
+            softened: softened.transpose()?,
+            ..term.figure.clone()
+        })
+    }
+
+    /// `None` for a tap that has no channels on axis 1: neither (N, C) nor (N, C, H, W).
+    fn tap(&self, tap: &Tapped) -> Result<Option<TapFigure>> {
+        let dims = tap.tensor.dims();
+        let (channels, inner) = match *dims {
+            [_, channels] => (channels, 1),
+            [_, channels, height, width] => (channels, height * width),
+            _ => return Ok(None),
+        };
+        let mut alive = vec![false; channels];
+        for (at, plane) in self.plan.read_f32(&tap.tensor)?.chunks(inner.max(1)).enumerate() {
+            alive[at % channels] |= plane.iter().any(|v| *v != 0.0);
+        }
+        let dead = alive.iter().filter(|alive| !**alive).count();
+        Ok(Some(TapFigure { owner: tap.owner, name: tap.name.clone(), channels, dead }))
+    }
+}
+
+/// A term, and the square of its gradient on the student's weights where it depends on them.
+fn measured(name: &str, weight: f64, loss: Tensor, student: &Forward<'_>) -> Result<MeasuredTerm> {
+    let mut squared: Option<Tensor> = None;
+    if loss.requires_grad() {
+        let gradients = loss.backward()?;
+        for (_, leaf) in student.leaves() {
+            let Some(gradient) = gradients.get(&leaf) else { continue };
+            let axes: Vec<usize> = (0..gradient.dims().len()).collect();
+            let own = gradient.mul(gradient)?.sum(&axes, false)?;
+            squared = Some(match squared {
+                None => own,
+                Some(sum) => sum.add(&own)?,
+            });
+        }
+    }
+    let figure = TermFigure { name: name.into(), weight, ..Default::default() };
+    Ok(MeasuredTerm { figure, loss, squared, softens: None })
+}
+
+/// Mean over rows of the entropy, in nats, of softmax(z / T).
+fn mean_entropy(logits: &[f32], classes: usize, temperature: f64) -> f64 {
+    let entropy = |row: &[f32]| {
+        let most = row.iter().fold(f64::NEG_INFINITY, |most, z| most.max(f64::from(*z)));
+        let cooled: Vec<f64> = row.iter().map(|z| (f64::from(*z) - most) / temperature).collect();
+        let sum: f64 = cooled.iter().map(|z| z.exp()).sum();
+        // H = log sum_c e^z_c - sum_c p_c z_c
+        sum.ln() - cooled.iter().map(|z| z.exp() / sum * z).sum::<f64>()
+    };
+    let rows = logits.len() / classes.max(1);
+    logits.chunks(classes.max(1)).map(entropy).sum::<f64>() / rows.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entropies_of_known_distributions() {
+        assert!((mean_entropy(&[3.0; 8], 4, 2.0) - 4f64.ln()).abs() < 1e-12);
+        assert!(mean_entropy(&[50.0, 0.0, 0.0], 3, 0.05) < 1e-12);
+        // softmax(log 3, 0) is (3/4, 1/4).
+        let want = -(0.75 * 0.75f64.ln() + 0.25 * 0.25f64.ln());
+        assert!((mean_entropy(&[2.0 * 3f32.ln(), 0.0], 2, 2.0) - want).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_weight_is_taken_at_its_peak() {
+        let late = TermSchedule { from: 0.5, warmup: 0.1, ..Default::default() };
+        assert!((peak(2.0, &late, 1000) - 2.0).abs() < 1e-6);
+        assert!((peak(2.0, &TermSchedule::default(), 1) - 2.0).abs() < 1e-6);
+        assert_eq!(peak(0.0, &late, 1000), 0.0);
+    }
+}

@@ -1,0 +1,65 @@
+//! What the checks look at.
+
+use super::answers::Agreement;
+
+/// Measured figures of one run before its first step. What could not be measured is absent, and checks skip
+/// it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figures {
+    /// Images that the accuracies are of; 0 where none were measured.
+    pub samples: usize,
+    /// Class names of the data set.
+    pub classes: Vec<String>,
+    /// Mean and deviation by channel with which the images were normalised.
+    pub normalisation: (Vec<f32>, Vec<f32>),
+    /// Share of the images that the student has right before training.
+    pub student_accuracy: f64,
+    /// One a teacher.
+    pub teachers: Vec<TeacherFigure>,
+    /// The loss's terms, the labels' cross-entropy first.
+    pub terms: Vec<TermFigure>,
+    /// The taps that the terms use.
+    pub taps: Vec<TapFigure>,
+}
+
+/// A teacher.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TeacherFigure {
+    /// How it is called in messages.
+    pub name: String,
+    /// Names of its classes; empty where they are not known.
+    pub classes: Vec<String>,
+    /// Share of the images that it has right.
+    pub accuracy: f64,
+    /// How its answers go with the labels, whichever they are.
+    pub agreement: Option<Agreement>,
+}
+
+/// A term of the loss on the first batch.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TermFigure {
+    /// The method, or `ce`.
+    pub name: String,
+    /// Its largest weight over the training; 0 for a term that is never heeded.
+    pub weight: f64,
+    /// Its value, unweighted.
+    pub loss: f64,
+    /// L2 norm of its gradient with respect to the student's weights, unweighted.
+    pub gradient: Option<f64>,
+    /// The temperature by which it softens the teacher's logits, and the mean entropy in nats of what comes
+    /// out.
+    pub softened: Option<(f64, f64)>,
+}
+
+/// A tap on the first batch.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TapFigure {
+    /// `teacher` or `student`.
+    pub owner: &'static str,
+    /// The tap.
+    pub name: String,
+    /// Its channels.
+    pub channels: usize,
+    /// Those that are 0 everywhere.
+    pub dead: usize,
+}

@@ -1,0 +1,53 @@
+//! What users of distillation get wrong, said once, with the figure, before training begins.
+//!
+//! [`examine`] measures one run's first batches with a small plan of its own (nothing of it is in the step)
+//! and fills [`Figures`]; each entry of [`CHECKS`] is a pure function from these to a [`Finding`], or to none
+//! where all is well. A teacher in train mode is no finding: every teacher runs with its running statistics.
+
+mod accuracy;
+mod answers;
+mod balance;
+mod classes;
+mod examine;
+mod figures;
+mod saturation;
+mod taps;
+
+pub use answers::{Agreement, agreement};
+pub use examine::{Subject, examine};
+pub use figures::{Figures, TapFigure, TeacherFigure, TermFigure};
+
+/// Something that is probably not meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was measured, and what to look at.
+    pub message: String,
+}
+
+impl Finding {
+    fn new(message: String) -> Option<Self> {
+        Some(Self { message })
+    }
+}
+
+/// Every check, in the order in which findings are told.
+pub static CHECKS: &[fn(&Figures) -> Option<Finding>] = &[
+    classes::counts,
+    accuracy::at_chance,
+    accuracy::worse_than_student,
+    saturation::sharp,
+    saturation::flat,
+    balance::unbalanced,
+    balance::vanishing,
+    taps::dead_channels,
+];
+
+/// What the checks find in `figures`.
+pub fn diagnose(figures: &Figures) -> Vec<Finding> {
+    CHECKS.iter().filter_map(|check| check(figures)).collect()
+}
+
+/// The parts of one message, or nothing where there are none.
+fn joined(parts: Vec<String>, advice: &str) -> Option<Finding> {
+    if parts.is_empty() { None } else { Finding::new(format!("{}: {advice}", parts.join("; "))) }
+}

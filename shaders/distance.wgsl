@@ -1,5 +1,5 @@
-// L2 distances of all pairs of COUNT rows of COLUMNS elements, and the gradient. Plain loops: the differences are taken
-// before they are squared, so that near and equal rows keep their digits.
+// L2 distances of all pairs of COUNT rows of COLUMNS elements, and the gradient. Plain loops: the
+// differences are taken before they are squared, so that near and equal rows keep their digits.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>; // (COUNT, COLUMNS)
 @group(0) @binding(1) var<storage, read_write> y: array<f32>; // (COUNT, COUNT)

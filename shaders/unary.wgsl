@@ -44,6 +44,15 @@ fn erf(v: vec4<f32>) -> vec4<f32> {
     return sign(v) * (1.0 - p * exp(-a * a));
 }
 
+// v - log(1 + v). Near 0, where it is v^2 / 2 and the difference would cancel, with s = v / (2 + v) by
+// log(1 + v) = 2 atanh(s), of which v - 2 s = v s.
+fn log_gap(v: vec4<f32>) -> vec4<f32> {
+    let s = v / (2.0 + v);
+    let q = s * s;
+    let rest = 1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0))));
+    return select(v - log(1.0 + v), s * (v - 2.0 * q * rest), abs(v) < vec4(0.4));
+}
+
 fn value(v: vec4<f32>) -> vec4<f32> {
     switch FUNCTION {
         case 0u: { return max(v, vec4(0.0)); }
@@ -62,6 +71,7 @@ fn value(v: vec4<f32>) -> vec4<f32> {
         case 13u: { return sqrt(v); }
         case 14u: { return v * v; }
         case 15u: { return abs(v); }
+        case 17u: { return log_gap(v); }
         default: { return select(vec4(0.0), vec4(1.0), v > vec4(0.0)); }
     }
 }
@@ -93,6 +103,7 @@ fn derivative(v: vec4<f32>) -> vec4<f32> {
         case 13u: { return 0.5 / sqrt(v); }
         case 14u: { return 2.0 * v; }
         case 15u: { return sign(v); }
+        case 17u: { return v / (1.0 + v); }
         default: { return zero; }
     }
 }

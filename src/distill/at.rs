@@ -1,9 +1,11 @@
-//! Attention transfer (Zagoruyko and Komodakis 1612.03928): Q = vec(mean_c f^2), of unit L2 norm, for maps f (N, C, H, W);
-//! a larger map is pooled to the smaller one's size first, widths may differ. Summed over the pairs of taps.
+//! Attention transfer (Zagoruyko and Komodakis 1612.03928): Q = vec(mean_c f^2), of unit L2 norm, for maps f
+//! (N, C, H, W); a larger map is pooled to the smaller one's size first, widths may differ. Summed over the
+//! pairs of taps.
 //!
-//! Two forms are in use. `code`, the default, is the authors' implementation and that of the toolkits: mean (Q_s - Q_t)^2
-//! over batch and pixels. `paper` is equation 2: the norm |Q_s - Q_t|, not squared, halved, mean over the batch. They
-//! differ by more than a factor: the square's pull fades as the maps meet. The weight 1000 is for `code`.
+//! Two forms are in use. `code`, the default, is the authors' implementation and that of the toolkits: mean
+//! (Q_s - Q_t)^2 over batch and pixels. `paper` is equation 2: the norm |Q_s - Q_t|, not squared, halved,
+//! mean over the batch. They differ by more than a factor: the square's pull fades as the maps meet. The
+//! weight 1000 is for `code`.
 
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};
 use crate::Result;
@@ -14,8 +16,9 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "at",
     family: Family::Feature,
-    about: "attention: where in the image features are strong; the authors' code and their paper differ, see form",
-    formula: "Q = normalize(vec(mean_c f^2)); code: sum over taps of mean (Q_s - Q_t)^2; paper: 1/2 ||Q_s - Q_t||_2",
+    about: "attention: where in the image features are strong; code and paper differ, see form",
+    formula: "Q = normalize(vec(mean_c f^2)); code: sum over taps of mean (Q_s - Q_t)^2; \
+              paper: 1/2 ||Q_s - Q_t||_2",
     paper: "Zagoruyko and Komodakis 1612.03928",
     settings: &[Setting::choice("form", &["code", "paper"], "squared differences, or the paper's norms")],
     taps: TapNeed::Stages,

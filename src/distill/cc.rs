@@ -1,13 +1,14 @@
-//! Correlation congruence (Peng et al. 1904.01802) of features (N, C), a map's mean over its pixels. Two different losses
-//! go by the name.
+//! Correlation congruence (Peng et al. 1904.01802) of features (N, C), what the classifier sees; of a map its
+//! mean over pixels. Two different losses go by the name.
 //!
-//! `paper`, the default: correlations of a batch under a Gaussian RBF kernel of unit features, by its Taylor expansion of
-//! order P: K_ij = exp(-2 gamma) sum_{p = 0..P} (2 gamma)^p / p! (f_i . f_j)^p; the loss is |K_s - K_t|_F^2 / N^2, with
-//! gamma 0.4 and P 2. Widths may differ. The weight is the user's to find: the default is the benchmark's.
+//! `paper`, the default: correlations of a batch under a Gaussian RBF kernel of unit features, by its Taylor
+//! expansion of order P: K_ij = exp(-2 gamma) sum_p (2 gamma)^p / p! (f_i . f_j)^p for p of 0 to P. The loss
+//! is |K_s - K_t|_F^2 / N^2, with gamma 0.4 and P 2. Widths may differ. Its weight is the user's to find: the
+//! default is the benchmark's.
 //!
-//! `code`, the short form in a popular benchmark (RepDistiller, weight 0.02): with learned linear embeddings e of student
-//! and teacher, 128 wide, and d = |e_s - e_t|, the mean over i of d_i . d_(i+1), neighbours in the batch. Nothing keeps
-//! the embeddings from shrinking.
+//! `code`, the short form in a popular benchmark (RepDistiller, weight 0.02): with learned linear embeddings
+//! e of student and teacher, 128 wide, and d = |e_s - e_t|, the mean over i of d_i . d_(i+1), neighbours in
+//! the batch. Nothing keeps the embeddings from shrinking.
 //!
 //! Summed over the pairs of taps.
 
@@ -20,8 +21,9 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "cc",
     family: Family::Feature,
-    about: "correlations of a batch under a Gaussian kernel; the paper and a popular benchmark differ, see form",
-    formula: "paper: sum over taps of ||K_s - K_t||_F^2 / N^2, K = exp(-2 gamma) sum_p (2 gamma)^p / p! (f_i . f_j)^p; \
+    about: "correlations of a batch under a Gaussian kernel; paper and benchmark differ, see form",
+    formula: "paper: sum over taps of ||K_s - K_t||_F^2 / N^2, \
+              K = exp(-2 gamma) sum_p (2 gamma)^p / p! (f_i . f_j)^p; \
               code: mean_i d_i . d_(i+1), d = |e(f_s) - e(f_t)|",
     paper: "Peng et al. 1904.01802",
     settings: &[

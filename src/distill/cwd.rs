@@ -1,8 +1,10 @@
-//! Channel-wise distillation (Shu et al. 2011.13256): each channel's map, softened and softmaxed over its pixels, is a
-//! distribution over places: T^2 / (N C) * sum over samples and channels of KL(softmax(f_t / T) || softmax(r(f_s) / T)).
+//! Channel-wise distillation (Shu et al. 2011.13256): each channel's map, softened and softmaxed over its
+//! pixels, is a distribution over places: T^2 / (N C) * sum over samples and channels of KL(softmax(f_t / T)
+//! || softmax(r(f_s) / T)).
 //!
-//! r is a 1x1 convolution where widths differ, without a bias, which a softmax over pixels would not see; a larger map is pooled to the smaller one's size. T is 4 and the weight 50
-//! for features, as the paper has it; for maps of logits it takes 3. Summed over the pairs of taps.
+//! r is a 1x1 convolution without bias where widths differ; a larger map is pooled to the smaller one's size.
+//! T is 4 and the weight 50 for features, as the paper has it; for maps of logits it takes 3. Summed over the
+//! pairs of taps.
 
 use super::regressor::{Regressors, Use};
 use super::{Family, Method, MethodSpec, Pair, TEMPERATURE, TapNeed, features};
@@ -35,6 +37,7 @@ struct Cwd {
 impl Method for Cwd {
     fn prepare(&mut self, pair: &Pair<'_>, at: ParamBuilder<'_>) -> Result<()> {
         features::expect_maps("cwd", pair)?;
+        // A bias would be the same for all pixels of a channel: the softmax over them does not see it.
         self.regressors = Regressors::new("cwd", pair, at, Use::Auto, false)?;
         Ok(())
     }

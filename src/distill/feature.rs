@@ -1,10 +1,10 @@
-//! Distances between the student's features and the teacher's at tapped layers, through a learned regressor where widths
-//! differ; a larger map is pooled to the smaller one's size. Summed over the pairs of taps.
+//! Distances between the student's features and the teacher's at tapped layers, through a learned regressor
+//! where widths differ; a larger map is pooled to the smaller one's size. Summed over the pairs of taps.
 //!
-//! With d = r(f_s) - f_t: `l2` mean d^2 (FitNets, Romero et al. 1412.6550); `l1` mean |d|; `smooth-l1` mean of
-//! d^2 / (2 beta) where |d| < beta, else |d| - beta / 2 (Girshick 1504.08083). With all features of a sample as one
-//! vector: `cosine` mean over samples of 1 - cos(r(f_s), f_t); `kl` T^2 * KL(softmax(f_t / T) || softmax(r(f_s) / T)),
-//! batch-mean.
+//! With d = r(f_s) - f_t: `l2` mean d^2 (FitNets, Romero et al. 1412.6550); `l1` mean |d|; `smooth-l1` mean
+//! of d^2 / (2 beta) where |d| < beta, else |d| - beta / 2 (Girshick 1504.08083). With all features of a
+//! sample as one vector: `cosine` mean over samples of 1 - cos(r(f_s), f_t); `kl` T^2 * KL(softmax(f_t / T)
+//! || softmax(r(f_s) / T)), batch-mean.
 
 use super::regressor::{Regressors, Use};
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};

@@ -11,7 +11,8 @@ pub(super) fn sum_over_taps(
     pair: &Pair<'_>,
     term: impl Fn(usize, &Tensor, &Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    sum_of(pair.tapped()?.iter().enumerate().map(|(i, (t, s))| term(i, t, s)))
+    let tapped = pair.tapped()?;
+    sum_of(tapped.iter().enumerate().map(|(index, (teacher, student))| term(index, teacher, student)))
 }
 
 /// Pools the larger of two maps to the height and width of the smaller one; flat features pass.
@@ -51,8 +52,8 @@ pub(super) fn expect_alike(method: &str, pair: &Pair<'_>) -> Result<()> {
     Ok(())
 }
 
-/// (N, C) of a feature: as it is, or the mean of a map over its pixels, which is what a residual network's classifier
-/// sees of its last stage.
+/// (N, C) of a feature: as it is, or the mean of a map over its pixels, which is what a residual network's
+/// classifier sees of its last stage.
 pub(super) fn embedding(x: &Tensor) -> Result<Tensor> {
     let axes: Vec<usize> = (2..x.dims().len()).collect();
     if axes.is_empty() { Ok(x.clone()) } else { x.mean(&axes, false) }

@@ -1,13 +1,13 @@
-//! Hints (FitNets, Romero et al. 1412.6550): mean (r(f_s) - f_t)^2 between the teacher's hint layer and the student's
-//! guided layer, the middle stages where the user names none.
+//! Hints (FitNets, Romero et al. 1412.6550): mean (r(f_s) - f_t)^2 between the teacher's hint layer and the
+//! student's guided layer, the middle stages where the user names none.
 //!
-//! r is always there, a 1x1 convolution or a linear layer, also where widths are equal; a larger map is pooled to the
-//! smaller one's size. (RepDistiller's r is a convolution with the stride or kernel that fits the sizes, batch norm and
-//! relu.)
+//! r is always there, a 1x1 convolution or a linear layer, also where widths are equal; a larger map is
+//! pooled to the smaller one's size. (RepDistiller's r is a convolution with the stride or kernel that fits
+//! the sizes, batch norm and relu.)
 //!
-//! In one stage the hint is a term beside the cross-entropy, with weight 100, as RepDistiller runs it. The paper trains in
-//! two: up to the guided layer with the hint alone, then everything with soft targets. Schedules of terms say that:
-//! `fitnet,until=0.3+ce:0.1,from=0.3+kd,from=0.3`.
+//! In one stage the hint is a term beside the cross-entropy, with weight 100, as RepDistiller runs it. The
+//! paper trains in two: up to the guided layer with the hint alone, then everything with soft targets.
+//! Schedules of terms say that: `fitnet,until=0.3+ce:0.1,from=0.3+kd,from=0.3`.
 
 use super::feature::{Distance, Feature};
 use super::regressor::Use;

@@ -1,8 +1,9 @@
-//! Neuron selectivity transfer (Huang and Wang 1707.01219): maximum mean discrepancy between the channels of student and
-//! teacher, each channel's map a point of unit length, under the polynomial kernel k(a, b) = (a . b)^2:
+//! Neuron selectivity transfer (Huang and Wang 1707.01219): maximum mean discrepancy between the channels of
+//! student and teacher, each channel's map a point of unit length, under the polynomial kernel k(a, b) = (a .
+//! b)^2:
 //!
-//! mean k(t, t) + mean k(s, s) - 2 mean k(s, t), each over the batch and all pairs of channels of a sample. Widths may
-//! differ; a larger map is pooled to the smaller one's size. Summed over the pairs of taps.
+//! mean k(t, t) + mean k(s, s) - 2 mean k(s, t), each over the batch and all pairs of channels of a sample.
+//! Widths may differ; a larger map is pooled to the smaller one's size. Summed over the pairs of taps.
 
 use super::{Family, Method, MethodSpec, Pair, TapNeed, features};
 use crate::Result;
@@ -14,7 +15,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "nst",
     family: Family::Feature,
     about: "the distribution of channel maps, by maximum mean discrepancy with a polynomial kernel",
-    formula: "k(a, b) = (a . b)^2 of unit channel maps; sum over taps of mean k(t, t) + mean k(s, s) - 2 mean k(s, t)",
+    formula: "k(a, b) = (a . b)^2 of unit channel maps; \
+              sum over taps of mean k(t, t) + mean k(s, s) - 2 mean k(s, t)",
     paper: "Huang and Wang 1707.01219",
     settings: &[],
     taps: TapNeed::Stages,

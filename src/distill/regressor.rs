@@ -1,5 +1,5 @@
-//! Learned maps from the student's width to the teacher's: a 1x1 convolution, or a linear layer for flat features. They
-//! are the distiller's own, trained with the student and no part of it.
+//! Learned maps from the student's width to the teacher's: a 1x1 convolution, or a linear layer for flat
+//! features. They are the distiller's own, trained with the student and no part of it.
 
 use super::{Pair, features};
 use crate::Result;

@@ -1,11 +1,12 @@
-//! Relational knowledge distillation (Park et al. 1904.05068) of features (N, C), a map's mean over its pixels: smooth L1
-//! with beta 1 (Huber) between the teacher's and the student's
+//! Relational knowledge distillation (Park et al. 1904.05068) of features (N, C), what the classifier sees;
+//! of a map its mean over pixels: smooth L1 with beta 1 (Huber) between the teacher's and the student's
 //!
 //! - distances of all pairs, d_ij = |f_i - f_j| / mean of |f_i - f_j| over i != j; weight 25;
 //! - angles of all triplets, a_ijk = e_ij . e_ik with e_ij = (f_j - f_i) / |f_j - f_i|; weight 50.
 //!
-//! Means are over all N^2 and N^3, those of a sample with itself included, as in the authors' code. Widths may differ.
-//! Equal samples have distance 0 and no direction, and get no gradient from their pair. Summed over the pairs of taps.
+//! Means are over all N^2 and N^3, those of a sample with itself included, as in the authors' code. Widths
+//! may differ. Equal samples have distance 0 and no direction, and get no gradient from their pair. Summed
+//! over the pairs of taps.
 
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
 use crate::nn::{Forward, ParamBuilder};
@@ -64,8 +65,8 @@ impl Method for Rkd {
 fn distances(f: &Tensor) -> Result<Tensor> {
     let distances = f.pairwise_distance()?;
     let n = f.dims()[0] as f32;
-    // The diagonal is 0: the mean over the other pairs is that of all, times N / (N - 1). The offset is lost in any mean
-    // that is not 0, and keeps a batch of equal samples from dividing by it.
+    // The diagonal is 0: the mean over the other pairs is that of all, times N / (N - 1). The offset is lost
+    // in any mean that is not 0, and keeps a batch of equal samples from dividing by it.
     let mean = features::mean(&distances)?.scale(n / (n - 1.0))?.add_scalar(1e-12)?;
     distances.div(&mean)
 }

@@ -1,13 +1,13 @@
-//! The teacher's classifier reused (SimKD, Chen et al. 2203.14001): mean (p(f_s) - f_t)^2 of the last maps, with a
-//! projector p: 1x1 convolution to C_t / factor, 3x3 convolution, 1x1 convolution to C_t, each without bias and followed
-//! by batch norm and relu. A larger map is pooled to the smaller one's size.
+//! The teacher's classifier reused (SimKD, Chen et al. 2203.14001): mean (p(f_s) - f_t)^2 of the last maps,
+//! with a projector p: 1x1 convolution to C_t / factor, 3x3 convolution, 1x1 convolution to C_t, each without
+//! bias and followed by batch norm and relu. A larger map is pooled to the smaller one's size.
 //!
-//! With `classifier` above 0 the cross-entropy of W mean_hw(p(f_s)) + b with the labels is added, W and b being the
-//! teacher's own, frozen: the authors' `-c`, which they leave at 0.
+//! With `classifier` above 0 the cross-entropy of W mean_hw(p(f_s)) + b with the labels is added, W and b
+//! being the teacher's own, frozen: the authors' `-c`, which they leave at 0.
 //!
 //! The paper deploys p and the teacher's classifier with the student. Here a student is a network of its own
-//! architecture: its own classifier learns beside it, by the task's cross-entropy (what the paper calls joint training),
-//! and p stays behind.
+//! architecture: its own classifier learns beside it, by the task's cross-entropy (what the paper calls joint
+//! training), and p stays behind.
 
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, TeacherPass, features};
 use crate::data::IGNORE_LABEL;
@@ -90,7 +90,8 @@ fn classified(pair: &Pair<'_>, projected: &Tensor) -> Result<Tensor> {
     logits.cross_entropy(pair.labels, &CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: 0.0 })
 }
 
-/// The teacher's last linear layer, which must take the projected features as they are: weight (classes, C_t), bias.
+/// The teacher's last linear layer, which must take the projected features as they are: weight (classes,
+/// C_t), bias.
 fn classifier(teacher: &TeacherPass<'_>, classes: usize, c_t: usize) -> Result<(Tensor, Option<Tensor>)> {
     let TeacherPass::Live { params, .. } = teacher else {
         let message = "classifier above 0 needs the teacher itself; its outputs on disk hold no weights";

@@ -1,5 +1,6 @@
-//! Similarity preserving (Tung and Mori 1907.09682): G = F F^T for features F (N, all of a sample), each row of G of unit
-//! L2 norm; the loss is |G_s - G_t|_F^2 / N^2. Shapes of the features may differ. Summed over the pairs of taps.
+//! Similarity preserving (Tung and Mori 1907.09682): G = F F^T for features F (N, all of a sample), each row
+//! of G of unit L2 norm; the loss is |G_s - G_t|_F^2 / N^2. Shapes of the features may differ. Summed over
+//! the pairs of taps.
 
 use super::{Family, Method, MethodSpec, Pair, TapNeed, features};
 use crate::Result;

@@ -1,9 +1,9 @@
-//! Variational information distillation (Ahn et al. 1904.05835): the teacher's features as a Gaussian whose mean a
-//! regressor predicts from the student's, with a variance a channel.
+//! Variational information distillation (Ahn et al. 1904.05835): the teacher's features as a Gaussian whose
+//! mean a regressor predicts from the student's, with a variance a channel.
 //!
-//! 1/2 mean of (m(f_s) - f_t)^2 / v_c + log v_c, with v_c = softplus(a_c) + eps, eps 1e-5, v_c = 5 at the start. m is
-//! three 1x1 convolutions of the teacher's width without bias, relu between (linear layers for flat features). A larger
-//! map is pooled to the smaller one's size. Summed over the pairs of taps.
+//! 1/2 mean of (m(f_s) - f_t)^2 / v_c + log v_c, with v_c = softplus(a_c) + eps, eps 1e-5, v_c = 5 at the
+//! start. m is three 1x1 convolutions of the teacher's width without bias, relu between (linear layers for
+//! flat features). A larger map is pooled to the smaller one's size. Summed over the pairs of taps.
 
 use super::regressor::Regressor;
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};

@@ -1,8 +1,8 @@
 //! Distances between all rows of x (N, D): y_ij = |x_i - x_j|, L2, shape (N, N), the diagonal 0.
 //!
-//! dx_i = sum_j (dy_ij + dy_ji) (x_i - x_j) / y_ij, where pairs of distance 0 count nothing: the root has no derivative
-//! there, and equal samples in a batch must not make one. Differences are squared as they are; the usual
-//! |x_i|^2 + |x_j|^2 - 2 x_i . x_j would lose the digits of near rows.
+//! dx_i = sum_j (dy_ij + dy_ji) (x_i - x_j) / y_ij, where pairs of distance 0 count nothing: the root has no
+//! derivative there, and equal samples in a batch must not make one. Differences are squared as they are; the
+//! usual |x_i|^2 + |x_j|^2 - 2 x_i . x_j would lose the digits of near rows.
 
 use super::common::{expect_f32, expect_inputs, per_element};
 use super::spec::{Case, Fill, Input, OpSpec};
@@ -100,7 +100,8 @@ impl Op for DistanceBackward {
 }
 
 impl Tensor {
-    /// L2 distances between all rows of self (N, D); shape (N, N). Equal rows get no gradient from their pair.
+    /// L2 distances between all rows of self (N, D); shape (N, N). Equal rows get no gradient from their
+    /// pair.
     pub fn pairwise_distance(&self) -> Result<Tensor> {
         self.tape().record1(Distance, &[self])
     }

@@ -1,7 +1,9 @@
-//! Rows of unit length: y = x / max(|x|, eps) over the last dimension of x (.., D), with |x| the L2 norm and eps 1e-12.
+//! Rows of unit length: y = x / max(|x|, eps) over the last dimension of x (.., D), with |x| the L2 norm and
+//! eps 1e-12.
 //!
-//! dx = (dy - y (y . dy)) / |x|. A row that is no longer than eps has no direction, and gets no gradient: a constant norm
-//! would send it 1e12 dy, which is what a dead channel or two equal samples would then train with.
+//! dx = (dy - y (y . dy)) / |x|. A row that is no longer than eps has no direction, and gets no gradient: a
+//! constant norm would send it 1e12 dy, which is what a dead channel or two equal samples would then train
+//! with.
 
 use super::common::{expect_f32, expect_inputs};
 use super::rows::Rows;
@@ -107,8 +109,8 @@ impl Op for NormalizeBackward {
 }
 
 impl Tensor {
-    /// self / max(|self|, 1e-12), the norm over the last dimension; same shape. Rows of zeros stay zeros and get no
-    /// gradient.
+    /// self / max(|self|, 1e-12), the norm over the last dimension; same shape. Rows of zeros stay zeros and
+    /// get no gradient.
     pub fn normalize(&self) -> Result<Tensor> {
         let outputs = self.tape().record(Normalize, &[self])?;
         outputs.into_iter().next().ok_or_else(|| Error::shape("normalize", "an output", "none"))

@@ -36,6 +36,8 @@ pub enum Function {
     Abs,
     /// 1 where x is above 0, else 0; no gradient flows through it.
     Positive,
+    /// x - ln(1 + x) for x above -1, exact near 0: what a term of a KL divergence is of a relative difference.
+    LogGap,
 }
 
 /// y = f(x).
@@ -66,6 +68,7 @@ impl Function {
             Function::Square => (14, 0.0),
             Function::Abs => (15, 0.0),
             Function::Positive => (16, 0.0),
+            Function::LogGap => (17, 0.0),
         };
         Kernel::new(self.name(), entry, SHADER).define("FUNCTION", index).define_f32("PARAMETER", parameter)
     }
@@ -89,6 +92,7 @@ impl Function {
             Function::Square => "square",
             Function::Abs => "abs",
             Function::Positive => "positive",
+            Function::LogGap => "log_gap",
         }
     }
 
@@ -117,6 +121,7 @@ impl Function {
             Function::Square => x * x,
             Function::Abs => x.abs(),
             Function::Positive => f64::from(x > 0.0),
+            Function::LogGap => x - x.ln_1p(),
         }
     }
 
@@ -144,6 +149,7 @@ impl Function {
             Function::Positive => 0.0,
             Function::Log => 1.0 / x,
             Function::Sqrt => 0.5 / x.sqrt(),
+            Function::LogGap => x / (1.0 + x),
             // The smooth ones need no second formula that could be wrong in the same way as the kernel's.
             smooth => (smooth.value(x + h) - smooth.value(x - h)) / (2.0 * h),
         }
@@ -240,7 +246,7 @@ macro_rules! methods {
 methods! {
     relu => Relu, relu6 => Relu6, gelu => Gelu, gelu_tanh => GeluTanh, silu => Silu, hardswish => Hardswish,
     sigmoid => Sigmoid, tanh => Tanh, mish => Mish, softplus => Softplus, exp => Exp, log => Log, sqrt => Sqrt,
-    square => Square, abs => Abs, positive => Positive,
+    square => Square, abs => Abs, positive => Positive, log_gap => LogGap,
 }
 
 impl Tensor {
@@ -278,6 +284,10 @@ fn cases() -> Vec<Case> {
     for f in [Log, Sqrt] {
         all.push(Case::new(Unary(f), vec![Input::filled([55], Fill::Uniform(0.1, 9.0))]));
     }
+    for size in [1e-3, 0.1, 0.9] {
+        all.push(Case::new(Unary(LogGap), vec![Input::filled([67], Fill::Uniform(-size, size))]));
+    }
+    all.push(Case::new(Unary(LogGap), vec![Input::filled([55], Fill::Uniform(0.3, 90.0))]));
     for shape in [vec![1], vec![1, 1, 1, 1], vec![7, 11, 13], vec![257], vec![1024], vec![0, 5]] {
         all.push(Case::new(Unary(Relu), vec![Input::filled(shape, Fill::Away(1.0, &[0.0]))]));
     }

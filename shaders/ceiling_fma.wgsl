@@ -1,6 +1,6 @@
-// The rate of f32 multiply-adds: four independent chains of vec4 in each lane, 8 links each a round.
+// The rate of f32 multiply-adds: CHAINS independent chains of vec4 in each lane, LINKS links of each a round.
 
-@group(0) @binding(0) var<storage, read> factors: array<vec4<f32>, 2>;
+@group(0) @binding(0) var<storage, read> factors: array<f32, 4>;
 @group(0) @binding(1) var<storage, read_write> sums: array<vec4<f32>>;
 
 @compute @workgroup_size(LANES)
@@ -11,21 +11,23 @@ fn multiply_add(
 ) {
     let i = flat_workgroup(workgroup, grid) * LANES + lane;
     // Unknown to the compiler, or it would compute the chains itself.
-    let m = factors[0];
-    let c = factors[1];
-    var a0 = vec4<f32>(f32(lane) * 0.01);
-    var a1 = a0 + m;
-    var a2 = a1 + m;
-    var a3 = a2 + m;
+    let m = vec4<f32>(factors[0]);
+    let c = vec4<f32>(factors[1]);
+#repeat chain CHAINS
+    var a{chain} = vec4<f32>(f32(lane) * 0.01 + f32({chain}u));
+#end
     for (var round = 0u; round < ROUNDS; round++) {
-#repeat link 8
-        a0 = fma(a0, m, c);
-        a1 = fma(a1, m, c);
-        a2 = fma(a2, m, c);
-        a3 = fma(a3, m, c);
+#repeat link LINKS
+#repeat chain CHAINS
+        a{chain} = fma(a{chain}, m, c);
+#end
 #end
     }
     if i < arrayLength(&sums) {
-        sums[i] = a0 + a1 + a2 + a3;
+        var sum = vec4<f32>(0.0);
+#repeat chain CHAINS
+        sum += a{chain};
+#end
+        sums[i] = sum;
     }
 }

@@ -127,6 +127,10 @@ fn wrong_case() -> ops::Case {
     ops::Case { op: Rc::new(Wrong), ..case }
 }
 
+fn right_case() -> ops::Case {
+    ops::Case::new(right(), vec![Input::normal([64, 64]).no_grad()])
+}
+
 /// What `limbeck check` runs tells of it.
 #[test]
 fn a_broken_kernel_does_not_conform() {
@@ -134,7 +138,39 @@ fn a_broken_kernel_does_not_conform() {
     assert!(!report.failures.is_empty() && report.forward > 1.0);
 }
 
-/// And so does a benchmark.
+/// And so tells the summary that its table, its exit code and its report are made of.
+#[test]
+fn a_broken_kernel_fails_its_op_file() {
+    let spec = ops::OpSpec { name: "wrong", cases: || vec![right_case(), wrong_case()] };
+    let summary = conformance::check(&common::gpu(), &spec, 1).unwrap();
+    assert_eq!((summary.name, summary.cases), ("wrong", 2));
+    assert!(summary.forward > 1.0 && !summary.failures.is_empty(), "{summary:?}");
+    assert!(summary.failures.iter().all(|f| f.starts_with("Wrong [64, 64]")), "{:?}", summary.failures);
+}
+
+#[test]
+fn check_writes_a_report_for_a_bug_tracker() {
+    let at = folder("check");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_limbeck"));
+    command.current_dir(&at).env("XDG_RUNTIME_DIR", &at);
+    let output = command.args(["check", "--ops", "scale,argmax", "--report", "r.json"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(at.join("r.json")).unwrap()).unwrap();
+    assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(report["conforms"], true);
+    for key in ["adapter", "backend", "driver", "system", "command", "date"] {
+        assert!(report[key].as_str().is_some_and(|word| !word.is_empty()), "{key} in {report}");
+    }
+    assert!(report["limits"].as_object().is_some_and(|limits| limits.len() > 4), "{report}");
+    let ops = report["ops"].as_array().unwrap();
+    let names: Vec<&str> = ops.iter().map(|op| op["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["argmax", "scale"]);
+    assert!(ops[1]["forward"].as_f64().is_some_and(|e| e <= 1.0) && ops[1]["gradient"].is_f64(), "{report}");
+    assert!(ops[0]["gradient"].is_null() && ops[0]["failures"].as_array().unwrap().is_empty());
+}
+
+/// A benchmark marks it too.
 #[test]
 fn a_broken_kernel_is_marked_wrong() {
     let target = Target::open(AdapterRequest::from_env().unwrap()).unwrap();

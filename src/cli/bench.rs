@@ -41,7 +41,7 @@ pub struct BenchFlags {
     /// Samples of each case, whatever time they take
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeats: Option<u32>,
-    /// Adapters to measure side by side: all, or parts of their names
+    /// Adapters to measure side by side: all, or parts of their names or back ends
     #[arg(long, value_name = "all|NAME,..", value_delimiter = ',')]
     adapters: Vec<String>,
     /// Write all samples as JSON, for --compare here or on another machine
@@ -81,6 +81,7 @@ pub fn run(adapter: &AdapterFlags, flags: &BenchFlags) -> Result<ExitCode> {
         let target = Target::open(request)?;
         results.adapters.push(one_adapter(&target, &options)?);
     }
+    side_by_side(&results)?;
     let compared = then.map(|then| compare(&results, &then)).unwrap_or_default();
     if flags.compare.is_some() {
         print_comparison(&compared)?;
@@ -101,7 +102,7 @@ fn requests(flags: &AdapterFlags, wanted: &[String]) -> Result<Vec<AdapterReques
     };
     let chosen: Vec<AdapterRequest> = found
         .iter()
-        .filter(|a| fits(&a.name))
+        .filter(|a| fits(&format!("{} ({})", a.name, a.backend)))
         .map(|a| AdapterRequest {
             backend: Some(a.backend.clone()),
             name: Some(a.name.clone()),
@@ -109,7 +110,7 @@ fn requests(flags: &AdapterFlags, wanted: &[String]) -> Result<Vec<AdapterReques
         })
         .collect();
     if chosen.is_empty() {
-        let names: Vec<&str> = found.iter().map(|a| a.name.as_str()).collect();
+        let names: Vec<String> = found.iter().map(|a| format!("{} ({})", a.name, a.backend)).collect();
         let message = format!(
             "no adapter has \"{}\" in its name; there are {}",
             wanted.join("\" or \""),
@@ -177,6 +178,26 @@ fn table(rows: &[Row]) -> Table {
         ]);
     }
     table
+}
+
+/// Median milliseconds of every adapter in one table, where there are several: the slowest kernels of one stand out.
+fn side_by_side(results: &Results) -> Result<()> {
+    if results.adapters.len() < 2 {
+        return Ok(());
+    }
+    let labels: Vec<String> = results.adapters.iter().map(|a| format!(">{}", a.label())).collect();
+    let mut table =
+        Table::new(&["median ms"].into_iter().chain(labels.iter().map(String::as_str)).collect::<Vec<_>>());
+    let mut seen = std::collections::BTreeSet::new();
+    for path in results.adapters.iter().flat_map(|a| &a.rows).map(Row::path) {
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        let at = |a: &AdapterResults| a.rows.iter().find(|row| row.path() == path).map(|row| row.median_ms);
+        let times = results.adapters.iter().map(|a| at(a).map_or("-".to_string(), |ms| format!("{ms:.4}")));
+        table.row([path.clone()].into_iter().chain(times));
+    }
+    say!("{table}")
 }
 
 fn print_comparison(compared: &[Compared]) -> Result<()> {

@@ -1,19 +1,26 @@
 //! `limbeck check`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::AdapterFlags;
 use super::out::say;
-use crate::ops::{OPS, conformance};
-use crate::{Error, Result};
+use crate::gpu::{AdapterSummary, Gpu};
+use crate::ops::conformance::{self, Summary};
+use crate::ops::{OPS, OpSpec};
+use crate::train::report::timestamp;
+use crate::{Error, Result, files};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
 Examples:
   limbeck check
-  limbeck check --ops conv2d,pool --backend gl";
+  limbeck check --ops conv2d,pool --backend gl
+  limbeck check --report check.json      # attach the file to a bug report";
 
 /// Flags of `limbeck check`.
 #[derive(Debug, Args)]
@@ -21,6 +28,27 @@ pub struct CheckFlags {
     /// Only these op files, such as conv2d,pool
     #[arg(long, value_delimiter = ',')]
     ops: Vec<String>,
+    /// Write adapter, driver, limits, worst errors and failures as JSON, to attach to a bug report
+    #[arg(long, value_name = "FILE.json")]
+    report: Option<PathBuf>,
+}
+
+/// What `--report` writes: all that a maintainer asks for first.
+#[derive(Serialize)]
+struct Report {
+    limbeck_check: u32,
+    version: &'static str,
+    date: String,
+    command: String,
+    system: String,
+    adapter: String,
+    backend: String,
+    driver: String,
+    tile_engine: String,
+    limits: serde_json::Map<String, serde_json::Value>,
+    features: serde_json::Map<String, serde_json::Value>,
+    conforms: bool,
+    ops: Vec<Summary>,
 }
 
 /// Runs the conformance of every op, prints the worst errors by op file, and fails where a case fails.
@@ -36,29 +64,54 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
     say!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver)?;
     say!("errors as a share of what is allowed: up to 1 passes\n")?;
     say!("{:<16} {:>6} {:>10} {:>10}", "op file", "cases", "forward", "gradient")?;
-    let mut failures = Vec::new();
-    for spec in OPS.iter().filter(|spec| flags.ops.is_empty() || flags.ops.iter().any(|n| n == spec.name)) {
-        let cases = (spec.cases)();
-        let (mut forward, mut gradient) = (0.0f64, None);
-        for case in &cases {
-            match conformance::run(&gpu, case, 1) {
-                Ok(report) => {
-                    forward = forward.max(report.forward);
-                    gradient = report.gradient.map_or(gradient, |g| Some(g.max(gradient.unwrap_or(0.0))));
-                    failures.extend(report.failures.iter().map(|f| format!("{}: {f}", report.label)));
-                }
-                Err(error) => failures.push(format!("{}: {error}", case.label())),
-            }
-        }
-        let gradient = gradient.map_or("-".into(), |g| format!("{g:.3}"));
-        say!("{:<16} {:>6} {forward:>10.3} {gradient:>10}", spec.name, cases.len())?;
+    let wanted = |spec: &&&OpSpec| flags.ops.is_empty() || flags.ops.iter().any(|n| n == spec.name);
+    let mut ops = Vec::new();
+    for spec in OPS.iter().filter(wanted) {
+        let one = conformance::check(&gpu, spec, 1)?;
+        let gradient = one.gradient.map_or("-".into(), |g| format!("{g:.3}"));
+        say!("{:<16} {:>6} {:>10.3} {gradient:>10}", one.name, one.cases, one.forward)?;
+        ops.push(one);
     }
+    let failures: Vec<&String> = ops.iter().flat_map(|one| &one.failures).collect();
     for failure in &failures {
         say!("FAILED {failure}")?;
     }
-    say!(
-        "\n{}",
-        if failures.is_empty() { "every op conforms".into() } else { format!("{} failures", failures.len()) }
-    )?;
-    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let conforms = failures.is_empty();
+    let count = failures.len();
+    say!("\n{}", if conforms { "every op conforms".into() } else { format!("{count} failures") })?;
+    if let Some(path) = &flags.report {
+        let report = report(adapter, &gpu, ops)?;
+        let text = serde_json::to_string_pretty(&report).map_err(|e| Error::file(path, e))?;
+        files::write_atomic(path, |file| file.write_all(text.as_bytes()))?;
+        say!("wrote {}", path.display())?;
+    }
+    Ok(if conforms { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn report(adapter: &AdapterFlags, gpu: &Gpu, ops: Vec<Summary>) -> Result<Report> {
+    let caps = gpu.caps();
+    let all = pollster::block_on(adapter.request().list())?;
+    let ours = |a: &&AdapterSummary| a.name == caps.name && a.backend == caps.backend;
+    let summary = all.iter().find(ours);
+    Ok(Report {
+        limbeck_check: 1,
+        version: env!("CARGO_PKG_VERSION"),
+        date: timestamp(SystemTime::now()),
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        adapter: caps.name.clone(),
+        backend: caps.backend.clone(),
+        driver: caps.driver.clone(),
+        tile_engine: format!("{:?}", caps.tile),
+        limits: summary.map(|a| a.limits.iter().map(named).collect()).unwrap_or_default(),
+        features: summary.map(|a| a.features.iter().map(named).collect()).unwrap_or_default(),
+        conforms: ops.iter().all(|one| one.failures.is_empty()),
+        ops,
+    })
+}
+
+fn named<T: Copy + Into<serde_json::Value>>(
+    (name, value): &(&'static str, T),
+) -> (String, serde_json::Value) {
+    (name.to_string(), (*value).into())
 }

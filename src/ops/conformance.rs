@@ -1,6 +1,8 @@
 //! Runs an op's cases on a device: forward against the f64 reference, gradients against finite differences of it.
 
-use super::spec::Case;
+use serde::Serialize;
+
+use super::spec::{Case, OpSpec};
 use crate::gpu::Gpu;
 use crate::rng::Stream;
 use crate::tape::{Array, Backward, DType, Plan, Scalar, Step, Tape, Tensor};
@@ -17,6 +19,41 @@ pub struct Report {
     pub gradient: Option<f64>,
     /// What failed, in words; empty where the case passes.
     pub failures: Vec<String>,
+}
+
+/// How all cases of an op file went.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The op file.
+    pub name: &'static str,
+    /// Its cases.
+    pub cases: usize,
+    /// Largest forward error of all, as a share of what is allowed: up to 1 passes. JSON has null for one without end.
+    pub forward: f64,
+    /// Largest gradient error, likewise; absent where no case checks a gradient.
+    pub gradient: Option<f64>,
+    /// What failed, in words, each with its case; empty where the op conforms.
+    pub failures: Vec<String>,
+}
+
+/// Runs all cases of an op file. What keeps a case from running is a failure of it; a lost device ends the run.
+pub fn check(gpu: &Gpu, spec: &OpSpec, seed: u64) -> Result<Summary> {
+    let cases = (spec.cases)();
+    let mut all =
+        Summary { name: spec.name, cases: cases.len(), forward: 0.0, gradient: None, failures: Vec::new() };
+    for case in &cases {
+        match run(gpu, case, seed) {
+            Ok(report) => {
+                all.forward = all.forward.max(report.forward);
+                all.gradient =
+                    report.gradient.map_or(all.gradient, |g| Some(g.max(all.gradient.unwrap_or(0.0))));
+                all.failures.extend(report.failures.iter().map(|f| format!("{}: {f}", report.label)));
+            }
+            Err(error @ Error::DeviceLost(_)) => return Err(error),
+            Err(error) => all.failures.push(format!("{}: {error}", case.label())),
+        }
+    }
+    Ok(all)
 }
 
 /// The step that cases run with.

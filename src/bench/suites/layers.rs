@@ -20,10 +20,11 @@ pub fn cases(target: &Target, quick: bool) -> Result<Vec<Case>> {
     let mut seen = Vec::new();
     let mut all = Vec::new();
     for network in networks {
-        for (op, metas) in ops_of(target, network, batch)? {
-            let Some(name) = name_of(op.as_ref(), &metas) else { continue };
+        for (op, metas) in recorded(target, network, batch)?.ops() {
+            let Some((kind, name)) = name_of(op.as_ref(), &metas) else { continue };
             if !seen.contains(&name) {
-                all.extend(passes(network, &name, &case_of(op, metas, 0)));
+                let made = case_of(op, metas, 0);
+                all.extend(passes(kind, &format!("{network}: {name}"), move || Ok(made.clone())));
                 seen.push(name);
             }
         }
@@ -31,16 +32,17 @@ pub fn cases(target: &Target, quick: bool) -> Result<Vec<Case>> {
     Ok(all)
 }
 
-fn ops_of(target: &Target, name: &str, batch: usize) -> Result<Vec<(std::rc::Rc<dyn Op>, Vec<Meta>)>> {
+/// A network's pass in use.
+fn recorded(target: &Target, name: &str, batch: usize) -> Result<Tape> {
     let network = build(name, &ModelConfig { input: [3, 32, 32], classes: 100 })?;
     let params = DeviceParams::frozen(&target.gpu, name, &network.params)?;
     let tape = Tape::new();
     network.forward(&Forward::eval(&tape, &params), &tape.input("images", [batch, 3, 32, 32]))?;
-    Ok(tape.ops())
+    Ok(tape)
 }
 
-/// What a convolution or a linear layer is called; `None` for other ops.
-fn name_of(op: &dyn Op, metas: &[Meta]) -> Option<String> {
+/// Kind and name of a convolution or a linear layer; `None` for other ops.
+fn name_of(op: &dyn Op, metas: &[Meta]) -> Option<(&'static str, String)> {
     let any: &dyn Any = op;
     let dims = |i: usize| -> Option<String> {
         let sizes: Vec<String> = metas.get(i)?.shape.dims().iter().map(usize::to_string).collect();
@@ -51,8 +53,8 @@ fn name_of(op: &dyn Op, metas: &[Meta]) -> Option<String> {
         let [c_out, .., kh, kw] = weight else { return None };
         let groups = if conv.groups > 1 { format!(" in {} groups", conv.groups) } else { String::new() };
         let stride = if conv.stride[0] > 1 { format!(" stride {}", conv.stride[0]) } else { String::new() };
-        return Some(format!("conv {} to {c_out} {kh}x{kw}{stride}{groups}", dims(0)?));
+        return Some(("conv", format!("{} to {c_out} {kh}x{kw}{stride}{groups}", dims(0)?)));
     }
     any.downcast_ref::<Gemm>()?;
-    Some(format!("linear {} by {}", dims(0)?, dims(1)?))
+    Some(("linear", format!("{} by {}", dims(0)?, dims(1)?)))
 }

@@ -1,6 +1,8 @@
 //! What each suite measures.
 
 mod kernels;
+mod layers;
+mod ops;
 mod overhead;
 mod train;
 

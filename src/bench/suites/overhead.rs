@@ -3,21 +3,23 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::super::case::{Case, Prepared, Suite, Target};
+use super::super::case::{Case, Clock, Prepared, Suite, Target};
 use super::super::cnn_step;
 use crate::Result;
-use crate::gpu::{Gpu, Kernel};
+use crate::gpu::{Dispatch, Gpu, Grid, Kernel, Recording, Stopwatch};
 use crate::tape::{Plan, Step, Tape, Tensor};
 
 /// Elements of the smallest tensor worth the name.
 const FEW: usize = 4;
 const CHAIN: usize = 500;
+const COPY: &str = include_str!("../../../shaders/ceiling_copy.wgsl");
 
 pub fn cases() -> Vec<Case> {
     let case = |name: &str, build: fn(&Target) -> Result<Prepared>| {
         Case::new(Suite::Overhead, "latency", name, build)
     };
     vec![
+        case("an empty dispatch within a pass", dispatch),
         case("a step of one tiny op, to idle", |target| chain(target, 1)),
         case("a step of 500 tiny ops, to idle", |target| chain(target, CHAIN)),
         case("encode and submit 500 tiny ops, on the CPU", encode),
@@ -48,6 +50,23 @@ fn clocked(shape: impl Into<String>, mut once: impl FnMut() -> Result<()> + 'sta
     })
 }
 
+/// A copy of one vector.
+fn empty(gpu: &Gpu) -> Result<Recording> {
+    let kernel = Kernel::new("ceiling", "copy", COPY).define("LANES", 1).define("PER_LANE", 1);
+    let (from, to) = (gpu.buffer("from", 16)?, gpu.buffer("to", 16)?);
+    let bindings = vec![from.whole(), to.whole()];
+    let mut recording = Recording::new();
+    recording.push(gpu, &Dispatch { kernel: kernel.define("VEC4S", 1), bindings, grid: Grid::linear(1) })?;
+    Ok(recording)
+}
+
+fn dispatch(target: &Target) -> Result<Prepared> {
+    let (recording, watch) = (empty(&target.gpu)?, Stopwatch::new(&target.gpu)?);
+    let time = move |runs| watch.time(&recording, 0..1, runs);
+    let work = Prepared::wall("one lane", time);
+    Ok(Prepared { clock: Clock::of(&target.gpu), dispatches: Some(1), ..work })
+}
+
 fn chain(target: &Target, ops: usize) -> Result<Prepared> {
     let (gpu, plan) = (target.gpu.clone(), tiny(&target.gpu, ops)?);
     let dispatches = plan.cost().dispatches;
@@ -71,9 +90,11 @@ fn encode(target: &Target) -> Result<Prepared> {
 fn upload(target: &Target) -> Result<Prepared> {
     let gpu = target.gpu.clone();
     let values = vec![0.5f32; 1 << 20];
-    let buffer = gpu.buffer("uploaded", 4 << 20)?;
+    let (buffer, after) = (gpu.buffer("uploaded", 4 << 20)?, empty(&gpu)?);
     let work = clocked("[1048576]", move || {
         gpu.write(&buffer.whole(), &values)?;
+        // A write is only sent with the next submit.
+        after.submit(&gpu, 0..1)?;
         gpu.wait_idle()
     });
     Ok(Prepared { bytes: 4 << 20, ..work })
@@ -96,8 +117,7 @@ fn compile(target: &Target) -> Result<Prepared> {
     let mut length = 1usize;
     Ok(clocked("one kernel", move || {
         length += 1;
-        let source = include_str!("../../../shaders/ceiling_copy.wgsl");
-        let kernel = Kernel::new("ceiling", "copy", source).define("LANES", 64).define("PER_LANE", 1);
+        let kernel = Kernel::new("ceiling", "copy", COPY).define("LANES", 64).define("PER_LANE", 1);
         gpu.pipeline(&kernel.define("VEC4S", length)).map(drop)
     }))
 }

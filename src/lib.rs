@@ -2,6 +2,7 @@
 //!
 //! See ARCHITECTURE.md for the map of the modules and one batch walked through them.
 
+pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// Modules from the bottom up. Those on one line may not use each other, except as listed.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["error", "rng", "files"],
     &["gpu"],
     &["tape"],
@@ -13,6 +13,7 @@ const LAYERS: [&[&str]; 9] = [
     &["optim", "data", "models"],
     &["distill"],
     &["train"],
+    &["bench"],
     &["cli"],
 ];
 

@@ -68,7 +68,8 @@ fn every_family_computes_what_onnxruntime_computes() {
 }
 
 #[test]
-#[ignore = "needs `make.py torchvision` of tests/fixtures, and minutes on a software adapter"]
+/// Needs `make.py torchvision` of tests/fixtures, and minutes on a software adapter.
+#[cfg(feature = "torchvision")]
 fn torchvision_computes_what_onnxruntime_computes() {
     assert!(check("local/onnx") > 0);
 }

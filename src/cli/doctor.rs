@@ -17,10 +17,10 @@ pub fn classes(job: &Job, teachers: &[(Saved, f32)]) {
     warn(diagnose(&Figures { classes: job.training.class_names.clone(), teachers, ..Default::default() }));
 }
 
-/// Warns of what the first batches show, and returns it as notes for the report. A doctor that fails stops no
-/// run.
+/// Warns of what the first batches show, and returns it as notes for the report. A doctor that fails stops no run. One
+/// that is resumed was examined when it began.
 pub fn first_batches(job: &Job, student: &Network, config: &TrainConfig, lesson: Lesson<'_>) -> Vec<String> {
-    let Some(teaching) = lesson.teaching else { return Vec::new() };
+    let Some(teaching) = lesson.teaching.filter(|_| !job.goes_on()) else { return Vec::new() };
     let subject = Subject { gpu: &job.gpu, student, training: &job.training, config };
     match examine(&subject, teaching, &lesson.scheme) {
         Ok(findings) => warn(findings),

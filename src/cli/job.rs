@@ -178,6 +178,11 @@ impl Job {
         write_atomic(settings, |w| w.write_all(text.as_bytes()))
     }
 
+    /// Whether it goes on with a run that was begun before.
+    pub fn goes_on(&self) -> bool {
+        self.resume && !self.held().is_empty()
+    }
+
     /// The files of a run in the output folder that a new run would replace.
     fn held(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(&self.out).into_iter().flatten().flatten();

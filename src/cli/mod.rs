@@ -9,6 +9,7 @@ use crate::train::report::printable;
 use crate::{Error, Result};
 
 mod adapters;
+mod bench;
 mod check;
 mod data;
 mod demo;
@@ -95,6 +96,9 @@ enum Command {
     /// Time every op of a model's training step
     #[command(after_help = profile::EXAMPLES)]
     Profile(profile::ProfileFlags),
+    /// Time kernels, training steps and overheads on this adapter, against what it can do
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::BenchFlags),
     /// Run every op and its gradient on this adapter against the f64 reference
     #[command(after_help = check::EXAMPLES)]
     Check(check::CheckFlags),
@@ -133,6 +137,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Models(flags) => models::run(&cli.adapter, &flags),
         Command::Methods(flags) => methods::run(&flags),
         Command::Profile(flags) => profile::run(&cli.adapter, &flags),
+        Command::Bench(flags) => bench::run(&cli.adapter, &flags),
         Command::Check(flags) => check::run(&cli.adapter, &flags),
     }
 }

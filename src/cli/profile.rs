@@ -9,17 +9,9 @@ use serde_json::json;
 use super::AdapterFlags;
 use super::out::say;
 use crate::Result;
-use crate::data::Batch;
-use crate::distill::{self, MethodConfig, TermSchedule};
-use crate::gpu::Gpu;
-use crate::models::{ModelConfig, Network, build};
-use crate::nn::DeviceParams;
-use crate::ops::augment::ImageBatch;
-use crate::optim::OptimizerConfig;
-use crate::rng::Stream;
+use crate::bench::Workload;
 use crate::tape::{NodeTiming, Step};
 use crate::train::stats::median;
-use crate::train::{StepConfig, Teacher, TrainStep};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -67,9 +59,10 @@ fn image_shape(text: &str) -> std::result::Result<[usize; 3], String> {
 pub fn run(adapter: &AdapterFlags, flags: &ProfileFlags) -> Result<ExitCode> {
     let gpu = adapter.open()?;
     say!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver)?;
-    let train_step = training_step(&gpu, flags)?;
+    let workload = flags.workload();
+    let train_step = workload.step(&gpu)?;
     let mut step = Step::new(0, 0);
-    train_step.run(&random_batch(flags), &mut step, 1e-3)?;
+    train_step.run(&workload.batch(), &mut step, 1e-3)?;
     let repeats = flags.repeats as usize;
     let plan = train_step.plan();
     let nodes = plan.profile(&step, repeats)?;
@@ -98,53 +91,16 @@ pub fn run(adapter: &AdapterFlags, flags: &ProfileFlags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn training_step(gpu: &Gpu, flags: &ProfileFlags) -> Result<TrainStep> {
-    let config = ModelConfig { input: flags.dataset_shape, classes: flags.classes as usize };
-    let make = |name: &str| -> Result<Network> {
-        let mut network = build(name, &config)?;
-        network.params.initialise(0);
-        Ok(network)
-    };
-    let student = make(&flags.model)?;
-    let params = DeviceParams::trainable(gpu, "student", &student.params)?;
-    let teacher = flags.teacher.as_deref().map(make).transpose()?;
-    let frozen = teacher.as_ref().map(|t| DeviceParams::frozen(gpu, "teacher", &t.params)).transpose()?;
-    let spec = distill::find("kd")?;
-    let term = spec.term(&MethodConfig::default())?;
-    let teacher = teacher.as_ref().zip(frozen.as_ref()).map(|(network, params)| Teacher {
-        network,
-        params,
-        terms: vec![term],
-        taps: Vec::new(),
-    });
-    let channels = flags.dataset_shape[0];
-    let config = StepConfig {
-        batch_size: flags.batch_size as usize,
-        images: ImageBatch::plain(flags.dataset_shape, &vec![0.5; channels], &vec![0.25; channels]),
-        optimizer: OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 5e-4 },
-        max_grad_norm: None,
-        ce_weight: if teacher.is_some() { spec.ce_weight } else { 1.0 },
-        ce_schedule: TermSchedule::default(),
-        label_smoothing: 0.0,
-        recompute: flags.recompute,
-        ema: None,
-        seed: 0,
-        steps: 1,
-        samples: flags.batch_size as usize,
-    };
-    TrainStep::new(gpu, &student, &params, teacher, &config)
-}
-
-fn random_batch(flags: &ProfileFlags) -> Batch {
-    let mut random = Stream::new(0, "profile");
-    let n = flags.batch_size as usize;
-    let words = (n * flags.dataset_shape.iter().product::<usize>()).div_ceil(4);
-    Batch {
-        index: 0,
-        pixels: (0..words).map(|_| random.below(u32::MAX as usize) as u32).collect(),
-        labels: (0..n).map(|_| random.below(flags.classes as usize) as i32).collect(),
-        sample_ids: (0..n as u32).collect(),
-        len: n,
+impl ProfileFlags {
+    fn workload(&self) -> Workload {
+        Workload {
+            model: self.model.clone(),
+            teacher: self.teacher.clone(),
+            input: self.dataset_shape,
+            batch_size: self.batch_size as usize,
+            classes: self.classes as usize,
+            recompute: self.recompute,
+        }
     }
 }
 

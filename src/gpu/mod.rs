@@ -20,7 +20,7 @@ pub use buffer::{Buffer, BufferSlice};
 pub use caps::{Caps, TileVariant};
 pub use device::{Gpu, GpuOptions};
 pub use kernel::{Define, Kernel, Pipeline};
-pub use profiler::Samples;
+pub use profiler::{Samples, Stopwatch};
 pub use readback::Readback;
 pub use recording::{Dispatch, Grid, Recording};
 pub use reflect::{Access, BindingInfo, Reflection, reflect};

@@ -41,40 +41,54 @@ impl Recording {
     fn by_timestamps(&self, gpu: &Gpu, clock: &Clock, commands: std::ops::Range<usize>) -> Result<Vec<f64>> {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         for (i, command) in commands.enumerate() {
-            let writes = wgpu::ComputePassTimestampWrites {
-                query_set: &clock.queries,
-                beginning_of_pass_write_index: Some(2 * i as u32),
-                end_of_pass_write_index: Some(2 * i as u32 + 1),
-            };
-            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
-            self.encode(&mut encoder.begin_compute_pass(&descriptor), command..command + 1);
+            self.encode(&mut clock.pass(&mut encoder, i), command..command + 1);
         }
-        let count = clock.queries.count();
-        encoder.resolve_query_set(&clock.queries, 0..count, clock.resolved.raw(), 0);
-        gpu.submit(encoder.finish())?;
-        let bytes = gpu.read(&clock.resolved.whole())?.wait()?;
-        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
-        let ms = f64::from(gpu.queue().get_timestamp_period()) * 1e-6;
-        // Some drivers round so coarsely that a short pass ends before it begins.
-        let times = ticks.chunks_exact(2).map(|t| t[1].saturating_sub(t[0]) as f64 * ms);
-        Ok(times.take(count as usize / 2).collect())
+        clock.submit(gpu, encoder)
     }
 
     fn by_wall_clock(&self, gpu: &Gpu, commands: std::ops::Range<usize>) -> Result<Vec<f64>> {
         commands
-            .map(|command| {
-                gpu.wait_idle()?;
-                let start = Instant::now();
-                let mut encoder = gpu.device().create_command_encoder(&Default::default());
-                {
-                    let mut pass = encoder.begin_compute_pass(&Default::default());
-                    (0..COPIES).for_each(|_| self.encode(&mut pass, command..command + 1));
-                }
-                gpu.submit(encoder.finish())?;
-                gpu.wait_idle()?;
-                Ok(start.elapsed().as_secs_f64() * 1e3 / f64::from(COPIES))
-            })
+            .map(|command| Ok(self.wall(gpu, command..command + 1, COPIES)? / f64::from(COPIES)))
             .collect()
+    }
+
+    /// Milliseconds from submit to idle of `copies` runs in one pass.
+    fn wall(&self, gpu: &Gpu, range: std::ops::Range<usize>, copies: u32) -> Result<f64> {
+        gpu.wait_idle()?;
+        let start = Instant::now();
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            (0..copies).for_each(|_| self.encode(&mut pass, range.clone()));
+        }
+        gpu.submit(encoder.finish())?;
+        gpu.wait_idle()?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    }
+}
+
+/// Times many runs of a range of commands in one pass, which beats clocks that are coarser than one run.
+pub struct Stopwatch {
+    gpu: Gpu,
+    clock: Option<Clock>,
+}
+
+impl Stopwatch {
+    /// By timestamp queries where the device has them, else by the wall clock.
+    pub fn new(gpu: &Gpu) -> Result<Self> {
+        let clock = if gpu.caps().timestamps { Some(Clock::new(gpu, 1)?) } else { None };
+        Ok(Self { gpu: gpu.clone(), clock })
+    }
+
+    /// Milliseconds of `copies` runs of commands `range`, all together, one after another in one pass.
+    pub fn time(&self, recording: &Recording, range: std::ops::Range<usize>, copies: u32) -> Result<f64> {
+        let Some(clock) = &self.clock else { return recording.wall(&self.gpu, range, copies) };
+        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+        {
+            let mut pass = clock.pass(&mut encoder, 0);
+            (0..copies).for_each(|_| recording.encode(&mut pass, range.clone()));
+        }
+        Ok(clock.submit(&self.gpu, encoder)?.first().copied().unwrap_or(0.0))
     }
 }
 
@@ -100,5 +114,29 @@ impl Clock {
         });
         gpu.check()?;
         Ok(Self { queries, resolved: Buffer::new(resolved, "profiler") })
+    }
+
+    /// A pass whose beginning and end are stamped as span `i`.
+    fn pass<'a>(&self, encoder: &'a mut wgpu::CommandEncoder, i: usize) -> wgpu::ComputePass<'a> {
+        let writes = wgpu::ComputePassTimestampWrites {
+            query_set: &self.queries,
+            beginning_of_pass_write_index: Some(2 * i as u32),
+            end_of_pass_write_index: Some(2 * i as u32 + 1),
+        };
+        encoder
+            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) })
+    }
+
+    /// Runs what was encoded; the milliseconds of each span.
+    fn submit(&self, gpu: &Gpu, mut encoder: wgpu::CommandEncoder) -> Result<Vec<f64>> {
+        let count = self.queries.count();
+        encoder.resolve_query_set(&self.queries, 0..count, self.resolved.raw(), 0);
+        gpu.submit(encoder.finish())?;
+        let bytes = gpu.read(&self.resolved.whole())?.wait()?;
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
+        let ms = f64::from(gpu.queue().get_timestamp_period()) * 1e-6;
+        // Some drivers round so coarsely that a short pass ends before it begins.
+        let times = ticks.chunks_exact(2).map(|t| t[1].saturating_sub(t[0]) as f64 * ms);
+        Ok(times.take(count as usize / 2).collect())
     }
 }

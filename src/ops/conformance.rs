@@ -19,14 +19,20 @@ pub struct Report {
     pub failures: Vec<String>,
 }
 
-/// Runs one case. The seed gives inputs and cotangents.
-pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
-    let mut random = Stream::new(seed, &case.label());
-    let values: Vec<Vec<f64>> = case.inputs.iter().map(|input| input.values(&mut random)).collect();
+/// The step that cases run with.
+pub(crate) fn case_step(seed: u64) -> Step {
     let mut step = Step::new(3, seed);
     for i in 0..16 {
         step.set(Scalar::for_cases(i), (i + 1) as f32 / 20.0);
     }
+    step
+}
+
+/// Runs one case. The seed gives inputs and cotangents.
+pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
+    let mut random = Stream::new(seed, &case.label());
+    let values: Vec<Vec<f64>> = case.inputs.iter().map(|input| input.values(&mut random)).collect();
+    let step = case_step(seed);
     let arrays: Vec<Array> =
         case.inputs.iter().zip(&values).map(|(i, v)| Array::new(i.meta.shape.clone(), v.clone())).collect();
     let want = case.op.reference(&step, &arrays);
@@ -163,14 +169,16 @@ fn finite_differences(
     (at, derivatives)
 }
 
-fn write(plan: &Plan, tensor: &Tensor, values: &[f64]) -> Result<()> {
+/// Writes values of an input in its element type.
+pub(crate) fn write(plan: &Plan, tensor: &Tensor, values: &[f64]) -> Result<()> {
     match tensor.meta().dtype {
         DType::F32 => plan.write(tensor, &values.iter().map(|&v| v as f32).collect::<Vec<_>>()),
         DType::I32 => plan.write(tensor, &values.iter().map(|&v| v as i32).collect::<Vec<_>>()),
     }
 }
 
-fn read(plan: &Plan, tensor: &Tensor) -> Result<Vec<f64>> {
+/// Reads a tensor of either element type.
+pub(crate) fn read(plan: &Plan, tensor: &Tensor) -> Result<Vec<f64>> {
     Ok(match tensor.meta().dtype {
         DType::F32 => plan.read_f32(tensor)?.into_iter().map(f64::from).collect(),
         DType::I32 => plan.read_i32(tensor)?.into_iter().map(f64::from).collect(),
@@ -178,7 +186,13 @@ fn read(plan: &Plan, tensor: &Tensor) -> Result<Vec<f64>> {
 }
 
 /// The largest error as a share of the allowed one, element by element; the first few failures in words.
-fn compare(got: &[f64], want: &[f64], tolerance: f64, place: &str, failures: &mut Vec<String>) -> f64 {
+pub(crate) fn compare(
+    got: &[f64],
+    want: &[f64],
+    tolerance: f64,
+    place: &str,
+    failures: &mut Vec<String>,
+) -> f64 {
     const SHOWN: usize = 3;
     if got.len() != want.len() {
         failures.push(format!("{place}: {} elements, expected {}", got.len(), want.len()));

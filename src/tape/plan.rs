@@ -241,7 +241,7 @@ impl Plan {
 }
 
 /// Nodes that lead to a kept tensor or write a caller's buffer, ascending.
-fn live_nodes(inner: &Inner, keep: &BTreeSet<TensorId>) -> Vec<usize> {
+pub(super) fn live_nodes(inner: &Inner, keep: &BTreeSet<TensorId>) -> Vec<usize> {
     let mut wanted = keep.clone();
     let mut live = Vec::new();
     for (index, node) in inner.nodes.iter().enumerate().rev() {

@@ -1,10 +1,12 @@
 //! How long each node of a plan takes.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use super::plan::Plan;
 use super::step::Step;
 use crate::Result;
+use crate::gpu::Stopwatch;
 
 /// A node's cost and time.
 #[derive(Debug, Clone)]
@@ -38,7 +40,44 @@ pub struct DispatchTiming {
     pub least_ms: f64,
 }
 
+/// Some neighbouring nodes of a plan: what they do, and where they are for [`Plan::time_part`].
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    commands: Range<usize>,
+    /// Floating-point operations of one run.
+    pub flops: u64,
+    /// Bytes read and written, each operand of each node once.
+    pub bytes: u64,
+}
+
+impl Part {
+    /// Dispatches of one run.
+    pub fn dispatches(&self) -> usize {
+        self.commands.len()
+    }
+}
+
 impl Plan {
+    /// From the first node whose name (scope and op) is `wanted` to the last.
+    pub fn part(&self, wanted: impl Fn(&str) -> bool) -> Part {
+        let mut part = Part::default();
+        for node in self.nodes.iter().filter(|n| wanted(&n.name)) {
+            let start = if part.commands.is_empty() { node.commands.start } else { part.commands.start };
+            part.commands = start..node.commands.end;
+            if let Some(cost) = node.cost.and_then(|at| self.cost().nodes.get(at)) {
+                part.flops += cost.flops;
+                part.bytes += cost.bytes;
+            }
+        }
+        part
+    }
+
+    /// Milliseconds of `runs` runs of a part of this plan in one pass, all together. [`Plan::run`] comes before it: that
+    /// writes the step, and what the part reads.
+    pub fn time_part(&self, watch: &Stopwatch, part: &Part, runs: u32) -> Result<f64> {
+        watch.time(&self.recording, part.commands.clone(), runs)
+    }
+
     /// Times each node over `repeats` runs of the step, in order of execution. It trains: updates are applied as often
     /// as they run. See [`Recording::time`](crate::gpu::Recording::time) for what is measured.
     pub fn profile(&self, step: &Step, repeats: usize) -> Result<Vec<NodeTiming>> {

@@ -35,6 +35,17 @@ pub fn median(values: &[f64]) -> Option<f64> {
     mean(&[sorted[sorted.len() / 2 - 1], upper])
 }
 
+/// The value that the share `q` (0 to 1) of all values lies below, between neighbours by a straight line; `None` for no
+/// values. NaN sorts last.
+pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = q.clamp(0.0, 1.0) * sorted.len().checked_sub(1)? as f64;
+    let (below, above) = (sorted.get(at.floor() as usize)?, sorted.get(at.ceil() as usize)?);
+    let part = at.fract();
+    Some(if part == 0.0 { *below } else { below + part * (above - below) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +57,15 @@ mod tests {
         assert!((sample_sd(&values).unwrap() - (32.0f64 / 7.0).sqrt()).abs() < 1e-12);
         assert_eq!(median(&values), Some(4.5));
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+    }
+
+    /// As numpy.quantile has it.
+    #[test]
+    fn quantiles() {
+        let values = [7.0, 1.0, 3.0, 10.0];
+        let at = [0.0, 0.25, 0.5, 0.75, 1.0].map(|q| quantile(&values, q).unwrap());
+        assert_eq!(at, [1.0, 2.5, 5.0, 7.75, 10.0]);
+        assert_eq!(quantile(&[], 0.5), None);
     }
 
     #[test]

@@ -51,6 +51,19 @@ impl Axis {
         Some(Axis { low, high, log: true, ticks })
     }
 
+    /// A logarithmic axis from a power of ten to a power of ten around the positive values; `None` without any.
+    pub fn log(values: impl IntoIterator<Item = f64>) -> Option<Axis> {
+        let positive = values.into_iter().filter(|v| v.is_finite() && *v >= f64::MIN_POSITIVE);
+        let (low, high) = positive.fold((f64::INFINITY, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
+        if low > high {
+            return None;
+        }
+        let first = (low.log10().floor() as i32).max(-300);
+        let last = (high.log10().ceil() as i32).clamp(first + 1, 301);
+        let ticks = (first..=last).map(|e| 10f64.powi(e)).map(|value| (value, plain(value))).collect();
+        Some(Axis { low: 10f64.powi(first), high: 10f64.powi(last), log: true, ticks })
+    }
+
     /// Where a value lies, 0 at the low end and 1 at the high end; what is off the axis lies outside, within bounds.
     pub fn at(&self, value: f64) -> f64 {
         let (low, high, value) =
@@ -137,6 +150,13 @@ mod tests {
         assert_eq!(labels(Axis::tight([1.0, 3.0], 6)), ["1", "2", "3"]);
         assert_eq!(labels(Axis::loss([0.02, 2.3], 4)), ["0.1", "1"]);
         assert_eq!(labels(Axis::loss([0.11, 3.0], 4)), ["0.2", "0.5", "1", "2"]);
+    }
+
+    #[test]
+    fn decades() {
+        assert_eq!(labels(Axis::log([0.2, 30.0, -1.0, f64::NAN])), ["0.1", "1", "10", "100"]);
+        assert_eq!(labels(Axis::log([10.0])), ["10", "100"]);
+        assert!(Axis::log([0.0, f64::INFINITY]).is_none());
     }
 
     #[test]

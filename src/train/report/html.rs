@@ -1,13 +1,11 @@
-//! The page: sections put into `template.html`, styled by `style.css`, both part of the binary.
+//! The report's page: its sections in order.
 
 use std::fmt::Write;
 
 use super::format::{accuracy, bytes, escape, grouped, seeds, three_digits};
+use super::page::{document, environment, paragraph, section};
 use super::palette::palette;
 use super::{Report, chart, headline, strip};
-
-const TEMPLATE: &str = include_str!("template.html");
-pub const STYLE: &str = include_str!("style.css");
 
 /// The whole page.
 pub fn page(report: &Report) -> String {
@@ -18,53 +16,22 @@ pub fn page(report: &Report) -> String {
     } else {
         format!("{}<div class=\"charts\">\n{figures}</div>\n", legend(report, &palette))
     };
-    let fill = |name: &str| match name {
-        "style" => STYLE.to_string(),
-        "title" => escape(&report.title),
-        "subtitle" => paragraph(&report.subtitle),
-        "facts" => facts(report),
-        "accuracy" => {
-            let about =
-                "A dot is a seed, the upright line their mean, the bar one standard deviation to each side.";
-            section("Accuracy", about, &strip::strip(report, &palette))
-        }
-        "curves" => {
-            let about = if report.curves.len() > palette.len() {
-                "A strong line is the mean over seeds, light lines are the seeds. Point at a line for its values."
-            } else {
-                "Point at a line for its values."
-            };
-            section("Training", about, &curves)
-        }
-        "summary" => section("Models", "", &summary(report, &palette)),
-        "notes" => section("Notes", "", &report.notes.iter().map(|n| paragraph(n)).collect::<String>()),
-        "environment" => section("How this was made", "", &environment(report)),
-        _ => String::new(),
+    let about = "A dot is a seed, the upright line their mean, the bar one standard deviation to each side.";
+    let accuracy = section("Accuracy", about, &strip::strip(report, &palette));
+    let about = if report.curves.len() > palette.len() {
+        "A strong line is the mean over seeds, light lines are the seeds. Point at a line for its values."
+    } else {
+        "Point at a line for its values."
     };
-    fill_template(TEMPLATE, fill)
-}
-
-/// Replaces each `{{name}}` once: what comes in by a value is never looked at again.
-fn fill_template(template: &str, fill: impl Fn(&str) -> String) -> String {
-    let mut parts = template.split("{{");
-    let mut out = parts.next().unwrap_or_default().to_string();
-    for part in parts {
-        let (name, rest) = part.split_once("}}").unwrap_or(("", part));
-        out.push_str(&fill(name));
-        out.push_str(rest);
-    }
-    out
-}
-
-fn paragraph(text: &str) -> String {
-    if text.trim().is_empty() { String::new() } else { format!("<p>{}</p>\n", escape(text)) }
-}
-
-fn section(title: &str, about: &str, body: &str) -> String {
-    if body.is_empty() {
-        return String::new();
-    }
-    format!("<section>\n<header><h2>{title}</h2>{}</header>\n{body}</section>\n", paragraph(about))
+    let body = [
+        facts(report),
+        accuracy,
+        section("Training", about, &curves),
+        section("Models", "", &summary(report, &palette)),
+        section("Notes", "", &report.notes.iter().map(|n| paragraph(n)).collect::<String>()),
+        section("How this was made", "", &environment(&report.environment)),
+    ];
+    document(&report.title, &report.subtitle, "", &body.concat())
 }
 
 fn facts(report: &Report) -> String {
@@ -127,26 +94,5 @@ fn summary(report: &Report, palette: &[(&str, String)]) -> String {
         html.push_str("</tr>\n");
     }
     html.push_str("</tbody>\n</table>\n");
-    html
-}
-
-/// A command line that wraps between its words, not after a hyphen.
-fn command(line: &str) -> String {
-    let words: Vec<_> =
-        line.split_whitespace().map(|word| format!("<span>{}</span>", escape(word))).collect();
-    format!("<code>{}</code>", words.join(" "))
-}
-
-fn environment(report: &Report) -> String {
-    let facts = report.environment.facts();
-    if facts.is_empty() {
-        return String::new();
-    }
-    let mut html = String::from("<dl>\n");
-    for (name, value) in facts {
-        let value = if name == "Command" { command(value) } else { escape(value) };
-        let _ = writeln!(html, "<dt>{}</dt><dd>{value}</dd>", escape(name));
-    }
-    html.push_str("</dl>\n");
     html
 }

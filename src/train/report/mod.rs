@@ -9,6 +9,7 @@ mod facts;
 mod format;
 mod headline;
 mod html;
+pub(crate) mod page;
 mod palette;
 mod strip;
 mod text;
@@ -27,10 +28,12 @@ use crate::Result;
 use crate::files::write_atomic;
 
 pub use facts::{Environment, timestamp};
-pub(super) use format::escape;
 #[cfg(feature = "cli")]
 pub(crate) use format::{bytes, count, percent, printable};
-pub(super) use html::STYLE;
+
+pub(crate) use axis::Axis;
+pub(crate) use format::{escape, three_digits};
+pub(crate) use palette::POOL;
 
 /// Everything a report shows. Empty parts are left out of the page.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

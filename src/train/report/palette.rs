@@ -6,7 +6,7 @@
 use super::{Report, Role};
 
 /// Classes for variants without a fixed colour, in order of use.
-const POOL: [&str; 6] = ["c-blue", "c-green", "c-pink", "c-sky", "c-ochre", "c-brown"];
+pub const POOL: [&str; 6] = ["c-blue", "c-green", "c-pink", "c-sky", "c-ochre", "c-brown"];
 const TEACHER: &str = "c-grey";
 const BASELINE: &str = "c-orange";
 

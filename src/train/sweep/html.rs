@@ -1,12 +1,11 @@
 //! A sweep as a page, in the style of a run's report.
 
 use super::{COLUMNS, Sweep, cells, failures, overview};
-use crate::train::report::{STYLE, escape};
+use crate::train::report::escape;
+use crate::train::report::page::{document, section};
 
 pub fn page(sweep: &Sweep) -> String {
-    let title = escape(&sweep.title);
-    let mut body =
-        format!("<header class=\"top\"><h1>{title}</h1>\n<p>{}</p></header>\n", escape(&sweep.made));
+    let mut body = String::new();
     let about =
         "Top-1 accuracy on the test set in percent, last epoch: mean and sample deviation over seeds.";
     let rows = overview(sweep);
@@ -20,23 +19,9 @@ pub fn page(sweep: &Sweep) -> String {
             inner += &format!("<p>{}</p>\n", escape(&failure));
         }
         let about = format!("A student of {} parameters.", pair.student_params);
-        body += &section(&pair.name, &about, &inner);
+        body += &section(&escape(&pair.name), &about, &inner);
     }
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n\
-         </head>\n<body>\n<main>\n{body}<footer>Made by limbeck. This page loads nothing.</footer>\n</main>\n\
-         </body>\n</html>\n"
-    )
-}
-
-fn section(title: &str, about: &str, inner: &str) -> String {
-    format!(
-        "<section>\n<header><h2>{}</h2><p>{}</p></header>\n{inner}</section>\n",
-        escape(title),
-        escape(about)
-    )
+    document(&sweep.title, &sweep.made, "", &body)
 }
 
 fn table(header: &[String], rows: &[Vec<String>]) -> String {

@@ -1,0 +1,155 @@
+//! Two runs against each other: ratio of medians, its confidence interval, and a verdict.
+//!
+//! The interval is the percentile bootstrap (Efron 1979) of the ratio of medians, 95 %, with a fixed seed. Below
+//! [`FEWEST`] samples on a side resampling sees too little, and the interval is that of the extremes.
+
+use serde::Serialize;
+
+use super::results::{AdapterResults, Results, Row};
+use crate::rng::Stream;
+use crate::train::stats::{median, quantile};
+
+const RESAMPLES: usize = 2000;
+/// Fewer samples are not resampled.
+pub const FEWEST: usize = 6;
+/// A difference below this share is not worth a verdict, however certain.
+pub const MARGIN: f64 = 0.02;
+
+/// How a case went against the earlier run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The whole interval lies above 1 and [`MARGIN`].
+    Slower,
+    /// The whole interval lies below 1 and [`MARGIN`].
+    Faster,
+    /// Neither.
+    Same,
+}
+
+impl Verdict {
+    /// The word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Slower => "slower",
+            Verdict::Faster => "faster",
+            Verdict::Same => "same",
+        }
+    }
+}
+
+/// Time now over time then.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Ratio {
+    /// Ratio of medians.
+    pub ratio: f64,
+    /// Lower end of its interval.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// What that means.
+    pub verdict: Verdict,
+}
+
+/// A case that both runs have.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Compared {
+    /// `suite/group/name`
+    pub case: String,
+    /// Adapter now, and then.
+    pub adapters: [String; 2],
+    /// Median milliseconds now, and then.
+    pub median_ms: [f64; 2],
+    /// The comparison.
+    pub ratio: Ratio,
+}
+
+/// The ratio of the medians of `now` and `then`; `None` where a side has no positive median.
+pub fn ratio(now: &[f64], then: &[f64]) -> Option<Ratio> {
+    let positive = |samples: &[f64]| median(samples).filter(|m| *m > 0.0 && m.is_finite());
+    let ratio = positive(now)? / positive(then)?;
+    let (low, high) = if now.len().min(then.len()) < FEWEST {
+        let ends = |s: &[f64]| (quantile(s, 0.0).unwrap_or(0.0), quantile(s, 1.0).unwrap_or(0.0));
+        let ((now_low, now_high), (then_low, then_high)) = (ends(now), ends(then));
+        (now_low / then_high, if then_low > 0.0 { now_high / then_low } else { f64::MAX })
+    } else {
+        interval(now, then)
+    };
+    let verdict = match () {
+        () if low > 1.0 + MARGIN => Verdict::Slower,
+        () if high < 1.0 - MARGIN => Verdict::Faster,
+        () => Verdict::Same,
+    };
+    Some(Ratio { ratio, low, high, verdict })
+}
+
+fn interval(now: &[f64], then: &[f64]) -> (f64, f64) {
+    let mut random = Stream::new(0, "bootstrap");
+    let mut draw = |samples: &[f64]| {
+        let drawn: Vec<f64> = (0..samples.len()).map(|_| samples[random.below(samples.len())]).collect();
+        median(&drawn).unwrap_or(0.0)
+    };
+    let ratios: Vec<f64> =
+        (0..RESAMPLES).map(|_| draw(now) / draw(then)).filter(|ratio| ratio.is_finite()).collect();
+    (quantile(&ratios, 0.025).unwrap_or(0.0), quantile(&ratios, 0.975).unwrap_or(f64::MAX))
+}
+
+/// Every case that both runs have, for each adapter of `now` against the adapter of `then` that has its name and back
+/// end, or else against the only one: another machine's.
+pub fn compare(now: &Results, then: &Results) -> Vec<Compared> {
+    let mut all = Vec::new();
+    for adapter in &now.adapters {
+        let same = then.adapters.iter().find(|other| other.label() == adapter.label());
+        let only = then.adapters.first().filter(|_| then.adapters.len() == 1);
+        if let Some(other) = same.or(only) {
+            all.extend(adapter.rows.iter().filter_map(|row| compared(adapter, row, other)));
+        }
+    }
+    all
+}
+
+fn compared(adapter: &AdapterResults, row: &Row, other: &AdapterResults) -> Option<Compared> {
+    let old = other.rows.iter().find(|old| old.path() == row.path() && old.shape == row.shape)?;
+    Some(Compared {
+        case: row.path(),
+        adapters: [adapter.label(), other.label()],
+        median_ms: [row.median_ms, old.median_ms],
+        ratio: ratio(&row.samples_ms, &old.samples_ms)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten samples around `middle`, within 1 %.
+    fn around(middle: f64) -> Vec<f64> {
+        (0..10).map(|i| middle * (1.0 + 0.002 * f64::from(i - 5))).collect()
+    }
+
+    #[test]
+    fn verdicts() {
+        let verdict = |now: f64, then: f64| ratio(&around(now), &around(then)).unwrap().verdict;
+        assert_eq!(verdict(1.3, 1.0), Verdict::Slower);
+        assert_eq!(verdict(1.0, 1.3), Verdict::Faster);
+        assert_eq!(verdict(1.0, 1.0), Verdict::Same);
+        // Certain, but too small to matter.
+        assert_eq!(verdict(1.012, 1.0), Verdict::Same);
+    }
+
+    #[test]
+    fn noise_is_no_verdict() {
+        let noisy = |shift: f64| (0..10).map(|i| 1.0 + shift + 0.1 * f64::from(i)).collect::<Vec<_>>();
+        let got = ratio(&noisy(0.1), &noisy(0.0)).unwrap();
+        assert!(got.low < 1.0 && got.high > 1.0 && got.verdict == Verdict::Same, "{got:?}");
+    }
+
+    #[test]
+    fn few_samples_take_their_extremes() {
+        let got = ratio(&[2.0, 3.0, 4.0], &[1.0, 1.0, 2.0]).unwrap();
+        assert_eq!((got.ratio, got.low, got.high, got.verdict), (3.0, 1.0, 4.0, Verdict::Same));
+        assert_eq!(ratio(&[2.0, 2.0], &[1.0, 1.1]).unwrap().verdict, Verdict::Slower);
+        assert_eq!(ratio(&[], &[1.0]), None);
+        assert_eq!(ratio(&[1.0], &[0.0]), None);
+    }
+}

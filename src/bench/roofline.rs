@@ -1,0 +1,147 @@
+//! The roofline (Williams, Waterman and Patterson 2009): GFLOP/s by FLOPs a byte, under the adapter's two ceilings.
+
+use std::fmt::Write;
+
+use super::case::Suite;
+use super::html::time;
+use super::results::{AdapterResults, Row};
+use crate::train::report::{Axis, POOL, escape, three_digits};
+
+const WIDTH: f64 = 960.0;
+const HEIGHT: f64 = 440.0;
+const LEFT: f64 = 52.0;
+const RIGHT: f64 = 16.0;
+const TOP: f64 = 16.0;
+const BOTTOM: f64 = 48.0;
+
+/// What is told apart by colour.
+const KINDS: [(&str, &[&str]); 4] = [
+    ("gemm and linear", &["gemm", "linear"]),
+    ("convolution", &["conv"]),
+    ("softmax, losses and norms", &["softmax", "cross_entropy", "kl_div", "cosine", "regression", "norm"]),
+    ("other ops", &[""]),
+];
+
+/// The plot with its legend; empty without a kernel that computes.
+pub fn figure(adapter: &AdapterResults) -> String {
+    let points: Vec<Point> = adapter.rows.iter().filter_map(Point::of).collect();
+    let ceilings = &adapter.ceilings;
+    let xs = points.iter().map(|p| p.x).chain([ceilings.ridge()]);
+    let ys = points.iter().map(|p| p.y).chain([ceilings.gflops * 1.4]);
+    let (Some(x), Some(y)) = (Axis::log(xs), Axis::log(ys)) else { return String::new() };
+    if points.is_empty() {
+        return String::new();
+    }
+    let plot = Plot { x, y };
+    let mut svg = plot.grid();
+    svg.push_str(&plot.roof(ceilings.gflops, ceilings.gbs));
+    for point in &points {
+        svg.push_str(&plot.point(point));
+    }
+    format!(
+        "{}<figure class=\"roofline\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"GFLOP/s by \
+         FLOPs a byte\">{svg}</svg></figure>\n",
+        legend(&points)
+    )
+}
+
+struct Point<'a> {
+    row: &'a Row,
+    x: f64,
+    y: f64,
+    kind: usize,
+}
+
+impl<'a> Point<'a> {
+    fn of(row: &'a Row) -> Option<Self> {
+        let y = row.gflops.filter(|rate| row.suite == Suite::Kernels && *rate > 0.0 && row.bytes > 0)?;
+        let what = format!("{} {}", row.group, row.name);
+        let kind = KINDS.iter().position(|(_, parts)| parts.iter().any(|part| what.contains(part)))?;
+        Some(Self { row, x: row.flops as f64 / row.bytes as f64, y, kind })
+    }
+}
+
+fn legend(points: &[Point<'_>]) -> String {
+    let mut html = String::from("<ul class=\"legend\">\n");
+    for (i, (name, _)) in KINDS.iter().enumerate().filter(|(i, _)| points.iter().any(|p| p.kind == *i)) {
+        let key = "<svg viewBox=\"0 0 22 8\"><circle class=\"kernel\" cx=\"11\" cy=\"4\" r=\"4\"/></svg>";
+        let _ = writeln!(html, "<li class=\"{}\">{key}{name}</li>", POOL[i]);
+    }
+    html.push_str("</ul>\n");
+    html
+}
+
+struct Plot {
+    x: Axis,
+    y: Axis,
+}
+
+impl Plot {
+    fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        let right = LEFT + self.x.at(x) * (WIDTH - LEFT - RIGHT);
+        (right, HEIGHT - BOTTOM - self.y.at(y) * (HEIGHT - TOP - BOTTOM))
+    }
+
+    fn grid(&self) -> String {
+        let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+        let mut svg = String::from("<g class=\"grid\">");
+        for (value, label) in &self.y.ticks {
+            let (_, y) = self.at(self.x.range().0, *value);
+            let _ = write!(svg, "<path d=\"M{LEFT} {y:.1}H{right}\"/>");
+            let _ = write!(
+                svg,
+                "<text class=\"y\" x=\"{}\" y=\"{y:.1}\" dy=\".35em\">{label}</text>",
+                LEFT - 8.0
+            );
+        }
+        for (value, label) in &self.x.ticks {
+            let (x, _) = self.at(*value, self.y.range().0);
+            let _ = write!(svg, "<path class=\"tick\" d=\"M{x:.1} {bottom}v5\"/>");
+            let _ = write!(svg, "<text class=\"x\" x=\"{x:.1}\" y=\"{}\">{label}</text>", bottom + 19.0);
+        }
+        let _ = write!(svg, "<path class=\"base\" d=\"M{LEFT} {bottom}H{right}\"/>");
+        let (middle, low) = ((LEFT + right) / 2.0, HEIGHT - 6.0);
+        let _ = write!(svg, "<text class=\"x name\" x=\"{middle}\" y=\"{low}\">FLOPs a byte</text>");
+        let _ = write!(svg, "<text x=\"{}\" y=\"{}\">GFLOP/s</text></g>", LEFT + 6.0, TOP - 4.0);
+        svg
+    }
+
+    /// The slope of the copy bandwidth up to the ridge, then the level of the multiply-adds.
+    fn roof(&self, gflops: f64, gbs: f64) -> String {
+        let (low, high) = self.x.range();
+        // Where the slope enters the plot: at its left edge or at its lower one.
+        let start = low.max(self.y.range().0 / gbs);
+        let ridge = (gflops / gbs).min(high);
+        let ((x1, y1), (x2, y2)) = (self.at(start, start * gbs), self.at(ridge, ridge * gbs));
+        let (x3, y3) = self.at(high, gflops);
+        let label = format!("{} GFLOP/s f32 multiply-adds", three_digits(gflops));
+        let slope = format!("{} GB/s copy", three_digits(gbs));
+        let turn = ((y2 - y1) / (x2 - x1)).atan().to_degrees();
+        let (mx, my) = ((x1 + x2) / 2.0, (y1 + y2) / 2.0);
+        format!(
+            "<path class=\"ceiling\" d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}L{x3:.1} {y3:.1}\"/>\
+             <text class=\"roof\" text-anchor=\"end\" x=\"{x3:.1}\" y=\"{:.1}\">{label}</text>\
+             <text class=\"roof\" text-anchor=\"middle\" transform=\"translate({mx:.1} {my:.1}) rotate({turn:.1})\" \
+             dy=\"-7\">{slope}</text>",
+            y3 - 7.0
+        )
+    }
+
+    fn point(&self, point: &Point<'_>) -> String {
+        let (x, y) = self.at(point.x, point.y);
+        let row = point.row;
+        let about = format!(
+            "{} {}\n{}: {} GFLOP/s, {} GB/s",
+            row.group,
+            row.name,
+            time(row.median_ms),
+            three_digits(point.y),
+            row.gbs.map_or(String::new(), three_digits)
+        );
+        format!(
+            "<circle class=\"kernel {}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"><title>{}</title></circle>",
+            POOL[point.kind],
+            escape(&about)
+        )
+    }
+}

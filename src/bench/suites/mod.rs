@@ -1,0 +1,17 @@
+//! What each suite measures.
+
+mod kernels;
+mod overhead;
+mod train;
+
+use super::case::{Case, Suite, Target};
+use crate::Result;
+
+/// The cases of a suite, small ones of a group first; fewer where a quick look is wanted.
+pub fn cases(suite: Suite, target: &Target, quick: bool) -> Result<Vec<Case>> {
+    match suite {
+        Suite::Kernels => kernels::cases(target, quick),
+        Suite::Train => Ok(train::cases(quick)),
+        Suite::Overhead => Ok(overhead::cases()),
+    }
+}

@@ -1,0 +1,63 @@
+//! What a tape computes by the f64 references of its ops, without a device: for checks of whole passes.
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use super::array::Array;
+use super::op::Op;
+use super::plan::live_nodes;
+use super::shape::{DType, Meta};
+use super::step::Step;
+use super::tensor::{Source, Tape, Tensor, TensorId};
+use crate::{Error, Result};
+
+impl Tape {
+    /// The ops recorded so far with the shapes of their inputs, in order.
+    pub fn ops(&self) -> Vec<(Rc<dyn Op>, Vec<Meta>)> {
+        let inner = self.inner.borrow();
+        let metas = |ids: &[TensorId]| ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect();
+        inner.nodes.iter().map(|node| (node.op.clone(), metas(&node.inputs))).collect()
+    }
+
+    /// The values of `wanted` by the references, from those of the leaves. In-place ops change a leaf's value, as they do
+    /// on the device, so a leaf may be wanted too.
+    ///
+    /// Fails where a leaf that is read has no value, or where a reference returns another number of arrays than its op
+    /// has outputs and overwritten inputs.
+    pub fn reference(
+        &self,
+        step: &Step,
+        leaves: &[(&Tensor, Array)],
+        wanted: &[&Tensor],
+    ) -> Result<Vec<Array>> {
+        let inner = self.inner.borrow();
+        let mut values: HashMap<TensorId, Array> =
+            leaves.iter().map(|(tensor, value)| (tensor.id(), value.clone())).collect();
+        for (index, info) in inner.tensors.iter().enumerate() {
+            if let (Source::Constant(bytes), DType::F32) = (&info.source, info.meta.dtype) {
+                let numbers: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
+                let data = numbers.into_iter().map(f64::from).collect();
+                values.insert(TensorId(index), Array::new(info.meta.shape.clone(), data));
+            }
+        }
+        let value_of = |values: &HashMap<TensorId, Array>, id: TensorId| {
+            let missing = || Error::shape("reference", "a value for every leaf", inner.describe(id));
+            values.get(&id).cloned().ok_or_else(missing)
+        };
+        let keep: BTreeSet<TensorId> = wanted.iter().map(|t| inner.root(t.id())).collect();
+        for index in live_nodes(&inner, &keep) {
+            let node = &inner.nodes[index];
+            let arrays =
+                node.inputs.iter().map(|&id| value_of(&values, id)).collect::<Result<Vec<Array>>>()?;
+            let overwritten = node.op.in_place().iter().map(|&i| node.inputs[i]);
+            let written: Vec<TensorId> = node.outputs.iter().copied().chain(overwritten).collect();
+            let made = node.op.reference(step, &arrays);
+            if made.len() != written.len() {
+                let expected = format!("{} arrays from the reference", written.len());
+                return Err(Error::shape(node.op.name(), expected, made.len().to_string()));
+            }
+            values.extend(written.into_iter().zip(made));
+        }
+        wanted.iter().map(|tensor| value_of(&values, tensor.id())).collect()
+    }
+}

@@ -1,0 +1,152 @@
+//! `limbeck bench` and `limbeck check` through the binary and the library: what they write can be read, and a kernel that
+//! is wrong shows.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::rc::Rc;
+
+use limbeck::bench::{Case, KernelWork, Options, Pass, Suite, Target, compare, measure, results::Results};
+use limbeck::gpu::AdapterRequest;
+use limbeck::ops::{self, Input, conformance};
+use limbeck::tape::{Array, Lowering, Meta, Op, Step};
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench").join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn bench(at: &Path, line: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_limbeck"));
+    command.current_dir(at).env("XDG_RUNTIME_DIR", at).arg("bench").args(line.split_whitespace());
+    command.output().expect("limbeck can be started")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn what_is_written_can_be_read() {
+    let at = folder("written");
+    let line = "kernels overhead --quick --repeats 5 --filter gemm/256 --filter loss/kl_div --filter tiny";
+    let output = bench(&at, &format!("{line} --save a.json --csv a.csv --html a.html"));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let results = Results::read(at.join("a.json")).unwrap();
+    let rows = &results.adapters[0].rows;
+    let names: Vec<String> = rows.iter().map(|row| row.path()).collect();
+    assert!(names.contains(&"kernels/gemm/256".to_string()), "{names:?}");
+    let gemm = &rows[0];
+    assert_eq!((gemm.flops, gemm.samples_ms.len(), gemm.wrong), (2 * 256u64.pow(3), 5, false));
+    let expected = gemm.flops as f64 * 1e-6 / gemm.median_ms;
+    assert!((gemm.gflops.unwrap() - expected).abs() < 1e-9 * expected);
+    assert!(gemm.q1_ms <= gemm.median_ms && gemm.median_ms <= gemm.q3_ms && gemm.median_ms > 0.0);
+    assert!(rows.iter().any(|row| row.error.is_some_and(|e| e < 1e-4)), "no kernel was checked");
+
+    let csv = std::fs::read_to_string(at.join("a.csv")).unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), rows.len() + 1);
+    assert!(lines[0].starts_with("adapter,backend,driver,suite,group,name,shape"));
+    let page = std::fs::read_to_string(at.join("a.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("gemm") && !page.contains("NaN"), "a page without a plot");
+
+    let again = bench(&at, &format!("{line} --compare a.json"));
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    let table = text(&again.stdout);
+    assert!(table.contains("kernels/gemm/256") && table.contains("verdict"), "{table}");
+    // A file that says everything took a tenth of the time makes this run slower.
+    let mut faster = results.clone();
+    for row in &mut faster.adapters[0].rows {
+        row.samples_ms.iter_mut().for_each(|ms| *ms *= 0.1);
+    }
+    let compared = compare::compare(&results, &faster);
+    assert!(compared.iter().all(|c| c.ratio.verdict == compare::Verdict::Slower), "{compared:?}");
+}
+
+#[test]
+fn mistakes_are_named() {
+    let at = folder("mistakes");
+    std::fs::write(at.join("text.json"), "hello").unwrap();
+    std::fs::write(at.join("other.json"), "{\"a\": 1}").unwrap();
+    std::fs::write(at.join("newer.json"), "{\"limbeck_bench\": 99}").unwrap();
+    std::fs::write(at.join("cut.json"), "{\"limbeck_bench\": 1, \"version\": \"0\"}").unwrap();
+    for (line, part) in [
+        ("kernel", "expected one of kernels, train, overhead"),
+        ("kernels --filter nothing-has-this-name", "no case has"),
+        ("--compare missing.json", "missing.json"),
+        ("--compare text.json", "expected JSON"),
+        ("--compare other.json", "other JSON"),
+        ("--compare newer.json", "form 99"),
+        ("--compare cut.json", "damaged"),
+        ("kernels --quick --filter gemm/256 --adapters no-such-adapter", "no adapter has"),
+    ] {
+        let output = bench(&at, line);
+        let error = text(&output.stderr);
+        assert!(!output.status.success() && error.contains(part), "bench {line}: no {part:?} in {error}");
+        assert!(!error.contains("panicked"), "{error}");
+    }
+}
+
+/// relu with a reference that is off by a thousandth: a stand-in for a kernel that is wrong.
+#[derive(Debug)]
+struct Wrong;
+
+impl Op for Wrong {
+    fn name(&self) -> &'static str {
+        "wrong"
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> limbeck::Result<Vec<Meta>> {
+        right().infer(inputs)
+    }
+
+    fn lower(&self, to: &mut Lowering<'_>) -> limbeck::Result<()> {
+        right().lower(to)
+    }
+
+    fn reference(&self, step: &Step, inputs: &[Array]) -> Vec<Array> {
+        let mut made = right().reference(step, inputs);
+        made[0].data.iter_mut().for_each(|v| *v = *v * 1.001 + 0.001);
+        made
+    }
+
+    fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
+        inputs[0].len() as u64
+    }
+}
+
+fn right() -> impl Op {
+    limbeck::ops::unary::Unary(limbeck::ops::unary::Function::Relu)
+}
+
+fn wrong_case() -> ops::Case {
+    let case = ops::Case::new(Wrong, vec![Input::normal([64, 64]).no_grad()]);
+    ops::Case { op: Rc::new(Wrong), ..case }
+}
+
+/// What `limbeck check` runs tells of it.
+#[test]
+fn a_broken_kernel_does_not_conform() {
+    let report = conformance::run(&common::gpu(), &wrong_case(), 1).unwrap();
+    assert!(!report.failures.is_empty() && report.forward > 1.0);
+}
+
+/// And so does a benchmark.
+#[test]
+fn a_broken_kernel_is_marked_wrong() {
+    let target = Target::open(AdapterRequest::from_env().unwrap()).unwrap();
+    let case = Case::new(Suite::Kernels, "planted", "wrong", |target| {
+        Ok(KernelWork::new(target, &wrong_case(), Pass::Forward)?.prepare())
+    });
+    let effort = measure::Effort::new(true, Some(3));
+    let options = Options { suites: vec![Suite::Kernels], filter: Vec::new(), quick: true, repeats: Some(3) };
+    assert!(!options.select(&target).unwrap().is_empty());
+    let ceilings = limbeck::bench::Ceilings::measure(&target.gpu, &effort).unwrap();
+    match measure::case(&case, &target, &effort, &ceilings, &mut Default::default()).unwrap() {
+        measure::Outcome::Row(row, _) => assert!(row.wrong && row.error.unwrap() > 1e-4, "{row:?}"),
+        measure::Outcome::Skipped(why) => panic!("{why}"),
+    }
+}

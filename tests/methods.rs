@@ -11,7 +11,7 @@ use common::fixture::Fixture;
 use limbeck::distill::{self, MethodConfig, Pair, TeacherPass};
 use limbeck::gpu::Gpu;
 use limbeck::models::{self, ModelConfig};
-use limbeck::nn::{DeviceParams, Forward, Init, ParamBuilder, Params};
+use limbeck::nn::{DeviceParams, Forward, Init, ParamBuilder, Params, Tap};
 use limbeck::tape::{Plan, Step, Tape, Tensor};
 use serde_json::Value;
 
@@ -67,6 +67,52 @@ fn own() {
 #[test]
 fn relations() {
     check_group("methods_relations");
+}
+
+/// On a single pixel, or one sample, these methods would be zero for every student.
+#[test]
+fn what_cannot_be_related_is_refused() {
+    let gpu = common::gpu();
+    let none = DeviceParams::trainable(&gpu, "student", &Params::default()).unwrap();
+    let (pixel, one) = (vec![3, 4, 1, 1], vec![1, 4]);
+    for (method, shape, part) in [
+        ("at", &pixel, "more than one pixel"),
+        ("nst", &pixel, "more than one pixel"),
+        ("cwd", &pixel, "more than one pixel"),
+        ("at", &one, "maps (N, C, H, W)"),
+        ("sp", &one, "two samples"),
+        ("rkd", &one, "two samples"),
+        ("pkt", &one, "two samples"),
+        ("cc", &one, "two samples"),
+        ("cc,form=code", &one, "two samples"),
+        ("rkd,distance=0,angle=0", &one, "both 0"),
+    ] {
+        let tape = Tape::new();
+        let student = Forward::train(&tape, &none);
+        student.layer("s", || Ok(tape.variable("s", shape.clone()))).unwrap();
+        let tap = |name: &str| Tap {
+            name: name.into(),
+            alias: name.into(),
+            tensor: tape.input(name, shape.clone()),
+        };
+        let logits = tape.input("logits", [shape[0], 10]);
+        let ids = tape.input_i32("ids", [shape[0]]);
+        let pair = Pair {
+            student: &student,
+            teacher: &TeacherPass::Stored { taps: vec![tap("t")] },
+            student_logits: &logits,
+            teacher_logits: &logits,
+            labels: &ids,
+            sample_ids: &ids,
+            samples: 8,
+            taps: &[("t".to_string(), "s".to_string())],
+        };
+        let mut term = distill::parse(method, &MethodConfig::default()).unwrap().terms.remove(0);
+        let prepared = term.method.prepare(&pair, ParamBuilder::new(&mut Params::default()));
+        let refused = prepared.and_then(|()| term.method.loss(&pair, &student).map(drop));
+        let message = refused.expect_err(method).to_string();
+        assert!(message.contains(part), "{method}: {message}");
+    }
 }
 
 fn check_group(group: &str) {

@@ -33,7 +33,7 @@ struct At {
 
 impl Method for At {
     fn prepare(&mut self, pair: &Pair<'_>, _: ParamBuilder<'_>) -> Result<()> {
-        features::expect_maps("at", pair)
+        features::expect_places("at", pair)
     }
 
     fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {

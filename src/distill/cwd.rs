@@ -36,7 +36,7 @@ struct Cwd {
 
 impl Method for Cwd {
     fn prepare(&mut self, pair: &Pair<'_>, at: ParamBuilder<'_>) -> Result<()> {
-        features::expect_maps("cwd", pair)?;
+        features::expect_places("cwd", pair)?;
         // A bias would be the same for all pixels of a channel: the softmax over them does not see it.
         self.regressors = Regressors::new("cwd", pair, at, Use::Auto, false)?;
         Ok(())

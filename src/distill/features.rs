@@ -37,6 +37,22 @@ pub(super) fn expect_maps(method: &str, pair: &Pair<'_>) -> Result<()> {
     }
 }
 
+/// [`expect_maps`] for methods that compare places: fails where every map, pooled, is a single pixel, and the
+/// loss would be the same for all students.
+pub(super) fn expect_places(method: &str, pair: &Pair<'_>) -> Result<()> {
+    expect_maps(method, pair)?;
+    let pixels = |(t, s): &(Tensor, Tensor)| {
+        let least = |axis: usize| t.dims()[axis].min(s.dims()[axis]);
+        least(2) * least(3)
+    };
+    if pair.tapped()?.iter().any(|tapped| pixels(tapped) > 1) {
+        return Ok(());
+    }
+    let (hint, guided) = &pair.taps[0];
+    let expected = "a map of more than one pixel; name taps of earlier layers";
+    Err(Error::shape(method, expected, format!("{hint} and {guided}, of one pixel in common")))
+}
+
 /// Every pair of taps is two maps or two flat features: nothing else can be compared by channel.
 pub(super) fn expect_alike(method: &str, pair: &Pair<'_>) -> Result<()> {
     for ((t, s), (hint, guided)) in pair.tapped()?.iter().zip(pair.taps) {

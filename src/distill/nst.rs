@@ -29,7 +29,7 @@ struct Nst;
 
 impl Method for Nst {
     fn prepare(&mut self, pair: &Pair<'_>, _: ParamBuilder<'_>) -> Result<()> {
-        features::expect_maps("nst", pair)
+        features::expect_places("nst", pair)
     }
 
     fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::ceilings::Ceilings;
 use super::results::{AdapterResults, Results, Row};
 use crate::rng::Stream;
 use crate::train::stats::{median, quantile};
@@ -12,6 +13,8 @@ use crate::train::stats::{median, quantile};
 const RESAMPLES: usize = 2000;
 /// Fewer samples are not resampled.
 pub const FEWEST: usize = 6;
+/// Ceilings that are further apart than this factor are worth a word.
+const FAR: f64 = 1.1;
 /// A difference below this share is not worth a verdict, however certain.
 pub const MARGIN: f64 = 0.02;
 
@@ -60,8 +63,31 @@ pub struct Compared {
     pub adapters: [String; 2],
     /// Median milliseconds now, and then.
     pub median_ms: [f64; 2],
+    /// Multiply-adds and copies that the adapter reached now, and then: where they differ, the machine does.
+    pub ceilings: [Ceilings; 2],
     /// The comparison.
     pub ratio: Ratio,
+}
+
+/// What is to be known before the verdicts are believed: who is compared, and how far their ceilings are apart.
+pub fn caution(compared: &[Compared]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for one in compared {
+        let ([now, then], [new, old]) = (&one.adapters, &one.ceilings);
+        let (flops, bytes) = (new.gflops / old.gflops, new.gbs / old.gbs);
+        let far = [flops, bytes].iter().any(|ratio| !(1.0 / FAR..=FAR).contains(ratio));
+        let why = match (far, now == then) {
+            (false, _) => "",
+            (true, true) => ": other work, heat or power settings, not the kernels, explain as much",
+            (true, false) => ": these are different machines",
+        };
+        let line =
+            format!("{now} now against {then} then; ceilings {flops:.2} and {bytes:.2} times as high{why}");
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 /// The ratio of the medians of `now` and `then`; `None` where a side has no positive median.
@@ -114,6 +140,7 @@ fn compared(adapter: &AdapterResults, row: &Row, other: &AdapterResults) -> Opti
         case: row.path(),
         adapters: [adapter.label(), other.label()],
         median_ms: [row.median_ms, old.median_ms],
+        ceilings: [adapter.ceilings, other.ceilings],
         ratio: ratio(&row.samples_ms, &old.samples_ms)?,
     })
 }
@@ -135,6 +162,22 @@ mod tests {
         assert_eq!(verdict(1.0, 1.0), Verdict::Same);
         // Certain, but too small to matter.
         assert_eq!(verdict(1.012, 1.0), Verdict::Same);
+    }
+
+    /// A machine that was busy then is told from a kernel that became faster.
+    #[test]
+    fn other_ceilings_are_said() {
+        let ceilings = |gflops| Ceilings { gflops, gbs: 10.0, clock: crate::bench::Clock::WallClock };
+        let of = |now, then| Compared {
+            case: "kernels/gemm/256".into(),
+            adapters: ["a".into(), "a".into()],
+            median_ms: [1.0, 2.0],
+            ceilings: [ceilings(now), ceilings(then)],
+            ratio: ratio(&[1.0], &[2.0]).unwrap(),
+        };
+        assert!(caution(&[of(100.0, 50.0)])[0].contains("not the kernels"));
+        assert_eq!(caution(&[of(100.0, 101.0), of(100.0, 101.0)]).len(), 1);
+        assert!(!caution(&[of(100.0, 101.0)])[0].contains("not the kernels"));
     }
 
     #[test]

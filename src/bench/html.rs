@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::bars;
 use super::case::Suite;
-use super::compare::Compared;
+use super::compare::{Compared, caution};
 use super::results::{AdapterResults, Results, Row};
 use super::roofline;
 use crate::train::report::page::{self, document, section};
@@ -156,10 +156,9 @@ fn notes(adapter: &AdapterResults) -> String {
 
 fn comparison(compared: &[Compared]) -> String {
     let Some(first) = compared.first() else { return String::new() };
-    let about = format!(
-        "{} now against {} then: ratio of medians, 95 % interval. Below 1 is faster.",
-        first.adapters[0], first.adapters[1]
-    );
+    let several = compared.iter().any(|one| one.adapters != first.adapters);
+    let who = caution(compared).join("; ");
+    let about = format!("{who}. Ratio of medians, 95 % interval; below 1 is faster.");
     let mut html = String::from(
         "<table class=\"bench\">\n<thead><tr><th>Case<th class=\"n\">Now<th class=\"n\">Then<th class=\"n\">Ratio\
          <th class=\"n\">Interval<th class=\"n\">Verdict</tr></thead>\n<tbody>\n",
@@ -173,7 +172,9 @@ fn comparison(compared: &[Compared]) -> String {
             ("Interval", format!("{} to {}", three_digits(ratio.low), three_digits(ratio.high))),
             ("Verdict", format!("<b class=\"{0}\">{0}</b>", ratio.verdict.name())),
         ];
-        let _ = write!(html, "<tr><th scope=\"row\">{}</th>", escape(&case.case));
+        let adapter =
+            if several { format!(" <small>{}</small>", escape(&case.adapters[0])) } else { String::new() };
+        let _ = write!(html, "<tr><th scope=\"row\">{}{adapter}</th>", escape(&case.case));
         for (name, value) in cells {
             let _ = write!(html, "<td class=\"n\" data-name=\"{name}\"><span>{value}</span></td>");
         }

@@ -14,12 +14,16 @@ const RIGHT: f64 = 16.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 48.0;
 
-/// What is told apart by colour.
-const KINDS: [(&str, &[&str]); 4] = [
-    ("gemm and linear", &["gemm", "linear"]),
-    ("convolution", &["conv"]),
-    ("softmax, losses and norms", &["softmax", "cross_entropy", "kl_div", "cosine", "regression", "norm"]),
-    ("other ops", &[""]),
+/// What is told apart by colour: name, class, and how its groups begin.
+const KINDS: [(&str, &str, &[&str]); 4] = [
+    ("gemm and linear", POOL[0], &["gemm", "linear"]),
+    ("convolution", POOL[1], &["conv"]),
+    (
+        "softmax, losses and norms",
+        POOL[2],
+        &["softmax", "loss", "cross_entropy", "kl_div", "cosine", "regression", "batch_norm", "layer_norm"],
+    ),
+    ("other ops", POOL[4], &[""]),
 ];
 
 /// The plot with its legend; empty without a kernel that computes.
@@ -34,10 +38,10 @@ pub fn figure(adapter: &AdapterResults) -> String {
     }
     let plot = Plot { x, y };
     let mut svg = plot.grid();
-    svg.push_str(&plot.roof(ceilings.gflops, ceilings.gbs));
     for point in &points {
         svg.push_str(&plot.point(point));
     }
+    svg.push_str(&plot.roof(ceilings.gflops, ceilings.gbs));
     format!(
         "{}<figure class=\"roofline\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"GFLOP/s by \
          FLOPs a byte\">{svg}</svg></figure>\n",
@@ -55,17 +59,18 @@ struct Point<'a> {
 impl<'a> Point<'a> {
     fn of(row: &'a Row) -> Option<Self> {
         let y = row.gflops.filter(|rate| row.suite == Suite::Kernels && *rate > 0.0 && row.bytes > 0)?;
-        let what = format!("{} {}", row.group, row.name);
-        let kind = KINDS.iter().position(|(_, parts)| parts.iter().any(|part| what.contains(part)))?;
+        let begins = |kind: &(_, _, &[&str])| kind.2.iter().any(|part| row.group.starts_with(part));
+        let kind = KINDS.iter().position(begins)?;
         Some(Self { row, x: row.flops as f64 / row.bytes as f64, y, kind })
     }
 }
 
 fn legend(points: &[Point<'_>]) -> String {
     let mut html = String::from("<ul class=\"legend\">\n");
-    for (i, (name, _)) in KINDS.iter().enumerate().filter(|(i, _)| points.iter().any(|p| p.kind == *i)) {
+    for (_, (name, class, _)) in KINDS.iter().enumerate().filter(|(i, _)| points.iter().any(|p| p.kind == *i))
+    {
         let key = "<svg viewBox=\"0 0 22 8\"><circle class=\"kernel\" cx=\"11\" cy=\"4\" r=\"4\"/></svg>";
-        let _ = writeln!(html, "<li class=\"{}\">{key}{name}</li>", POOL[i]);
+        let _ = writeln!(html, "<li class=\"{class}\">{key}{name}</li>");
     }
     html.push_str("</ul>\n");
     html
@@ -117,7 +122,8 @@ impl Plot {
         let label = format!("{} GFLOP/s f32 multiply-adds", three_digits(gflops));
         let slope = format!("{} GB/s copy", three_digits(gbs));
         let turn = ((y2 - y1) / (x2 - x1)).atan().to_degrees();
-        let (mx, my) = ((x1 + x2) / 2.0, (y1 + y2) / 2.0);
+        // Few kernels lie at the lower end of the slope.
+        let (mx, my) = (x1 + 0.1 * (x2 - x1), y1 + 0.1 * (y2 - y1));
         format!(
             "<path class=\"ceiling\" d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}L{x3:.1} {y3:.1}\"/>\
              <text class=\"roof\" text-anchor=\"end\" x=\"{x3:.1}\" y=\"{:.1}\">{label}</text>\
@@ -140,7 +146,7 @@ impl Plot {
         );
         format!(
             "<circle class=\"kernel {}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"><title>{}</title></circle>",
-            POOL[point.kind],
+            KINDS[point.kind].1,
             escape(&about)
         )
     }

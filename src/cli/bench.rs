@@ -9,7 +9,7 @@ use clap::Args;
 use super::AdapterFlags;
 use super::out::say;
 use super::table::Table;
-use crate::bench::compare::{Compared, compare};
+use crate::bench::compare::{Compared, caution, compare};
 use crate::bench::results::FORMAT;
 use crate::bench::{AdapterResults, Event, Options, Results, Row, Suite, Target, csv, html, run as measure};
 use crate::files::write_atomic;
@@ -203,6 +203,9 @@ fn side_by_side(results: &Results) -> Result<()> {
 fn print_comparison(compared: &[Compared]) -> Result<()> {
     if compared.is_empty() {
         return say!("the two runs have no case in common");
+    }
+    for line in caution(compared) {
+        say!("{line}")?;
     }
     let mut table = Table::new(&["case", ">time now / then", ">95 % interval", "verdict"]);
     for one in compared {

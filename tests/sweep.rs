@@ -119,8 +119,8 @@ fn a_failing_method_does_not_stop_the_others() {
     assert_eq!(rows(&table)["kd"][3], "1");
 }
 
-/// A pair may be of other data than the sweep; its teacher is then trained on these. One that can't be trained fails its
-/// own pair only.
+/// A pair may be of other data than the sweep; its teacher is then trained on these. One that can't be trained
+/// fails its own pair only.
 #[test]
 fn teachers_are_trained_on_their_pairs_data() {
     let at = folder("teachers");

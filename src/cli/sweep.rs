@@ -120,7 +120,8 @@ fn run_pair(gpu: &Gpu, file: &SweepFile, pair: &PairFile, out: &Path, sweep: &mu
     Ok(())
 }
 
-/// What went wrong with one run, as text for the table. A lost device or a full disk ends the sweep; what is done is kept.
+/// What went wrong with one run, as text for the table. A lost device or a full disk ends the sweep; what is
+/// done is kept.
 fn go_on<T>(ran: Result<T>) -> Result<Result<T, String>> {
     match ran {
         Err(error @ (Error::DeviceLost { .. } | Error::File { .. })) => Err(error),

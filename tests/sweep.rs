@@ -119,6 +119,52 @@ fn a_failing_method_does_not_stop_the_others() {
     assert_eq!(rows(&table)["kd"][3], "1");
 }
 
+/// A pair may be of other data than the sweep; its teacher is then trained on these. One that can't be trained
+/// fails its own pair only.
+#[test]
+fn teachers_are_trained_on_their_pairs_data() {
+    let at = folder("teachers");
+    let one = SWEEP.replace("[1, 2]", "[1]").replace("\"kd\", ", "");
+    let pair = |name: &str, settings: &str, teacher: &str| {
+        format!(
+            "\n[[pair]]\nname = \"{name}\"\nteacher = \"{name}.safetensors\"\nmodel = \"cnn:2\"\n\
+             settings = {{ {settings} }}\ntrain_teacher = {{ model = \"cnn:5\", epochs = 1, {teacher} }}\n"
+        )
+    };
+    let text_with = pair("broken", "", "learning_rate = 1e30, optimizer = \"sgd\"")
+        + &pair("other", "data_mean = [0.25], data_std = [0.5]", "seed = 3");
+    let output = sweep(&at, &(one + &text_with), &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let table = std::fs::read_to_string(at.join("out/results.md")).unwrap();
+    assert!(table.contains("alone with seed 1 failed: its teacher: NaN or infinity"), "{table}");
+    assert!(!at.join("broken.safetensors").exists() && table.contains("## other"), "{table}");
+    let (_, said) = limbeck::files::read_safetensors(at.join("other.safetensors")).unwrap();
+    assert_eq!((said["limbeck.mean"].as_str(), said["limbeck.std"].as_str()), ("[0.25]", "[0.5]"));
+}
+
+/// Hours of other pairs must not come before a teacher is missed.
+#[test]
+fn a_missing_teacher_is_told_before_anything_runs() {
+    let at = folder("missing");
+    let second = "\n[[pair]]\nteacher = \"none.safetensors\"\nmodel = \"cnn:2\"\n";
+    let output = sweep(&at, &format!("{SWEEP}{second}"), &[]);
+    let error = text(&output.stderr);
+    assert!(error.contains("none.safetensors: is not there; train it"), "{error}");
+    assert!(!at.join("out").exists() && !at.join("teacher.safetensors").exists());
+}
+
+/// The bundled files are read, and all that can be checked without data is right.
+#[test]
+fn bundled_sweeps_are_listed() {
+    let sweeps = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps");
+    for (name, runs) in [("digits.toml", 15), ("cifar100.toml", 6 * 10 * 3)] {
+        let bundled = std::fs::read_to_string(sweeps.join(name)).unwrap();
+        let output = sweep(&folder("bundled"), &bundled, &["--dry-run"]);
+        let listed = text(&output.stdout);
+        assert_eq!(listed.matches("to do ").count(), runs, "{listed}{}", text(&output.stderr));
+    }
+}
+
 #[test]
 fn mistakes_are_named() {
     let at = folder("mistakes");

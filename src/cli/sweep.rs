@@ -54,6 +54,7 @@ pub fn run(adapter: &AdapterFlags, flags: &SweepFlags) -> Result<ExitCode> {
         list(&file, &out)?;
         return Ok(ExitCode::SUCCESS);
     }
+    file.pairs.iter().try_for_each(teacher_to_come)?;
     let gpu = adapter.open()?;
     let caps = gpu.caps();
     let mut sweep = Sweep {
@@ -96,19 +97,20 @@ fn methods(file: &SweepFile) -> Vec<String> {
 
 /// Runs one pair's methods; the tables are written after every run, so that a long sweep can be looked at.
 fn run_pair(gpu: &Gpu, file: &SweepFile, pair: &PairFile, out: &Path, sweep: &mut Sweep) -> Result<()> {
-    make_teacher(gpu, file, pair, out)?;
+    let untaught = go_on(make_teacher(gpu, file, pair, out))?.err();
     for method in methods(file) {
         let mut runs = MethodRuns { method: method.clone(), ..Default::default() };
         for &seed in &file.seeds {
             say!("{}: {method}, seed {seed}", pair.name())?;
-            let ran = run_one(gpu, file, pair, out, &method, seed, current(sweep)?);
+            let ran = match &untaught {
+                None => go_on(run_one(gpu, file, pair, out, &method, seed, current(sweep)?))?,
+                Some(why) => Err(format!("its teacher: {why}")),
+            };
             match ran {
                 Ok(outcome) => runs.done.push((seed, outcome)),
-                // A lost device or a full disk ends the sweep; what is done is kept.
-                Err(error @ (Error::DeviceLost { .. } | Error::File { .. })) => return Err(error),
-                Err(error) => {
-                    log::warn!("{}: {method}, seed {seed} failed: {error}", pair.name());
-                    runs.failed.push((seed, error.to_string()));
+                Err(why) => {
+                    log::warn!("{}: {method}, seed {seed} failed: {why}", pair.name());
+                    runs.failed.push((seed, why));
                 }
             }
         }
@@ -116,6 +118,15 @@ fn run_pair(gpu: &Gpu, file: &SweepFile, pair: &PairFile, out: &Path, sweep: &mu
         write_tables(sweep, out)?;
     }
     Ok(())
+}
+
+/// What went wrong with one run, as text for the table. A lost device or a full disk ends the sweep; what is
+/// done is kept.
+fn go_on<T>(ran: Result<T>) -> Result<Result<T, String>> {
+    match ran {
+        Err(error @ (Error::DeviceLost { .. } | Error::File { .. })) => Err(error),
+        ran => Ok(ran.map_err(|error| error.to_string())),
+    }
 }
 
 fn current(sweep: &mut Sweep) -> Result<&mut PairRuns> {
@@ -127,22 +138,26 @@ fn write_tables(sweep: &Sweep, out: &Path) -> Result<()> {
     write_atomic(out.join("results.html"), |w| w.write_all(sweep.html().as_bytes()))
 }
 
-/// Trains the pair's teacher where its file is missing and the sweep says how.
-fn make_teacher(gpu: &Gpu, file: &SweepFile, pair: &PairFile, out: &Path) -> Result<()> {
-    if pair.teacher.exists() {
+/// Refuses a teacher that is not there and that nothing will make, before other pairs have run for hours.
+fn teacher_to_come(pair: &PairFile) -> Result<()> {
+    if pair.teacher.exists() || pair.train_teacher.is_some() {
         return Ok(());
     }
-    let Some(own) = &pair.train_teacher else {
-        let message = format!(
-            "is not there; train it with `limbeck train`, or give {} a [pair.train_teacher] with a model",
-            pair.name()
-        );
-        return Err(Error::file(&pair.teacher, message));
-    };
+    let message = format!(
+        "is not there; train it with `limbeck train`, or give {} a [pair.train_teacher] with a model",
+        pair.name()
+    );
+    Err(Error::file(&pair.teacher, message))
+}
+
+/// Trains the pair's teacher where its file is missing, on the pair's data, as the sweep says.
+fn make_teacher(gpu: &Gpu, file: &SweepFile, pair: &PairFile, out: &Path) -> Result<()> {
+    teacher_to_come(pair)?;
+    let Some(own) = pair.train_teacher.as_ref().filter(|_| !pair.teacher.exists()) else { return Ok(()) };
     say!("{}: training the teacher", pair.name())?;
     let folder = out.join(format!("teacher-{}", short_hash(&pair.name())));
-    let recipe = own.over(&file.settings)?.over(&Recipe { out: Some(folder), ..Default::default() })?;
-    let recipe = own.over(&recipe)?;
+    let settings = Recipe { out: Some(folder), ..pair.settings.over(&file.settings)? };
+    let recipe = own.over(&settings)?;
     let mut job = Job::open(gpu.clone(), recipe, true)?;
     let config = job.recipe.train_config()?;
     let mut network = job.network()?;

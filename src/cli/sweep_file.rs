@@ -35,7 +35,7 @@ pub struct PairFile {
     model: String,
     /// Over those of the whole sweep.
     #[serde(default)]
-    settings: Recipe,
+    pub settings: Recipe,
     /// How the teacher is trained where its file is missing: at least `model`.
     pub train_teacher: Option<Recipe>,
 }

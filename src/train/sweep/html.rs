@@ -24,14 +24,21 @@ pub fn page(sweep: &Sweep) -> String {
     document(&sweep.title, &sweep.made, "", &body)
 }
 
+/// The first cell of a row heads it. The others carry their column's name, which a phone shows instead of the header.
 fn table(header: &[String], rows: &[Vec<String>]) -> String {
-    let row = |cells: &[String], tag: &str| {
-        let cells = cells.iter().enumerate().map(|(i, cell)| {
-            let class = if i == 0 { "" } else { " class=\"n\"" };
-            format!("<{tag}{class}>{}</{tag}>", escape(cell))
-        });
-        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    let heads = header.iter().enumerate().map(|(i, name)| match i {
+        0 => format!("<th>{}</th>", escape(name)),
+        _ => format!("<th class=\"n\">{}</th>", escape(name)),
+    });
+    let cell = |(i, cell): (usize, &String)| match (i, header.get(i)) {
+        (0, _) | (_, None) => format!("<th scope=\"row\">{}</th>", escape(cell)),
+        (_, Some(name)) => {
+            format!("<td class=\"n\" data-name=\"{}\"><span>{}</span></td>", escape(name), escape(cell))
+        }
     };
-    let rows: String = rows.iter().map(|cells| row(cells, "td")).collect();
-    format!("<table>\n<thead>{}</thead>\n<tbody>{rows}</tbody>\n</table>\n", row(header, "th"))
+    let row = |cells: &Vec<String>| {
+        format!("<tr>{}</tr>\n", cells.iter().enumerate().map(cell).collect::<String>())
+    };
+    let (heads, rows): (String, String) = (heads.collect(), rows.iter().map(row).collect());
+    format!("<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody>\n</table>\n")
 }

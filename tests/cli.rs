@@ -66,6 +66,7 @@ fn unknown_methods_and_taps() {
     refused("distill --model cnn:2 --out untouched-taps", &["teacher", "--teacher"]);
     refused(&format!("{distill} --scheme nope"), &["nope", "offline, dml, ban, takd, byot, tf-kd, ema"]);
     refused(&format!("{distill} --scheme dml"), &["teacher", "of no use for --scheme dml"]);
+    refused("distill --model cnn:2 --scheme dml --baseline", &["baseline", "of no use for --scheme dml"]);
     refused(&format!("{distill} --teacher-weights 0.5,0.5"), &["teacher_weights", "expected 1", "got 2"]);
     refused("distill --scheme takd --model cnn:2 --out untouched-taps", &["teacher", "--teacher"]);
     assert!(!scratch().join("untouched-taps").exists());

@@ -61,6 +61,7 @@ pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     if (who != Who::Offline || teacherless) && flags.job.dry_run {
         let cost = job.plan(&alone, Lesson::default())?;
         print_plan(&cost, &alone, alone.steps(job.training.len() / alone.batch_size))?;
+        say!("this is the student alone: what it learns from besides labels is not counted")?;
         return Ok(ExitCode::SUCCESS);
     }
     match who {

@@ -57,6 +57,8 @@ impl Who {
             ("generations", recipe.generations.is_some(), &[Who::BornAgain]),
             ("assistant", recipe.assistant.is_some(), &[Who::Assistants]),
             ("peer", recipe.peer.is_some(), &[Who::Mutual]),
+            ("baseline", recipe.baseline == Some(true), &[Who::Offline]),
+            ("teacher_outputs", recipe.teacher_outputs.is_some(), &[Who::Offline]),
             ("teacher_decay", recipe.teacher_decay.is_some(), &[Who::MeanTeacher]),
             ("method", recipe.method.is_some() && *who == Who::Mutual, &[]),
         ];

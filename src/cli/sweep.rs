@@ -99,13 +99,14 @@ fn methods(file: &SweepFile) -> Vec<String> {
 fn run_pair(gpu: &Gpu, file: &SweepFile, pair: &PairFile, out: &Path, sweep: &mut Sweep) -> Result<()> {
     let untaught = go_on(make_teacher(gpu, file, pair, out))?.err();
     for method in methods(file) {
-        let mut runs = MethodRuns { method: method.clone(), ..Default::default() };
+        current(sweep)?.methods.push(MethodRuns { method: method.clone(), ..Default::default() });
         for &seed in &file.seeds {
             say!("{}: {method}, seed {seed}", pair.name())?;
             let ran = match &untaught {
                 None => go_on(run_one(gpu, file, pair, out, &method, seed, current(sweep)?))?,
                 Some(why) => Err(format!("its teacher: {why}")),
             };
+            let Some(runs) = current(sweep)?.methods.last_mut() else { continue };
             match ran {
                 Ok(outcome) => runs.done.push((seed, outcome)),
                 Err(why) => {
@@ -114,7 +115,6 @@ fn run_pair(gpu: &Gpu, file: &SweepFile, pair: &PairFile, out: &Path, sweep: &mu
                 }
             }
         }
-        current(sweep)?.methods.push(runs);
         write_tables(sweep, out)?;
     }
     Ok(())
@@ -173,24 +173,18 @@ fn run_one(
     out: &Path,
     method: &str,
     seed: u64,
-    so_far: &mut PairRuns,
+    so_far: &PairRuns,
 ) -> Result<Outcome> {
     let folder = folder(out, pair, method, seed);
     let recipe = pair.recipe(file, (method != ALONE).then_some(method), seed, &folder)?;
     let key = key(&recipe, &pair.teacher)?;
-    let mut job = Job::open(gpu.clone(), recipe, true)?;
-    let source = Source::open(&mut job)?;
-    let mut student = job.network()?;
-    so_far.student_params = student.params.trainable_elements() as u64;
-    if so_far.teacher.is_none()
-        && let Some((teacher, _)) = source.live().first()
-    {
-        so_far.teacher = Some(job.test_accuracy(&teacher.network)?);
-    }
     let result = folder.join("result.json");
     if result.exists() {
         return read_result(&result, &key);
     }
+    let mut job = Job::open(gpu.clone(), recipe, true)?;
+    let source = Source::open(&mut job)?;
+    let mut student = job.network()?;
     let alone = job.recipe.train_config()?;
     let frozen = source.upload(&job)?;
     let (config, methods) = match job.recipe.method.clone() {
@@ -208,7 +202,12 @@ fn run_one(
     let lesson = lesson(&job)?;
     let run = job.fit(method, &mut student, &config, lesson)?;
     let last = if job.recipe.validation.is_none() { run.accuracy() } else { job.test_accuracy(&student)? };
-    let outcome = Outcome::new(key, last, &run, &cost);
+    let params = student.params.trainable_elements() as u64;
+    let mut outcome = Outcome::new(key, last, &run, &cost, params);
+    outcome.teacher = match (so_far.teacher(), source.live().first()) {
+        (None, Some((teacher, _))) => Some(job.test_accuracy(&teacher.network)?),
+        (known, _) => known,
+    };
     saved::save(folder.join("model.safetensors"), &student, &job.facts())?;
     let text = serde_json::to_string_pretty(&outcome).map_err(|e| Error::file(&result, e))?;
     write_atomic(&result, |w| w.write_all(text.as_bytes()))?;

@@ -6,7 +6,7 @@
 //! has the value of a and the gradient -lambda.
 
 use super::logits::LOGITS;
-use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, TermSchedule, dkd};
+use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, TermSchedule};
 use crate::nn::{Forward, Init, ParamBuilder, ParamId};
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -36,6 +36,9 @@ pub const SPEC: MethodSpec = MethodSpec {
 /// The scalar h = 1 - lambda: what is held back of the reversed gradient.
 const HELD: &str = "ctkd.held";
 
+/// Logarithms of probabilities that are less apart are close.
+const NEAR: f32 = 0.5;
+
 struct Ctkd {
     least: f32,
     range: f32,
@@ -57,11 +60,28 @@ impl Method for Ctkd {
         let a = self.a.ok_or_else(|| Error::config("ctkd", "its temperature was not prepared"))?;
         let a = reversed(&own.param(a)?)?;
         let temperature = a.sigmoid()?.scale(self.range)?.add_scalar(self.least)?;
-        let cooled = |z: &Tensor| z.div(&temperature)?.log_softmax(1);
-        let (student, teacher) = (cooled(pair.student_logits)?, cooled(pair.teacher_logits)?);
-        let rows = dkd::relative_entropy(&teacher, &student)?.sum(&[1], false)?;
+        let rows = relative_entropy(pair, &temperature)?.sum(&[1], false)?;
         rows.mean(&[0], false)?.mul(&temperature.square()?)
     }
+}
+
+/// KL(softmax(z_t / T) || softmax(z_s / T)) by elements (N, C).
+///
+/// At a high T both are close, and T^2 * KL hardly depends on T: its derivative is what is left of large terms. With
+/// d = log p_s - log p_t an element is p_t (e^d - 1 - d): the added p_s - p_t have the sum 0, and where d is small nothing
+/// of its first order is left to cancel. d is taken from differences of logits, which are exact.
+fn relative_entropy(pair: &Pair<'_>, temperature: &Tensor) -> Result<Tensor> {
+    let cooled = |z: &Tensor| z.div(temperature)?.log_softmax(1);
+    let (log_s, log_t) = (cooled(pair.student_logits)?, cooled(pair.teacher_logits)?);
+    let apart = pair.student_logits.sub(pair.teacher_logits)?.div(temperature)?;
+    let level = log_s.sub(&log_t)?.sub(&apart)?.mean(&[1], true)?;
+    let d = apart.add(&level)?;
+    let (p_s, p_t) = (log_s.exp()?, log_t.exp()?);
+    let far = p_s.sub(&p_t)?.sub(&p_t.mul(&d)?)?;
+    // Far apart, e^d may be infinite, and nothing cancels.
+    let near = d.abs()?.scale(-1.0)?.add_scalar(NEAR)?.positive()?;
+    let gap = near.mul(&d)?.exp()?.add_scalar(-1.0)?.log_gap()?;
+    near.mul(&p_t.mul(&gap)?.sub(&far)?)?.add(&far)
 }
 
 /// `a`, with the gradient of -lambda * a.

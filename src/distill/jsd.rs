@@ -4,7 +4,6 @@
 //! At beta = 0 and 1 that is zero everywhere. Divided by beta it tends to KL(p_t || p_s), and by 1 - beta to KL(p_s || p_t);
 //! there the loss is that forward and that reverse KL, as in public code.
 
-use super::dkd::relative_entropy;
 use super::logits::LOGITS;
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, kd};
 use crate::Result;
@@ -42,22 +41,35 @@ impl Method for Jsd {
         }
         let log = |z: &Tensor| z.scale(1.0 / self.temperature)?.log_softmax(1);
         let (student, teacher) = (log(pair.student_logits)?, log(pair.teacher_logits)?);
-        let elements = if self.beta == 1.0 {
-            relative_entropy(&student, &teacher)?
+        let (ratio, share, by_teacher) = if self.beta == 1.0 {
+            (student.sub(&teacher)?, 1.0, None)
         } else {
-            let mixture = self.mixture(&student, &teacher)?;
-            let by_teacher = relative_entropy(&teacher, &mixture)?.scale(self.beta)?;
-            by_teacher.add(&relative_entropy(&student, &mixture)?.scale(1.0 - self.beta)?)?
+            let by_teacher = teacher.exp()?.mul(&to_mixture(&teacher, &student, self.beta)?)?;
+            (to_mixture(&student, &teacher, 1.0 - self.beta)?, 1.0 - self.beta, Some(by_teacher))
         };
+        let mut elements = student.exp()?.mul(&ratio)?.scale(share)?;
+        if let Some(by_teacher) = by_teacher {
+            elements = elements.add(&by_teacher.scale(self.beta)?)?;
+        }
+        // The value of the divergence, with the gradient of its slope.
+        let slope = slope(&student, &ratio)?.scale(share)?;
+        let elements = elements.detach()?.add(&slope.sub(&slope.detach()?)?)?;
         elements.sum(&[1], false)?.mean(&[0], false)?.scale(self.temperature.powi(2))
     }
 }
 
-impl Jsd {
-    /// log(beta * p_t + (1 - beta) * p_s) from logarithms, (N, C).
-    fn mixture(&self, student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
-        let teacher = teacher.add_scalar(self.beta.ln())?;
-        let student = student.add_scalar((1.0 - self.beta).ln())?;
-        student.sub(&teacher)?.softplus()?.add(&teacher)
-    }
+/// log(p / (share * p + (1 - share) * q)) from log p and log q, (N, C): exact also where one is far above the other.
+fn to_mixture(log_p: &Tensor, log_q: &Tensor, share: f32) -> Result<Tensor> {
+    let odds = ((1.0 - share) / share).ln();
+    log_q.sub(log_p)?.add_scalar(odds)?.softplus()?.scale(-1.0)?.add_scalar(-share.ln())
+}
+
+/// What has the gradient of the whole divergence over p_s, but for its share: p_s (r - r_top), with r = log(p_s / m) as a
+/// constant, since what r's own gradients add up to is zero. Where a student is sure, r_top may be -100, and the gradient a
+/// small difference of such numbers; a shift of a row's r by a constant leaves it, as p_s sums to 1.
+fn slope(student: &Tensor, ratio: &Tensor) -> Result<Tensor> {
+    let ratio = ratio.detach()?;
+    let top = student.argmax(1)?.one_hot(student.dims()[1])?;
+    let shift = top.mul(&ratio)?.sum(&[1], true)?;
+    student.exp()?.mul(&ratio.sub(&shift)?)
 }

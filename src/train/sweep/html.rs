@@ -18,7 +18,7 @@ pub fn page(sweep: &Sweep) -> String {
         for failure in failures(pair) {
             inner += &format!("<p>{}</p>\n", escape(&failure));
         }
-        let about = format!("A student of {} parameters.", pair.student_params);
+        let about = pair.student_params().map_or(String::new(), |n| format!("A student of {n} parameters."));
         body += &section(&escape(&pair.name), &about, &inner);
     }
     document(&sweep.title, &sweep.made, "", &body)

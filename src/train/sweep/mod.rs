@@ -25,14 +25,20 @@ pub struct Outcome {
     pub flops: u64,
     /// Bytes of a step's intermediates.
     pub planned_bytes: u64,
+    /// Trained parameters of the student.
+    pub student_params: u64,
+    /// The teacher's accuracy on the test set; none where only its outputs were there.
+    pub teacher: Option<f64>,
 }
 
 impl Outcome {
-    /// Of a run whose kept weights have this accuracy on the test set.
-    pub fn new(key: String, last: f64, run: &Run, cost: &Cost) -> Self {
+    /// Of a run whose kept weights have this accuracy on the test set, of a student of so many parameters.
+    pub fn new(key: String, last: f64, run: &Run, cost: &Cost, student_params: u64) -> Self {
         Self {
             key,
             last,
+            student_params,
+            teacher: None,
             best: run.best_accuracy(),
             ms_per_step: run.ms_per_step,
             flops: cost.flops,
@@ -57,10 +63,6 @@ pub struct MethodRuns {
 pub struct PairRuns {
     /// What the pair is called.
     pub name: String,
-    /// The teacher's accuracy on the test set; none where it could not be measured.
-    pub teacher: Option<f64>,
-    /// Trained parameters of the student.
-    pub student_params: u64,
     /// One a method, in the order to show. The student alone comes first.
     pub methods: Vec<MethodRuns>,
 }
@@ -96,6 +98,20 @@ pub struct Summary {
 }
 
 impl PairRuns {
+    /// The teacher's accuracy on the test set; none where it could not be measured.
+    pub fn teacher(&self) -> Option<f64> {
+        self.outcomes().find_map(|outcome| outcome.teacher)
+    }
+
+    /// Trained parameters of the student; none before a run is done.
+    pub fn student_params(&self) -> Option<u64> {
+        self.outcomes().next().map(|outcome| outcome.student_params)
+    }
+
+    fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        self.methods.iter().flat_map(|runs| runs.done.iter().map(|(_, outcome)| outcome))
+    }
+
     /// The figures of a method beside those of the student alone, which is `methods[0]`.
     pub fn summary(&self, runs: &MethodRuns) -> Summary {
         let of = |runs: &MethodRuns, f: fn(&Outcome) -> f64| -> Vec<f64> {
@@ -171,7 +187,7 @@ fn overview(sweep: &Sweep) -> Vec<Vec<String>> {
         sweep
             .pairs
             .iter()
-            .map(|p| p.teacher.map_or("-".into(), |accuracy| format!("{:.2}", 100.0 * accuracy))),
+            .map(|p| p.teacher().map_or("-".into(), |accuracy| format!("{:.2}", 100.0 * accuracy))),
     );
     let mut rows = vec![header, teacher];
     let methods = sweep.pairs.first().map_or(&[][..], |pair| &pair.methods);
@@ -206,6 +222,8 @@ mod tests {
             ms_per_step: 2.0,
             flops: 3_000_000_000,
             planned_bytes: 1 << 20,
+            student_params: 10,
+            teacher: Some(0.8),
         };
         let done = last.iter().enumerate().map(|(seed, last)| (seed as u64, outcome(*last))).collect();
         MethodRuns { method: method.into(), done, failed: Vec::new() }
@@ -215,7 +233,7 @@ mod tests {
         let mut broken = runs("dkd|x", &[]);
         broken.failed.push((1, "expected <8>, got 7".into()));
         let methods = vec![runs("alone", &[0.70, 0.72]), runs("kd", &[0.73, 0.75]), broken];
-        let pair = PairRuns { name: "a to b".into(), teacher: Some(0.8), student_params: 10, methods };
+        let pair = PairRuns { name: "a to b".into(), methods };
         Sweep { title: "t".into(), made: "here".into(), pairs: vec![pair] }
     }
 

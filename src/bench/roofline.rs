@@ -5,14 +5,9 @@ use std::fmt::Write;
 use super::case::Suite;
 use super::html::time;
 use super::results::{AdapterResults, Row};
-use crate::train::report::{Axis, POOL, escape, three_digits};
+use crate::train::report::{Area, Axis, POOL, escape, three_digits};
 
-const WIDTH: f64 = 960.0;
-const HEIGHT: f64 = 440.0;
-const LEFT: f64 = 52.0;
-const RIGHT: f64 = 16.0;
-const TOP: f64 = 16.0;
-const BOTTOM: f64 = 48.0;
+const AREA: Area = Area { width: 960.0, height: 440.0, left: 52.0, right: 16.0, top: 16.0, bottom: 48.0 };
 
 /// What is told apart by colour: name, class, and how its groups begin.
 const KINDS: [(&str, &str, &[&str]); 4] = [
@@ -37,15 +32,17 @@ pub fn figure(adapter: &AdapterResults) -> String {
         return String::new();
     }
     let plot = Plot { x, y };
-    let mut svg = plot.grid();
+    let unit = format!("<text x=\"{}\" y=\"{}\">GFLOP/s</text>", AREA.left + 6.0, AREA.top - 4.0);
+    let mut svg = AREA.grid(&plot.x, &plot.y, "FLOPs a byte", &unit);
     for point in &points {
         svg.push_str(&plot.point(point));
     }
     svg.push_str(&plot.roof(ceilings.gflops, ceilings.gbs));
     format!(
-        "{}<figure class=\"roofline\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"GFLOP/s by \
+        "{}<figure class=\"roofline\"><svg {} role=\"img\" aria-label=\"GFLOP/s by \
          FLOPs a byte\">{svg}</svg></figure>\n",
-        legend(&points)
+        legend(&points),
+        AREA.view_box()
     )
 }
 
@@ -83,32 +80,7 @@ struct Plot {
 
 impl Plot {
     fn at(&self, x: f64, y: f64) -> (f64, f64) {
-        let right = LEFT + self.x.at(x) * (WIDTH - LEFT - RIGHT);
-        (right, HEIGHT - BOTTOM - self.y.at(y) * (HEIGHT - TOP - BOTTOM))
-    }
-
-    fn grid(&self) -> String {
-        let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
-        let mut svg = String::from("<g class=\"grid\">");
-        for (value, label) in &self.y.ticks {
-            let (_, y) = self.at(self.x.range().0, *value);
-            let _ = write!(svg, "<path d=\"M{LEFT} {y:.1}H{right}\"/>");
-            let _ = write!(
-                svg,
-                "<text class=\"y\" x=\"{}\" y=\"{y:.1}\" dy=\".35em\">{label}</text>",
-                LEFT - 8.0
-            );
-        }
-        for (value, label) in &self.x.ticks {
-            let (x, _) = self.at(*value, self.y.range().0);
-            let _ = write!(svg, "<path class=\"tick\" d=\"M{x:.1} {bottom}v5\"/>");
-            let _ = write!(svg, "<text class=\"x\" x=\"{x:.1}\" y=\"{}\">{label}</text>", bottom + 19.0);
-        }
-        let _ = write!(svg, "<path class=\"base\" d=\"M{LEFT} {bottom}H{right}\"/>");
-        let (middle, low) = ((LEFT + right) / 2.0, HEIGHT - 6.0);
-        let _ = write!(svg, "<text class=\"x name\" x=\"{middle}\" y=\"{low}\">FLOPs a byte</text>");
-        let _ = write!(svg, "<text x=\"{}\" y=\"{}\">GFLOP/s</text></g>", LEFT + 6.0, TOP - 4.0);
-        svg
+        AREA.place(&self.x, &self.y, (x, y))
     }
 
     /// The slope of the copy bandwidth up to the ridge, then the level of the multiply-adds.

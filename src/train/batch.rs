@@ -1,9 +1,15 @@
 //! A batch's leaves on a tape, and how it gets there.
 
 use crate::Result;
-use crate::data::Batch;
+use crate::data::{Batch, Dataset};
 use crate::ops::augment::ImageBatch;
 use crate::tape::{Plan, Tape, Tensor};
+
+/// How images of `data` are decoded, normalised and augmented.
+pub(super) fn views(data: &Dataset, crop_padding: usize, flip: bool) -> ImageBatch {
+    let shape = [data.channels, data.height, data.width];
+    ImageBatch { crop_padding, flip, ..ImageBatch::plain(shape, &data.mean, &data.std) }
+}
 
 /// A batch's leaves and the images decoded from them.
 pub(super) struct Inputs {

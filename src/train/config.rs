@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::batch::views;
 use crate::data::Dataset;
 use crate::distill::{Objective, TermSchedule};
 use crate::ops::augment::ImageBatch;
@@ -78,12 +79,7 @@ impl TrainConfig {
 
     /// How a step decodes and augments images of `training`.
     pub(super) fn images(&self, training: &Dataset) -> ImageBatch {
-        let shape = [training.channels, training.height, training.width];
-        ImageBatch {
-            crop_padding: self.crop_padding,
-            flip: self.flip,
-            ..ImageBatch::plain(shape, &training.mean, &training.std)
-        }
+        views(training, self.crop_padding, self.flip)
     }
 
     /// Steps of the whole training, at so many batches an epoch.

@@ -1,12 +1,11 @@
 //! A network's accuracy and logits on a data set.
 
-use super::batch::Inputs;
+use super::batch::{Inputs, views};
 use crate::Result;
 use crate::data::{Batch, Dataset};
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Forward};
-use crate::ops::augment::ImageBatch;
 use crate::tape::{Plan, Step, Tape, Tensor};
 
 /// A compiled evaluation of one network: running statistics, no augmentation.
@@ -26,8 +25,7 @@ impl Evaluator {
         dataset: &Dataset,
     ) -> Result<Self> {
         let tape = Tape::new();
-        let shape = [dataset.channels, dataset.height, dataset.width];
-        let inputs = Inputs::new(&tape, batch_size, &ImageBatch::plain(shape, &dataset.mean, &dataset.std))?;
+        let inputs = Inputs::new(&tape, batch_size, &views(dataset, 0, false))?;
         let logits = network.forward(&Forward::eval(&tape, params), &inputs.images)?;
         // Labels are no part of the plan, but keeping them as an output gives them a buffer to write to.
         let plan = Plan::new(gpu, &tape, &[&logits, &inputs.labels])?;

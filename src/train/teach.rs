@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::batch::Inputs;
+use super::batch::{Inputs, views};
 use super::identity::weights_hash;
 use super::outputs::{self, OutputsInfo, logit_tensors, tap_tensor};
 use crate::data::{Dataset, Loader, LoaderConfig};
@@ -11,7 +11,6 @@ use crate::files::{Metadata, TensorSpec, TensorWriter};
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Forward};
-use crate::ops::augment::ImageBatch;
 use crate::tape::{Plan, Step, Tape, Tensor};
 use crate::{Error, Result};
 
@@ -126,12 +125,7 @@ impl Pass {
         config: &TeachConfig,
     ) -> Result<Self> {
         let tape = Tape::new();
-        let shape = [data.channels, data.height, data.width];
-        let images = ImageBatch {
-            crop_padding: config.crop_padding,
-            flip: config.flip,
-            ..ImageBatch::plain(shape, &data.mean, &data.std)
-        };
+        let images = views(data, config.crop_padding, config.flip);
         let inputs = Inputs::new(&tape, config.batch_size, &images)?;
         let fx = Forward::eval(&tape, params);
         let logits = teacher.forward(&fx, &inputs.images)?;

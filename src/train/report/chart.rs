@@ -5,16 +5,12 @@ use std::fmt::Write;
 
 use super::axis::Axis;
 use super::format::{escape, percent, three_digits};
+use super::plot::Area;
 use super::{Curve, CurveKind, Report, Role};
 use crate::train::metrics::Split;
 use crate::train::stats;
 
-const WIDTH: f64 = 480.0;
-const HEIGHT: f64 = 300.0;
-const LEFT: f64 = 44.0;
-const RIGHT: f64 = 12.0;
-const TOP: f64 = 10.0;
-const BOTTOM: f64 = 44.0;
+const AREA: Area = Area { width: 480.0, height: 300.0, left: 44.0, right: 12.0, top: 10.0, bottom: 44.0 };
 /// A line keeps at most about twice as many vertices as this; more than the chart has pixels to show.
 const MAX_BUCKETS: usize = 240;
 /// Points of a mean line that show their value under the pointer.
@@ -48,7 +44,7 @@ fn figure(report: &Report, palette: &[(&str, String)], kind: CurveKind, split: S
         CurveKind::Loss => "",
     };
     let frame = Frame { x, y, kind };
-    let mut svg = frame.grid();
+    let mut svg = AREA.grid(&frame.x, &frame.y, "epoch", "");
     let (mut seeds, mut means, mut hovers) = (String::new(), String::new(), String::new());
     for (label, class) in palette {
         let of: Vec<_> = curves.iter().filter(|c| c.label == *label).copied().collect();
@@ -63,12 +59,13 @@ fn figure(report: &Report, palette: &[(&str, String)], kind: CurveKind, split: S
     }
     let reference = teacher.map(|(label, value)| frame.reference(label, value)).unwrap_or_default();
     // Lines that come from below the axis are cut at it: an inner svg clips without an id.
-    let inner = format!("<svg width=\"{WIDTH}\" height=\"{}\">", HEIGHT - BOTTOM + 1.0);
+    let inner = format!("<svg width=\"{}\" height=\"{}\">", AREA.width, AREA.base() + 1.0);
     svg.extend([inner, reference, seeds, means, hovers, "</svg>".to_string()]);
     let unit = if unit.is_empty() { String::new() } else { format!(" <span>{unit}</span>") };
     Some(format!(
-        "<figure><figcaption>{name}{unit}</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
-         aria-label=\"{name} by epoch\">{svg}</svg></figure>\n"
+        "<figure><figcaption>{name}{unit}</figcaption>\n<svg {} role=\"img\" \
+         aria-label=\"{name} by epoch\">{svg}</svg></figure>\n",
+        AREA.view_box()
     ))
 }
 
@@ -136,42 +133,18 @@ struct Frame {
 
 impl Frame {
     fn place(&self, (x, y): (f64, f64)) -> (f64, f64) {
-        let y = self.y.at(scaled(self.kind, y));
-        (LEFT + self.x.at(x) * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - y * (HEIGHT - TOP - BOTTOM))
-    }
-
-    fn grid(&self) -> String {
-        let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
-        let mut svg = String::from("<g class=\"grid\">");
-        for (value, label) in &self.y.ticks {
-            let y = bottom - self.y.at(*value) * (bottom - TOP);
-            let _ = write!(svg, "<path d=\"M{LEFT} {y:.1}H{right}\"/>");
-            let _ = write!(
-                svg,
-                "<text class=\"y\" x=\"{}\" y=\"{y:.1}\" dy=\".35em\">{label}</text>",
-                LEFT - 8.0
-            );
-        }
-        for (value, label) in &self.x.ticks {
-            let x = LEFT + self.x.at(*value) * (right - LEFT);
-            let _ = write!(svg, "<path class=\"tick\" d=\"M{x:.1} {bottom}v5\"/>");
-            let _ = write!(svg, "<text class=\"x\" x=\"{x:.1}\" y=\"{}\">{label}</text>", bottom + 20.0);
-        }
-        let middle = (LEFT + right) / 2.0;
-        let _ = write!(svg, "<path class=\"base\" d=\"M{LEFT} {bottom}H{right}\"/>");
-        let _ = write!(svg, "<text class=\"x name\" x=\"{middle}\" y=\"{}\">epoch</text></g>", HEIGHT - 6.0);
-        svg
+        AREA.place(&self.x, &self.y, (x, scaled(self.kind, y)))
     }
 
     /// A level line with its name at the right end.
     fn reference(&self, label: &str, accuracy: f64) -> String {
-        let ((_, y), right) = (self.place((0.0, accuracy)), WIDTH - RIGHT);
+        let ((_, y), left, right) = (self.place((0.0, accuracy)), AREA.left, AREA.right_end());
         let label = escape(&label.chars().take(40).collect::<String>());
         let about = format!("{label}: {} %", percent(accuracy));
         format!(
-            "<g class=\"reference\"><title>{about}</title><path d=\"M{LEFT} {y:.1}H{right}\"/>\
+            "<g class=\"reference\"><title>{about}</title><path d=\"M{left} {y:.1}H{right}\"/>\
              <text x=\"{right}\" y=\"{:.1}\">{about}</text></g>",
-            if y > TOP + 14.0 { y - 6.0 } else { y + 15.0 }
+            if y > AREA.top + 14.0 { y - 6.0 } else { y + 15.0 }
         )
     }
 

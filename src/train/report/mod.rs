@@ -11,6 +11,7 @@ mod headline;
 mod html;
 pub(crate) mod page;
 mod palette;
+mod plot;
 mod strip;
 mod text;
 
@@ -34,6 +35,7 @@ pub(crate) use format::{bytes, count, percent, printable};
 pub(crate) use axis::Axis;
 pub(crate) use format::{escape, three_digits};
 pub(crate) use palette::POOL;
+pub(crate) use plot::Area;
 
 /// Everything a report shows. Empty parts are left out of the page.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

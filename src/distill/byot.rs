@@ -8,7 +8,7 @@
 //! pooled deepest stage. Exits and bottlenecks are the method's own parameters and no part of the exported student; the
 //! bottlenecks are linear layers on pooled maps, where the authors use convolutions.
 
-use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed};
+use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
 use crate::data::IGNORE_LABEL;
 use crate::nn::{Forward, Linear, ParamBuilder};
 use crate::ops::cross_entropy::CrossEntropy;
@@ -52,10 +52,7 @@ struct Byot {
 
 /// The student's tapped stages, pooled to (N, C).
 fn stages(pair: &Pair<'_>) -> Result<Vec<Tensor>> {
-    let pooled = |(_, name): &(String, String)| {
-        let x = pair.student.tap(name)?;
-        if x.dims().len() == 4 { x.global_avg_pool() } else { Ok(x) }
-    };
+    let pooled = |(_, name): &(String, String)| features::embedding(&pair.student.tap(name)?);
     let all: Vec<Tensor> = pair.taps.iter().map(pooled).collect::<Result<_>>()?;
     if all.len() < 2 {
         let message = format!("byot needs two stages of the student at least, got {}", all.len());
@@ -85,19 +82,13 @@ impl Method for Byot {
         let stages = stages(pair)?;
         let deepest = stages[stages.len() - 1].detach()?;
         let labels = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: 0.0 };
-        let mut sum: Option<Tensor> = None;
-        for (stage, (bottleneck, exit)) in stages.iter().zip(&self.exits) {
+        sum_of(stages.iter().zip(&self.exits).map(|(stage, (bottleneck, exit))| {
             let feature = bottleneck.forward(own, stage)?;
             let logits = exit.forward(own, &feature)?;
             let hard = logits.cross_entropy(pair.labels, &labels)?.scale(1.0 - self.soft)?;
             let soft = logits.kl_div(pair.student_logits, self.temperature, KlReduction::BatchMean)?;
             let hint = feature.mse_loss(&deepest)?.scale(self.hint)?;
-            let term = hard.add(&soft.scale(self.soft)?)?.add(&hint)?;
-            sum = Some(match sum {
-                None => term,
-                Some(sum) => sum.add(&term)?,
-            });
-        }
-        sum.ok_or_else(|| Error::config("taps", "byot needs two stages of the student at least"))
+            hard.add(&soft.scale(self.soft)?)?.add(&hint)
+        }))
     }
 }

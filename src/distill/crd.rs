@@ -100,8 +100,7 @@ impl Method for Crd {
 impl Side {
     /// Embeddings (N, dim) of length 1.
     fn direction(&self, own: &Forward<'_>, features: &Tensor) -> Result<Tensor> {
-        let u = self.embed.forward(own, features)?;
-        u.div(&u.square()?.sum(&[1], true)?.add_scalar(1e-12)?.sqrt()?)
+        self.embed.forward(own, features)?.normalize()
     }
 
     /// The loss (N) of the other network's embeddings against this one's bank.

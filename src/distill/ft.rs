@@ -98,11 +98,8 @@ impl Method for Ft {
 impl Ft {
     /// A factor as a vector of length 1 for each sample.
     fn normalised(&self, factor: &Tensor) -> Result<Tensor> {
-        let flat =
-            if self.attention { factor.square()?.mean(&[1], false)? } else { factor.clone() }.flatten()?;
-        // A factor of zeros has no direction, and must not divide by zero.
-        let norm = flat.square()?.sum(&[1], true)?.add_scalar(1e-12)?.sqrt()?;
-        flat.div(&norm)
+        let factor = if self.attention { factor.square()?.mean(&[1], false)? } else { factor.clone() };
+        factor.flatten()?.normalize()
     }
 }
 

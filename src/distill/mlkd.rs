@@ -6,7 +6,7 @@
 //! the teacher is sure of; the paper's losses, as here, have neither.
 
 use super::logits::LOGITS;
-use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, kd};
+use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, kd, sum_of};
 use crate::nn::Forward;
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -42,19 +42,12 @@ struct Mlkd {
 
 impl Method for Mlkd {
     fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        let mut sum: Option<Tensor> = None;
-        for temperature in self.lowest..=self.highest {
-            let level = levels(pair, temperature as f32)?;
-            sum = Some(match sum {
-                None => level,
-                Some(sum) => sum.add(&level)?,
-            });
-        }
-        sum.ok_or_else(|| {
+        if self.highest < self.lowest {
             let message =
                 format!("expected at least lowest, {}, for mlkd, got {}", self.lowest, self.highest);
-            Error::config("highest", message)
-        })
+            return Err(Error::config("highest", message));
+        }
+        sum_of((self.lowest..=self.highest).map(|temperature| levels(pair, temperature as f32)))
     }
 }
 

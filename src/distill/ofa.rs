@@ -6,10 +6,10 @@
 //! separable convolutions (or a transformer block) before that.
 
 use super::logits::{LOGITS, Labels, at_least_two};
-use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed};
+use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};
+use crate::Result;
 use crate::nn::{Forward, Linear, ParamBuilder};
 use crate::tape::Tensor;
-use crate::{Error, Result};
 
 /// The list entry. The authors' eps is 1 for CIFAR-100 and 1.1 to 1.5 for some ImageNet pairs.
 pub const SPEC: MethodSpec = MethodSpec {
@@ -38,7 +38,7 @@ impl Method for Ofa {
     fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
         let classes = pair.student_logits.dims()[1];
         for (index, (_, guided)) in pair.taps.iter().enumerate() {
-            let channels = pooled(&pair.student.tap(guided)?, guided)?.dims()[1];
+            let channels = features::embedding(&pair.student.tap(guided)?)?.dims()[1];
             self.exits.push(Linear::new(at.sub(format!("exit{index}")), channels, classes, true));
         }
         Ok(())
@@ -53,7 +53,7 @@ impl Method for Ofa {
         };
         let mut sum = loss(pair.student_logits)?;
         for ((_, guided), exit) in pair.taps.iter().zip(&self.exits) {
-            let features = pooled(&pair.student.tap(guided)?, guided)?;
+            let features = features::embedding(&pair.student.tap(guided)?)?;
             sum = sum.add(&loss(&exit.forward(own, &features)?)?)?;
         }
         Ok(sum)
@@ -67,14 +67,5 @@ impl Ofa {
         let other = log.scale(self.eps)?.exp()?.mul(&labels.others()?)?;
         let label = log.exp()?.add_scalar(1.0)?.log()?.scale(self.eps)?.exp()?.add_scalar(-1.0)?;
         other.add(&label.mul(&labels.hot)?)
-    }
-}
-
-/// (N, C) of a map's global average, or flat features as they are.
-fn pooled(features: &Tensor, name: &str) -> Result<Tensor> {
-    match features.dims() {
-        [_, _] => Ok(features.clone()),
-        [_, _, _, _] => features.global_avg_pool(),
-        other => Err(Error::shape("ofa", "features (N, C) or (N, C, H, W)", format!("{name} {other:?}"))),
     }
 }

@@ -1,4 +1,4 @@
-// Fills a buffer with NaN before its next writer, in tests: an element left unwritten shows.
+// Fills a buffer with what is NaN as f32 and as two f16 before its next writer, in tests: an element left unwritten shows.
 
 @group(0) @binding(0) var<storage, read_write> y: array<u32>;
 
@@ -10,6 +10,6 @@ fn forward(
 ) {
     let i = flat_workgroup(workgroup, grid) * 64u + lane;
     if i < LEN {
-        y[i] = 0x7fc00000u;
+        y[i] = 0x7fff7fffu;
     }
 }

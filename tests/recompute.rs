@@ -1,9 +1,9 @@
-//! Blocks that the backward sweep computes a second time: the same bits, for less memory.
+//! Blocks that the backward sweep computes a second time: the same bits, for less memory, in either precision.
 
 mod common;
 
 use limbeck::models::{ModelConfig, Network, build};
-use limbeck::nn::{DeviceParams, Forward};
+use limbeck::nn::{DeviceParams, Forward, Precision};
 use limbeck::ops::cross_entropy::CrossEntropy;
 use limbeck::optim::{Group, Optimizer, OptimizerConfig};
 use limbeck::tape::{Plan, Step, Tape};
@@ -11,11 +11,11 @@ use limbeck::tape::{Plan, Step, Tape};
 const BATCH: usize = 8;
 
 /// Weights and running statistics after three steps, and the bytes of a step's intermediates.
-fn train(network: &Network, recompute: bool) -> (Vec<u32>, u64) {
+fn train(network: &Network, recompute: bool, precision: Precision) -> (Vec<u32>, u64) {
     let gpu = common::gpu();
     let device = DeviceParams::trainable(&gpu, "student", &network.params).unwrap();
     let tape = Tape::new();
-    let fx = Forward::train(&tape, &device).recomputing(recompute);
+    let fx = Forward::train(&tape, &device).recomputing(recompute).storing(precision);
     let [c, h, w] = network.input();
     let x = tape.input("x", [BATCH, c, h, w]);
     let labels = tape.input_i32("labels", [BATCH]);
@@ -54,11 +54,28 @@ fn the_same_bits_for_less_memory() {
     {
         let mut network = build(name, &config).unwrap();
         network.params.initialise(1);
-        let (kept, kept_bytes) = train(&network, false);
-        let (recomputed, bytes) = train(&network, true);
+        let (kept, kept_bytes) = train(&network, false, Precision::F32);
+        let (recomputed, bytes) = train(&network, true, Precision::F32);
         assert!(kept == recomputed, "{name}: other bits");
         println!("{name}: {bytes} of {kept_bytes} bytes");
         let share = bytes as f64 / kept_bytes as f64;
         assert!(share <= most, "{name}: {bytes} of {kept_bytes} bytes");
+    }
+}
+
+#[test]
+fn the_same_bits_for_less_memory_in_mixed_precision() {
+    let config = ModelConfig { input: [3, 16, 16], classes: 10 };
+    for (name, most) in [("cnn:8,16", 1.0), ("mobilenetv2", 0.7), ("resnet20", 0.6)] {
+        let mut network = build(name, &config).unwrap();
+        network.params.initialise(1);
+        let (full, full_bytes) = train(&network, false, Precision::F32);
+        let (kept, kept_bytes) = train(&network, false, Precision::Mixed);
+        let (recomputed, bytes) = train(&network, true, Precision::Mixed);
+        println!("{name}: f32 {full_bytes}, mixed {kept_bytes}, mixed and recomputed {bytes} bytes");
+        assert!(kept != full, "{name}: nothing was rounded");
+        assert!(kept == recomputed, "{name}: other bits");
+        assert!((bytes as f64) <= most * kept_bytes as f64, "{name}: {bytes} of {kept_bytes} bytes");
+        assert!((kept_bytes as f64) < 0.65 * full_bytes as f64, "{name}: {kept_bytes} of {full_bytes} bytes");
     }
 }

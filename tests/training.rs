@@ -11,9 +11,9 @@ use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
 use limbeck::distill::{self, MethodConfig, TermSchedule};
 use limbeck::gpu::Gpu;
 use limbeck::models::{ModelConfig, Network, build};
-use limbeck::nn::DeviceParams;
+use limbeck::nn::{DeviceParams, Precision};
 use limbeck::ops::augment::ImageBatch;
-use limbeck::optim::{EmaConfig, OptimizerConfig};
+use limbeck::optim::{EmaConfig, LossScaleConfig, OptimizerConfig};
 use limbeck::tape::Step;
 use limbeck::train::{Checkpoints, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer};
 
@@ -261,6 +261,8 @@ fn memory_is_flat_over_two_thousand_steps() {
         ce_schedule: TermSchedule::default(),
         label_smoothing: 0.0,
         recompute: false,
+        precision: Precision::F32,
+        loss_scale: LossScaleConfig::default(),
         ema: None,
         seed: 0,
         steps: 2_000,

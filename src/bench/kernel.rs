@@ -2,7 +2,7 @@
 
 use super::case::{Clock, Prepared, Target};
 use crate::gpu::Stopwatch;
-use crate::ops::conformance::{case_step, compare, read, write};
+use crate::ops::conformance::{Allowed, case_step, compare, read, write};
 use crate::ops::{self, Fill, Input};
 use crate::rng::Stream;
 use crate::tape::{Array, Backward, DType, Part, Plan, Step, Tape, Tensor};
@@ -147,7 +147,7 @@ impl KernelWork {
         let mut worst = 0.0f64;
         for (tensor, want) in checked.iter().zip(self.tape.reference(&self.step, &leaves, &checked)?) {
             let got = read(&self.plan, tensor)?;
-            worst = worst.max(compare(&got, &want.data, 1.0, "", &mut Vec::new()));
+            worst = worst.max(compare(&got, &want.data, Allowed::full(1.0), "", &mut Vec::new()));
         }
         Ok(Some((worst, self.tolerance)))
     }

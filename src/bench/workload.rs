@@ -7,9 +7,9 @@ use crate::data::Batch;
 use crate::distill::{self, MethodConfig, TermSchedule};
 use crate::gpu::Gpu;
 use crate::models::{ModelConfig, Network, build};
-use crate::nn::DeviceParams;
+use crate::nn::{DeviceParams, Precision};
 use crate::ops::augment::ImageBatch;
-use crate::optim::OptimizerConfig;
+use crate::optim::{LossScaleConfig, OptimizerConfig};
 use crate::rng::Stream;
 use crate::tape::{NodeTiming, Step};
 use crate::train::{StepConfig, Teacher, TrainStep};
@@ -36,6 +36,8 @@ pub struct Workload {
     pub classes: usize,
     /// Computes blocks a second time in the backward sweep instead of keeping them.
     pub recompute: bool,
+    /// How activations and the weights that layers read are stored.
+    pub precision: Precision,
 }
 
 impl Workload {
@@ -65,6 +67,8 @@ impl Workload {
             ce_schedule: TermSchedule::default(),
             label_smoothing: 0.0,
             recompute: self.recompute,
+            precision: self.precision,
+            loss_scale: LossScaleConfig::default(),
             ema: None,
             seed: 0,
             steps: 1,

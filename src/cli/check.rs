@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::AdapterFlags;
 use super::out::say;
 use crate::gpu::{AdapterSummary, Gpu};
-use crate::ops::conformance::{self, Summary};
+use crate::nn::Precision;
+use crate::ops::conformance::{self, Stored, Summary};
 use crate::ops::{OPS, OpSpec};
 use crate::train::report::timestamp;
 use crate::{Error, Result, files};
@@ -20,6 +21,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   limbeck check
   limbeck check --ops conv2d,pool --backend gl
+  limbeck check --precision mixed
   limbeck check --report check.json      # attach the file to a bug report";
 
 /// Flags of `limbeck check`.
@@ -28,6 +30,9 @@ pub struct CheckFlags {
     /// Only these op files, such as conv2d,pool
     #[arg(long, value_delimiter = ',')]
     ops: Vec<String>,
+    /// f32, or mixed: the same cases with every operand and result stored as f16, where the adapter has f16
+    #[arg(long, value_name = "KIND", default_value = "f32")]
+    precision: Precision,
     /// Write adapter, driver, limits, worst errors and failures as JSON, to attach to a bug report
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
@@ -45,6 +50,7 @@ struct Report {
     backend: String,
     driver: String,
     tile_engine: String,
+    precision: Precision,
     limits: serde_json::Map<String, serde_json::Value>,
     features: serde_json::Map<String, serde_json::Value>,
     conforms: bool,
@@ -61,13 +67,20 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
         ));
     }
     let gpu = adapter.open()?;
+    let stored = match flags.precision {
+        Precision::F32 => Stored::Full,
+        Precision::Mixed => Stored::Half,
+    };
+    if stored == Stored::Half {
+        gpu.need_f16()?;
+    }
     say!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver)?;
     say!("errors as a share of what is allowed: up to 1 passes\n")?;
     say!("{:<16} {:>6} {:>10} {:>10}", "op file", "cases", "forward", "gradient")?;
     let wanted = |spec: &&&OpSpec| flags.ops.is_empty() || flags.ops.iter().any(|n| n == spec.name);
     let mut ops = Vec::new();
     for spec in OPS.iter().filter(wanted) {
-        let one = conformance::check(&gpu, spec, 1)?;
+        let one = conformance::check_stored(&gpu, spec, 1, stored)?;
         let gradient = one.gradient.map_or("-".into(), |g| format!("{g:.3}"));
         say!("{:<16} {:>6} {:>10.3} {gradient:>10}", one.name, one.cases, one.forward)?;
         ops.push(one);
@@ -80,7 +93,7 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
     let count = failures.len();
     say!("\n{}", if conforms { "every op conforms".into() } else { format!("{count} failures") })?;
     if let Some(path) = &flags.report {
-        let report = report(adapter, &gpu, ops)?;
+        let report = report(adapter, &gpu, flags.precision, ops)?;
         let text = serde_json::to_string_pretty(&report).map_err(|e| Error::file(path, e))?;
         files::write_atomic(path, |file| file.write_all(text.as_bytes()))?;
         say!("wrote {}", path.display())?;
@@ -88,7 +101,7 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
     Ok(if conforms { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn report(adapter: &AdapterFlags, gpu: &Gpu, ops: Vec<Summary>) -> Result<Report> {
+fn report(adapter: &AdapterFlags, gpu: &Gpu, precision: Precision, ops: Vec<Summary>) -> Result<Report> {
     let caps = gpu.caps();
     let all = pollster::block_on(adapter.request().list())?;
     let ours = |a: &&AdapterSummary| a.name == caps.name && a.backend == caps.backend;
@@ -103,6 +116,7 @@ fn report(adapter: &AdapterFlags, gpu: &Gpu, ops: Vec<Summary>) -> Result<Report
         backend: caps.backend.clone(),
         driver: caps.driver.clone(),
         tile_engine: format!("{:?}", caps.tile),
+        precision,
         limits: summary.map(|a| a.limits.iter().map(named).collect()).unwrap_or_default(),
         features: summary.map(|a| a.features.iter().map(named).collect()).unwrap_or_default(),
         conforms: ops.iter().all(|one| one.failures.is_empty()),

@@ -245,6 +245,8 @@ impl Job {
             Some(run) if self.recipe.validation.is_none() => run.accuracy(),
             _ => self.test_accuracy(network)?,
         };
+        let note = run.and_then(Run::loss_scale_note).map(|note| format!("{label}: {note}."));
+        self.report.notes.extend(note);
         let stored: usize = network.params.iter().map(|p| p.shape.len()).sum();
         self.report.rows.push(SummaryRow {
             label: label.into(),

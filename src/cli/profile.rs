@@ -10,6 +10,7 @@ use super::AdapterFlags;
 use super::out::say;
 use crate::Result;
 use crate::bench::Workload;
+use crate::nn::Precision;
 use crate::tape::{NodeTiming, Step};
 use crate::train::stats::median;
 
@@ -40,6 +41,9 @@ pub struct ProfileFlags {
     /// Compute blocks a second time in the backward sweep instead of keeping them
     #[arg(long)]
     recompute: bool,
+    /// f32, or mixed: activations, their gradients and the weights that layers read as f16
+    #[arg(long, value_name = "KIND", default_value = "f32")]
+    precision: Precision,
     /// Runs; the table shows medians
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeats: u32,
@@ -100,6 +104,7 @@ impl ProfileFlags {
             batch_size: self.batch_size as usize,
             classes: self.classes as usize,
             recompute: self.recompute,
+            precision: self.precision,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::optim::LossScaleState;
 use crate::tape::Cost;
 use crate::train::{Epoch, Observer, Progress};
 
@@ -50,23 +51,25 @@ impl Observer for Bar {
     fn progress(&mut self, p: &Progress) {
         let speed = self.images_per_second();
         self.bar.set_message(format!(
-            "epoch {}  loss {:.3}  accuracy {:.1} %  {speed:.0} images/s",
+            "epoch {}  loss {:.3}  accuracy {:.1} %  {speed:.0} images/s{}",
             p.epoch,
             p.loss,
-            100.0 * p.accuracy
+            100.0 * p.accuracy,
+            after(p.loss_scale)
         ));
     }
 
     fn epoch(&mut self, e: &Epoch) {
         self.bar.set_position(e.step);
         let line = format!(
-            "{}  epoch {}  loss {:.3}  training accuracy {:.2} %  held-out accuracy {:.2} %  {:.1} ms a step",
+            "{}  epoch {}  loss {:.3}  training accuracy {:.2} %  held-out accuracy {:.2} %  {:.1} ms a step{}",
             self.label,
             e.epoch,
             e.loss,
             100.0 * e.training_accuracy,
             100.0 * e.accuracy,
-            e.ms_per_step
+            e.ms_per_step,
+            after(e.loss_scale)
         );
         if self.bar.is_hidden() {
             log::info!("{line}");
@@ -74,6 +77,11 @@ impl Observer for Bar {
             self.bar.println(line);
         }
     }
+}
+
+/// What mixed precision adds to a line.
+fn after(loss_scale: Option<LossScaleState>) -> String {
+    loss_scale.map_or(String::new(), |state| format!("  {state}"))
 }
 
 impl Drop for Bar {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::distill::MethodConfig;
 use crate::files::read_text;
+use crate::nn::Precision;
 use crate::optim::{EmaConfig, OptimizerConfig, Schedule, Warmup};
 use crate::train::TrainConfig;
 use crate::{Error, Result};
@@ -125,6 +126,11 @@ pub struct Recipe {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recompute: Option<bool>,
+    /// f32, or mixed: activations, their gradients and the weights that layers read as f16, everything else f32, where the
+    /// adapter has f16 [default: f32]
+    #[arg(long, value_name = "KIND", help_heading = "Training")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// Stop after so many epochs without a better accuracy on the --validation images, and keep the best weights
     #[arg(long, value_name = "EPOCHS", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -275,6 +281,7 @@ impl Recipe {
             flip: self.flip.unwrap_or(false),
             ema: self.ema_decay.map(|decay| EmaConfig { decay, warmup: true }),
             recompute: self.recompute.unwrap_or(false),
+            precision: self.precision.unwrap_or_default(),
             patience: self.patience,
             seed: self.seed.unwrap_or(0),
         };

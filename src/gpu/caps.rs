@@ -21,6 +21,8 @@ pub struct Caps {
     pub storage_alignment: u32,
     /// Passes can be timed by timestamp queries.
     pub timestamps: bool,
+    /// Tensors may be stored as f16.
+    pub f16: bool,
     /// Which tile engine gemm and convolution use.
     pub tile: TileVariant,
 }
@@ -59,6 +61,7 @@ impl Caps {
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             storage_alignment: limits.min_storage_buffer_offset_alignment,
             timestamps: device.features().contains(wgpu::Features::TIMESTAMP_QUERY),
+            f16: device.features().contains(wgpu::Features::SHADER_F16),
             tile,
         }
     }

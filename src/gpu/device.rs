@@ -130,6 +130,18 @@ impl Gpu {
         self.inner.created.load(Ordering::Relaxed)
     }
 
+    /// Fails where the device has no f16 in storage buffers, and says so.
+    pub fn need_f16(&self) -> Result<()> {
+        let caps = self.caps();
+        if caps.f16 {
+            return Ok(());
+        }
+        let what = format!("{} ({}) has no f16 in shaders (SHADER_F16)", caps.name, caps.backend);
+        let hint =
+            "train with --precision f32, or choose another adapter (limbeck adapters says which have f16)";
+        Err(Error::config("precision", format!("{what}; {hint}")))
+    }
+
     /// The wgpu device, for applications that share it.
     pub fn device(&self) -> &wgpu::Device {
         &self.inner.device
@@ -245,11 +257,14 @@ impl Gpu {
     /// The pipeline for `kernel`, compiled once for equal text.
     pub fn pipeline(&self, kernel: &Kernel) -> Result<Pipeline> {
         let source = kernel.source()?;
-        let key = format!("{}\n{source}", kernel.entry());
+        if kernel.half_mask() != 0 {
+            self.need_f16()?;
+        }
+        let key = format!("{} {}\n{source}", kernel.entry(), kernel.half_mask());
         if let Some(found) = lock(&self.inner.pipelines).get(&key) {
             return Ok(found.clone());
         }
-        let made = Pipeline::compile(&self.inner.device, kernel, &source);
+        let made = Pipeline::compile(&self.inner.device, kernel, source);
         self.check()?;
         let made = made?;
         self.inner.created.fetch_add(1, Ordering::Relaxed);
@@ -260,8 +275,8 @@ impl Gpu {
     /// The WGSL text of every pipeline made so far, with its entry point: for tools that look at kernels.
     pub fn kernel_sources(&self) -> Vec<(String, String)> {
         let pipelines = lock(&self.inner.pipelines);
-        let split = |key: &String| key.split_once('\n').map(|(e, s)| (e.to_string(), s.to_string()));
-        pipelines.keys().filter_map(split).collect()
+        let text = |(entry, source): (&str, &str)| (entry.to_string(), source.to_string());
+        pipelines.values().map(|pipeline| text(pipeline.source())).collect()
     }
 
     pub(super) fn bind_group(

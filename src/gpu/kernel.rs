@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use super::half::store_as_half;
 use super::reflect::{Access, Reflection, reflect};
 use super::source::expand;
 use crate::{Error, Result};
@@ -29,12 +30,13 @@ pub struct Kernel {
     entry: &'static str,
     parts: Vec<&'static str>,
     defines: Vec<(&'static str, Define)>,
+    half: u32,
 }
 
 impl Kernel {
     /// A kernel of one WGSL file. `name` is the op's name: it labels the pipeline and every error.
     pub fn new(name: &'static str, entry: &'static str, source: &'static str) -> Self {
-        Self { name, entry, parts: vec![source], defines: Vec::new() }
+        Self { name, entry, parts: vec![source], defines: Vec::new(), half: 0 }
     }
 
     /// Adds another file's text, for code that several ops share.
@@ -62,6 +64,18 @@ impl Kernel {
         self
     }
 
+    /// The same with some bindings stored as f16: bit i of `mask` stands for the i-th binding of a [`super::Dispatch`].
+    /// The text stays what it is; see [`super::store_as_half`].
+    pub fn half(mut self, mask: u32) -> Self {
+        self.half = mask;
+        self
+    }
+
+    /// Which bindings are stored as f16.
+    pub fn half_mask(&self) -> u32 {
+        self.half
+    }
+
     /// The op's name.
     pub fn name(&self) -> &'static str {
         self.name
@@ -72,12 +86,13 @@ impl Kernel {
         self.entry
     }
 
-    /// `name/entry`, as labels and errors show it.
+    /// `name/entry`, as labels and errors show it; `name/entry:f16` where something is stored as f16.
     pub fn label(&self) -> String {
-        format!("{}/{}", self.name, self.entry)
+        let suffix = if self.half == 0 { "" } else { ":f16" };
+        format!("{}/{}{suffix}", self.name, self.entry)
     }
 
-    /// The whole WGSL text, constants first.
+    /// The whole WGSL text, constants first, before anything of it is stored as f16.
     pub fn source(&self) -> Result<String> {
         let mut text = String::new();
         for (name, value) in &self.defines {
@@ -117,16 +132,23 @@ struct Inner {
     raw: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
     reflection: Reflection,
+    entry: &'static str,
+    source: String,
 }
 
 impl Pipeline {
-    pub(super) fn compile(device: &wgpu::Device, kernel: &Kernel, source: &str) -> Result<Self> {
+    /// Compiles `kernel`, of which `source` is the text before anything of it is stored as f16.
+    pub(super) fn compile(device: &wgpu::Device, kernel: &Kernel, source: String) -> Result<Self> {
         let label = kernel.label();
-        let reflection = reflect(source, kernel.entry, &label)?;
+        let source = match kernel.half {
+            0 => source,
+            mask => store_as_half(&source, kernel.entry, mask, &label)?,
+        };
+        let reflection = reflect(&source, kernel.entry, &label)?;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
+            source: wgpu::ShaderSource::Wgsl(source.as_str().into()),
         });
         let entries: Vec<_> = reflection.bindings.iter().map(|b| layout_entry(b.index, b.access)).collect();
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
@@ -153,7 +175,8 @@ impl Pipeline {
         if let Some(Some(error)) = ready(scope.pop()) {
             return Err(Error::Validation { place: label, message: error.to_string() });
         }
-        Ok(Self { inner: Arc::new(Inner { label, raw, layout, reflection }) })
+        let entry = kernel.entry;
+        Ok(Self { inner: Arc::new(Inner { label, raw, layout, reflection, entry, source }) })
     }
 
     pub(super) fn raw(&self) -> &wgpu::ComputePipeline {
@@ -167,6 +190,11 @@ impl Pipeline {
     /// `name/entry`
     pub fn label(&self) -> &str {
         &self.inner.label
+    }
+
+    /// Its entry point, and the WGSL text that was compiled.
+    pub fn source(&self) -> (&str, &str) {
+        (self.inner.entry, &self.inner.source)
     }
 
     /// What naga knows of it.

@@ -33,8 +33,18 @@ pub struct Reflection {
     pub workgroup_size: [u32; 3],
 }
 
-/// Parses and validates `source`, and reflects `entry`. `place` names the kernel in errors.
-pub fn reflect(source: &str, entry: &str, place: &str) -> Result<Reflection> {
+/// A kernel's text as naga holds it.
+pub(super) struct Parsed {
+    /// The whole module.
+    pub module: naga::Module,
+    /// Place of the entry point.
+    pub entry: usize,
+    /// `@binding` and global of all that the entry point uses, ascending.
+    pub bindings: Vec<(u32, naga::Handle<naga::GlobalVariable>)>,
+}
+
+/// Parses and validates `source`, and finds `entry`. `place` names the kernel in errors.
+pub(super) fn parse(source: &str, entry: &str, place: &str) -> Result<Parsed> {
     let fail = |message: String| Error::Validation { place: place.to_string(), message };
     let module = naga::front::wgsl::parse_str(source)
         .map_err(|e| fail(e.emit_to_string_with_path(source, &format!("{place}.wgsl"))))?;
@@ -42,29 +52,42 @@ pub fn reflect(source: &str, entry: &str, place: &str) -> Result<Reflection> {
     let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::all())
         .validate(&module)
         .map_err(|e| fail(e.emit_to_string(source)))?;
-    let index = module
+    let entry = module
         .entry_points
         .iter()
         .position(|e| e.name == entry)
         .ok_or_else(|| fail(format!("no entry point \"{entry}\"")))?;
-    let used = info.get_entry_point(index);
-    let mut bindings = Vec::new();
-    for (handle, global) in module.global_variables.iter() {
-        let Some(binding) = &global.binding else { continue };
-        if used[handle].is_empty() {
-            continue;
-        }
-        let access = match global.space {
-            naga::AddressSpace::Uniform => Access::Uniform,
-            naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => {
-                Access::ReadWrite
-            }
-            naga::AddressSpace::Storage { .. } => Access::Read,
-            other => return Err(fail(format!("binding in address space {other:?} is not supported"))),
-        };
-        let name = global.name.clone().unwrap_or_default();
-        bindings.push(BindingInfo { index: binding.binding, name, access });
-    }
-    bindings.sort_by_key(|b| b.index);
-    Ok(Reflection { bindings, workgroup_size: module.entry_points[index].workgroup_size })
+    let used = info.get_entry_point(entry);
+    let mut bindings: Vec<_> = module
+        .global_variables
+        .iter()
+        .filter(|(handle, _)| !used[*handle].is_empty())
+        .filter_map(|(handle, global)| Some((global.binding.as_ref()?.binding, handle)))
+        .collect();
+    bindings.sort_by_key(|(index, _)| *index);
+    Ok(Parsed { module, entry, bindings })
+}
+
+/// Parses and validates `source`, and reflects `entry`. `place` names the kernel in errors.
+pub fn reflect(source: &str, entry: &str, place: &str) -> Result<Reflection> {
+    let Parsed { module, entry, bindings } = parse(source, entry, place)?;
+    let bindings = bindings
+        .into_iter()
+        .map(|(index, handle)| {
+            let global = &module.global_variables[handle];
+            let access = match global.space {
+                naga::AddressSpace::Uniform => Access::Uniform,
+                naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => {
+                    Access::ReadWrite
+                }
+                naga::AddressSpace::Storage { .. } => Access::Read,
+                other => {
+                    let message = format!("binding in address space {other:?} is not supported");
+                    return Err(Error::Validation { place: place.to_string(), message });
+                }
+            };
+            Ok(BindingInfo { index, name: global.name.clone().unwrap_or_default(), access })
+        })
+        .collect::<Result<_>>()?;
+    Ok(Reflection { bindings, workgroup_size: module.entry_points[entry].workgroup_size })
 }

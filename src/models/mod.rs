@@ -19,7 +19,7 @@ use crate::{Error, Result};
 
 /// A network's forward pass.
 pub trait Module {
-    /// Records the pass from images (N, C, H, W) to logits (N, classes).
+    /// Records the pass from images (N, C, H, W) to logits (N, classes), which are f32 in any precision.
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor>;
 
     /// The tap that a parameter belongs to, where its name does not say.
@@ -191,7 +191,11 @@ impl Network {
     /// Records the pass from images (N, C, H, W) to logits (N, classes).
     pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         match x.dims() {
-            [_, c, h, w] if [*c, *h, *w] == self.input() => self.module.forward(fx, x),
+            [_, c, h, w] if [*c, *h, *w] == self.input() => {
+                let logits = fx.in_precision(|| self.module.forward(fx, x))?;
+                logits.keep_full();
+                Ok(logits)
+            }
             other => {
                 let [c, h, w] = self.input();
                 let expected = format!("images (N, {c}, {h}, {w})");

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::device::DeviceParams;
 use super::params::ParamId;
 use crate::tape::{Gradients, Tape, Tensor};
@@ -15,6 +17,37 @@ pub enum Mode {
     Train,
     /// Running statistics, no dropout, nothing updated.
     Eval,
+}
+
+/// How activations, their gradients and the weights that layers read are stored. Arithmetic, the weights that are
+/// trained, statistics and losses are f32 in either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// As f32.
+    #[default]
+    F32,
+    /// As f16 where that is worth it (Micikevicius et al. 1710.03740).
+    Mixed,
+}
+
+impl Precision {
+    /// Whether all is stored as f32.
+    pub fn is_f32(&self) -> bool {
+        *self == Precision::F32
+    }
+}
+
+impl std::str::FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "f32" => Ok(Precision::F32),
+            "mixed" => Ok(Precision::Mixed),
+            other => Err(Error::config("precision", format!("expected f32 or mixed, got \"{other}\""))),
+        }
+    }
 }
 
 /// A named intermediate of a forward pass.
@@ -35,7 +68,10 @@ pub struct Forward<'a> {
     mode: Mode,
     requires_grad: bool,
     recompute: bool,
+    precision: Precision,
     bound: RefCell<BTreeMap<ParamId, Tensor>>,
+    /// Copies of weights that may be stored as f16.
+    halves: RefCell<BTreeMap<ParamId, Tensor>>,
     taps: RefCell<Vec<Tap>>,
 }
 
@@ -52,8 +88,25 @@ impl<'a> Forward<'a> {
 
     /// Any combination: OFD runs its frozen teacher in train mode, fine-tuning trains in eval mode.
     pub fn new(tape: &Tape, params: &'a DeviceParams, mode: Mode, requires_grad: bool) -> Self {
-        let (bound, taps) = Default::default();
-        Self { tape: tape.clone(), params, mode, requires_grad, recompute: false, bound, taps }
+        let (recompute, precision) = Default::default();
+        let (bound, halves, taps) = Default::default();
+        let tape = tape.clone();
+        Self { tape, params, mode, requires_grad, recompute, precision, bound, halves, taps }
+    }
+
+    /// This pass with activations and weights in this precision. Mixed needs an adapter with f16.
+    pub fn storing(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// Its precision.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Records what this pass's precision is for: all of a network but its losses.
+    pub fn in_precision<T>(&self, record: impl FnOnce() -> T) -> T {
+        self.tape.half_if(self.precision == Precision::Mixed, record)
     }
 
     /// This pass with blocks computed a second time in the backward sweep, where `recompute`, instead of kept.
@@ -76,8 +129,22 @@ impl<'a> Forward<'a> {
         self.mode
     }
 
-    /// A parameter as a leaf, the same one each time: weights that two layers share get one gradient.
+    /// A parameter, the same tensor each time: weights that two layers share get one gradient. Where it may be stored as
+    /// f16 it is a copy of the f32 leaf, made once a step.
     pub fn param(&self, id: ParamId) -> Result<Tensor> {
+        let leaf = self.leaf(id)?;
+        if !self.tape.would_halve(leaf.meta()) {
+            return Ok(leaf);
+        }
+        if let Some(found) = self.halves.borrow().get(&id) {
+            return Ok(found.clone());
+        }
+        let half = leaf.copy()?;
+        self.halves.borrow_mut().insert(id, half.clone());
+        Ok(half)
+    }
+
+    fn leaf(&self, id: ParamId) -> Result<Tensor> {
         if let Some(found) = self.bound.borrow().get(&id) {
             return Ok(found.clone());
         }

@@ -11,7 +11,7 @@ mod layers;
 mod params;
 
 pub use device::{DeviceParams, MASK_BLOCK};
-pub use forward::{Forward, Mode, Tap};
+pub use forward::{Forward, Mode, Precision, Tap};
 pub use init::Init;
 pub use layers::{BatchNorm, Conv, LayerNorm, Linear};
 pub use params::{LoadReport, Misshapen, Param, ParamBuilder, ParamId, ParamKind, Params};

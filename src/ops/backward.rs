@@ -9,4 +9,9 @@ impl Tensor {
     pub fn backward(&self) -> Result<Gradients> {
         self.tape().backward(self, &GradOps { add: Tensor::add })
     }
+
+    /// The same for `scale` times this loss, with `scale` a tensor like it: loss scaling (Micikevicius et al. 1710.03740).
+    pub fn backward_scaled(&self, scale: &Tensor) -> Result<Gradients> {
+        self.tape().backward_scaled(self, scale, &GradOps { add: Tensor::add })
+    }
 }

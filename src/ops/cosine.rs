@@ -54,6 +54,10 @@ impl Op for CosineLoss {
         Ok(vec![gradient(0)?, gradient(1)?])
     }
 
+    fn in_full(&self) -> &[usize] {
+        &[1]
+    }
+
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let rows = Rows::of(to.input(0));
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(1)];

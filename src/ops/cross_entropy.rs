@@ -95,6 +95,10 @@ impl Op for HardCrossEntropy {
         Ok(vec![Some(x.tape().record1(HardBackward(self.0), &inputs)?), None])
     }
 
+    fn in_full(&self) -> &[usize] {
+        &[1]
+    }
+
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(1)];
         let results = [Slot::Output(0), Slot::Output(2)];
@@ -181,6 +185,10 @@ impl Op for SoftCrossEntropy {
         let inputs = [x, targets, &at.outputs[1], at.dy()?];
         let gradient = |i, which| at.needs(i).then(|| x.tape().record1(which, &inputs)).transpose();
         Ok(vec![gradient(0, SoftBackward::Logits)?, gradient(1, SoftBackward::Targets)?])
+    }
+
+    fn in_full(&self) -> &[usize] {
+        &[1]
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {

@@ -80,6 +80,10 @@ impl Op for KlDiv {
         Ok(vec![Some(student.tape().record1(KlDivBackward(*self), &inputs)?), None])
     }
 
+    fn in_full(&self) -> &[usize] {
+        &[1]
+    }
+
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let dims = to.input(0);
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(1)];

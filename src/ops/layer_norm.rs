@@ -69,6 +69,10 @@ impl Op for LayerNorm {
         Ok(all)
     }
 
+    fn in_full(&self) -> &[usize] {
+        &[1]
+    }
+
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let rows = rows(to.input(0), to.input(1));
         let bindings = [&[0, 1, 2].map(Slot::Input)[..], &[Slot::Output(0), Slot::Output(1)]].concat();

@@ -38,6 +38,7 @@ pub mod grad_norm;
 pub mod kl_div;
 pub mod layer_norm;
 pub mod lerp;
+pub mod loss_scale;
 pub mod metrics;
 pub mod normalize;
 pub mod one_hot;
@@ -83,6 +84,7 @@ pub static OPS: &[&OpSpec] = &[
     &kl_div::SPEC,
     &layer_norm::SPEC,
     &lerp::SPEC,
+    &loss_scale::SPEC,
     &metrics::SPEC,
     &normalize::SPEC,
     &one_hot::SPEC,

@@ -5,10 +5,12 @@
 
 mod config;
 mod ema;
+mod loss_scale;
 mod optimizer;
 mod schedule;
 
 pub use config::OptimizerConfig;
 pub use ema::{Ema, EmaConfig, EmaUpdate};
+pub use loss_scale::{LossScale, LossScaleConfig, LossScaleState};
 pub use optimizer::{Group, Optimizer, OptimizerUpdate};
 pub use schedule::{Schedule, Warmup};

@@ -30,6 +30,12 @@ impl Tape {
     ///
     /// `loss` must have one element. Nodes recorded here require no gradient themselves.
     pub fn backward(&self, loss: &Tensor, ops: &GradOps) -> Result<Gradients> {
+        let seed = self.constant(loss.shape().clone(), &vec![1.0; loss.meta().len()])?;
+        self.backward_scaled(loss, &seed, ops)
+    }
+
+    /// [`Tape::backward`] for `scale` times the loss, where `scale` has the loss's shape.
+    pub fn backward_scaled(&self, loss: &Tensor, scale: &Tensor, ops: &GradOps) -> Result<Gradients> {
         if loss.meta().len() != 1 {
             return Err(Error::shape("backward", "a loss of one element", loss.meta().to_string()));
         }
@@ -41,8 +47,11 @@ impl Tape {
                 got,
             ));
         }
-        let seed = self.constant(loss.shape().clone(), &[1.0])?;
-        self.no_grad(|| self.sweep(loss, seed, ops))
+        if scale.meta() != loss.meta() {
+            let expected = format!("a scale like the loss, {}", loss.meta());
+            return Err(Error::shape("backward", expected, scale.meta().to_string()));
+        }
+        self.no_grad(|| self.sweep(loss, scale.clone(), ops))
     }
 
     fn sweep(&self, loss: &Tensor, seed: Tensor, ops: &GradOps) -> Result<Gradients> {
@@ -51,10 +60,10 @@ impl Tape {
         let mut recomputed = self.inner.borrow().recomputed.clone();
         let mut copies: HashMap<TensorId, Tensor> = HashMap::new();
         for node in (0..self.len()).rev() {
-            let (op, inputs, outputs, scope) = {
+            let (op, inputs, outputs, scope, half) = {
                 let inner = self.inner.borrow();
                 let node = &inner.nodes[node];
-                (node.op.clone(), node.inputs.clone(), node.outputs.clone(), node.scope.clone())
+                (node.op.clone(), node.inputs.clone(), node.outputs.clone(), node.scope.clone(), node.half)
             };
             let douts: Vec<Option<Tensor>> =
                 outputs.iter().map(|id| grads.by_tensor.get(id).cloned()).collect();
@@ -75,7 +84,7 @@ impl Tape {
             let originals = inputs.clone();
             let (inputs, outputs) = (seen(&inputs), seen(&outputs));
             let at = Backward { inputs: &inputs, outputs: &outputs, douts: &douts };
-            let dinputs = self.scope(&scope, || op.backward(&at))?;
+            let dinputs = self.scope(&scope, || self.half_if(half, || op.backward(&at)))?;
             for ((input, id), gradient) in inputs.iter().zip(originals).zip(dinputs) {
                 let Some(gradient) = gradient.filter(|_| input.requires_grad()) else { continue };
                 if gradient.shape() != input.shape() {
@@ -86,6 +95,7 @@ impl Tape {
                     Some(earlier) => self.scope(&scope, || (ops.add)(earlier, &gradient))?,
                     None => gradient,
                 };
+                sum.halve_like(id);
                 grads.by_tensor.insert(id, sum);
             }
         }

@@ -51,6 +51,11 @@ pub trait Op: Debug + Any {
         None
     }
 
+    /// Outputs that stay f32 inside [`super::Tape::half`] whatever their shape: statistics that a backward rule needs.
+    fn in_full(&self) -> &[usize] {
+        &[]
+    }
+
     /// True where output 0 is input 0 under another shape, at no cost.
     fn is_alias(&self) -> bool {
         false

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::lowering::{Lowering, Slot};
 use super::memory::{Lifetime, assign};
-use super::shape::Meta;
+use super::shape::{DType, Meta};
 use super::step::Step;
 use super::tensor::{Inner, Source, Tape, Tensor, TensorId};
 use crate::gpu::{Buffer, BufferSlice, Dispatch, Gpu, Grid, Kernel, Readback, Recording};
@@ -61,7 +61,8 @@ pub(super) struct PlannedNode {
     pub commands: std::ops::Range<usize>,
     /// Place in [`Cost::nodes`]; none for an alias.
     pub cost: Option<usize>,
-    outputs: Vec<(Meta, BufferSlice)>,
+    /// Each with where it lies, and whether it is stored as f16.
+    outputs: Vec<(Meta, BufferSlice, bool)>,
     has_effect: bool,
 }
 
@@ -111,6 +112,12 @@ impl Plan {
         let node = &inner.nodes[one.node];
         let start = self.recording.len();
         let slice = |id: &TensorId| storage.tensors[&inner.root(*id)].clone();
+        let half = |id: &TensorId| storage.halves.contains(&inner.root(*id));
+        let slot_is_half = |slot: &Slot| match slot {
+            Slot::Input(i) => half(&node.inputs[*i]),
+            Slot::Output(i) => half(&node.outputs[*i]),
+            Slot::Scratch(_) | Slot::Step => false,
+        };
         let resolve = |slot: &Slot| match slot {
             Slot::Input(i) => slice(&node.inputs[*i]),
             Slot::Output(i) => slice(&node.outputs[*i]),
@@ -125,16 +132,20 @@ impl Plan {
             }
         }
         for dispatch in &one.dispatches {
+            let halves = dispatch.bindings.iter().enumerate().filter(|(_, slot)| slot_is_half(slot));
+            let mask = halves.fold(0, |mask, (i, _)| mask | 1 << i);
             let bindings = dispatch.bindings.iter().map(resolve).collect();
-            let bound = Dispatch { kernel: dispatch.kernel.clone(), bindings, grid: dispatch.grid };
+            let kernel = dispatch.kernel.clone().half(mask);
+            let bound = Dispatch { kernel, bindings, grid: dispatch.grid };
             self.recording.push(&self.gpu, &bound).map_err(|e| located(e, &node.describe()))?;
         }
         let outputs: Vec<_> =
-            node.outputs.iter().map(|id| (inner.tensors[id.0].meta.clone(), slice(id))).collect();
+            node.outputs.iter().map(|id| (inner.tensors[id.0].meta.clone(), slice(id), half(id))).collect();
         let metas = |ids: &[TensorId]| -> Vec<Meta> {
             ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect()
         };
         let (ins, outs) = (metas(&node.inputs), metas(&node.outputs));
+        let bytes = |id: &TensorId| inner.tensors[id.0].meta.len() as u64 * if half(id) { 2 } else { 4 };
         let flops = node.op.flops(&ins, &outs);
         self.cost.flops += flops;
         let cost = (!node.op.is_alias()).then_some(self.cost.nodes.len());
@@ -144,7 +155,7 @@ impl Plan {
                 outputs: outs.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" "),
                 dispatches: one.dispatches.len(),
                 flops,
-                bytes: ins.iter().chain(&outs).map(|m| m.len() as u64 * 4).sum(),
+                bytes: node.inputs.iter().chain(&node.outputs).map(bytes).sum(),
             });
         }
         self.nodes.push(PlannedNode {
@@ -220,11 +231,10 @@ impl Plan {
         self.gpu.write(&self.step_uniform.whole(), &[*step])?;
         for node in self.nodes.iter().filter(|n| !(n.has_effect && n.outputs.is_empty())) {
             self.recording.submit(&self.gpu, node.commands.clone())?;
-            for (meta, slice) in node.outputs.iter().filter(|(m, _)| m.dtype == super::DType::F32) {
-                let len = meta.len() as u64 * 4;
+            for (meta, slice, half) in node.outputs.iter().filter(|(m, ..)| m.dtype == DType::F32) {
+                let len = meta.len() as u64 * if *half { 2 } else { 4 };
                 let bytes = self.gpu.read(&BufferSlice { len, ..slice.clone() })?.wait()?;
-                let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-                if values.iter().any(|v| !v.is_finite()) {
+                if !all_finite(&bytes, *half) {
                     return Ok(Some(format!("{} ({meta})", node.name)));
                 }
             }
@@ -274,9 +284,19 @@ fn lower(gpu: &Gpu, inner: &Inner, live: &[usize]) -> Result<Vec<Lowered>> {
         .collect()
 }
 
+fn all_finite(bytes: &[u8], half: bool) -> bool {
+    if half {
+        bytes.chunks_exact(2).all(|b| half::f16::from_le_bytes([b[0], b[1]]).is_finite())
+    } else {
+        bytes.chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite())
+    }
+}
+
 /// Where every tensor and scratch area of the plan lives.
 struct Storage {
     tensors: HashMap<TensorId, BufferSlice>,
+    /// Intermediates that are stored as f16.
+    halves: BTreeSet<TensorId>,
     scratch: Vec<Vec<BufferSlice>>,
 }
 
@@ -288,7 +308,7 @@ impl Storage {
         keep: &BTreeSet<TensorId>,
         cost: &mut Cost,
     ) -> Result<Self> {
-        let mut made = Self { tensors: HashMap::new(), scratch: Vec::new() };
+        let mut made = Self { tensors: HashMap::new(), halves: BTreeSet::new(), scratch: Vec::new() };
         made.leaves(gpu, inner, lowered, keep, cost)?;
         // Intermediates: first writer to last reader; kept tensors to the end.
         let mut owners: Vec<TensorId> = Vec::new();
@@ -302,7 +322,11 @@ impl Storage {
                 }
                 let slot = *index.entry(id).or_insert_with(|| {
                     owners.push(id);
-                    lives.push(Lifetime { bytes: inner.tensors[id.0].meta.bytes(), first: at, last: at });
+                    // Whoever reads a kept tensor gets f32.
+                    let half = inner.is_half(id) && !keep.contains(&id);
+                    made.halves.extend(half.then_some(id));
+                    let bytes = inner.tensors[id.0].meta.bytes_at(if half { 2 } else { 4 });
+                    lives.push(Lifetime { bytes, first: at, last: at });
                     lives.len() - 1
                 });
                 lives[slot].last = if keep.contains(&id) { usize::MAX } else { at };
@@ -311,6 +335,9 @@ impl Storage {
         let tensors = lives.len();
         for (at, one) in lowered.iter().enumerate() {
             lives.extend(one.scratch.iter().map(|&bytes| Lifetime { bytes, first: at, last: at }));
+        }
+        if !made.halves.is_empty() {
+            gpu.need_f16()?;
         }
         let (place, sizes) = assign(&lives);
         cost.planned_bytes = sizes.iter().sum();

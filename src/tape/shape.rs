@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Element type. Every element is four bytes.
+/// Element type, as ops see it. Every element is four bytes, except where a plan stores f32 as f16: [`super::Tape::half`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DType {
     /// 32-bit float.
@@ -122,7 +122,12 @@ impl Meta {
 
     /// Bytes of its storage: padded to 16, so that kernels may always work on vec4.
     pub fn bytes(&self) -> u64 {
-        (self.len() as u64 * 4).next_multiple_of(16).max(16)
+        self.bytes_at(4)
+    }
+
+    /// The same with so many bytes an element: 2 for a tensor that is stored as f16.
+    pub fn bytes_at(&self, element: u64) -> u64 {
+        (self.len() as u64 * element).next_multiple_of(16).max(16)
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Inner {
     pub recomputed: Vec<Range<usize>>,
     /// How deep `recompute` calls are nested; only the outermost counts.
     pub recompute_depth: usize,
+    /// How deep `half` calls are nested.
+    pub half_depth: usize,
 }
 
 pub(super) struct Node {
@@ -49,6 +51,8 @@ pub(super) struct Node {
     pub inputs: Vec<TensorId>,
     pub outputs: Vec<TensorId>,
     pub scope: String,
+    /// Recorded inside [`Tape::half`].
+    pub half: bool,
 }
 
 pub(super) struct Info {
@@ -59,7 +63,12 @@ pub(super) struct Info {
     pub alias_of: Option<TensorId>,
     /// A caller's buffer that a node's output is to be written to.
     pub placed: Option<BufferSlice>,
+    /// May be stored as f16. An alias goes by its root.
+    pub half: bool,
 }
+
+/// Smaller tensors are not worth a conversion.
+const FEWEST_HALVES: usize = 256;
 
 pub(super) enum Source {
     /// Written by the host before a run.
@@ -92,6 +101,7 @@ impl Tape {
             grad_off: 0,
             recomputed: Vec::new(),
             recompute_depth: 0,
+            half_depth: 0,
         };
         Self { inner: Rc::new(RefCell::new(inner)) }
     }
@@ -175,6 +185,27 @@ impl Tape {
         out
     }
 
+    /// Runs `record` so that a plan may store as f16 what it records: outputs of two dimensions or more and at least 256
+    /// elements, and the gradients of those. Ops need not know: kernels compute in f32 on values that were rounded. f32
+    /// stay what the plan keeps, what lies in a caller's buffer, statistics ([`Op::in_full`]), and what
+    /// [`Tensor::keep_full`] asks for. A plan of such a tape needs an adapter with f16: [`crate::gpu::Gpu::need_f16`].
+    pub fn half<T>(&self, record: impl FnOnce() -> T) -> T {
+        self.inner.borrow_mut().half_depth += 1;
+        let out = record();
+        self.inner.borrow_mut().half_depth -= 1;
+        out
+    }
+
+    /// [`Tape::half`] where `wanted`.
+    pub fn half_if<T>(&self, wanted: bool, record: impl FnOnce() -> T) -> T {
+        if wanted { self.half(record) } else { record() }
+    }
+
+    /// Whether what is recorded now may be stored as f16, where it has this shape.
+    pub fn would_halve(&self, meta: &Meta) -> bool {
+        self.inner.borrow().half_depth > 0 && meta.may_be_half()
+    }
+
     /// Appends a node and returns its outputs. This is how every op, also a user's own, gets on the tape.
     pub fn record(&self, op: impl Op + 'static, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         self.record_shared(Rc::new(op), inputs)
@@ -198,10 +229,12 @@ impl Tape {
         let requires_grad =
             inner.grad_off == 0 && op.differentiable() && inputs.iter().any(|t| t.requires_grad_in(&inner));
         let node = inner.nodes.len();
+        let half = inner.half_depth > 0;
         let alias_of = op.is_alias().then(|| inputs.first().map(|t| inner.root(t.id))).flatten();
         let made: Vec<Tensor> = outputs
             .into_iter()
-            .map(|meta| {
+            .enumerate()
+            .map(|(i, meta)| {
                 let requires_grad = requires_grad && meta.dtype == DType::F32;
                 let info = Info {
                     meta: meta.clone(),
@@ -209,6 +242,7 @@ impl Tape {
                     requires_grad,
                     alias_of,
                     placed: None,
+                    half: half && meta.may_be_half() && !op.in_full().contains(&i),
                 };
                 inner.tensors.push(info);
                 Tensor { tape: self.clone(), id: TensorId(inner.tensors.len() - 1), meta }
@@ -219,6 +253,7 @@ impl Tape {
             inputs: inputs.iter().map(|t| t.id).collect(),
             outputs: made.iter().map(|t| t.id).collect(),
             scope: inner.scopes.join("/"),
+            half,
         };
         inner.nodes.push(node);
         Ok(made)
@@ -246,7 +281,8 @@ impl Tape {
     fn leaf(&self, meta: Meta, source: Source, requires_grad: bool) -> Tensor {
         let mut inner = self.inner.borrow_mut();
         let requires_grad = requires_grad && inner.grad_off == 0;
-        inner.tensors.push(Info { meta: meta.clone(), source, requires_grad, alias_of: None, placed: None });
+        let (alias_of, placed, half) = (None, None, false);
+        inner.tensors.push(Info { meta: meta.clone(), source, requires_grad, alias_of, placed, half });
         Tensor { tape: self.clone(), id: TensorId(inner.tensors.len() - 1), meta }
     }
 
@@ -268,6 +304,7 @@ impl Tape {
                 let mut inner = self.inner.borrow_mut();
                 // Backward rules ask which inputs want a gradient.
                 inner.tensors[copy.id.0].requires_grad = inner.tensors[original.0].requires_grad;
+                inner.tensors[copy.id.0].half = inner.tensors[original.0].half;
                 drop(inner);
                 copies.insert(original, copy);
             }
@@ -291,6 +328,11 @@ impl Inner {
         self.tensors[id.0].alias_of.unwrap_or(id)
     }
 
+    /// Whether `id`, or what it is an alias of, may be stored as f16.
+    pub fn is_half(&self, id: TensorId) -> bool {
+        self.tensors[self.root(id).0].half
+    }
+
     /// What errors call a tensor.
     pub fn describe(&self, id: TensorId) -> String {
         let info = &self.tensors[id.0];
@@ -299,6 +341,12 @@ impl Inner {
             Source::Constant(_) => format!("a constant ({})", info.meta),
             Source::Node(node) => format!("{} ({})", self.nodes[*node].describe(), info.meta),
         }
+    }
+}
+
+impl Meta {
+    fn may_be_half(&self) -> bool {
+        self.dtype == DType::F32 && self.shape.rank() >= 2 && self.len() >= FEWEST_HALVES
     }
 }
 
@@ -367,6 +415,32 @@ impl Tensor {
 
     fn requires_grad_in(&self, inner: &Inner) -> bool {
         inner.tensors[self.id.0].requires_grad
+    }
+
+    /// Keeps this node output as f32 where [`Tape::half`] would have it stored as f16.
+    pub fn keep_full(&self) {
+        let mut inner = self.tape.inner.borrow_mut();
+        let root = inner.root(self.id);
+        inner.tensors[root.0].half = false;
+    }
+
+    /// Lets this node output be stored as f16, whatever its shape: for conformance, where small tensors matter most.
+    pub(crate) fn store_half(&self) {
+        let mut inner = self.tape.inner.borrow_mut();
+        let root = inner.root(self.id);
+        let info = &mut inner.tensors[root.0];
+        info.half = matches!(info.source, Source::Node(_)) && info.meta.dtype == DType::F32;
+    }
+
+    /// Lets this node output be stored as f16 where `like` is.
+    pub(super) fn halve_like(&self, like: TensorId) {
+        let mut inner = self.tape.inner.borrow_mut();
+        let root = inner.root(self.id);
+        let info = &inner.tensors[root.0];
+        let may = matches!(info.source, Source::Node(_)) && info.meta.may_be_half();
+        if may && inner.is_half(like) {
+            inner.tensors[root.0].half = true;
+        }
     }
 
     /// Asks that this node output be written to the caller's buffer. False where it can't be: leaves, aliases, and

@@ -162,6 +162,8 @@ impl<'a> Comparison<'a> {
 
     fn add_row(&mut self, label: &str, network: &Network, role: Role, runs: &[Run]) {
         let stored: usize = network.params.iter().map(|p| p.shape.len()).sum();
+        let notes = runs.iter().filter_map(Run::loss_scale_note).map(|note| format!("{label}: {note}."));
+        self.report.notes.extend(notes);
         // A teacher that came trained has no time of a step.
         let times: Vec<f64> = runs.iter().map(|r| r.ms_per_step).filter(|&ms| ms > 0.0).collect();
         self.report.rows.push(SummaryRow {

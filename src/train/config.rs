@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::views;
 use crate::data::Dataset;
 use crate::distill::{Objective, TermSchedule};
+use crate::nn::Precision;
 use crate::ops::augment::ImageBatch;
 use crate::optim::{EmaConfig, OptimizerConfig, Schedule, Warmup};
 use crate::{Error, Result};
@@ -42,6 +43,9 @@ pub struct TrainConfig {
     /// Computes blocks a second time in the backward sweep instead of keeping their activations: less memory, more time,
     /// the same bits.
     pub recompute: bool,
+    /// How activations and the weights that layers read are stored. Mixed needs an adapter with f16.
+    #[serde(skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
     /// Stops after so many epochs without a better held-out accuracy, and keeps the best epoch's weights.
     pub patience: Option<u64>,
     /// Keys order, augmentation, dropout and initial values of regressors.
@@ -65,6 +69,7 @@ impl Default for TrainConfig {
             flip: false,
             ema: None,
             recompute: false,
+            precision: Precision::F32,
             patience: None,
             seed: 0,
         }

@@ -53,6 +53,12 @@ pub struct MetricRecord {
     /// Wall-clock seconds since the run began.
     #[serde(with = "nan_as_null", default = "nan")]
     pub seconds: f64,
+    /// The loss scale of mixed precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
+    /// Steps of the run so far that changed no weight, because a gradient in mixed precision was not finite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_steps: Option<u64>,
 }
 
 /// A metrics log that is open for appending.
@@ -192,6 +198,8 @@ mod tests {
             images_per_second: 1000.0,
             terms: BTreeMap::from([("ce".into(), 1.0), ("kd".into(), 2.5)]),
             seconds: 1.25,
+            loss_scale: Some(65536.0),
+            skipped_steps: Some(3),
         }
     }
 

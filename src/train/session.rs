@@ -17,7 +17,7 @@ use crate::data::{Loader, LoaderConfig};
 use crate::distill::Term;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Params};
-use crate::optim::Schedule;
+use crate::optim::{LossScaleConfig, Schedule};
 use crate::tape::{Cost, Step};
 use crate::{Error, Result};
 
@@ -92,6 +92,8 @@ impl<'a, 'n> Session<'a, 'n> {
             ce_schedule: config.ce_schedule,
             label_smoothing: config.label_smoothing,
             recompute: config.recompute,
+            precision: config.precision,
+            loss_scale: LossScaleConfig::default(),
             ema: config.ema,
             seed: config.seed,
             steps,
@@ -211,6 +213,7 @@ impl<'a, 'n> Session<'a, 'n> {
                     batches,
                     loss: sums.mean_loss(),
                     accuracy: sums.accuracy(),
+                    loss_scale: self.step.loss_scale()?,
                 };
                 self.observe(|o| o.progress(&progress));
                 shown = Instant::now();
@@ -232,6 +235,7 @@ impl<'a, 'n> Session<'a, 'n> {
             accuracy,
             learning_rate: rate,
             ms_per_step,
+            loss_scale: self.step.loss_scale()?,
         };
         self.finish_epoch(epoch)?;
         Ok(true)
@@ -292,10 +296,14 @@ impl<'a, 'n> Session<'a, 'n> {
             images_per_second,
             terms: terms.iter().map(|(name, value)| (name.to_string(), f64::from(*value))).collect(),
             seconds,
+            loss_scale: epoch.loss_scale.map(|state| state.scale),
+            skipped_steps: epoch.loss_scale.map(|state| state.skipped_steps),
         };
         let held_out = MetricRecord {
             split: Split::Test,
             loss: f64::NAN,
+            loss_scale: None,
+            skipped_steps: None,
             accuracy: Some(epoch.accuracy),
             terms: BTreeMap::new(),
             ..training.clone()

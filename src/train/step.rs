@@ -9,10 +9,13 @@ use crate::data::{Batch, IGNORE_LABEL};
 use crate::distill::TermSchedule;
 use crate::gpu::{BufferSlice, Gpu};
 use crate::models::Network;
-use crate::nn::{DeviceParams, Forward, Params};
+use crate::nn::{DeviceParams, Forward, Params, Precision};
 use crate::ops::augment::ImageBatch;
 use crate::ops::cross_entropy::CrossEntropy;
-use crate::optim::{Ema, EmaConfig, EmaUpdate, Group, Optimizer, OptimizerConfig, OptimizerUpdate};
+use crate::optim::{
+    Ema, EmaConfig, EmaUpdate, Group, LossScale, LossScaleConfig, LossScaleState, Optimizer, OptimizerConfig,
+    OptimizerUpdate,
+};
 use crate::tape::{Cost, Plan, Scalar, Step, Tape, Tensor};
 use crate::{Error, Result};
 
@@ -34,6 +37,10 @@ pub struct StepConfig {
     pub label_smoothing: f32,
     /// Computes blocks a second time in the backward sweep instead of keeping their activations.
     pub recompute: bool,
+    /// How activations and the weights that layers read are stored.
+    pub precision: Precision,
+    /// How the loss scale of mixed precision moves.
+    pub loss_scale: LossScaleConfig,
     /// An average of the weights, kept beside them.
     pub ema: Option<EmaConfig>,
     /// Initialises regressors.
@@ -53,6 +60,7 @@ pub struct TrainStep {
     optimizer: Optimizer,
     ema: Option<(Ema, EmaUpdate)>,
     mean_teacher: Option<MeanTeacher>,
+    loss_scale: Option<LossScale>,
     peer: Option<(Optimizer, OptimizerUpdate)>,
     regressors: Option<Regressors>,
     weights: Vec<(Scalar, f32, TermSchedule)>,
@@ -88,7 +96,7 @@ impl TrainStep {
     ) -> Result<Self> {
         let tape = Tape::new();
         let inputs = Inputs::new(&tape, config.batch_size, &config.images)?;
-        let fx = Forward::train(&tape, params).recomputing(config.recompute);
+        let fx = Forward::train(&tape, params).recomputing(config.recompute).storing(config.precision);
         let logits = student.forward(&fx, &inputs.images)?;
         let settings = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: config.label_smoothing };
         let ce = logits.cross_entropy(&inputs.labels, &settings)?;
@@ -119,7 +127,7 @@ impl TrainStep {
             stored = distilled.stored;
         }
         let mutual = peer
-            .map(|peer| Mutual::record(&tape, peer, &logits, &inputs.images, &inputs.labels))
+            .map(|peer| Mutual::record(&fx, peer, &logits, &inputs.images, &inputs.labels))
             .transpose()?;
         if let Some(mutual) = &mutual {
             loss = loss.add(&mutual.loss)?;
@@ -127,12 +135,23 @@ impl TrainStep {
         }
         let sums = SumBuffers::new(gpu)?;
         sums.record(&tape, &logits, &inputs.labels, &loss)?;
-        let gradients = loss.backward()?;
+        let loss_scale = match config.precision {
+            Precision::F32 => None,
+            Precision::Mixed => Some(LossScale::new(gpu, config.loss_scale)?),
+        };
+        let scale = loss_scale.as_ref().map(|scale| scale.scale(&tape)).transpose()?;
+        let gradients = match &scale {
+            None => loss.backward()?,
+            Some(scale) => loss.backward_scaled(scale)?,
+        };
         fx.place_gradients(&gradients)?;
         if let Some(own) = &regressors {
             own.place_gradients(&gradients)?;
         }
         let groups = groups(&tape, params, regressors.as_ref())?;
+        if let Some(scale) = &scale {
+            groups.iter().try_for_each(|group| group.gradients.unscale_in_place(scale))?;
+        }
         if let Some((anchor, strength)) = &anchor {
             let scalar = tape.scalar("pull")?;
             groups[0].gradients.pull_in_place(
@@ -147,8 +166,13 @@ impl TrainStep {
         let optimizer = Optimizer::new(gpu, "optimizer", config.optimizer, &elements)?;
         let update = optimizer.record(&tape, &groups, config.max_grad_norm)?;
         let peer = mutual
-            .map(|m| m.update(gpu, &tape, &gradients, config.optimizer, config.max_grad_norm))
+            .map(|m| m.update(gpu, &gradients, scale.as_ref(), config.optimizer, config.max_grad_norm))
             .transpose()?;
+        if let (Some(state), Some(scale)) = (&loss_scale, &scale) {
+            let peer = peer.iter().map(|(_, update)| &update.grad_norm);
+            let norms: Vec<&Tensor> = std::iter::once(&update.grad_norm).chain(peer).collect();
+            state.update(&tape, scale, &norms)?;
+        }
         let mean_teacher = match (scheme.average, &teacher) {
             (Some(config), Some(Teaching::Live(teacher))) => {
                 Some(MeanTeacher::record(gpu, &tape, config, params, teacher.params)?)
@@ -172,6 +196,7 @@ impl TrainStep {
             optimizer,
             ema,
             mean_teacher,
+            loss_scale,
             peer,
             regressors,
             weights,
@@ -241,16 +266,26 @@ impl TrainStep {
         let mut all = self.optimizer.state();
         all.extend(self.ema().map(Ema::state).unwrap_or_default());
         all.extend(self.mean_teacher.iter().flat_map(MeanTeacher::state));
+        all.extend(self.loss_scale.iter().flat_map(LossScale::state));
         all.extend(peer_state(&self.peer));
         all.extend(self.sums.state());
         all
     }
 
-    /// Whether the last step's loss and gradient norm were finite; a step where they are not changes no weight. Blocks.
+    /// The loss scale of mixed precision, and the steps it cost so far. Blocks.
+    pub fn loss_scale(&self) -> Result<Option<LossScaleState>> {
+        self.loss_scale.as_ref().map(LossScale::read).transpose()
+    }
+
+    /// Whether the last step's loss and gradient norm were finite; a step where they are not changes no weight. In mixed
+    /// precision a gradient that is not finite is no failure but what the loss scale is found by, down to a scale that
+    /// nothing sound needs. Blocks.
     pub fn is_finite(&self) -> Result<bool> {
+        const LOWEST_SCALE: f64 = 1.0 / 65536.0;
+        let found_by_overflow = self.loss_scale()?.is_some_and(|state| state.scale >= LOWEST_SCALE);
         let (loss, norm) = (self.plan.read(&self.loss)?, self.plan.read_f32(&self.update.grad_norm)?);
         let loss: Vec<f32> = bytemuck::pod_collect_to_vec(&loss.wait()?);
-        Ok(loss.iter().all(|l| l.is_finite()) && norm.get(1) == Some(&0.0))
+        Ok(loss.iter().all(|l| l.is_finite()) && (found_by_overflow || norm.get(1) == Some(&0.0)))
     }
 
     /// The error for a step that met NaN or infinity: reruns the last step to find where it began.

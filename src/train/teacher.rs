@@ -99,11 +99,12 @@ impl<'a> Teaching<'a> {
         }
     }
 
-    /// Records the teacher's side of a step.
-    fn record(&self, tape: &Tape, images: &Tensor) -> Result<Recorded<'a>> {
+    /// Records the teacher's side of a step, in the student's precision.
+    fn record(&self, student: &Forward<'_>, images: &Tensor) -> Result<Recorded<'a>> {
+        let tape = student.tape();
         match self {
             Self::Live(teacher) => {
-                let fx = Forward::eval(tape, teacher.params);
+                let fx = Forward::eval(tape, teacher.params).storing(student.precision());
                 let logits = teacher.network.forward(&fx, images)?;
                 let pass = TeacherPass::Live { forward: fx, params: &teacher.network.params };
                 Ok(Recorded { pass, logits, inputs: None })
@@ -205,9 +206,9 @@ impl Distillation {
         seed: u64,
     ) -> Result<Self> {
         let Recorded { pass, logits: teacher_logits, inputs: stored } =
-            teacher.record(tape, &student.inputs.images)?;
+            teacher.record(student.forward, &student.inputs.images)?;
         same_classes(student.logits, &teacher_logits)?;
-        let everyone = all_logits(tape, student, teacher_logits, scheme)?;
+        let everyone = all_logits(student, teacher_logits, scheme)?;
         let taps: Vec<_> =
             teacher.terms().iter().map(|t| teacher.taps_for(t.taps, student.network)).collect();
         let terms = teacher.terms_mut();
@@ -268,15 +269,11 @@ fn tapped(teacher: &TeacherPass<'_>, student: &Forward<'_>, taps: &[Vec<(String,
 }
 
 /// Every teacher's logits (N, C) with its weight.
-fn all_logits(
-    tape: &Tape,
-    student: &Seen<'_>,
-    first: Tensor,
-    scheme: &Scheme<'_>,
-) -> Result<Vec<(Tensor, f32)>> {
+fn all_logits(student: &Seen<'_>, first: Tensor, scheme: &Scheme<'_>) -> Result<Vec<(Tensor, f32)>> {
     let mut all = vec![(first, scheme.first_weight)];
     for member in &scheme.others {
-        let fx = Forward::eval(tape, member.params);
+        let forward = student.forward;
+        let fx = Forward::eval(forward.tape(), member.params).storing(forward.precision());
         let logits = member.network.forward(&fx, &student.inputs.images)?;
         same_classes(student.logits, &logits)?;
         all.push((logits, member.weight));

@@ -13,6 +13,7 @@ use crate::Result;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
 use crate::models::Network;
+use crate::optim::LossScaleState;
 use crate::tape::Cost;
 
 /// What happened in an epoch.
@@ -32,6 +33,9 @@ pub struct Epoch {
     pub learning_rate: f64,
     /// Milliseconds a step, evaluation excluded.
     pub ms_per_step: f64,
+    /// The loss scale of mixed precision after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<LossScaleState>,
 }
 
 /// A finished run.
@@ -55,6 +59,17 @@ impl Run {
         self.epochs.iter().find(|e| e.epoch == self.kept_epoch).map_or(0.0, |e| e.accuracy)
     }
 
+    /// For a run in mixed precision, what its loss scale came to and cost, in words.
+    pub fn loss_scale_note(&self) -> Option<String> {
+        let last = self.epochs.last()?;
+        let state = last.loss_scale?;
+        let (skipped, scale) = (state.skipped_steps, state.scale);
+        Some(format!(
+            "mixed precision, {skipped} of {} steps skipped for a gradient that was not finite, loss scale {scale} in the end",
+            last.step
+        ))
+    }
+
     /// Accuracy of the best epoch, chosen by looking at it.
     pub fn best_accuracy(&self) -> f64 {
         self.epochs.iter().map(|e| e.accuracy).fold(0.0, f64::max)
@@ -74,6 +89,8 @@ pub struct Progress {
     pub loss: f64,
     /// Training accuracy so far.
     pub accuracy: f64,
+    /// The loss scale of mixed precision.
+    pub loss_scale: Option<LossScaleState>,
 }
 
 /// Watches a training run.

@@ -10,6 +10,7 @@ pub fn translate(source: &str, entry: &str) -> Result<(), String> {
         .validate(&module)
         .map_err(|e| format!("WGSL: {e:?}"))?;
     let stage = ShaderStage::Compute;
+    let half = source.contains("enable f16;");
 
     let options = spv::Options { lang_version: (1, 3), ..Default::default() };
     let pipeline = spv::PipelineOptions { shader_stage: stage, entry_point: entry.into() };
@@ -21,7 +22,7 @@ pub fn translate(source: &str, entry: &str) -> Result<(), String> {
     msl::write_string(&module, &info, &options, &pipeline).map_err(|e| format!("MSL: {e}"))?;
 
     let options = hlsl::Options {
-        shader_model: hlsl::ShaderModel::V6_0,
+        shader_model: if half { hlsl::ShaderModel::V6_2 } else { hlsl::ShaderModel::V6_0 },
         fake_missing_bindings: true,
         ..Default::default()
     };
@@ -30,8 +31,8 @@ pub fn translate(source: &str, entry: &str) -> Result<(), String> {
         .write(&module, &info, None)
         .map_err(|e| format!("HLSL: {e}"))?;
 
-    // The OpenGL back end offers no subgroups: those kernels never reach it.
-    if source.contains("subgroupBroadcast") {
+    // The OpenGL back end offers neither subgroups nor f16: those kernels never reach it.
+    if half || source.contains("subgroupBroadcast") {
         return Ok(());
     }
     let options = glsl::Options { version: glsl::Version::Desktop(430), ..Default::default() };

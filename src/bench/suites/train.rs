@@ -3,6 +3,7 @@
 use super::super::case::{Case, Suite};
 use super::super::cnn_step;
 use super::super::workload::Workload;
+use crate::nn::Precision;
 
 /// Group, model, teacher, images, batch sizes.
 type Step = (&'static str, &'static str, Option<&'static str>, [usize; 3], &'static [usize]);
@@ -28,6 +29,7 @@ pub fn cases(quick: bool) -> Vec<Case> {
                 batch_size,
                 classes: 10,
                 recompute: false,
+                precision: Precision::F32,
             };
             let name = workload.describe();
             all.push(Case::new(Suite::Train, group, name, move |target| workload.prepare(target)));

@@ -189,6 +189,8 @@ fn curves_from_a_log() {
         images_per_second: 1.0,
         terms: BTreeMap::new(),
         seconds: 0.0,
+        loss_scale: None,
+        skipped_steps: None,
     };
     let log = [
         record("a", 0, 2.0, None),

@@ -11,7 +11,7 @@ use crate::nn::{DeviceParams, Forward};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::kl_div::KlReduction;
 use crate::optim::{Group, Optimizer, OptimizerConfig, OptimizerUpdate};
-use crate::tape::{Gradients, Tape, Tensor};
+use crate::tape::{Gradients, Tensor};
 use crate::{Error, Result};
 
 /// The student's peer.
@@ -35,15 +35,16 @@ pub(in crate::train) struct Mutual<'a> {
 }
 
 impl<'a> Mutual<'a> {
-    /// Records the peer's pass on the student's images (N, C, H, W).
+    /// Records the peer's pass on the student's images (N, C, H, W), in the student's precision.
     pub fn record(
-        tape: &Tape,
+        student: &Forward<'_>,
         peer: Peer<'a>,
         logits: &Tensor,
         images: &Tensor,
         labels: &Tensor,
     ) -> Result<Self> {
-        let forward = Forward::train(tape, peer.params);
+        let tape = student.tape();
+        let forward = Forward::train(tape, peer.params).storing(student.precision());
         let theirs = peer.network.forward(&forward, images)?;
         if theirs.dims() != logits.dims() {
             let expected = format!("a peer of as many classes as the student ({})", logits.dims()[1]);
@@ -51,24 +52,28 @@ impl<'a> Mutual<'a> {
         }
         let settings = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: 0.0 };
         let ce = tape.scope("peer", || theirs.cross_entropy(labels, &settings))?;
-        let student = tape.scope("dml", || logits.kl_div(&theirs, 1.0, KlReduction::BatchMean))?;
+        let toward = tape.scope("dml", || logits.kl_div(&theirs, 1.0, KlReduction::BatchMean))?;
         let back = tape.scope("dml", || theirs.kl_div(logits, 1.0, KlReduction::BatchMean))?;
-        let loss = student.add(&back)?.scale(peer.weight)?.add(&ce)?;
-        let terms = vec![("dml", student), ("peer ce", ce), ("peer dml", back)];
+        let loss = toward.add(&back)?.scale(peer.weight)?.add(&ce)?;
+        let terms = vec![("dml", toward), ("peer ce", ce), ("peer dml", back)];
         Ok(Self { peer, forward, loss, terms })
     }
 
-    /// Records the peer's own optimizer.
+    /// Records the peer's own optimizer. `scale` is what the loss was multiplied with.
     pub fn update(
         &self,
         gpu: &Gpu,
-        tape: &Tape,
         gradients: &Gradients,
+        scale: Option<&Tensor>,
         config: OptimizerConfig,
         max_grad_norm: Option<f32>,
     ) -> Result<(Optimizer, OptimizerUpdate)> {
         self.forward.place_gradients(gradients)?;
+        let tape = self.forward.tape();
         let groups = [Group::of(self.peer.params, tape)?];
+        if let Some(scale) = scale {
+            groups[0].gradients.unscale_in_place(scale)?;
+        }
         let elements = [groups[0].weights.meta().len()];
         let optimizer = Optimizer::new(gpu, "peer optimizer", config, &elements)?;
         let update = optimizer.record(tape, &groups, max_grad_norm)?;

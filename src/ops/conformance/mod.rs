@@ -1,6 +1,12 @@
 //! Runs an op's cases on a device: forward against the f64 reference, gradients against finite differences of it.
 
+mod compare;
+mod stored;
+
 use serde::Serialize;
+
+pub(crate) use compare::{Allowed, compare};
+pub use stored::Stored;
 
 use super::spec::{Case, OpSpec};
 use crate::gpu::Gpu;
@@ -38,11 +44,16 @@ pub struct Summary {
 
 /// Runs all cases of an op file. What keeps a case from running is a failure of it; a lost device ends the run.
 pub fn check(gpu: &Gpu, spec: &OpSpec, seed: u64) -> Result<Summary> {
+    check_stored(gpu, spec, seed, Stored::Full)
+}
+
+/// [`check`] with f32 tensors stored so.
+pub fn check_stored(gpu: &Gpu, spec: &OpSpec, seed: u64, stored: Stored) -> Result<Summary> {
     let cases = (spec.cases)();
     let mut all =
         Summary { name: spec.name, cases: cases.len(), forward: 0.0, gradient: None, failures: Vec::new() };
     for case in &cases {
-        match run(gpu, case, seed) {
+        match run_stored(gpu, case, seed, stored) {
             Ok(report) => {
                 all.forward = all.forward.max(report.forward);
                 all.gradient =
@@ -67,8 +78,14 @@ pub(crate) fn case_step(seed: u64) -> Step {
 
 /// Runs one case. The seed gives inputs and cotangents.
 pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
+    run_stored(gpu, case, seed, Stored::Full)
+}
+
+/// [`run`] with f32 tensors stored so.
+pub fn run_stored(gpu: &Gpu, case: &Case, seed: u64, stored: Stored) -> Result<Report> {
     let mut random = Stream::new(seed, &case.label());
-    let values: Vec<Vec<f64>> = case.inputs.iter().map(|input| input.values(&mut random)).collect();
+    let mut values: Vec<Vec<f64>> = case.inputs.iter().map(|input| input.values(&mut random)).collect();
+    let halves = stored.inputs(case, &mut values);
     let step = case_step(seed);
     let arrays: Vec<Array> =
         case.inputs.iter().zip(&values).map(|(i, v)| Array::new(i.meta.shape.clone(), v.clone())).collect();
@@ -85,22 +102,31 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
             (_, false) => tape.input(&format!("input {i}"), input.meta.shape.clone()),
         })
         .collect();
-    let refs: Vec<&Tensor> = inputs.iter().collect();
+    let operands = stored::operands(&inputs, &halves)?;
+    let refs: Vec<&Tensor> = operands.iter().collect();
     let outputs = tape.record_shared(case.op.clone(), &refs)?;
+    let halved: Vec<bool> =
+        outputs.iter().zip(&want).enumerate().map(|(i, (o, want))| stored.output(case, i, o, want)).collect();
 
     let check_gradient = case.op.differentiable() && case.inputs.iter().any(|i| i.grad);
     let cotangents: Vec<Vec<f64>> = outputs
         .iter()
         .take(case.saved_from)
-        .map(|o| (0..o.meta().len()).map(|_| f64::from(random.normal() as f32)).collect())
+        .map(|o| (0..o.meta().len()).map(|_| stored.round(random.normal())).collect())
         .collect();
     let gradients = if check_gradient {
-        record_gradients(&tape, case, &inputs, &outputs, &cotangents)?
+        record_gradients(&tape, case, &operands, &outputs, &cotangents, stored)?
     } else {
         Vec::new()
     };
 
-    let mut keep: Vec<&Tensor> = outputs.iter().chain(gradients.iter().flatten()).collect();
+    // What a plan keeps is f32, so that f16 are read by way of a copy.
+    let shown = stored.shown(&outputs)?;
+    let gradients = gradients
+        .into_iter()
+        .map(|gradient| gradient.map(|g| stored.shown(&[g]).map(|mut copies| copies.remove(0))).transpose())
+        .collect::<Result<Vec<_>>>()?;
+    let mut keep: Vec<&Tensor> = shown.iter().chain(gradients.iter().flatten()).collect();
     keep.extend(case.op.in_place().iter().map(|&i| &inputs[i]));
     let plan = Plan::new(gpu, &tape, &keep)?;
     for (input, values) in inputs.iter().zip(&values) {
@@ -110,7 +136,7 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
 
     let mut report = Report { label: case.label(), forward: 0.0, gradient: None, failures: Vec::new() };
     let overwritten: Vec<&Tensor> = case.op.in_place().iter().map(|&i| &inputs[i]).collect();
-    let produced: Vec<&Tensor> = outputs.iter().chain(overwritten).collect();
+    let produced: Vec<&Tensor> = shown.iter().chain(overwritten).collect();
     if produced.len() != want.len() {
         let (expected, got) =
             (format!("{} arrays from the reference", produced.len()), want.len().to_string());
@@ -118,7 +144,9 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
     }
     for (i, (tensor, want)) in produced.iter().zip(&want).enumerate() {
         let got = read(&plan, tensor)?;
-        let worst = compare(&got, &want.data, case.tolerance, &format!("output {i}"), &mut report.failures);
+        let allowed =
+            Allowed { tolerance: case.tolerance, roundings: halved.get(i).map_or(0, |&h| h.into()) };
+        let worst = compare(&got, &want.data, allowed, &format!("output {i}"), &mut report.failures);
         report.forward = report.forward.max(worst);
     }
     for (i, gradient) in gradients.iter().enumerate() {
@@ -127,7 +155,8 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
         let (at, want) = finite_differences(case, &step, &arrays, i, &cotangents, &mut random);
         let got: Vec<f64> = at.iter().map(|&j| got[j]).collect();
         let place = format!("gradient of input {i}");
-        let worst = compare(&got, &want, case.gradient_tolerance, &place, &mut report.failures);
+        let allowed = Allowed { tolerance: case.gradient_tolerance, roundings: stored.gradient_roundings() };
+        let worst = compare(&got, &want, allowed, &place, &mut report.failures);
         report.gradient = Some(report.gradient.unwrap_or(0.0).max(worst));
     }
     Ok(report)
@@ -139,6 +168,7 @@ fn record_gradients(
     inputs: &[Tensor],
     outputs: &[Tensor],
     cotangents: &[Vec<f64>],
+    stored: Stored,
 ) -> Result<Vec<Option<Tensor>>> {
     let douts = outputs
         .iter()
@@ -148,7 +178,7 @@ fn record_gradients(
                 return Ok(None);
             };
             let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-            tape.constant(output.shape().clone(), &values).map(Some)
+            stored.cotangent(tape.constant(output.shape().clone(), &values)?).map(Some)
         })
         .collect::<Result<Vec<_>>>()?;
     let at = Backward { inputs, outputs, douts: &douts };
@@ -161,6 +191,7 @@ fn record_gradients(
             return Err(Error::shape(case.op.name(), "a gradient for every checked input", got));
         }
     }
+    gradients.iter().flatten().for_each(|gradient| stored.gradient(gradient));
     Ok(gradients)
 }
 
@@ -220,35 +251,4 @@ pub(crate) fn read(plan: &Plan, tensor: &Tensor) -> Result<Vec<f64>> {
         DType::F32 => plan.read_f32(tensor)?.into_iter().map(f64::from).collect(),
         DType::I32 => plan.read_i32(tensor)?.into_iter().map(f64::from).collect(),
     })
-}
-
-/// The largest error as a share of the allowed one, element by element; the first few failures in words.
-pub(crate) fn compare(
-    got: &[f64],
-    want: &[f64],
-    tolerance: f64,
-    place: &str,
-    failures: &mut Vec<String>,
-) -> f64 {
-    const SHOWN: usize = 3;
-    if got.len() != want.len() {
-        failures.push(format!("{place}: {} elements, expected {}", got.len(), want.len()));
-        return f64::INFINITY;
-    }
-    let rms = (want.iter().map(|w| w * w).sum::<f64>() / want.len().max(1) as f64).sqrt();
-    let mut worst = 0.0f64;
-    let mut shown = 0;
-    for (i, (&g, &w)) in got.iter().zip(want).enumerate() {
-        let allowed = tolerance * (w.abs() + rms) + 1e-30;
-        let diff = (g - w).abs();
-        // The negation catches NaN, which compares false with everything.
-        #[allow(clippy::neg_cmp_op_on_partial_ord)]
-        let failed = !(diff <= allowed);
-        worst = if diff.is_nan() { f64::INFINITY } else { worst.max(diff / allowed) };
-        if failed && shown < SHOWN {
-            failures.push(format!("{place}[{i}]: got {g:.8e}, expected {w:.8e} within {allowed:.1e}"));
-            shown += 1;
-        }
-    }
-    worst
 }

@@ -1,0 +1,69 @@
+//! Kernels whose f32 operands lie in memory as f16, derived from the ones that are written by hand.
+//!
+//! A kernel is written once, for `array<f32>` and `array<vec4<f32>>`, and computes in f32. For a binding that is stored
+//! as f16 its global becomes `array<f16>` or `array<vec4<f16>>`; a conversion follows every load from it, and one comes
+//! before every store to it. A kernel that moves f32 as words (`array<u32>`) sees the words that the f32 would have: it
+//! too need not know how they are stored.
+//!
+//! The result is WGSL text again, and not a naga module: the same text reaches naga on native and the compiler of a
+//! browser, the pipeline cache and whoever looks at kernels keep dealing in text, and an error can show it.
+
+mod operands;
+mod rewrite;
+
+use naga::{Handle, Scalar, ScalarKind, Span, Type, TypeInner, VectorSize};
+
+use super::reflect::{Parsed, parse};
+use crate::{Error, Result};
+
+/// The WGSL of `source` with the marked bindings of `entry` stored as f16. Bit i of `mask` stands for the binding with the
+/// i-th lowest `@binding` of those that `entry` uses. `place` names the kernel in errors.
+///
+/// Fails where a marked binding is no array of f32, u32 or i32, or of vectors of two or four of them.
+pub fn store_as_half(source: &str, entry: &str, mask: u32, place: &str) -> Result<String> {
+    let Parsed { mut module, bindings, .. } = parse(source, entry, place)?;
+    let fail = |message: String| Error::Validation { place: place.to_string(), message };
+    let mut halves = Vec::new();
+    for (i, (_, global)) in bindings.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1) {
+        let name = module.global_variables[*global].name.clone().unwrap_or_default();
+        let refuse = |what| fail(format!("binding {name} (number {i}) can't be stored as f16: {what}"));
+        let (ty, kind) = half_type(&mut module, *global).map_err(refuse)?;
+        module.global_variables[*global].ty = ty;
+        halves.push((*global, kind));
+    }
+    let functions = module.functions.iter_mut().map(|(_, function)| function);
+    for function in functions.chain(module.entry_points.iter_mut().map(|e| &mut e.function)) {
+        rewrite::function(function, &halves).map_err(|what| fail(format!("as f16: {what}")))?;
+    }
+    let flags = naga::valid::ValidationFlags::all();
+    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::all())
+        .validate(&module)
+        .map_err(|e| fail(format!("as f16: {}", e.emit_to_string(source))))?;
+    naga::back::wgsl::write_string(&module, &info, naga::back::wgsl::WriterFlags::empty())
+        .map_err(|e| fail(format!("as f16: {e}")))
+}
+
+/// The f16 type for a global, and the kind of number that its kernel takes the elements for; or why there is none.
+fn half_type(
+    module: &mut naga::Module,
+    global: Handle<naga::GlobalVariable>,
+) -> std::result::Result<(Handle<Type>, ScalarKind), &'static str> {
+    const EXPECTED: &str = "expected an array of f32, u32 or i32, or of vectors of two or four of them";
+    let TypeInner::Array { base, size, .. } = module.types[module.global_variables[global].ty].inner else {
+        return Err(EXPECTED);
+    };
+    let (inner, kind, lanes) = match module.types[base].inner {
+        TypeInner::Scalar(scalar) if scalar.width == 4 => (TypeInner::Scalar(Scalar::F16), scalar.kind, 1),
+        // A vec3 has padding in an array, so that its f32 and its f16 are not the same run of numbers.
+        TypeInner::Vector { size, scalar } if scalar.width == 4 && size != VectorSize::Tri => {
+            (TypeInner::Vector { size, scalar: Scalar::F16 }, scalar.kind, size as u32)
+        }
+        _ => return Err(EXPECTED),
+    };
+    let element = module.types.insert(Type { name: None, inner }, Span::UNDEFINED);
+    let array = TypeInner::Array { base: element, size, stride: 2 * lanes };
+    Ok((module.types.insert(Type { name: None, inner: array }, Span::UNDEFINED), kind))
+}
+
+#[cfg(test)]
+mod tests;

@@ -51,9 +51,9 @@ fn vectors_and_their_components() {
         1,
         "one load of a whole vector\n{text}"
     );
-    assert_eq!(count(&text, " f32("), 3, "three loads of a component\n{text}");
+    assert_eq!(count(&text, "f32(_"), 3, "three loads of a component\n{text}");
     assert_eq!(count(&text, "vec2<f16>("), 1, "{text}");
-    assert_eq!(count(&text, " f16("), 2, "{text}");
+    assert_eq!(count(&text, "= f16("), 2, "{text}");
 }
 
 #[test]

@@ -112,7 +112,8 @@ impl Op for UpdateLossScale {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings: Vec<Slot> = (0..to.input_count()).map(Slot::Input).collect();
-        to.dispatch(kernel("update", self, bindings.len() - 2), &bindings, Grid::linear(1));
+        let kernel = kernel("update", self, bindings.len() - 2).define("VEC4S", 0);
+        to.dispatch(kernel, &bindings, Grid::linear(1));
         Ok(())
     }
 

@@ -180,6 +180,10 @@ impl Op for BatchNormTrain {
         Some(Rc::new(Self { momentum: 0.0, ..*self }))
     }
 
+    fn in_full(&self) -> &[usize] {
+        &[1, 2]
+    }
+
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let layout = Layout::of(to.input(0));
         let [x, gamma, beta, running_mean, running_var] = [0, 1, 2, 3, 4].map(Slot::Input);

@@ -52,6 +52,10 @@ impl Op for Normalize {
         Ok(vec![Some(y.tape().record1(NormalizeBackward, &[y, norms, at.dy()?])?)])
     }
 
+    fn in_full(&self) -> &[usize] {
+        &[1]
+    }
+
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings = [Slot::Input(0), Slot::Output(0), Slot::Output(1)];
         rows(to.input(0)).by_row(to, kernel("forward"), &bindings);

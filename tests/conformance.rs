@@ -6,15 +6,22 @@
 
 mod common;
 
+use limbeck::Result;
 use limbeck::gpu::Gpu;
-use limbeck::ops::OPS;
-use limbeck::ops::conformance::{self, Stored};
+use limbeck::ops::conformance::{self, Report};
+use limbeck::ops::{Case, OPS};
+
+/// How a case is run.
+type Run = fn(&Gpu, &Case, u64) -> Result<Report>;
 
 /// Each adapter with f32 stored as f32, and as f16 where it has them.
-fn storages() -> Vec<(Gpu, Stored)> {
+fn runs() -> Vec<(Gpu, &'static str, Run)> {
     let all = common::adapters();
-    let halves: Vec<_> = all.iter().filter(|gpu| gpu.caps().f16).map(|g| (g.clone(), Stored::Half)).collect();
-    all.into_iter().map(|gpu| (gpu, Stored::Full)).chain(halves).collect()
+    let mut runs: Vec<(Gpu, &'static str, Run)> = Vec::new();
+    runs.extend(all.iter().map(|gpu| (gpu.clone(), "f32", conformance::run as Run)));
+    let halves = all.into_iter().filter(|gpu| gpu.caps().f16);
+    runs.extend(halves.map(|gpu| (gpu, "f16", conformance::run_half as Run)));
+    runs
 }
 
 #[test]
@@ -23,21 +30,21 @@ fn every_op_matches_its_reference() {
     let mut failures = Vec::new();
     let mut kernels = std::collections::BTreeSet::new();
     let mut ran = 0;
-    for (gpu, stored) in storages() {
+    for (gpu, storage, run) in runs() {
         for spec in OPS {
             if only.as_deref().is_some_and(|names| !names.split(',').any(|n| n == spec.name)) {
                 continue;
             }
             for case in (spec.cases)() {
                 ran += 1;
-                match conformance::run_stored(&gpu, &case, 1, stored) {
+                match run(&gpu, &case, 1) {
                     Ok(report) if report.failures.is_empty() => {}
                     Ok(report) => failures.push(format!(
-                        "{gpu:?} {stored:?} {}\n    {}",
+                        "{gpu:?} {storage} {}\n    {}",
                         report.label,
                         report.failures.join("\n    ")
                     )),
-                    Err(error) => failures.push(format!("{gpu:?} {stored:?} {}\n    {error}", case.label())),
+                    Err(error) => failures.push(format!("{gpu:?} {storage} {}\n    {error}", case.label())),
                 }
             }
         }

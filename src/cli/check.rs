@@ -11,7 +11,7 @@ use super::AdapterFlags;
 use super::out::say;
 use crate::gpu::{AdapterSummary, Gpu};
 use crate::nn::Precision;
-use crate::ops::conformance::{self, Stored, Summary};
+use crate::ops::conformance::{self, Summary};
 use crate::ops::{OPS, OpSpec};
 use crate::train::report::timestamp;
 use crate::{Error, Result, files};
@@ -67,20 +67,20 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
         ));
     }
     let gpu = adapter.open()?;
-    let stored = match flags.precision {
-        Precision::F32 => Stored::Full,
-        Precision::Mixed => Stored::Half,
+    let check: fn(&Gpu, &OpSpec, u64) -> Result<Summary> = match flags.precision {
+        Precision::F32 => conformance::check,
+        Precision::Mixed => {
+            gpu.need_f16()?;
+            conformance::check_half
+        }
     };
-    if stored == Stored::Half {
-        gpu.need_f16()?;
-    }
     say!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver)?;
     say!("errors as a share of what is allowed: up to 1 passes\n")?;
     say!("{:<16} {:>6} {:>10} {:>10}", "op file", "cases", "forward", "gradient")?;
     let wanted = |spec: &&&OpSpec| flags.ops.is_empty() || flags.ops.iter().any(|n| n == spec.name);
     let mut ops = Vec::new();
     for spec in OPS.iter().filter(wanted) {
-        let one = conformance::check_stored(&gpu, spec, 1, stored)?;
+        let one = check(&gpu, spec, 1)?;
         let gradient = one.gradient.map_or("-".into(), |g| format!("{g:.3}"));
         say!("{:<16} {:>6} {:>10.3} {gradient:>10}", one.name, one.cases, one.forward)?;
         ops.push(one);

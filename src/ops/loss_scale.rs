@@ -162,8 +162,8 @@ fn cases() -> Vec<Case> {
     let mut all: Vec<Case> = [1, 47, 64, 1025].map(|n| unscale(n, 65536.0)).into();
     all.extend([
         unscale(7, 3.0),
-        // Over 65,535 workgroups.
-        unscale(65_536 * 1024 + 5, 2.0),
+        // As many as the largest case of grad_norm.
+        unscale(8_400_001, 2.0),
         update(2000, 65536.0, [3.0, 1.0], &[0.0]),
         update(2000, 65536.0, [1999.0, 1.0], &[0.0]),
         update(2000, 65536.0, [1999.0, 1.0], &[1.0]),

@@ -24,6 +24,7 @@ pub use memory::{Lifetime, assign};
 pub use op::{Backward, Op};
 pub use plan::{Cost, NodeCost, Plan};
 pub use profile::{DispatchTiming, NodeTiming, Part};
+pub(crate) use reference::Recorded;
 pub use shape::{DType, Meta, Shape};
 pub use step::{Scalar, Step};
 pub use tensor::{Tape, Tensor, TensorId};

@@ -11,7 +11,28 @@ use super::step::Step;
 use super::tensor::{Source, Tape, Tensor, TensorId};
 use crate::{Error, Result};
 
+/// A recorded node, for checks of one op at a time.
+pub(crate) struct Recorded {
+    pub op: Rc<dyn Op>,
+    pub inputs: Vec<Tensor>,
+    pub outputs: Vec<Tensor>,
+}
+
 impl Tape {
+    /// The nodes recorded so far, in order.
+    pub(crate) fn recorded(&self) -> Vec<Recorded> {
+        let node = |index: usize| {
+            let (op, inputs, outputs) = {
+                let inner = self.inner.borrow();
+                let node = &inner.nodes[index];
+                (node.op.clone(), node.inputs.clone(), node.outputs.clone())
+            };
+            let tensors = |ids: Vec<TensorId>| ids.into_iter().map(|id| self.tensor(id)).collect();
+            Recorded { op, inputs: tensors(inputs), outputs: tensors(outputs) }
+        };
+        (0..self.len()).map(node).collect()
+    }
+
     /// The ops recorded so far with the shapes of their inputs, in order.
     pub fn ops(&self) -> Vec<(Rc<dyn Op>, Vec<Meta>)> {
         let inner = self.inner.borrow();

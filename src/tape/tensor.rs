@@ -424,6 +424,11 @@ impl Tensor {
         inner.tensors[root.0].half = false;
     }
 
+    /// Whether a plan may store it as f16.
+    pub(crate) fn is_half(&self) -> bool {
+        self.tape.inner.borrow().is_half(self.id)
+    }
+
     /// Lets this node output be stored as f16, whatever its shape: for conformance, where small tensors matter most.
     pub(crate) fn store_half(&self) {
         let mut inner = self.tape.inner.borrow_mut();

@@ -5,9 +5,8 @@
 pub(crate) struct Allowed {
     /// Of f32 arithmetic.
     pub tolerance: f64,
-    /// Roundings to f16. The first is that of the result itself, half a unit in its last place; further ones are of
-    /// operands, and an operand may be as large as the whole tensor is.
-    pub roundings: u32,
+    /// The result was rounded to f16.
+    pub half: bool,
 }
 
 /// Half a unit in the last place of an f16, relative; and of the smallest ones, absolute.
@@ -17,15 +16,14 @@ const F16_SMALLEST: f64 = 1.0 / 33_554_432.0;
 impl Allowed {
     /// Without f16.
     pub fn full(tolerance: f64) -> Self {
-        Self { tolerance, roundings: 0 }
+        Self { tolerance, half: false }
     }
 
     fn error(&self, want: f64, rms: f64) -> f64 {
         let full = self.tolerance * (want.abs() + rms) + 1e-30;
-        let of_result =
-            f64::from(self.roundings.min(1)) * (F16_ROUNDING * (want.abs() + full) + F16_SMALLEST);
-        let of_operands = f64::from(self.roundings.saturating_sub(1)) * F16_ROUNDING * (want.abs() + rms);
-        full + of_result + of_operands
+        // What is rounded is off already by as much as f32 may be.
+        let rounding = F16_ROUNDING * (want.abs() + full) + F16_SMALLEST;
+        full + if self.half { rounding } else { 0.0 }
     }
 }
 

@@ -1,14 +1,14 @@
 //! Runs an op's cases on a device: forward against the f64 reference, gradients against finite differences of it.
 
 mod compare;
-mod stored;
+mod half;
 
 use serde::Serialize;
 
 pub(crate) use compare::{Allowed, compare};
-pub use stored::Stored;
+pub use half::run_half;
 
-use super::spec::{Case, OpSpec};
+use super::spec::{Case, Input, OpSpec};
 use crate::gpu::Gpu;
 use crate::rng::Stream;
 use crate::tape::{Array, Backward, DType, Plan, Scalar, Step, Tape, Tensor};
@@ -44,16 +44,23 @@ pub struct Summary {
 
 /// Runs all cases of an op file. What keeps a case from running is a failure of it; a lost device ends the run.
 pub fn check(gpu: &Gpu, spec: &OpSpec, seed: u64) -> Result<Summary> {
-    check_stored(gpu, spec, seed, Stored::Full)
+    check_by(run, gpu, spec, seed)
 }
 
-/// [`check`] with f32 tensors stored so.
-pub fn check_stored(gpu: &Gpu, spec: &OpSpec, seed: u64, stored: Stored) -> Result<Summary> {
+/// [`check`] with what is f32 stored as f16: see [`run_half`].
+pub fn check_half(gpu: &Gpu, spec: &OpSpec, seed: u64) -> Result<Summary> {
+    check_by(run_half, gpu, spec, seed)
+}
+
+/// Runs one case.
+type Run = fn(&Gpu, &Case, u64) -> Result<Report>;
+
+fn check_by(run: Run, gpu: &Gpu, spec: &OpSpec, seed: u64) -> Result<Summary> {
     let cases = (spec.cases)();
     let mut all =
         Summary { name: spec.name, cases: cases.len(), forward: 0.0, gradient: None, failures: Vec::new() };
     for case in &cases {
-        match run_stored(gpu, case, seed, stored) {
+        match run(gpu, case, seed) {
             Ok(report) => {
                 all.forward = all.forward.max(report.forward);
                 all.gradient =
@@ -78,55 +85,20 @@ pub(crate) fn case_step(seed: u64) -> Step {
 
 /// Runs one case. The seed gives inputs and cotangents.
 pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
-    run_stored(gpu, case, seed, Stored::Full)
-}
-
-/// [`run`] with f32 tensors stored so.
-pub fn run_stored(gpu: &Gpu, case: &Case, seed: u64, stored: Stored) -> Result<Report> {
     let mut random = Stream::new(seed, &case.label());
-    let mut values: Vec<Vec<f64>> = case.inputs.iter().map(|input| input.values(&mut random)).collect();
-    let halves = stored.inputs(case, &mut values);
+    let values: Vec<Vec<f64>> = case.inputs.iter().map(|input| input.values(&mut random)).collect();
     let step = case_step(seed);
-    let arrays: Vec<Array> =
-        case.inputs.iter().zip(&values).map(|(i, v)| Array::new(i.meta.shape.clone(), v.clone())).collect();
+    let arrays = arrays(case, &values);
     let want = case.op.reference(&step, &arrays);
 
     let tape = Tape::new();
-    let inputs: Vec<Tensor> = case
-        .inputs
-        .iter()
-        .enumerate()
-        .map(|(i, input)| match (input.meta.dtype, input.grad) {
-            (DType::I32, _) => tape.input_i32(&format!("input {i}"), input.meta.shape.clone()),
-            (_, true) => tape.variable(&format!("input {i}"), input.meta.shape.clone()),
-            (_, false) => tape.input(&format!("input {i}"), input.meta.shape.clone()),
-        })
-        .collect();
-    let operands = stored::operands(&inputs, &halves)?;
-    let refs: Vec<&Tensor> = operands.iter().collect();
+    let inputs = leaves(&tape, case);
+    let refs: Vec<&Tensor> = inputs.iter().collect();
     let outputs = tape.record_shared(case.op.clone(), &refs)?;
-    let halved: Vec<bool> =
-        outputs.iter().zip(&want).enumerate().map(|(i, (o, want))| stored.output(case, i, o, want)).collect();
+    let cotangents = cotangents(case, &outputs, &mut random);
+    let gradients = record_gradients(&tape, case, &inputs, &outputs, &cotangents, Ok)?;
 
-    let check_gradient = case.op.differentiable() && case.inputs.iter().any(|i| i.grad);
-    let cotangents: Vec<Vec<f64>> = outputs
-        .iter()
-        .take(case.saved_from)
-        .map(|o| (0..o.meta().len()).map(|_| stored.round(random.normal())).collect())
-        .collect();
-    let gradients = if check_gradient {
-        record_gradients(&tape, case, &operands, &outputs, &cotangents, stored)?
-    } else {
-        Vec::new()
-    };
-
-    // What a plan keeps is f32, so that f16 are read by way of a copy.
-    let shown = stored.shown(&outputs)?;
-    let gradients = gradients
-        .into_iter()
-        .map(|gradient| gradient.map(|g| stored.shown(&[g]).map(|mut copies| copies.remove(0))).transpose())
-        .collect::<Result<Vec<_>>>()?;
-    let mut keep: Vec<&Tensor> = shown.iter().chain(gradients.iter().flatten()).collect();
+    let mut keep: Vec<&Tensor> = outputs.iter().chain(gradients.iter().flatten()).collect();
     keep.extend(case.op.in_place().iter().map(|&i| &inputs[i]));
     let plan = Plan::new(gpu, &tape, &keep)?;
     for (input, values) in inputs.iter().zip(&values) {
@@ -134,18 +106,13 @@ pub fn run_stored(gpu: &Gpu, case: &Case, seed: u64, stored: Stored) -> Result<R
     }
     plan.run(&step)?;
 
-    let mut report = Report { label: case.label(), forward: 0.0, gradient: None, failures: Vec::new() };
+    let mut report = Report::new(case);
     let overwritten: Vec<&Tensor> = case.op.in_place().iter().map(|&i| &inputs[i]).collect();
-    let produced: Vec<&Tensor> = shown.iter().chain(overwritten).collect();
-    if produced.len() != want.len() {
-        let (expected, got) =
-            (format!("{} arrays from the reference", produced.len()), want.len().to_string());
-        return Err(Error::shape(case.op.name(), expected, got));
-    }
+    let produced: Vec<&Tensor> = outputs.iter().chain(overwritten).collect();
+    expect_arrays(case.op.name(), produced.len(), want.len())?;
     for (i, (tensor, want)) in produced.iter().zip(&want).enumerate() {
         let got = read(&plan, tensor)?;
-        let allowed =
-            Allowed { tolerance: case.tolerance, roundings: halved.get(i).map_or(0, |&h| h.into()) };
+        let allowed = Allowed::full(case.tolerance);
         let worst = compare(&got, &want.data, allowed, &format!("output {i}"), &mut report.failures);
         report.forward = report.forward.max(worst);
     }
@@ -155,21 +122,63 @@ pub fn run_stored(gpu: &Gpu, case: &Case, seed: u64, stored: Stored) -> Result<R
         let (at, want) = finite_differences(case, &step, &arrays, i, &cotangents, &mut random);
         let got: Vec<f64> = at.iter().map(|&j| got[j]).collect();
         let place = format!("gradient of input {i}");
-        let allowed = Allowed { tolerance: case.gradient_tolerance, roundings: stored.gradient_roundings() };
-        let worst = compare(&got, &want, allowed, &place, &mut report.failures);
-        report.gradient = Some(report.gradient.unwrap_or(0.0).max(worst));
+        let allowed = Allowed::full(case.gradient_tolerance);
+        report.gradient(compare(&got, &want, allowed, &place, &mut report.failures));
     }
     Ok(report)
 }
 
+impl Report {
+    fn new(case: &Case) -> Self {
+        Self { label: case.label(), forward: 0.0, gradient: None, failures: Vec::new() }
+    }
+
+    fn gradient(&mut self, worst: f64) {
+        self.gradient = Some(self.gradient.unwrap_or(0.0).max(worst));
+    }
+}
+
+fn expect_arrays(op: &str, expected: usize, got: usize) -> Result<()> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(Error::shape(op, format!("{expected} arrays from the reference"), got.to_string()))
+}
+
+fn arrays(case: &Case, values: &[Vec<f64>]) -> Vec<Array> {
+    case.inputs.iter().zip(values).map(|(i, v)| Array::new(i.meta.shape.clone(), v.clone())).collect()
+}
+
+/// A case's inputs on a tape.
+fn leaves(tape: &Tape, case: &Case) -> Vec<Tensor> {
+    let leaf = |(i, input): (usize, &Input)| match (input.meta.dtype, input.grad) {
+        (DType::I32, _) => tape.input_i32(&format!("input {i}"), input.meta.shape.clone()),
+        (_, true) => tape.variable(&format!("input {i}"), input.meta.shape.clone()),
+        (_, false) => tape.input(&format!("input {i}"), input.meta.shape.clone()),
+    };
+    case.inputs.iter().enumerate().map(leaf).collect()
+}
+
+fn cotangents(case: &Case, outputs: &[Tensor], random: &mut Stream) -> Vec<Vec<f64>> {
+    outputs
+        .iter()
+        .take(case.saved_from)
+        .map(|o| (0..o.meta().len()).map(|_| f64::from(random.normal() as f32)).collect())
+        .collect()
+}
+
+/// Records the gradients to check: none where the case has none. The backward rule gets each cotangent by way of `given`.
 fn record_gradients(
     tape: &Tape,
     case: &Case,
     inputs: &[Tensor],
     outputs: &[Tensor],
     cotangents: &[Vec<f64>],
-    stored: Stored,
+    given: impl Fn(Tensor) -> Result<Tensor>,
 ) -> Result<Vec<Option<Tensor>>> {
+    if !case.op.differentiable() || case.inputs.iter().all(|i| !i.grad) {
+        return Ok(Vec::new());
+    }
     let douts = outputs
         .iter()
         .enumerate()
@@ -178,7 +187,7 @@ fn record_gradients(
                 return Ok(None);
             };
             let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-            stored.cotangent(tape.constant(output.shape().clone(), &values)?).map(Some)
+            given(tape.constant(output.shape().clone(), &values)?).map(Some)
         })
         .collect::<Result<Vec<_>>>()?;
     let at = Backward { inputs, outputs, douts: &douts };
@@ -191,7 +200,6 @@ fn record_gradients(
             return Err(Error::shape(case.op.name(), "a gradient for every checked input", got));
         }
     }
-    gradients.iter().flatten().for_each(|gradient| stored.gradient(gradient));
     Ok(gradients)
 }
 

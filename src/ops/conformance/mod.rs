@@ -123,7 +123,8 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
         let got: Vec<f64> = at.iter().map(|&j| got[j]).collect();
         let place = format!("gradient of input {i}");
         let allowed = Allowed::full(case.gradient_tolerance);
-        report.gradient(compare(&got, &want, allowed, &place, &mut report.failures));
+        let worst = compare(&got, &want, allowed, &place, &mut report.failures);
+        report.gradient(worst);
     }
     Ok(report)
 }

@@ -48,7 +48,7 @@ pub fn run_half(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
     let step = case_step(seed);
     plan.run(&step)?;
 
-    let mut report = Report::new(case);
+    let mut report = Report::new(case, &plan);
     let leaves = inputs.iter().map(Tensor::id).zip(arrays(case, &values));
     let mut known: HashMap<TensorId, Array> = leaves.collect();
     for (index, (node, shown)) in nodes.iter().zip(&shown).enumerate() {

@@ -23,6 +23,8 @@ pub struct Report {
     pub forward: f64,
     /// Largest gradient error, likewise; absent where no gradient is checked.
     pub gradient: Option<f64>,
+    /// Most variants that a node of the case has: the op itself, or a part of its gradient.
+    pub variants: usize,
     /// What failed, in words; empty where the case passes.
     pub failures: Vec<String>,
 }
@@ -106,7 +108,7 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
     }
     plan.run(&step)?;
 
-    let mut report = Report::new(case);
+    let mut report = Report::new(case, &plan);
     let overwritten: Vec<&Tensor> = case.op.in_place().iter().map(|&i| &inputs[i]).collect();
     let produced: Vec<&Tensor> = outputs.iter().chain(overwritten).collect();
     expect_arrays(case.op.name(), produced.len(), want.len())?;
@@ -130,8 +132,9 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
 }
 
 impl Report {
-    fn new(case: &Case) -> Self {
-        Self { label: case.label(), forward: 0.0, gradient: None, failures: Vec::new() }
+    fn new(case: &Case, plan: &Plan) -> Self {
+        let variants = plan.cost().nodes.iter().map(|node| node.variants).max().unwrap_or(0);
+        Self { label: case.label(), forward: 0.0, gradient: None, variants, failures: Vec::new() }
     }
 
     fn gradient(&mut self, worst: f64) {

@@ -1,4 +1,5 @@
-//! simkd's student ends in the teacher's classifier: while it is trained, in the file, and wherever that is opened.
+//! simkd's student ends in the teacher's classifier: while it is trained, in the file, and wherever that is
+//! opened.
 
 mod common;
 

@@ -1,17 +1,18 @@
-//! Be your own teacher (Zhang et al. 1905.08094): exits on the student's stages learn from labels and from its deepest
-//! classifier. A bottleneck r_i brings stage i to the deepest stage's C channels and about its size; pooled, it is f_i (N, C),
-//! and an exit brings that to logits e_i (N, classes):
+//! Be your own teacher (Zhang et al. 1905.08094): exits on the student's stages learn from labels and from
+//! its deepest classifier. A bottleneck r_i brings stage i to the deepest stage's C channels and about its
+//! size; pooled, it is f_i (N, C), and an exit brings that to logits e_i (N, classes):
 //!
 //! sum_i (1 - a) CE(e_i, y) + a T^2 KL(softmax(z_s / T) || softmax(e_i / T)) + b sum (f_i - f)^2
 //!
-//! with f the pooled deepest stage, and the last sum over samples and channels. Nothing of it passes a gradient to the deepest
-//! classifier or to f. A bottleneck has 1x1, k x k and 1x1 convolutions of C / 4, C / 4 and C channels, each with batch norm
-//! and relu, k and the stride of the second being the ratio of the sizes; on flat features, (N, C), all three are linear.
-//! Bottlenecks and exits are the method's own parameters and no part of the exported student.
+//! with f the pooled deepest stage, and the last sum over samples and channels. Nothing of it passes a
+//! gradient to the deepest classifier or to f. A bottleneck has 1x1, k x k and 1x1 convolutions of C / 4, C /
+//! 4 and C channels, each with batch norm and relu, k and the stride of the second being the ratio of the
+//! sizes; on flat features, (N, C), all three are linear. Bottlenecks and exits are the method's own
+//! parameters and no part of the exported student.
 //!
-//! a .1, T 3 and b 1e-6 are those of a public PyTorch implementation, which also weighs the deepest classifier's own
-//! cross-entropy by 1 - a, where the paper has 1. The authors' own code (a .3, no factor T^2, no b, exits behind attention)
-//! is that of their later paper, TPAMI 2021.
+//! a .1, T 3 and b 1e-6 are those of a public PyTorch implementation, which also weighs the deepest
+//! classifier's own cross-entropy by 1 - a, where the paper has 1. The authors' own code (a .3, no factor
+//! T^2, no b, exits behind attention) is that of their later paper, TPAMI 2021.
 
 use super::regressor::Regressor;
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};

@@ -1,19 +1,20 @@
-//! Factor transfer (Kim et al. NeurIPS 2018): a paraphraser P, an autoencoder's inner half, says the teacher's
-//! features in fewer channels; a translator T says the student's likewise; the loss is the mean of
+//! Factor transfer (Kim et al. NeurIPS 2018): a paraphraser P, an autoencoder's inner half, says the
+//! teacher's features in fewer channels; a translator T says the student's likewise; the loss is the mean of
 //! `|F_t / ||F_t|| - F_s / ||F_s|| |`, one norm a sample, F_t = P(f_t), F_s = T(f_s).
 //!
-//! P has 3x3 convolutions of C_t to C_t to k to k channels, k = `rate` * C_t, each with leaky relu 0.1, and the
-//! mirrored ones lead back. T has the same of C_s to C_s to k to k, with batch norm.
+//! P has 3x3 convolutions of C_t to C_t to k to k channels, k = `rate` * C_t, each with leaky relu 0.1, and
+//! the mirrored ones lead back. T has the same of C_s to C_s to k to k, with batch norm.
 //!
 //! `factor=attention` is what a popular benchmark computes instead, and has published numbers for with the
 //! weight 200: F is the mean of its squares over channels before it is normalised.
 //!
-//! There are two stages. Over the first share `first` of the training P and the way back learn alone, from the mean square of
-//! the reconstruction (the student meanwhile from whatever else it has: `ft+ce:1,from=0.125` lets it wait). Then P stands
-//! still: the factors are those of a copy that follows P through the first stage and afterwards keeps its bits, which
-//! neither momentum nor weight decay reach, and the translator and the student learn from the transfer. The share is that
-//! of the benchmark, 30 of 240 epochs, and so is the loss of P; the authors' code has 6 of 169 and the mean of |P'(P(f_t)) -
-//! f_t|. `reconstruction` is that loss's share of the term: with the weight 200 and 0.005 it counts once.
+//! There are two stages. Over the first share `first` of the training P and the way back learn alone, from
+//! the mean square of the reconstruction (the student meanwhile from whatever else it has:
+//! `ft+ce:1,from=0.125` lets it wait). Then P stands still: the factors are those of a copy that follows P
+//! through the first stage and afterwards keeps its bits, which neither momentum nor weight decay reach, and
+//! the translator and the student learn from the transfer. The share is that of the benchmark, 30 of 240
+//! epochs, and so is the loss of P; the authors' code has 6 of 169 and the mean of |P'(P(f_t)) - f_t|.
+//! `reconstruction` is that loss's share of the term: with the weight 200 and 0.005 it counts once.
 
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, TermSchedule, features, sum_of};
 use crate::nn::{BatchNorm, Conv, Forward, Init, ParamBuilder, ParamId};
@@ -26,7 +27,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "ft",
     family: Family::Feature,
     about: "factors of the teacher's features, by a paraphraser that learns first and then stands still",
-    formula: "first sum over taps of reconstruction * mean (P'(P(f_t)) - f_t)^2, then sum over taps of mean |n(P(f_t)) - n(T(f_s))|",
+    formula: "first sum over taps of reconstruction * mean (P'(P(f_t)) - f_t)^2, \
+              then sum over taps of mean |n(P(f_t)) - n(T(f_s))|",
     paper: "Kim et al. NeurIPS 2018",
     settings: &[
         Setting::choice(
@@ -178,7 +180,8 @@ impl Paraphraser {
         })
     }
 
-    /// Copies what is learned as it is at the start of the step, where the scalar is 1; where it is 0 nothing changes.
+    /// Copies what is learned as it is at the start of the step, where the scalar is 1; where it is 0 nothing
+    /// changes.
     fn follow(&self, own: &Forward<'_>, scalar: Scalar) -> Result<()> {
         for [learned, kept] in &self.layers {
             for (learned, kept) in [(learned.0, kept.0), (learned.1, kept.1)] {

@@ -79,7 +79,8 @@ pub fn low_rank(param: &Param, rank: Rank) -> Result<Factors> {
     })
 }
 
-/// Gives a network of factors the best ones of the teacher's matrices, and everything else as the teacher has it.
+/// Gives a network of factors the best ones of the teacher's matrices, and everything else as the teacher has
+/// it.
 ///
 /// # Errors
 /// [`Error::Shape`] where the teacher has no tensor that fits, naming both.

@@ -1,11 +1,12 @@
-//! Multi-level logit distillation (Jin et al., CVPR 2023): for each temperature of a pool, with p = softmax(z / T), soft
-//! targets by sample, the samples' relations p p^T (N, N) and the classes' p^T p (C, C):
-//! T^2 * KL(p_t || p_s) + |p_s p_s^T - p_t p_t^T|^2 / N + |p_s^T p_s - p_t^T p_t|^2 / C.
+//! Multi-level logit distillation (Jin et al., CVPR 2023): for each temperature of a pool, with p = softmax(z
+//! / T), soft targets by sample, the samples' relations p p^T (N, N) and the classes' p^T p (C, C): T^2 *
+//! KL(p_t || p_s) + |p_s p_s^T - p_t p_t^T|^2 / N + |p_s^T p_s - p_t^T p_t|^2 / C.
 //!
-//! The authors' code has two masks, which the paper does not mention: samples whose largest teacher probability is at most
-//! the batch's median, and classes whose summed probability is. They multiply a loss that is already a mean, so that all
-//! they do is to halve it, about: that is `mask=code`. `mask=rows` does what they were written for, and leaves the other
-//! samples and classes out; `mask=none` is the paper's formula.
+//! The authors' code has two masks, which the paper does not mention: samples whose largest teacher
+//! probability is at most the batch's median, and classes whose summed probability is. They multiply a loss
+//! that is already a mean, so that all they do is to halve it, about: that is `mask=code`. `mask=rows` does
+//! what they were written for, and leaves the other samples and classes out; `mask=none` is the paper's
+//! formula.
 //!
 //! The code also trains on a second, strongly augmented view of each image. Here there is one view.
 
@@ -20,9 +21,10 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "mlkd",
     family: Family::Activation,
     about: "soft targets at several temperatures, with the relations of samples and of classes",
-    formula: "sum over T of a T^2 * KL(p_t || p_s) + a ||p_s p_s' - p_t p_t'||^2 / N + b ||p_s' p_s - p_t' p_t||^2 / C; a and \
-              b the shares of samples and of classes that the teacher is no surer of than the median",
-    paper: "Jin et al., CVPR 2023, whose formula has no a and b. Their code adds a strongly augmented view, which is not here",
+    formula: "sum over T of a T^2 * KL(p_t || p_s) + a ||p_s p_s' - p_t p_t'||^2 / N \
+              + b ||p_s' p_s - p_t' p_t||^2 / C; a and b the shares of samples and of classes that the teacher is no surer of than the median",
+    paper: "Jin et al., CVPR 2023, whose formula has no a and b. Their code adds a strongly augmented view, \
+            which is not here",
     settings: &[
         Setting::count("lowest", 2, [1, 100], "lowest temperature of the pool"),
         Setting::count(
@@ -34,8 +36,8 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::choice(
             "mask",
             &["code", "rows", "none"],
-            "what the teacher is surer of than the median: code scales the losses by the share of the others; rows leaves it \
-             out; none heeds it",
+            "what the teacher is surer of than the median: code scales the losses by the share of the others; \
+             rows leaves it out; none heeds it",
         ),
         LOGITS,
     ],
@@ -106,8 +108,8 @@ impl Masks {
     }
 }
 
-/// 1 where an element of x (n) is at most the median, which of an even number is between the two in the middle: there at
-/// most (n - 1) / 2 elements, rounded down, are less than it.
+/// 1 where an element of x (n) is at most the median, which of an even number is between the two in the
+/// middle: there at most (n - 1) / 2 elements, rounded down, are less than it.
 fn at_most_median(x: &Tensor) -> Result<Tensor> {
     let n = x.dims()[0];
     let less = x.reshape([n, 1])?.sub(&x.reshape([1, n])?)?.positive()?.sum(&[1], false)?;

@@ -1,11 +1,12 @@
-//! One-for-all (OFA-KD, Hao et al. 2310.19444): student and teacher of any kind meet in logits. Of the student's logits,
-//! and of an exit at each of its tapped stages, the mean over labelled samples of
-//! -sum_c ((p_t,c + [c = y])^eps - [c = y]) * log p_s,c, with p = softmax(z / T).
+//! One-for-all (OFA-KD, Hao et al. 2310.19444): student and teacher of any kind meet in logits. Of the
+//! student's logits, and of an exit at each of its tapped stages, the mean over labelled samples of -sum_c
+//! ((p_t,c + [c = y])^eps - [c = y]) * log p_s,c, with p = softmax(z / T).
 //!
-//! An exit is, as in the authors' code, a separable convolution of stride 2 for each stage that follows (each doubles the
-//! channels, up to the larger width of both networks' deepest stages, which the last one has), or for the deepest stage a
-//! 1x1 convolution to that width, then the mean over pixels and a linear layer. Flat features, (N, C), have a linear layer
-//! alone; the authors' transformer blocks are for students that limbeck does not have. Exits are the method's own parameters.
+//! An exit is, as in the authors' code, a separable convolution of stride 2 for each stage that follows (each
+//! doubles the channels, up to the larger width of both networks' deepest stages, which the last one has), or
+//! for the deepest stage a 1x1 convolution to that width, then the mean over pixels and a linear layer. Flat
+//! features, (N, C), have a linear layer alone; the authors' transformer blocks are for students that limbeck
+//! does not have. Exits are the method's own parameters.
 
 use super::logits::{LOGITS, Labels, at_least_two};
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};
@@ -18,8 +19,9 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "ofa",
     family: Family::Activation,
-    about: "logits and exits of the student's stages learn the teacher's prediction, the label's share raised",
-    formula: "sum over logits and exits of -mean of sum_c ((p_t,c + [c = y])^eps - [c = y]) * log p_s,c, p = softmax(z / T)",
+    about: "logits and exits of the student's stages learn what the teacher predicts, the label's share raised",
+    formula: "sum over logits and exits of -mean of sum_c ((p_t,c + [c = y])^eps - [c = y]) * log p_s,c, \
+              p = softmax(z / T)",
     paper: "Hao et al. 2310.19444, exits of convolutional students as in their code",
     settings: &[
         Setting::positive("eps", 1.0, "raises the label's share above 1; theirs is 1 to 1.5"),
@@ -76,7 +78,8 @@ impl Method for Ofa {
 }
 
 impl Ofa {
-    /// (p + [c = y])^eps - [c = y], (N, C). Powers by logarithms: that of p comes from the logits, and can't be of 0.
+    /// (p + [c = y])^eps - [c = y], (N, C). Powers by logarithms: that of p comes from the logits, and can't
+    /// be of 0.
     fn targets(&self, teacher: &Tensor, labels: &Labels) -> Result<Tensor> {
         let log = teacher.scale(1.0 / self.temperature)?.log_softmax(1)?;
         let other = log.scale(self.eps)?.exp()?.mul(&labels.others()?)?;
@@ -130,8 +133,8 @@ impl Exit {
     }
 }
 
-/// Two depthwise 3x3 convolutions, the first of stride 2, each with a 1x1 convolution, batch norm and relu after it: (N,
-/// c_in, H, W) to (N, c_out, H / 2, W / 2), rounded up.
+/// Two depthwise 3x3 convolutions, the first of stride 2, each with a 1x1 convolution, batch norm and relu
+/// after it: (N, c_in, H, W) to (N, c_out, H / 2, W / 2), rounded up.
 struct Separable([(Conv, Conv, BatchNorm); 2]);
 
 impl Separable {

@@ -8,9 +8,10 @@
 //! tap's own norm, or of the residual branch where the tap is a block's sum. The halving factors and the
 //! weight 1 / 1000 are those of the code, too.
 //!
-//! The authors run the frozen teacher with the batch's statistics, so that its channels have the mean b and the deviation |g|
-//! that the margin is made of, on every batch: `statistics=batch`. Its running statistics stay as they are. With
-//! `statistics=running` its features are those that it classifies by, as for every other method.
+//! The authors run the frozen teacher with the batch's statistics, so that its channels have the mean b and
+//! the deviation |g| that the margin is made of, on every batch: `statistics=batch`. Its running statistics
+//! stay as they are. With `statistics=running` its features are those that it classifies by, as for every
+//! other method.
 
 use super::connector::Connector;
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};

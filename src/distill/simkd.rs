@@ -1,10 +1,11 @@
-//! The teacher's classifier reused (SimKD, Chen et al. 2203.14001): mean (p(f_s) - f_t)^2 of the last maps, with a projector
-//! p: 1x1 convolution to C_t / factor, 3x3 convolution, 1x1 convolution to C_t, each without bias and followed by batch norm
-//! and relu. A larger map is pooled to the smaller one's size.
+//! The teacher's classifier reused (SimKD, Chen et al. 2203.14001): mean (p(f_s) - f_t)^2 of the last maps,
+//! with a projector p: 1x1 convolution to C_t / factor, 3x3 convolution, 1x1 convolution to C_t, each without
+//! bias and followed by batch norm and relu. A larger map is pooled to the smaller one's size.
 //!
 //! The student that is trained, measured and saved ends in p and the teacher's classifier
-//! ([`crate::models::reuse`]): its logits are W mean_hw(p(f_s)) + b, W and b being the teacher's, which do not change. The
-//! cross-entropy of these logits has the weight 0, as in the authors' code; `simkd+ce:1` is its `-c 1`.
+//! ([`crate::models::reuse`]): its logits are W mean_hw(p(f_s)) + b, W and b being the teacher's, which do
+//! not change. The cross-entropy of these logits has the weight 0, as in the authors' code; `simkd+ce:1` is
+//! its `-c 1`.
 //!
 //! f_t is the map whose mean the teacher's classifier reads, f_s the student's tap.
 
@@ -19,7 +20,7 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "simkd",
     family: Family::Feature,
-    about: "the last map through a projector, aligned for the teacher's classifier, which the student then ends in",
+    about: "the last map, projected, is aligned for the teacher's classifier, which the student then ends in",
     formula: "mean (p(f_s) - f_t)^2; the student's logits are W_t mean_hw(p(f_s)) + b_t",
     paper: "Chen et al. 2203.14001",
     settings: &[Setting::count("factor", 2, [1, 64], "how much narrower the projector is than the teacher")],
@@ -86,7 +87,8 @@ fn reused(pair: &Pair<'_>) -> Result<Tensor> {
     pair.teacher.tap(hint)
 }
 
-/// The teacher's last linear layer, which must take the projected features as they are: weight (classes, C_t), bias.
+/// The teacher's last linear layer, which must take the projected features as they are: weight (classes,
+/// C_t), bias.
 fn classifier(teacher: &Params, classes: usize, c_t: usize) -> Result<(&Param, Option<&Param>)> {
     let last = teacher.iter().filter(|p| p.shape.rank() == 2).last();
     let found = last.filter(|p| p.shape.dims() == [classes, c_t]).ok_or_else(|| {

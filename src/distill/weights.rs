@@ -1,9 +1,11 @@
-//! The teacher's weights shape the student's, together with its soft targets: the student starts from the teacher's
-//! weights as [`Transfer`] chooses them, or from a mixture with its own initial weights, may be pulled toward them while
-//! it trains (L2-SP, Li et al. 1802.01483), and learns from T^2 * KL (Hinton et al. 1503.02531).
+//! The teacher's weights shape the student's, together with its soft targets: the student starts from the
+//! teacher's weights as [`Transfer`] chooses them, or from a mixture with its own initial weights, may be
+//! pulled toward them while it trains (L2-SP, Li et al. 1802.01483), and learns from T^2 * KL (Hinton et al.
+//! 1503.02531).
 //!
-//! With `rank` below 1 the student, which must be of the teacher's architecture, becomes one of low-rank factors
-//! ([`crate::models::low_rank`]): that network is trained and saved, and starts from the best factors of the teacher's matrices.
+//! With `rank` below 1 the student, which must be of the teacher's architecture, becomes one of low-rank
+//! factors ([`crate::models::low_rank`]): that network is trained and saved, and starts from the best factors
+//! of the teacher's matrices.
 
 use super::{
     Family, Layers, Method, MethodSpec, Pair, Select, Setting, TEMPERATURE, TapNeed, Transfer, Values, kd,
@@ -96,7 +98,8 @@ impl Method for Weights {
             return Ok(None);
         }
         if self.pull > 0.0 || self.transfer != Transfer::default() {
-            let message = "below 1 it is the only rule for weights; leave out transfer, select, layers, blocks and pull";
+            let message = "below 1 it is the only rule for weights; leave out transfer, select, layers, \
+                           blocks and pull";
             return Err(Error::config("rank", message));
         }
         Ok(Some(low_rank::name(base_of(name), self.rank)))

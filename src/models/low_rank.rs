@@ -1,7 +1,7 @@
-//! A network whose matrices are low-rank factors (Eckart and Young 1936): `resnet20+lowrank:0.5` is a resnet20 in which every
-//! linear layer (m, n) is two, (r, n) and (m, r), and every convolution (m, c, k, k) one of r filters k x k and one of m filters
-//! 1 x 1, with r half of the full rank min(m, c k k), rounded up. Where two factors have as many values as the matrix, or more,
-//! it stays; so do depthwise convolutions.
+//! A network whose matrices are low-rank factors (Eckart and Young 1936): `resnet20+lowrank:0.5` is a
+//! resnet20 in which every linear layer (m, n) is two, (r, n) and (m, r), and every convolution (m, c, k, k)
+//! one of r filters k x k and one of m filters 1 x 1, with r half of the full rank min(m, c k k), rounded up.
+//! Where two factors have as many values as the matrix, or more, it stays; so do depthwise convolutions.
 
 use super::{ModelConfig, Network};
 use crate::nn::{Param, ParamKind};

@@ -1,10 +1,11 @@
-//! A network that ends in another one's classifier (SimKD, Chen et al. 2203.14001): a projector brings one of its maps to the
-//! width that the other classifier reads, and that classifier, which is never trained, makes the logits of the map's mean.
+//! A network that ends in another one's classifier (SimKD, Chen et al. 2203.14001): a projector brings one of
+//! its maps to the width that the other classifier reads, and that classifier, which is never trained, makes
+//! the logits of the map's mean.
 //!
-//! `resnet8+simkd:layer3,64,32,64,8,8` is a resnet8 whose tap `layer3` has 64 channels; they go through 32 to 64, on maps of
-//! at most 8x8 (larger ones are pooled). Its own classifier stays among the parameters, of no use. Parameters besides its
-//! own: `simkd.projector.*`, and `simkd.classifier.weight` (classes, C) and `.bias`, which count as states: no optimizer
-//! reaches them. Taps: `simkd.projector`, `simkd.pool` (N, C).
+//! `resnet8+simkd:layer3,64,32,64,8,8` is a resnet8 whose tap `layer3` has 64 channels; they go through 32 to
+//! 64, on maps of at most 8x8 (larger ones are pooled). Its own classifier stays among the parameters, of no
+//! use. Parameters besides its own: `simkd.projector.*`, and `simkd.classifier.weight` (classes, C) and
+//! `.bias`, which count as states: no optimizer reaches them. Taps: `simkd.projector`, `simkd.pool` (N, C).
 
 use super::{LARGEST, ModelConfig, Module, Network};
 use crate::nn::{BatchNorm, Conv, Forward, Init, ParamBuilder, ParamId};

@@ -172,8 +172,9 @@ impl Params {
         self.too_large.as_deref()
     }
 
-    /// Puts two factors in the place of every weight (m, n) or (m, c, h, w) for which `rank` says one: `x.inner.weight` (r,
-    /// n) or (r, c, h, w), and `x.outer.weight` (m, r) or (m, r, 1, 1). Layers then apply one after the other.
+    /// Puts two factors in the place of every weight (m, n) or (m, c, h, w) for which `rank` says one:
+    /// `x.inner.weight` (r, n) or (r, c, h, w), and `x.outer.weight` (m, r) or (m, r, 1, 1). Layers then apply
+    /// one after the other.
     pub fn factorise(&mut self, rank: impl Fn(&Param) -> Option<usize>) {
         for index in 0..self.entries.len() {
             let param = &mut self.entries[index];

@@ -1,5 +1,5 @@
-//! Students whose architecture a method changes: what is trained, measured and saved is then another network, with the
-//! student's weights in it.
+//! Students whose architecture a method changes: what is trained, measured and saved is then another network,
+//! with the student's weights in it.
 
 use super::teacher::Teaching;
 use crate::distill::Pair;
@@ -9,12 +9,11 @@ use crate::nn::{DeviceParams, Forward};
 use crate::tape::Tape;
 use crate::{Error, Result};
 
-/// What is to be trained in place of `student`; `None` where that is the student itself. Layers that are new start under
-/// `seed`.
+/// What is to be trained in place of `student`; `None` where that is the student itself. Layers that are new
+/// start under `seed`.
 ///
-/// # Errors
-/// Those of the method that asks for it; [`Error::Config`] for two that do, and for a student that was changed for another
-/// teacher before.
+/// # Errors Those of the method that asks for it; [`Error::Config`] for two that do, and for a student that
+/// was changed for another teacher before.
 pub(super) fn extended(
     gpu: &Gpu,
     student: &Network,

@@ -145,6 +145,29 @@ fn the_map_that_the_classifier_reads_is_found() {
     assert!(student.name.ends_with("+simkd:pool2,5,32,64,2,2"), "{}", student.name);
 }
 
+/// An ONNX graph's map and classifier are found as a native teacher's are: the student has the same bits.
+#[test]
+fn an_onnx_teacher_s_classifier_is_reused() {
+    let setting = Setting::new();
+    let data = &setting.training;
+    let fallback = Overrides {
+        input: Some([1, 8, 8]),
+        classes: Some(data.class_names.clone()),
+        mean: Some(data.mean.clone()),
+        std: Some(data.std.clone()),
+        ..Default::default()
+    };
+    let student = |file: &str, model: Option<&str>| {
+        let overrides = Overrides { model: model.map(String::from), ..Default::default() };
+        let teacher = saved::open_with(common::fixture::path(file), &overrides, &fallback).unwrap().network;
+        let mut student = network("cnn:3,5");
+        setting.fit(&mut student, &TrainConfig { max_steps: Some(5), ..config(1) }, Some(&teacher));
+        (student.name.clone(), setting.measure(&student))
+    };
+    let native = student("teacher/teacher.safetensors", Some("resnet_b:8,4,4,8,8"));
+    assert_eq!(student("teacher/norms.onnx", None), native);
+}
+
 #[test]
 fn a_teacher_without_such_a_classifier_is_refused() {
     let setting = Setting::new();

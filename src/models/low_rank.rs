@@ -63,6 +63,7 @@ mod tests {
         assert_eq!((dims("fc.weight"), dims("fc.bias")), (None, Some(vec![10])));
         // 16 * (32 + 16) values are more than the 32 * 16 of the shortcut.
         assert_eq!(dims("layer2.0.downsample.0.weight"), Some(vec![32, 16, 1, 1]));
+        assert_eq!(network.layer_of("layer3.0.conv1.outer.weight"), "layer3.0.conv1");
         let base = build("resnet8", &config).unwrap();
         assert!(network.params.trainable_elements() < base.params.trainable_elements() * 6 / 10);
         for wrong in ["resnet8+lowrank:", "resnet8+lowrank:1", "resnet8+lowrank:0"] {

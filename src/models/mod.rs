@@ -201,7 +201,11 @@ impl Network {
 
     /// The tap that a parameter belongs to: `layer1.0.conv1` for `layer1.0.conv1.weight`.
     pub fn layer_of<'a>(&'a self, param: &'a str) -> &'a str {
-        let prefix = || param.rsplit_once('.').map_or("", |(layer, _)| layer);
+        let prefix = || {
+            let layer = param.rsplit_once('.').map_or("", |(layer, _)| layer);
+            let factor = layer.strip_suffix(".inner").or_else(|| layer.strip_suffix(".outer"));
+            factor.unwrap_or(layer)
+        };
         self.module.layer_of(param).unwrap_or_else(prefix)
     }
 

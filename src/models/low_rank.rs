@@ -61,8 +61,9 @@ mod tests {
             (Some(vec![5, 64]), Some(vec![10, 5]))
         );
         assert_eq!((dims("fc.weight"), dims("fc.bias")), (None, Some(vec![10])));
-        // 16 * (32 + 16) values are more than the 32 * 16 of the shortcut.
-        assert_eq!(dims("layer2.0.downsample.0.weight"), Some(vec![32, 16, 1, 1]));
+        // 9 * (10 + 64) values are more than 10 * 64.
+        let most = build("resnet8+lowrank:0.9", &config).unwrap();
+        assert_eq!(most.params.find("fc.weight").map(|p| p.shape.dims()), Some(&[10, 64][..]));
         assert_eq!(network.layer_of("layer3.0.conv1.outer.weight"), "layer3.0.conv1");
         let base = build("resnet8", &config).unwrap();
         assert!(network.params.trainable_elements() < base.params.trainable_elements() * 6 / 10);

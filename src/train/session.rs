@@ -64,7 +64,7 @@ impl<'a, 'n> Session<'a, 'n> {
         let in_order = LoaderConfig { batch_size: config.batch_size, shuffle: false, ..Default::default() };
         let check = Loader::new(trainer.held_out.clone(), in_order)?;
         let steps = config.steps(loader.batches());
-        let schedule = config.schedule.clone().spanning(steps);
+        let schedule = config.schedule.clone().spanning(steps, loader.batches() as u64);
         schedule.validate()?;
         let teacher = trainer.teacher.take();
         let peer = trainer.peer.take();

@@ -14,6 +14,7 @@ mod readback;
 mod recording;
 mod reflect;
 mod source;
+mod waiting;
 
 pub use adapter::{AdapterRequest, AdapterSummary, Power};
 pub use buffer::{Buffer, BufferSlice};

@@ -381,7 +381,11 @@ fn schemes_are_examined() {
     // None of them where nothing is wrong.
     let dml = ["--scheme", "dml"];
     for (out, scheme) in [("dml-healthy", &dml[..]), ("ema-healthy", &ema[..])] {
-        assert_eq!(told(&at, &flags(&[scheme, &steps, &["--out", out]]), "limbeck::cli::doctor"), [0, 0], "{out}");
+        assert_eq!(
+            told(&at, &flags(&[scheme, &steps, &["--out", out]]), "limbeck::cli::doctor"),
+            [0, 0],
+            "{out}"
+        );
     }
 }
 

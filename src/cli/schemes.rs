@@ -157,8 +157,7 @@ pub fn in_turn(job: &mut Job, who: Who, methods: &str, alone: &TrainConfig) -> R
     let (mut learned, mut notes) = (Vec::new(), Vec::new());
     let first = teacher.as_ref().map(|t| &t.network);
     let done = chain(&gpu, first, links, |label, network, before| {
-        let lesson =
-            || Ok::<_, Error>(before.map(|(net, params)| teach(job, methods, net, params)).transpose()?);
+        let lesson = || before.map(|(net, params)| teach(job, methods, net, params)).transpose();
         let examined = lesson()?;
         learned.push(examined.is_some());
         let config = if examined.is_some() { &taught } else { alone };

@@ -86,7 +86,7 @@ fn run_pair(gpu: &Gpu, place: Place<'_>, pair: &PairFile, sweep: &mut Sweep) -> 
         for &seed in &place.file.seeds {
             say!("{}: {label}, seed {seed}", pair.name())?;
             let ran = match &untaught {
-                None => go_on(place.run(gpu, pair, &lesson, seed, current(sweep)?), pair)?,
+                None => go_on(place.run(gpu, pair, &lesson, seed, current(sweep)?.teacher()), pair)?,
                 Some(why) => Err(format!("its teacher: {why}")),
             };
             let Some(runs) = current(sweep)?.methods.last_mut() else { continue };

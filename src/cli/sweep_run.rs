@@ -13,7 +13,8 @@ use super::sweep_file::{Lesson, PairFile, SweepFile};
 use crate::files::{read_text, write_atomic};
 use crate::gpu::Gpu;
 use crate::models::saved;
-use crate::train::sweep::{Outcome, PairRuns};
+use crate::train::TrainConfig;
+use crate::train::sweep::Outcome;
 use crate::{Error, Result, distill};
 
 /// The sweep's file, and where its runs go.
@@ -53,14 +54,14 @@ impl Place<'_> {
         folders.into_iter().find_map(|folder| doctor::kept(&folder, &lesson.label))
     }
 
-    /// Trains, measures and writes the result, unless it is there.
+    /// Trains, measures and writes the result, unless it is there. The teacher's accuracy is measured where it is not known.
     pub fn run(
         &self,
         gpu: &Gpu,
         pair: &PairFile,
         lesson: &Lesson,
         seed: u64,
-        so_far: &PairRuns,
+        teacher: Option<f64>,
     ) -> Result<Outcome> {
         let folder = self.folder(pair, lesson, seed);
         let recipe = pair.recipe(self.file, lesson.methods.as_deref(), seed, &folder)?;
@@ -69,46 +70,57 @@ impl Place<'_> {
             return same_run(outcome, &key, &result_file(&folder));
         }
         let mut job = Job::open(gpu.clone(), recipe, true)?;
-        let source = Source::open(&mut job)?;
-        let examined = self.findings(pair, lesson).is_some();
-        if !examined {
-            doctor::classes(&job, &lesson.label, source.live());
-        }
-        let mut student = job.network()?;
-        let alone = job.recipe.train_config()?;
-        let frozen = source.upload(&job)?;
-        let config = match &lesson.methods {
-            None => alone,
-            Some(methods) => {
-                let objective = distill::parse(methods, &job.recipe.method_config())?;
-                schemes::taught(&job, &objective, &alone)
-            }
-        };
-        let lessons = |job: &Job| match &lesson.methods {
-            None => Ok(job::Lesson::default()),
-            Some(methods) => source.lesson(job, methods, &frozen),
-        };
-        let cost = job.plan(&config, lessons(&job)?)?;
-        // One seed is as good as another to see what is not meant.
-        if !examined {
-            doctor::first_batches(&job, &lesson.label, &student, &config, lessons(&job)?);
-        }
-        let taught = lessons(&job)?;
-        let run = job.fit(&lesson.label, &mut student, &config, taught)?;
-        let last =
-            if job.recipe.validation.is_none() { run.accuracy() } else { job.test_accuracy(&student)? };
-        let params = student.params.trainable_elements() as u64;
-        let mut outcome = Outcome::new(key, last, &run, &cost, params);
-        outcome.teacher = match (so_far.teacher(), source.live().first()) {
-            (None, Some((teacher, _))) => Some(job.test_accuracy(&teacher.network)?),
-            (known, _) => known,
-        };
-        saved::save(folder.join("model.safetensors"), &student, &job.facts())?;
+        let outcome = self.train(&mut job, pair, lesson, key, teacher)?;
         let path = result_file(&folder);
         let text = serde_json::to_string_pretty(&outcome).map_err(|e| Error::file(&path, e))?;
         write_atomic(&path, |w| w.write_all(text.as_bytes()))?;
         Ok(outcome)
     }
+
+    /// Trains the student and saves it.
+    fn train(
+        &self,
+        job: &mut Job,
+        pair: &PairFile,
+        lesson: &Lesson,
+        key: String,
+        teacher: Option<f64>,
+    ) -> Result<Outcome> {
+        let source = Source::open(job)?;
+        // One seed is as good as another to see what is not meant.
+        let examine = lesson.methods.is_some() && self.findings(pair, lesson).is_none();
+        if examine {
+            doctor::classes(job, &lesson.label, source.live());
+        }
+        let (mut student, config) = (job.network()?, config(job, lesson)?);
+        let frozen = source.upload(job)?;
+        let lessons = |job: &Job| match &lesson.methods {
+            None => Ok(job::Lesson::default()),
+            Some(methods) => source.lesson(job, methods, &frozen),
+        };
+        let cost = job.plan(&config, lessons(job)?)?;
+        if examine {
+            doctor::first_batches(job, &lesson.label, &student, &config, lessons(job)?);
+        }
+        let taught = lessons(job)?;
+        let run = job.fit(&lesson.label, &mut student, &config, taught)?;
+        let last =
+            if job.recipe.validation.is_none() { run.accuracy() } else { job.test_accuracy(&student)? };
+        saved::save(job.out.join("model.safetensors"), &student, &job.facts())?;
+        let teacher = match (teacher, source.live().first()) {
+            (None, Some((saved, _))) => Some(job.test_accuracy(&saved.network)?),
+            (known, _) => known,
+        };
+        let params = student.params.trainable_elements() as u64;
+        Ok(Outcome { teacher, ..Outcome::new(key, last, &run, &cost, params) })
+    }
+}
+
+fn config(job: &Job, lesson: &Lesson) -> Result<TrainConfig> {
+    let alone = job.recipe.train_config()?;
+    let Some(methods) = &lesson.methods else { return Ok(alone) };
+    let objective = distill::parse(methods, &job.recipe.method_config())?;
+    Ok(schemes::taught(job, &objective, &alone))
 }
 
 fn result_file(folder: &Path) -> PathBuf {

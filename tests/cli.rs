@@ -247,6 +247,20 @@ fn lists() {
     for part in ["*  pool2  16x2x2", "fc     10         650", "1922", "FLOPs"] {
         assert!(out.contains(part), "{part} in {out}");
     }
+    // resnet20 by hand: He et al.'s shortcuts have no weights, and a multiply-add counts as 2.
+    let out = works("models show resnet20");
+    let row = |layer: &str| -> Vec<String> {
+        let line = out.lines().find(|line| line.split_whitespace().any(|word| word == layer));
+        line.unwrap_or_else(|| panic!("no {layer} in {out}")).split_whitespace().map(String::from).collect()
+    };
+    assert_eq!(row("conv1"), ["conv1", "16x32x32", "432", "885", "k"]);
+    assert_eq!(row("layer1.0.conv1"), ["layer1.0.conv1", "16x32x32", "2.30", "k", "4.72", "M"]);
+    assert_eq!(row("layer3.0.conv1"), ["layer3.0.conv1", "64x8x8", "18.4", "k", "2.36", "M"]);
+    assert_eq!(row("layer2")[..3], ["*", "layer2", "32x16x16"]);
+    let convolutions = 9 * (3 * 16 + 6 * 256 + 512 + 5 * 1024 + 2048 + 5 * 4096);
+    let norms = 2 * (7 * 16 + 6 * 32 + 6 * 64);
+    assert!(out.contains(&format!("({})", convolutions + norms + 650)), "{out}");
+    assert!(out.contains("81.9 M FLOPs an image"), "{out}");
 }
 
 #[test]

@@ -30,6 +30,8 @@ mod schemes;
 mod source;
 mod sweep;
 mod sweep_file;
+mod sweep_list;
+mod sweep_run;
 mod table;
 mod teach;
 mod train;

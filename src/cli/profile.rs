@@ -100,19 +100,22 @@ fn print_table(nodes: &[NodeTiming]) -> Result<()> {
     Ok(())
 }
 
-/// The dispatches one after another in Chrome's trace format, which Perfetto reads too.
+/// The dispatches one after another in Chrome's trace format, which Perfetto reads too: each with its op, the op's shapes,
+/// and the bytes and FLOPs that are its own.
 fn write_trace(path: &Path, adapter: &str, nodes: &[NodeTiming]) -> Result<()> {
     let mut events =
         vec![json!({ "ph": "M", "pid": 1, "name": "process_name", "args": { "name": adapter } })];
     let mut at = 0.0;
     for node in nodes {
-        for dispatch in &node.dispatches {
+        for (index, dispatch) in node.dispatches.iter().enumerate() {
             let us = dispatch.ms * 1e3;
             events.push(json!({
                 "ph": "X", "pid": 1, "tid": 1, "ts": at, "dur": us, "name": node.name, "cat": dispatch.kernel,
                 "args": {
-                    "kernel": dispatch.kernel, "workgroups": dispatch.workgroups, "outputs": node.outputs,
-                    "bytes": node.bytes, "flops": node.flops,
+                    "op": node.name, "inputs": node.inputs, "outputs": node.outputs,
+                    "bytes": dispatch.bytes, "flops": dispatch.flops,
+                    "kernel": dispatch.kernel, "workgroups": dispatch.workgroups,
+                    "dispatch": format!("{} of {}", index + 1, node.dispatches.len()),
                 },
             }));
             at += us;

@@ -127,10 +127,7 @@ impl DeviceParams {
 
     /// Reads all values back into `params`. Blocks.
     pub fn download(&self, params: &mut Params) -> Result<()> {
-        let weights = self.gpu.read(&self.weights.whole())?;
-        let states = self.gpu.read(&self.states.whole())?;
-        self.scatter(params, &weights.wait()?, &states.wait()?);
-        Ok(())
+        self.gpu.block_on(self.download_async(params))
     }
 
     /// [`DeviceParams::download`] for callers that may not block.

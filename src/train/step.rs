@@ -228,7 +228,12 @@ impl TrainStep {
 
     /// What the steps since the last reset added up to. Blocks.
     pub fn sums(&self) -> Result<Sums> {
-        self.sums.read()
+        self.plan.gpu().block_on(self.sums_async())
+    }
+
+    /// [`TrainStep::sums`] for callers that may not block.
+    pub async fn sums_async(&self) -> Result<Sums> {
+        self.sums.read().await
     }
 
     /// Starts adding up anew.
@@ -246,16 +251,17 @@ impl TrainStep {
         all
     }
 
-    /// Whether the last step's loss and gradient norm were finite; a step where they are not changes no weight. Blocks.
-    pub fn is_finite(&self) -> Result<bool> {
-        let (loss, norm) = (self.plan.read(&self.loss)?, self.plan.read_f32(&self.update.grad_norm)?);
-        let loss: Vec<f32> = bytemuck::pod_collect_to_vec(&loss.wait()?);
+    /// Whether the last step's loss and gradient norm were finite; a step where they are not changes no weight.
+    pub async fn is_finite(&self) -> Result<bool> {
+        let loss = self.plan.read(&self.loss)?;
+        let norm = self.plan.read_f32_async(&self.update.grad_norm).await?;
+        let loss: Vec<f32> = bytemuck::pod_collect_to_vec(&loss.await?);
         Ok(loss.iter().all(|l| l.is_finite()) && norm.get(1) == Some(&0.0))
     }
 
     /// The error for a step that met NaN or infinity: reruns the last step to find where it began.
-    pub fn non_finite(&self, step: &Step) -> Error {
-        match self.plan.first_non_finite(step) {
+    pub async fn non_finite(&self, step: &Step) -> Error {
+        match self.plan.first_non_finite(step).await {
             Err(error) => error,
             Ok(place) => {
                 let place = place.unwrap_or_else(|| "the gradient norm, or a batch before the last".into());
@@ -266,10 +272,17 @@ impl TrainStep {
 
     /// The terms of the loss, unweighted, of the last step. Blocks.
     pub fn terms(&self) -> Result<Vec<(&'static str, f32)>> {
-        let read = |(name, tensor): &(&'static str, Tensor)| {
-            Ok((*name, self.plan.read_f32(tensor)?.first().copied().unwrap_or(f32::NAN)))
-        };
-        self.terms.iter().map(read).collect()
+        self.plan.gpu().block_on(self.terms_async())
+    }
+
+    /// [`TrainStep::terms`] for callers that may not block.
+    pub async fn terms_async(&self) -> Result<Vec<(&'static str, f32)>> {
+        let mut values = Vec::new();
+        for (name, tensor) in &self.terms {
+            let value = self.plan.read_f32_async(tensor).await?;
+            values.push((*name, value.first().copied().unwrap_or(f32::NAN)));
+        }
+        Ok(values)
     }
 }
 

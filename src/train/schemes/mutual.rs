@@ -58,6 +58,11 @@ impl<'a> Mutual<'a> {
         Ok(Self { peer, forward, loss, terms })
     }
 
+    /// The peer's pass.
+    pub fn forward(&self) -> &Forward<'a> {
+        &self.forward
+    }
+
     /// Records the peer's own optimizer.
     pub fn update(
         &self,

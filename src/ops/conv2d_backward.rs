@@ -41,9 +41,10 @@ impl Op for Conv2dBackwardX {
             per_element(to, s.depthwise_kernel("backward_x", false), &bindings, s.x().iter().product());
             return Ok(());
         }
-        if let Some(rows) = s.rows_backward_x().filter(|rows| rows.suits(to.caps())) {
+        if let Some(all) = s.rows_backward_x().filter(|all| all.iter().all(|rows| rows.suits(to.caps()))) {
             let [weights, x, y] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            rows.lower(to, &conv2d_rows::Operands { weights, x, bias: None, y });
+            let at = conv2d_rows::Operands { weights, x, bias: None, y };
+            all.iter().for_each(|rows| rows.lower(to, &at));
             return Ok(());
         }
         let pixels = s.h * s.w;

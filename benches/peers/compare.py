@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs the same work in limbeck, burn, candle and PyTorch by turns, and writes the table of docs/performance.md.
+"""Runs the same work in limbeck, burn, candle and PyTorch by turns: the table of docs/performance.md.
 
-    python3 benches/peers/compare.py --build            builds every peer from nothing, timed (burn: half an hour)
-    python3 benches/peers/compare.py                    measures, prints the table
-    python3 benches/peers/compare.py --write            the same, and puts the table into docs/performance.md
+    python3 benches/peers/compare.py --build     builds every peer from nothing, timed (burn: half an hour)
+    python3 benches/peers/compare.py             measures, prints the table
+    python3 benches/peers/compare.py --write     the same, and puts the table into docs/performance.md
 
 --python names the interpreter that has requirements.txt; --only picks rows by a part of their names.
 """
@@ -49,7 +49,8 @@ class Peer:
 
     def __init__(self, name, python, cache):
         program = [python, HERE / "torch_peer.py"] if name == "torch" else [binary(name)]
-        env = os.environ | {"XDG_CACHE_HOME": cache, "MESA_SHADER_CACHE_DISABLE": "true", "XDG_RUNTIME_DIR": cache}
+        places = {"XDG_CACHE_HOME": cache, "XDG_RUNTIME_DIR": cache}
+        env = os.environ | places | {"MESA_SHADER_CACHE_DISABLE": "true"}
         self.name, self.started = name, time.perf_counter()
         self.errors = open(TARGET / f"{name}.log", "a")
         # Away from this folder: burn keeps its tuning results beside a Cargo.toml, else in the cache directory.
@@ -100,14 +101,15 @@ def measure(work, rounds, python, cache):
             peers.append(peer)
             peer.ask(f"prepare {verb} {INPUTS / file}.safetensors")
             _, first = peer.run(1)
-            seen = row["peers"][name] = {"about": peer.about, "first_s": time.perf_counter() - peer.started, "ms": []}
+            waited = time.perf_counter() - peer.started
+            seen = row["peers"][name] = {"about": peer.about, "first_s": waited, "ms": []}
             ms, fifth = peer.run(4)
             seen["values"] = first + fifth
             # The second block is the warm one: by then tuners have chosen and memory is in place.
             for _ in range(2):
                 seen["runs"] = max(1, min(1000, round(BLOCK_MS / ms)))
                 ms, _ = peer.run(seen["runs"])
-            note(f"{work[0]}: {name} first step {seen['first_s']:.2f} s, then {ms:.3f} ms")
+            note(f"{work[0]}: {name} first run after {waited:.2f} s, then {ms:.3f} ms")
         check(row)
         for turn in range(rounds):
             for peer in peers[turn % len(peers):] + peers[:turn % len(peers)]:
@@ -127,7 +129,7 @@ def check(row):
     row["error"] = 0.0
     for name, seen in row["peers"].items():
         if len(seen["values"]) != len(want):
-            raise SystemExit(f"{row['work']}: {name} has {len(seen['values'])} results, PyTorch {len(want)}")
+            raise SystemExit(f"{row['work']}: {name} computed {seen['values']}, PyTorch {want}")
         for i, (value, expected) in enumerate(zip(seen["values"], want)):
             scale = abs(want[i - i % 2] if row["flops"] else expected)
             error = abs(value - expected) / scale
@@ -156,7 +158,8 @@ def footprint():
     recorded = TARGET / "builds.json"
     built = json.loads(recorded.read_text()) if recorded.exists() else {}
     for name in RUST:
-        tree = output("cargo", "tree", "--locked", "-p", f"{name}-peer", "-e", "normal,build", "--prefix", "none")
+        kinds = ["-e", "normal,build", "--prefix", "none"]
+        tree = output("cargo", "tree", "--locked", "-p", f"{name}-peer", *kinds)
         crates = {line.removesuffix(" (*)") for line in tree.splitlines()}
         own = {crate for crate in crates if crate.split()[0] in (f"{name}-peer", "peer-protocol")}
         with tempfile.TemporaryDirectory() as scratch:
@@ -172,8 +175,8 @@ def output(*command):
 
 
 def machine():
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    version = next(line for line in open(HERE.parent.parent / "Cargo.toml") if line.startswith("version"))
+    model = line_of("/proc/cpuinfo", "model name").split(":")[1].strip()
+    version = line_of(HERE.parent.parent / "Cargo.toml", "version")
     return {
         "date": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         "cpu": f"{os.cpu_count()} cores of {model}",
@@ -183,12 +186,17 @@ def machine():
     }
 
 
+def line_of(file, start):
+    return next(line for line in pathlib.Path(file).read_text().splitlines() if line.startswith(start))
+
+
 def note(text):
     print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     options.add_argument("--build", action="store_true")
     options.add_argument("--write", action="store_true")
     options.add_argument("--python", default=sys.executable)

@@ -19,8 +19,8 @@ def render(results):
     machine, rows = results["machine"], results["rows"]
     peers = rows[0]["peers"]
     lines = [
-        f"Measured {machine['date']} on {machine['cpu']} (load before: {machine['load']:.1f}), {machine['rustc']}, by",
-        f"limbeck {machine['limbeck']}. What each peer says of itself:",
+        f"Measured {machine['date']} on {machine['cpu']} (load before: {machine['load']:.1f}) with",
+        f"{machine['rustc']} and limbeck {machine['limbeck']}. What each peer says of itself:",
         "",
         *[f"- {NAMES[name]}: {peer['about']}" for name, peer in peers.items()],
         "",
@@ -31,7 +31,8 @@ def render(results):
     ]
     lines += [timing(row) for row in rows]
     error = max(row["error"] for row in rows)
-    lines += ["", f"All peers computed the same: the largest difference to PyTorch's result is {error:.0e} of its norm.", ""]
+    same = f"All peers computed the same: the largest difference to PyTorch's result is {error:.0e} of its norm."
+    lines += ["", same, ""]
     lines += [header(["", *NAMES.values(), "goal for limbeck", "landed"]), *costs(results)]
     return "\n".join(lines) + "\n"
 
@@ -51,7 +52,8 @@ def timing(row):
     aims = [f"{least:g}x {NAMES[name]}" for name, least in goals]
     landed = [verdict(f"{ratios[name]:.2f}x", ratios[name] >= least) for name, least in goals]
     times = [time_of(peers[name]["ms"], flops) for name in NAMES]
-    return cells(row["work"], *times, *[f"{r:.2f}" for r in ratios.values()], ", ".join(aims), ", ".join(landed))
+    faster = [f"{ratio:.2f}" for ratio in ratios.values()]
+    return cells(row["work"], *times, *faster, ", ".join(aims), ", ".join(landed))
 
 
 def ratio(peers, name):
@@ -80,11 +82,10 @@ def costs(results):
     lines = []
     row = next((row for row in results["rows"] if row["work"] == "CNN training step"), None)
     if row:
-        peers = row["peers"]
-        first = {name: peer["first_s"] for name, peer in peers.items()}
+        first = {name: peer["first_s"] for name, peer in row["peers"].items()}
         lines.append(cost("first CNN step, cold, s", first, 5))
-        lines.append(cost("peak memory of the CNN step, MiB", {n: p["peak_mib"] for n, p in peers.items()}, None))
-        lines.append(cost("peak memory of the ResNet-20 step, MiB", peak(results, "ResNet-20 training step"), None))
+    for work in ("CNN training step", "ResNet-20 training step"):
+        lines.append(cost(f"peak memory of the {work}, MiB", peak(results, work), None))
     lines.append(cost("release build, CPU minutes", pick(built, "cpu_s", 1 / 60), None))
     lines.append(cost("crates in the tree", pick(built, "crates", 1), 150))
     lines.append(cost("stripped program, MB", pick(built, "megabytes", 1), 15))

@@ -27,7 +27,7 @@ def cnn_loss(net, inputs):
     y = F.max_pool2d(F.relu(net["conv1"](inputs["x"])), 2)
     y = F.max_pool2d(F.relu(net["conv2"](y)), 2)
     logits = net["fc2"](F.relu(net["fc1"](y.flatten(1))))
-    student, teacher = F.log_softmax(logits / TEMPERATURE, 1), F.log_softmax(inputs["teacher"] / TEMPERATURE, 1)
+    student, teacher = (F.log_softmax(x / TEMPERATURE, 1) for x in (logits, inputs["teacher"]))
     soft = F.kl_div(student, teacher, log_target=True, reduction="batchmean") * TEMPERATURE**2
     return HARD * F.cross_entropy(logits, inputs["labels"].long()) + (1 - HARD) * soft
 
@@ -116,7 +116,8 @@ def prepare(name, path):
 
 
 def serve():
-    print(json.dumps({"about": f"PyTorch {torch.__version__}, CPU, {torch.get_num_threads()} threads"}), flush=True)
+    about = f"PyTorch {torch.__version__}, CPU, {torch.get_num_threads()} threads"
+    print(json.dumps({"about": about}), flush=True)
     run = values = None
     for line in sys.stdin:
         verb, *words = line.split()

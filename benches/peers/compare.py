@@ -53,9 +53,9 @@ class Peer:
         env = os.environ | places | {"MESA_SHADER_CACHE_DISABLE": "true"}
         self.name, self.started = name, time.perf_counter()
         self.errors = open(TARGET / f"{name}.log", "a")
-        # Away from this folder: burn keeps its tuning results beside a Cargo.toml, else in the cache directory.
-        self.process = subprocess.Popen(program, cwd=cache, env=env, text=True, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=self.errors)
+        # Away from here: burn keeps its tuning results beside a Cargo.toml, else in the cache directory.
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
+        self.process = subprocess.Popen(program, cwd=cache, env=env, text=True, **pipes)
         self.about = self.answer()["about"]
 
     def answer(self):
@@ -139,13 +139,14 @@ def check(row):
 
 
 def build():
-    """Builds each peer from nothing; seconds of CPU time, since other programs may want the cores meanwhile."""
+    """Builds each peer from nothing; seconds of CPU time too: others may want the cores meanwhile."""
     built = {}
     for name in RUST:
         shutil.rmtree(TARGET / name, ignore_errors=True)
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         command = ["cargo", "build", "--release", "--locked", "-j2", "-p", f"{name}-peer"]
-        subprocess.run(command, cwd=HERE, check=True, env=os.environ | {"CARGO_TARGET_DIR": str(TARGET / name)})
+        env = os.environ | {"CARGO_TARGET_DIR": str(TARGET / name)}
+        subprocess.run(command, cwd=HERE, check=True, env=env)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         built[name] = {"cpu_s": cpu, "wall_s": time.perf_counter() - start}
@@ -177,10 +178,11 @@ def output(*command):
 def machine():
     model = line_of("/proc/cpuinfo", "model name").split(":")[1].strip()
     version = line_of(HERE.parent.parent / "Cargo.toml", "version")
+    commit = output("git", "rev-parse", "--short", "HEAD").strip()
     return {
         "date": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         "cpu": f"{os.cpu_count()} cores of {model}",
-        "limbeck": version.split('"')[1] + " at commit " + output("git", "rev-parse", "--short", "HEAD").strip(),
+        "limbeck": f"{version.split('"')[1]} at commit {commit}",
         "rustc": output("rustc", "-V").strip(),
         "load": os.getloadavg()[0],
     }

@@ -24,14 +24,15 @@ def render(results):
         "",
         *[f"- {NAMES[name]}: {peer['about']}" for name, peer in peers.items()],
         "",
-        f"Milliseconds of one run: the median of {results['rounds']} blocks, and half the distance between their",
-        "quartiles. A ratio above 1 says that limbeck is that many times as fast, block by block of the same round.",
+        f"Milliseconds of one run: the median of {results['rounds']} blocks, and half the distance between",
+        "their quartiles. \"To burn 10\" says that limbeck is ten times as fast as burn: the median of the ratios",
+        "within a round.",
         "",
         header(["work", *NAMES.values(), *[f"to {NAMES[p]}" for p in list(NAMES)[1:]], "goal", "landed"]),
     ]
     lines += [timing(row) for row in rows]
     error = max(row["error"] for row in rows)
-    same = f"All peers computed the same: the largest difference to PyTorch's result is {error:.0e} of its norm."
+    same = f"All peers computed the same: the largest difference to PyTorch is {error:.0e} of a result's norm."
     lines += ["", same, ""]
     lines += [header(["", *NAMES.values(), "goal for limbeck", "landed"]), *costs(results)]
     return "\n".join(lines) + "\n"

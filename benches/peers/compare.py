@@ -177,12 +177,12 @@ def output(*command):
 
 def machine():
     model = line_of("/proc/cpuinfo", "model name").split(":")[1].strip()
-    version = line_of(HERE.parent.parent / "Cargo.toml", "version")
+    version = line_of(HERE.parent.parent / "Cargo.toml", "version").split('"')[1]
     commit = output("git", "rev-parse", "--short", "HEAD").strip()
     return {
         "date": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         "cpu": f"{os.cpu_count()} cores of {model}",
-        "limbeck": f"{version.split('"')[1]} at commit {commit}",
+        "limbeck": f"{version} at commit {commit}",
         "rustc": output("rustc", "-V").strip(),
         "load": os.getloadavg()[0],
     }

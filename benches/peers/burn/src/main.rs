@@ -2,7 +2,7 @@
 
 mod models;
 
-use burn::optim::{GradientsParams, ModuleOptimizer, MomentumConfig, SgdConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig, momentum::MomentumConfig};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData, module::conv2d};
 use models::{Cnn, Network, ResNet20};
@@ -23,7 +23,7 @@ fn prepare(name: &str, tensors: &Tensors, device: &Device) -> Result<Box<dyn Wor
             let (a, b) = (upload(tensors, "input.a", device)?, upload(tensors, "input.b", device)?);
             Box::new(Kernel {
                 device: device.clone(),
-                run: move || vec![flat(Tensor::matmul::<2>(a.clone(), b.clone()))],
+                run: move || vec![flat(Tensor::<2>::matmul(a.clone(), b.clone()))],
                 last: vec![],
             })
         }
@@ -83,7 +83,7 @@ impl<F: Fn() -> Vec<Tensor<1>>> Work for Kernel<F> {
     fn values(&mut self) -> Result<Vec<f64>, Failure> {
         let mut values = Vec::new();
         for tensor in &self.last {
-            values.extend(digest(&tensor.to_data().to_vec::<f32>()?));
+            values.extend(digest(&tensor.to_data().try_to_vec::<f32>()?));
         }
         Ok(values)
     }

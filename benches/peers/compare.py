@@ -5,7 +5,8 @@
     python3 benches/peers/compare.py             measures, prints the table
     python3 benches/peers/compare.py --write     the same, and puts the table into docs/performance.md
 
---python names the interpreter that has requirements.txt; --only picks rows by a part of their names.
+--python names the interpreter that has requirements.txt. --only picks rows by parts of their names, parted by commas;
+the other rows are then those of an earlier run.
 """
 
 import argparse
@@ -94,7 +95,9 @@ def binary(name):
 def measure(work, rounds, python, cache):
     """Times of every peer for one row, by turns."""
     _, verb, file, flops = work
-    peers, row = [], {"work": work[0], "flops": flops, "peers": {}}
+    peers, row = [], {"work": work[0], "flops": flops, "peers": {}, "rounds": rounds}
+    row["date"] = datetime.datetime.now().strftime("%Y-%m-%d %H:%M")
+    row["load"] = os.getloadavg()[0]
     try:
         for name in PEERS:
             peer = Peer(name, python, cache)
@@ -180,11 +183,9 @@ def machine():
     version = line_of(HERE.parent.parent / "Cargo.toml", "version").split('"')[1]
     commit = output("git", "rev-parse", "--short", "HEAD").strip()
     return {
-        "date": datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         "cpu": f"{os.cpu_count()} cores of {model}",
         "limbeck": f"{version} at commit {commit}",
         "rustc": output("rustc", "-V").strip(),
-        "load": os.getloadavg()[0],
     }
 
 
@@ -209,16 +210,18 @@ def main():
         return build()
     TARGET.mkdir(exist_ok=True)
     subprocess.run([options.python, HERE / "torch_peer.py", "--inputs", INPUTS], check=True)
-    results = {"machine": machine(), "rounds": options.rounds, "rows": []}
+    recorded = TARGET / "results.json"
+    earlier = json.loads(recorded.read_text())["rows"] if options.only and recorded.exists() else []
+    rows = {row["work"]: row for row in earlier}
     # An empty cache: the first step of each row is a cold one but for what burn tuned in the rows before it.
     with tempfile.TemporaryDirectory() as cache:
         # The CNN step is the one whose first step is told, so it goes first.
         for work in sorted(WORK, key=lambda work: work[1] != "cnn"):
-            if options.only in work[0]:
-                results["rows"].append(measure(work, options.rounds, options.python, cache))
-    results["rows"].sort(key=lambda row: [work[0] for work in WORK].index(row["work"]))
-    results["footprint"] = footprint()
-    (TARGET / "results.json").write_text(json.dumps(results, indent=1))
+            if any(part in work[0] for part in options.only.split(",")):
+                rows[work[0]] = measure(work, options.rounds, options.python, cache)
+    ordered = [rows[work[0]] for work in WORK if work[0] in rows]
+    results = {"machine": machine(), "rows": ordered, "footprint": footprint()}
+    recorded.write_text(json.dumps(results, indent=1))
     text = render(results)
     print(text)
     if options.write:

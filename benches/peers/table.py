@@ -19,12 +19,12 @@ def render(results):
     machine, rows = results["machine"], results["rows"]
     peers = rows[0]["peers"]
     lines = [
-        f"Measured {machine['date']} on {machine['cpu']} (load before: {machine['load']:.1f}) with",
-        f"{machine['rustc']} and limbeck {machine['limbeck']}. What each peer says of itself:",
+        f"Measured {span(row['date'] for row in rows)} on {machine['cpu']} (load average before a row:",
+        f"{span(row['load'] for row in rows)}), with {machine['rustc']} and limbeck {machine['limbeck']}. What each peer says of itself:",
         "",
         *[f"- {NAMES[name]}: {peer['about']}" for name, peer in peers.items()],
         "",
-        f"Milliseconds of one run: the median of {results['rounds']} blocks, and half the distance between",
+        f"Milliseconds of one run: the median of {span(row['rounds'] for row in rows)} blocks, and half the distance between",
         "their quartiles. \"To burn 10\" says that limbeck is ten times as fast as burn: the median of the ratios",
         "within a round.",
         "",
@@ -36,6 +36,12 @@ def render(results):
     lines += ["", same, ""]
     lines += [header(["", *NAMES.values(), "goal for limbeck", "landed"]), *costs(results)]
     return "\n".join(lines) + "\n"
+
+
+def span(values):
+    values = sorted(set(values))
+    ends = [str(value if isinstance(value, (int, str)) else round(value, 1)) for value in (values[0], values[-1])]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def header(names):

@@ -5,8 +5,8 @@
     python3 benches/peers/compare.py             measures, prints the table
     python3 benches/peers/compare.py --write     the same, and puts the table into docs/performance.md
 
---python names the interpreter that has requirements.txt. --only picks rows by parts of their names, parted by commas;
-the other rows are then those of an earlier run.
+--python names the interpreter that has requirements.txt. --only picks rows by parts of their names, with commas
+between; the other rows are then those of an earlier run.
 """
 
 import argparse

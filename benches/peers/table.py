@@ -20,19 +20,20 @@ def render(results):
     peers = rows[0]["peers"]
     lines = [
         f"Measured {span(row['date'] for row in rows)} on {machine['cpu']} (load average before a row:",
-        f"{span(row['load'] for row in rows)}), with {machine['rustc']} and limbeck {machine['limbeck']}. What each peer says of itself:",
+        f"{span(row['load'] for row in rows)}), with {machine['rustc']} and limbeck {machine['limbeck']}.",
+        "What each peer says of itself:",
         "",
         *[f"- {NAMES[name]}: {peer['about']}" for name, peer in peers.items()],
         "",
-        f"Milliseconds of one run: the median of {span(row['rounds'] for row in rows)} blocks, and half the distance between",
-        "their quartiles. \"To burn 10\" says that limbeck is ten times as fast as burn: the median of the ratios",
-        "within a round.",
+        f"Milliseconds of one run: the median of {span(row['rounds'] for row in rows)} blocks, and half the",
+        "distance between their quartiles. \"To burn 10\" says that limbeck is ten times as fast as burn: the",
+        "median of the ratios within a round.",
         "",
         header(["work", *NAMES.values(), *[f"to {NAMES[p]}" for p in list(NAMES)[1:]], "goal", "landed"]),
     ]
     lines += [timing(row) for row in rows]
     error = max(row["error"] for row in rows)
-    same = f"All peers computed the same: the largest difference to PyTorch is {error:.0e} of a result's norm."
+    same = f"All peers computed the same: the largest difference to PyTorch's result is {error:.0e} of it."
     lines += ["", same, ""]
     lines += [header(["", *NAMES.values(), "goal for limbeck", "landed"]), *costs(results)]
     return "\n".join(lines) + "\n"
@@ -40,7 +41,7 @@ def render(results):
 
 def span(values):
     values = sorted(set(values))
-    ends = [str(value if isinstance(value, (int, str)) else round(value, 1)) for value in (values[0], values[-1])]
+    ends = (f"{value:.1f}" if isinstance(value, float) else str(value) for value in (values[0], values[-1]))
     return " to ".join(dict.fromkeys(ends))
 
 

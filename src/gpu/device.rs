@@ -1,6 +1,7 @@
 //! The open device: queue, capabilities, pipeline cache, staging pool and error state.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -9,6 +10,7 @@ use super::buffer::{Buffer, BufferSlice};
 use super::caps::{Caps, TileVariant};
 use super::kernel::{Kernel, Pipeline, ready};
 use super::readback::Readback;
+use super::tuned::{Tuned, Tuning};
 use crate::{Error, Result};
 
 /// An open device. Clones share it.
@@ -28,6 +30,12 @@ pub struct GpuOptions {
     /// Fill every reused buffer with NaN before its next writer, so that a kernel that leaves an element unwritten is
     /// caught. For tests: it adds a dispatch for each tensor.
     pub poison: bool,
+    /// Whether work with several variants runs as it was measured.
+    pub tuning: Tuning,
+    /// The file of what was measured; the user's cache has one.
+    pub tuned_file: Option<PathBuf>,
+    /// The place of the variant that all work takes, or the last one where there are fewer. For tests.
+    pub variant: Option<usize>,
 }
 
 struct Inner {
@@ -35,6 +43,7 @@ struct Inner {
     queue: wgpu::Queue,
     caps: Caps,
     options: GpuOptions,
+    tuned: Tuned,
     pipelines: Mutex<HashMap<String, Pipeline>>,
     staging: Mutex<Vec<wgpu::Buffer>>,
     failure: Arc<Mutex<Option<Failure>>>,
@@ -100,12 +109,14 @@ impl Gpu {
             note(&lost, Failure::Lost(format!("{reason:?}: {message}")));
         });
         let caps = Caps::new(&device, options.tile);
+        let tuned = Tuned::open(options.tuning, options.tuned_file.clone(), &caps);
         Self {
             inner: Arc::new(Inner {
                 device,
                 queue,
                 caps,
                 options,
+                tuned,
                 pipelines: Mutex::default(),
                 staging: Mutex::default(),
                 failure,
@@ -123,6 +134,11 @@ impl Gpu {
     /// How it is used.
     pub fn options(&self) -> &GpuOptions {
         &self.inner.options
+    }
+
+    /// Which variants of its kernels were measured to be the fastest.
+    pub fn tuned(&self) -> &Tuned {
+        &self.inner.tuned
     }
 
     /// Buffers, bind groups and pipelines created so far: flat once a plan has run its first step.
@@ -348,7 +364,7 @@ fn note(place: &Mutex<Option<Failure>>, failure: Failure) {
 }
 
 /// A poisoned mutex only means that another thread panicked while it held plain data: the data is still whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 

@@ -182,14 +182,14 @@ impl Sizes {
     }
 
     /// The gradient by x for the row kernel: dy convolved with the flipped kernel. With a stride each residue of row and
-    /// column meets taps of its own and is a convolution by itself. None where some residue meets no tap, or where a
-    /// dilation is mixed in.
-    pub fn rows_backward_x(&self) -> Option<Vec<RowConv>> {
+    /// column meets taps of its own and is a convolution by itself. Nothing where some residue meets no tap, or where
+    /// a dilation is mixed in.
+    pub fn rows_backward_x(&self) -> Vec<RowConv> {
         let forward = self.rows_forward();
         let Conv2d { stride, dilation, .. } = self.config;
         let plain = |i: usize| stride[i] == 1 || (dilation[i] == 1 && self.k[i] >= stride[i]);
         if !plain(0) || !plain(1) {
-            return None;
+            return Vec::new();
         }
         let residues = (0..stride[0]).flat_map(|h| (0..stride[1]).map(move |w| [h, w]));
         let convs = residues.map(|residue| {
@@ -216,7 +216,22 @@ impl Sizes {
                 ..forward.clone()
             }
         });
-        Some(convs.filter(|conv| conv.y.iter().all(|&size| size > 0)).collect())
+        convs.filter(|conv| conv.y.iter().all(|&size| size > 0)).collect()
+    }
+
+    /// The row kernels where they suit the adapter, else, or where that was measured to be faster, a tile engine.
+    pub fn lower_by_rows_or_tiles(
+        &self,
+        to: &mut Lowering<'_>,
+        rows: &[RowConv],
+        by_rows: &conv2d_rows::Operands,
+        job: &Job,
+        by_tiles: &Operands,
+    ) -> Result<()> {
+        let suits = !rows.is_empty() && rows.iter().all(|conv| conv.suits(to.caps()));
+        let mut variants = if suits { RowConv::variants(rows, by_rows) } else { Vec::new() };
+        variants.extend(job.variants(to.caps(), by_tiles));
+        to.lower_by(variants)
     }
 
     pub fn depthwise_kernel(&self, entry: &'static str, bias: bool) -> Kernel {
@@ -303,12 +318,6 @@ impl Op for Conv2d {
             per_element(to, s.depthwise_kernel("forward", bias.is_some()), &bindings, len);
             return Ok(());
         }
-        let rows = s.rows_forward();
-        if rows.suits(to.caps()) {
-            let [x, weights, y] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            rows.lower(to, &conv2d_rows::Operands { weights, x, bias, y });
-            return Ok(());
-        }
         let pixels = s.out[0] * s.out[1];
         let k = s.ci_g() * s.taps();
         let job = Job {
@@ -317,7 +326,14 @@ impl Op for Conv2d {
             bias: if bias.is_some() { Bias::Row } else { Bias::None },
             ..s.job("FORWARD", s.co_g(), s.images * pixels, k)
         };
-        job.lower(to, &Operands { a: Slot::Input(1), b: Slot::Input(0), bias, c: Slot::Output(0) })
+        let [x, weights, y] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        s.lower_by_rows_or_tiles(
+            to,
+            &[s.rows_forward()],
+            &conv2d_rows::Operands { weights, x, bias, y },
+            &job,
+            &Operands { a: weights, b: x, bias, c: y },
+        )
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

@@ -41,12 +41,6 @@ impl Op for Conv2dBackwardX {
             per_element(to, s.depthwise_kernel("backward_x", false), &bindings, s.x().iter().product());
             return Ok(());
         }
-        if let Some(all) = s.rows_backward_x().filter(|all| all.iter().all(|rows| rows.suits(to.caps()))) {
-            let [weights, x, y] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            let at = conv2d_rows::Operands { weights, x, bias: None, y };
-            all.iter().for_each(|rows| rows.lower(to, &at));
-            return Ok(());
-        }
         let pixels = s.h * s.w;
         let job = Job {
             // A kernel of 1x1 lies as (c_out, c_in).
@@ -54,7 +48,14 @@ impl Op for Conv2dBackwardX {
             out_n4: pixels.is_multiple_of(4),
             ..s.job("BACKWARD_X", s.ci_g(), s.images * pixels, s.co_g() * s.taps())
         };
-        job.lower(to, &Operands { a: Slot::Input(0), b: Slot::Input(1), bias: None, c: Slot::Output(0) })
+        let [weights, dy, dx] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        s.lower_by_rows_or_tiles(
+            to,
+            &s.rows_backward_x(),
+            &conv2d_rows::Operands { weights, x: dy, bias: None, y: dx },
+            &job,
+            &Operands { a: weights, b: dy, bias: None, c: dx },
+        )
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -71,24 +72,30 @@ impl Op for Conv2dBackwardX {
 }
 
 impl Conv2dBackwardW {
-    /// The kernels that leave the bias to a reduction.
-    fn weights_only(&self, to: &mut Lowering<'_>, s: &Sizes) -> Result<()> {
-        if s.depthwise() {
-            let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            let weights = s.c_out * s.taps();
-            let kernel = s.depthwise_kernel("backward_w", false).define("LEN", weights);
-            to.dispatch(kernel, &bindings, Grid::linear(weights));
-            return Ok(());
-        }
+    fn depthwise(&self, to: &mut Lowering<'_>, s: &Sizes) {
+        let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        let weights = s.c_out * s.taps();
+        let kernel = s.depthwise_kernel("backward_w", false).define("LEN", weights);
+        to.dispatch(kernel, &bindings, Grid::linear(weights));
+    }
+
+    /// The weights' gradient for the tile engines.
+    fn job(&self, s: &Sizes) -> Job {
         let pixels = s.out[0] * s.out[1];
         let n = s.ci_g() * s.taps();
-        let job = Job {
+        Job {
             a: Along::K { vec4: pixels.is_multiple_of(4) },
             b: if s.pointwise_vec4() { Along::K { vec4: true } } else { Along::Other { vec4: false } },
             out_n4: n.is_multiple_of(4),
             ..s.job("BACKWARD_W", s.co_g(), n, s.images * pixels)
-        };
-        job.lower(to, &Operands { a: Slot::Input(1), b: Slot::Input(0), bias: None, c: Slot::Output(0) })
+        }
+    }
+
+    /// The bias' gradient, for kernels that leave it out.
+    fn bias_alone(&self, to: &mut Lowering<'_>, s: &Sizes) {
+        if self.bias {
+            reduce::lower_sum(to, &s.y(), &[0, 2, 3], Slot::Input(1), Slot::Output(1));
+        }
     }
 }
 
@@ -107,18 +114,27 @@ impl Op for Conv2dBackwardW {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let s = self.config.sizes(to.input(0), &self.w)?;
-        let rows = s.rows_forward();
-        if !s.depthwise() && conv2d_rows_dw::suits(&rows, to.caps()) {
-            let bias = self.bias.then_some(Slot::Output(1));
-            let [x, dy, dw] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            conv2d_rows_dw::lower(&rows, to, &conv2d_rows_dw::Operands { x, dy, dw, db: bias });
+        if s.depthwise() {
+            self.depthwise(to, &s);
+            self.bias_alone(to, &s);
             return Ok(());
         }
-        self.weights_only(to, &s)?;
-        if self.bias {
-            reduce::lower_sum(to, &s.y(), &[0, 2, 3], Slot::Input(1), Slot::Output(1));
+        let [x, dy, dw] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        let (rows, job) = (s.rows_forward(), self.job(&s));
+        let operands = conv2d_rows_dw::Operands { x, dy, dw, db: self.bias.then_some(Slot::Output(1)) };
+        let by_tiles = Operands { a: dy, b: x, bias: None, c: dw };
+        let mut variants = if conv2d_rows_dw::suits(&rows, to.caps()) {
+            conv2d_rows_dw::variants(&rows, &operands)
+        } else {
+            Vec::new()
+        };
+        for tiles in job.variants(to.caps(), &by_tiles) {
+            variants.push(tiles.then(|to| {
+                self.bias_alone(to, &s);
+                Ok(())
+            }));
         }
-        Ok(())
+        to.lower_by(variants)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

@@ -16,6 +16,8 @@ mod reference;
 mod shape;
 mod step;
 mod tensor;
+mod tune;
+mod variants;
 
 pub use array::Array;
 pub use backward::{GradOps, Gradients};
@@ -27,3 +29,4 @@ pub use profile::{DispatchTiming, NodeTiming, Part};
 pub use shape::{DType, Meta, Shape};
 pub use step::{Scalar, Step};
 pub use tensor::{Tape, Tensor, TensorId};
+pub use variants::Variant;

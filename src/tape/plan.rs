@@ -7,7 +7,9 @@ use super::memory::{Lifetime, assign};
 use super::shape::Meta;
 use super::step::Step;
 use super::tensor::{Inner, Source, Tape, Tensor, TensorId};
-use crate::gpu::{Buffer, BufferSlice, Dispatch, Gpu, Grid, Kernel, Readback, Recording};
+use super::tune::tune;
+use super::variants::{Wanted, work};
+use crate::gpu::{Buffer, BufferSlice, Dispatch, Gpu, Grid, Kernel, Readback, Recording, Tuning};
 use crate::{Error, Result};
 
 /// A compiled step. [`Plan::run`] writes one uniform and makes one submit; nothing is created after [`Plan::new`].
@@ -48,6 +50,10 @@ pub struct NodeCost {
     pub name: String,
     /// Output shapes.
     pub outputs: String,
+    /// Which of its variants runs; none where it has one only.
+    pub variant: Option<String>,
+    /// How many variants there are.
+    pub variants: usize,
     /// Dispatches.
     pub dispatches: usize,
     /// Floating-point operations.
@@ -70,6 +76,8 @@ struct Lowered {
     node: usize,
     scratch: Vec<u64>,
     dispatches: Vec<Dispatch<Slot>>,
+    variant: Option<String>,
+    variants: Vec<String>,
 }
 
 impl Plan {
@@ -78,9 +86,23 @@ impl Plan {
     ///
     /// Fails with [`Error::Limit`] where a tensor does not fit the adapter, naming it.
     pub fn new(gpu: &Gpu, tape: &Tape, outputs: &[&Tensor]) -> Result<Self> {
+        Self::compile(gpu, tape, outputs, None)
+    }
+
+    /// [`Plan::new`] with the variant of every node by name.
+    pub(super) fn by_variant(gpu: &Gpu, tape: &Tape, outputs: &[&Tensor], variant: &str) -> Result<Self> {
+        Self::compile(gpu, tape, outputs, Some(variant))
+    }
+
+    fn compile(gpu: &Gpu, tape: &Tape, outputs: &[&Tensor], variant: Option<&str>) -> Result<Self> {
         let inner = tape.inner.borrow();
         let keep: BTreeSet<TensorId> = outputs.iter().map(|t| inner.root(t.id())).collect();
-        let lowered = lower(gpu, &inner, &live_nodes(&inner, &keep))?;
+        let live = live_nodes(&inner, &keep);
+        if variant.is_none() && gpu.tuned().mode() == Tuning::Measure {
+            tune(gpu, &inner, &live)?;
+        }
+        let lowered: Vec<Lowered> =
+            live.iter().map(|&index| lower(gpu, &inner, index, variant)).collect::<Result<_>>()?;
         let mut cost = Cost::default();
         let storage = Storage::new(gpu, &inner, &lowered, &keep, &mut cost)?;
         let step_uniform = gpu.uniform_buffer("step", size_of::<Step>() as u64)?;
@@ -142,6 +164,8 @@ impl Plan {
             self.cost.nodes.push(NodeCost {
                 name: node.describe(),
                 outputs: outs.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" "),
+                variant: one.variant.clone(),
+                variants: one.variants.len(),
                 dispatches: one.dispatches.len(),
                 flops,
                 bytes: ins.iter().chain(&outs).map(|m| m.len() as u64 * 4).sum(),
@@ -257,21 +281,33 @@ pub(super) fn live_nodes(inner: &Inner, keep: &BTreeSet<TensorId>) -> Vec<usize>
     live
 }
 
-fn lower(gpu: &Gpu, inner: &Inner, live: &[usize]) -> Result<Vec<Lowered>> {
+/// A node's dispatches, by the variant of that name, else by the one that was measured or asked for, else by the default.
+fn lower(gpu: &Gpu, inner: &Inner, index: usize, variant: Option<&str>) -> Result<Lowered> {
+    let node = &inner.nodes[index];
     let metas =
         |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
-    live.iter()
-        .map(|&index| {
-            let node = &inner.nodes[index];
-            let (inputs, outputs) = (metas(&node.inputs), metas(&node.outputs));
-            let mut to = Lowering::new(gpu.caps(), &inputs, &outputs);
-            // An op without an element has nothing to do.
-            if !node.op.is_alias() && (outputs.is_empty() || outputs.iter().any(|m| !m.is_empty())) {
-                node.op.lower(&mut to)?;
-            }
-            Ok(Lowered { node: index, scratch: to.scratch, dispatches: to.dispatches })
-        })
-        .collect()
+    let (inputs, outputs) = (metas(&node.inputs), metas(&node.outputs));
+    let mut to = Lowering::new(gpu.caps(), &inputs, &outputs);
+    to.wanted = match (variant, gpu.options().variant) {
+        (Some(name), _) => Wanted::Name(name.into()),
+        (None, Some(place)) => Wanted::Place(place),
+        (None, None) if gpu.tuned().mode() == Tuning::Off => Wanted::Place(0),
+        (None, None) => {
+            gpu.tuned().variant(&work(node.op.as_ref(), &inputs)).map_or(Wanted::Place(0), Wanted::Name)
+        }
+    };
+    // An op without an element has nothing to do.
+    if !node.op.is_alias() && (outputs.is_empty() || outputs.iter().any(|m| !m.is_empty())) {
+        node.op.lower(&mut to)?;
+    }
+    let variant = to.taken.and_then(|at| to.offered.get(at).cloned());
+    let (scratch, dispatches) = (to.scratch, to.dispatches);
+    Ok(Lowered { node: index, scratch, dispatches, variant, variants: to.offered })
+}
+
+/// The variants that a node offers, the default first.
+pub(super) fn offered(gpu: &Gpu, inner: &Inner, index: usize) -> Result<Vec<String>> {
+    Ok(lower(gpu, inner, index, None)?.variants)
 }
 
 /// Where every tensor and scratch area of the plan lives.

@@ -13,6 +13,7 @@ use limbeck::ops::augment::ImageBatch;
 use limbeck::ops::cross_entropy::CrossEntropy;
 use limbeck::optim::{Group, Optimizer, OptimizerConfig};
 use limbeck::tape::{Meta, Plan, Step, Tape, Tensor};
+use limbeck::train::{TrainConfig, Trainer};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -28,11 +29,11 @@ async fn application() -> Result<(), Failure> {
 
     let gpu = Gpu::from_device(device.clone(), queue.clone(), GpuOptions::default());
     let (training, held_out) = digits::load(0.2, 0)?;
+    let (training, held_out) = (Arc::new(training), Arc::new(held_out));
     let student = build("mlp:32", &ModelConfig { input: [1, 8, 8], classes: 10 })?;
     let params = DeviceParams::trainable(&gpu, "student", &student.params)?;
     let images = ImageBatch::plain([1, 8, 8], &training.mean, &training.std);
-    train(&gpu, &student, &params, &images, Loader::new(Arc::new(training), LoaderConfig::default())?)
-        .await?;
+    train(&gpu, &student, &params, &images, Loader::new(training.clone(), LoaderConfig::default())?).await?;
 
     // All held-out images at once, in a buffer of the application's: a camera's or a decoder's output, say.
     let n = held_out.len();
@@ -56,6 +57,12 @@ async fn application() -> Result<(), Failure> {
         "{right} of {n} held-out digits right ({:.1} %); expected about 95 %",
         100.0 * right as f64 / n as f64
     );
+
+    // Or limbeck's own loop, with all that it can do: it gives way to the application wherever it waits for the GPU.
+    let mut other = build("mlp:32", &ModelConfig { input: [1, 8, 8], classes: 10 })?;
+    let config = TrainConfig { epochs: 5, ..Default::default() };
+    let run = Trainer::new(&gpu, &config, &training, &held_out).fit_async(&mut other).await?;
+    println!("{:.1} % by Trainer::fit_async", 100.0 * run.accuracy());
     Ok(())
 }
 

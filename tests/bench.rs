@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::rc::Rc;
 
 use limbeck::bench::{Case, KernelWork, Options, Pass, Suite, Target, compare, measure, results::Results};
-use limbeck::gpu::AdapterRequest;
+use limbeck::gpu::{AdapterRequest, GpuOptions};
 use limbeck::ops::{self, Input, conformance};
 use limbeck::tape::{Array, Lowering, Meta, Op, Step};
 
@@ -87,6 +87,115 @@ fn mistakes_are_named() {
         let error = text(&output.stderr);
         assert!(!output.status.success() && error.contains(part), "bench {line}: no {part:?} in {error}");
         assert!(!error.contains("panicked"), "{error}");
+    }
+}
+
+/// Adapters side by side in one run: as many as there are, each in the file, and in one table where there are several.
+#[test]
+fn several_adapters_are_measured_in_one_run() {
+    let at = folder("adapters");
+    let output = bench(&at, "kernels --quick --repeats 3 --filter gemm/256 --adapters all --save all.json");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let (results, screen) = (Results::read(at.join("all.json")).unwrap(), text(&output.stdout));
+    assert!(!results.adapters.is_empty());
+    for adapter in &results.adapters {
+        assert!(adapter.rows.iter().any(|row| row.path() == "kernels/gemm/256"), "{screen}");
+        assert!(screen.contains(&format!("{} on {}", adapter.adapter, adapter.backend)), "{screen}");
+    }
+    let table = screen.lines().filter(|line| line.starts_with("median ms")).count();
+    assert_eq!(table, usize::from(results.adapters.len() > 1), "{screen}");
+}
+
+/// A training step: its images a second, and where its time goes, in the file and on the page.
+#[test]
+fn a_training_step_is_measured() {
+    let at = folder("train");
+    let line = "train --quick --repeats 3 --save a.json --html a.html";
+    let output = bench(&at, &format!("{line} --filter cnn:32,64,"));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let results = Results::read(at.join("a.json")).unwrap();
+    let row = &results.adapters[0].rows[0];
+    let images = row.images_a_second.unwrap();
+    assert!(images > 0.0 && row.flops > 0 && row.dispatches.is_some(), "{row:?}");
+    assert!(!results.adapters[0].breakdowns.is_empty(), "no bars");
+    let page = std::fs::read_to_string(at.join("a.html")).unwrap();
+    assert!(page.contains("conv2d"), "the page has no op of the step");
+}
+
+/// What the suites measure: a case that goes missing would not be missed in a table of hundreds.
+#[test]
+fn the_suites_are_complete() {
+    let target = Target::open(AdapterRequest::from_env().unwrap()).unwrap();
+    let options = |suite| Options { suites: vec![suite], filter: Vec::new(), quick: false, repeats: None };
+    let names =
+        |suite| -> Vec<String> { options(suite).select(&target).unwrap().iter().map(Case::path).collect() };
+    let kernels = names(Suite::Kernels);
+    let sizes = [256, 512, 1024, 2048, 4096].map(|n| format!("kernels/gemm/{n}"));
+    assert!(sizes.iter().all(|size| kernels.contains(size)), "{kernels:?}");
+    let groups =
+        ops::OPS.iter().map(|op| op.name).chain(["softmax", "loss", "conv forward", "conv dx", "conv dw"]);
+    for group in groups {
+        let part = format!("kernels/{group}/");
+        assert!(kernels.iter().any(|name| name.starts_with(&part)), "no case of {group}");
+    }
+    for network in ["resnet20", "resnet56", "vgg8", "mobilenetv2"] {
+        // A shape is there once, under the first network that has it.
+        let there = kernels.iter().any(|name| name.contains(&format!("/{network}: ")));
+        assert!(there || network == "resnet56", "no layer of {network}");
+    }
+    let train = names(Suite::Train);
+    for batch in [1, 16, 64, 256] {
+        let there = |name: &String| name.contains("resnet20") && name.ends_with(&format!("batch {batch}"));
+        assert!(train.iter().any(there), "no resnet20 at batch {batch}: {train:?}");
+    }
+    assert!(train.iter().any(|name| name.contains("kd")), "no step with a distillation loss: {train:?}");
+    let overhead = names(Suite::Overhead).join("\n");
+    for part in ["empty dispatch", "500 tiny ops", "upload", "read back", "first step", "compile a pipeline"]
+    {
+        assert!(overhead.contains(part), "{part} in {overhead}");
+    }
+}
+
+/// Every dispatch of a step: op, shapes, bytes and FLOPs, one after another.
+#[test]
+fn a_trace_has_every_dispatch() {
+    let at = folder("profile");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_limbeck"));
+    command.current_dir(&at).env("XDG_RUNTIME_DIR", &at);
+    let line = "profile --model cnn:4 --teacher cnn:6 --dataset-shape 1x8x8 --batch-size 5 --repeats 2 --trace t.json";
+    let output = command.args(line.split_whitespace()).output().unwrap();
+    let screen = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let trace: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(at.join("t.json")).unwrap()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let (meta, dispatches): (Vec<_>, Vec<_>) = events.iter().partition(|event| event["ph"] == "M");
+    assert!(meta[0]["args"]["name"].as_str().is_some_and(|adapter| screen.contains(adapter)), "{meta:?}");
+    assert!(screen.contains(&format!("its {} dispatches", dispatches.len())), "{screen}");
+    let mut end = 0.0;
+    for event in &dispatches {
+        let (args, number) = (&event["args"], |key: &str| event[key].as_f64().unwrap());
+        assert_eq!(event["ph"], "X");
+        assert!((number("ts") - end).abs() < 1e-3 && number("dur") >= 0.0, "{event}");
+        end = number("ts") + number("dur");
+        assert!(
+            event["name"].as_str().is_some_and(|op| !op.is_empty()) && args["op"] == event["name"],
+            "{event}"
+        );
+        let shapes = ["inputs", "outputs"].map(|key| args[key].as_str().unwrap());
+        assert!(shapes.iter().any(|shape| shape.contains('[')), "{event}");
+        assert!(args["bytes"].as_u64().is_some_and(|bytes| bytes > 0) && args["flops"].is_u64(), "{event}");
+        assert!(args["kernel"].as_str().is_some_and(|kernel| kernel.contains('/')), "{event}");
+    }
+    // The convolutions of teacher and student by hand: 3x3 over one channel, a multiply-add counts as 2.
+    for channels in [6, 4] {
+        let shape = format!("[5, {channels}, 8, 8]");
+        let of = |event: &&&serde_json::Value| {
+            let op = event["name"].as_str().unwrap();
+            op.ends_with("/conv2d") && event["args"]["outputs"].as_str().unwrap().contains(&shape)
+        };
+        let flops: u64 = dispatches.iter().filter(of).map(|e| e["args"]["flops"].as_u64().unwrap()).sum();
+        assert_eq!(flops, 2 * 9 * 5 * channels * 64, "{shape}");
     }
 }
 
@@ -173,7 +282,7 @@ fn check_writes_a_report_for_a_bug_tracker() {
 /// A benchmark marks it too.
 #[test]
 fn a_broken_kernel_is_marked_wrong() {
-    let target = Target::open(AdapterRequest::from_env().unwrap()).unwrap();
+    let target = Target::open(AdapterRequest::from_env().unwrap(), GpuOptions::default()).unwrap();
     let case = Case::new(Suite::Kernels, "planted", "wrong", |target| {
         Ok(KernelWork::new(target, &wrong_case(), Pass::Forward)?.prepare())
     });

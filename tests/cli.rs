@@ -247,6 +247,20 @@ fn lists() {
     for part in ["*  pool2  16x2x2", "fc     10         650", "1922", "FLOPs"] {
         assert!(out.contains(part), "{part} in {out}");
     }
+    // resnet20 by hand: He et al.'s shortcuts have no weights, and a multiply-add counts as 2.
+    let out = works("models show resnet20");
+    let row = |layer: &str| -> Vec<String> {
+        let line = out.lines().find(|line| line.split_whitespace().any(|word| word == layer));
+        line.unwrap_or_else(|| panic!("no {layer} in {out}")).split_whitespace().map(String::from).collect()
+    };
+    assert_eq!(row("conv1"), ["conv1", "16x32x32", "432", "885", "k"]);
+    assert_eq!(row("layer1.0.conv1"), ["layer1.0.conv1", "16x32x32", "2.30", "k", "4.72", "M"]);
+    assert_eq!(row("layer3.0.conv1"), ["layer3.0.conv1", "64x8x8", "18.4", "k", "2.36", "M"]);
+    assert_eq!(row("layer2")[..3], ["*", "layer2", "32x16x16"]);
+    let convolutions = 9 * (3 * 16 + 6 * 256 + 512 + 5 * 1024 + 2048 + 5 * 4096);
+    let norms = 2 * (7 * 16 + 6 * 32 + 6 * 64);
+    assert!(out.contains(&format!("({})", convolutions + norms + 650)), "{out}");
+    assert!(out.contains("81.9 M FLOPs an image"), "{out}");
 }
 
 #[test]
@@ -275,6 +289,39 @@ fn adapters_are_listed_by_the_flags() {
 }
 
 /// A regressor belongs to the training: the saved student has the tensors of its architecture and no other.
+#[test]
+fn tuning_is_kept_and_can_be_left_out() {
+    let cache = scratch().join("cache");
+    let run = |words: &[&str]| command(words).env("LIMBECK_CACHE", &cache).output().unwrap();
+    let step = ["--model", "cnn:4", "--dataset-shape", "1x8x8", "--batch-size", "32"];
+    let with = |first: &[&'static str], more: &[&'static str]| run(&[first, &step[..], more].concat());
+    let tuned = with(&["tune"], &[]);
+    let shown = text(&tuned.stdout);
+    assert!(tuned.status.success(), "{}", text(&tuned.stderr));
+    for part in ["Conv2d", "of the tuned speed", "tuned.json"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    // A second time nothing is left to measure.
+    let again = with(&["tune"], &[]);
+    assert!(!text(&again.stderr).contains("tuning"), "{}", text(&again.stderr));
+    // A damaged file is said and done without, and --no-tune does not look at it.
+    fs::write(cache.join("tuned.json"), "{\"limbeck\":").unwrap();
+    let damaged = with(&["profile"], &["--repeats", "1"]);
+    assert!(
+        damaged.status.success() && text(&damaged.stderr).contains("tuned.json"),
+        "{}",
+        text(&damaged.stderr)
+    );
+    let without = with(&["profile"], &["--repeats", "1", "--no-tune"]);
+    assert!(
+        without.status.success() && !text(&without.stderr).contains("tuned.json"),
+        "{}",
+        text(&without.stderr)
+    );
+    fails(2, &["tune"], &["--model"]);
+    fails(2, &["tune", "--kernels", "--tune", "--no-tune"], &["--tune", "--no-tune"]);
+}
+
 #[test]
 fn the_saved_student_has_no_distillation_parts() {
     let model = teacher().join("model.safetensors");

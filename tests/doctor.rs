@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use limbeck::data::{Dataset, LoadOptions, load};
@@ -11,9 +12,10 @@ use limbeck::gpu::Gpu;
 use limbeck::models::saved::{self, Facts};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
-use limbeck::train::doctor::{Subject, examine};
-use limbeck::train::schemes::Scheme;
-use limbeck::train::{Teacher, TrainConfig, Trainer};
+use limbeck::optim::EmaConfig;
+use limbeck::train::doctor::{CHECKS, Subject, diagnose, examine_peers, measure};
+use limbeck::train::schemes::{Member, Scheme};
+use limbeck::train::{Outputs, StoredTeacher, TeachConfig, Teacher, Teaching, TrainConfig, Trainer, teach};
 
 struct Setting {
     gpu: Gpu,
@@ -44,21 +46,69 @@ impl Setting {
         network
     }
 
+    fn frozen(&self, network: &Network) -> DeviceParams {
+        DeviceParams::frozen(&self.gpu, "teacher", &network.params).unwrap()
+    }
+
     /// What is said of distilling by `methods`, in one text.
     fn said(&self, methods: &str, settings: &MethodConfig) -> String {
-        let params = DeviceParams::frozen(&self.gpu, "teacher", &self.teacher.params).unwrap();
+        let params = self.frozen(&self.teacher);
+        let terms = distill::parse(methods, settings).unwrap().terms;
+        let teacher = Teacher { network: &self.teacher, params: &params, terms, taps: Vec::new() };
+        self.said_of(methods, settings, teacher.into(), &Scheme::default())
+    }
+
+    /// [`Setting::said`] of whoever teaches.
+    fn said_of(
+        &self,
+        methods: &str,
+        settings: &MethodConfig,
+        teaching: Teaching<'_>,
+        scheme: &Scheme<'_>,
+    ) -> String {
         let objective = distill::parse(methods, settings).unwrap();
         let config = self.config.clone().with_ce(&objective);
-        let subject =
-            Subject { gpu: &self.gpu, student: &self.student, training: &self.training, config: &config };
-        let teacher =
-            Teacher { network: &self.teacher, params: &params, terms: objective.terms, taps: Vec::new() };
         let before: Vec<Vec<f32>> = self.student.params.iter().map(|p| p.values.clone()).collect();
-        let findings = examine(&subject, teacher.into(), &Scheme::default()).unwrap();
+        let figures = measure(&self.subject(&config), teaching, scheme).unwrap();
         let after: Vec<Vec<f32>> = self.student.params.iter().map(|p| p.values.clone()).collect();
         assert_eq!(before, after);
+        diagnose(&figures).into_iter().map(|f| f.message + "\n").collect()
+    }
+
+    fn subject<'a>(&'a self, config: &'a TrainConfig) -> Subject<'a> {
+        Subject { gpu: &self.gpu, student: &self.student, training: &self.training, config }
+    }
+
+    /// What is said of peers that heed each other with `weight`.
+    fn said_of_peers(&self, peer: &Network, weight: f32) -> String {
+        let findings = examine_peers(&self.subject(&self.config), peer, weight).unwrap();
         findings.into_iter().map(|f| f.message + "\n").collect()
     }
+
+    /// What the teacher writes to disk, to learn from by `methods`.
+    fn stored(&self, name: &str, methods: &str) -> StoredTeacher {
+        let config = TeachConfig {
+            batch_size: 64,
+            topk: None,
+            taps: vec!["pool1".into()],
+            crop_padding: 0,
+            flip: false,
+            seed: 0,
+            epochs: 1,
+        };
+        let path = folder(name).join("outputs.safetensors");
+        teach(&self.gpu, &self.teacher, &self.training, &config, &path, |_| ()).unwrap();
+        let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
+        StoredTeacher { outputs: Arc::new(Outputs::open(path).unwrap()), terms, taps: Vec::new() }
+    }
+}
+
+/// An empty folder for one test.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("doctor").join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 fn network(name: &str, seed: u64) -> Network {
@@ -116,7 +166,7 @@ fn a_student_that_knows_more_is_called_out() {
 fn weights_far_apart_are_called_out_with_their_gradients() {
     let said = Setting::new().said("kd:1000000+ce:1", &MethodConfig::default());
     assert!(said.contains("the weighted loss of kd"), "{said}");
-    assert!(said.contains("the weighted gradient on the student's weights of kd"), "{said}");
+    assert!(said.contains("the weighted gradient on the trained weights of kd"), "{said}");
     assert!(said.contains("times that of ce"), "{said}");
 }
 
@@ -137,6 +187,231 @@ fn dead_taps_are_called_out() {
     }
     let said = setting.said("feature", &MethodConfig::default());
     assert!(said.contains("8 of 16 channels (50%) of the teacher's tap"), "{said}");
+}
+
+/// A student whose only ReLU has died learns nothing from a feature, however its weight is set.
+#[test]
+fn a_term_that_moves_nothing_is_called_out() {
+    let mut setting = Setting::new();
+    for name in ["bn1.weight", "bn1.bias"] {
+        setting.student.params.find_mut(name).unwrap().values.fill(0.0);
+    }
+    let said = setting.said("feature", &MethodConfig::default());
+    assert!(said.contains("feature is") && said.contains("on the trained weights 0.00e0"), "{said}");
+    assert!(said.contains("8 of 8 channels (100%) of the student's tap"), "{said}");
+}
+
+#[test]
+fn outputs_on_disk_are_a_teacher_as_any_other() {
+    let mut setting = Setting::new();
+    let said = |setting: &Setting, name: &str, methods: &str| {
+        let stored = setting.stored(name, methods);
+        setting.said_of(methods, &MethodConfig::default(), stored.into(), &Scheme::default())
+    };
+    assert_eq!(said(&setting, "stored-healthy", "kd+feature"), "");
+    permute_classes(&mut setting.teacher);
+    let order = said(&setting, "stored-permuted", "kd");
+    assert!(
+        order.contains("the teacher has") && order.contains("look at the order of its classes"),
+        "{order}"
+    );
+    for name in ["bn1.weight", "bn1.bias"] {
+        setting.teacher.params.find_mut(name).unwrap().values[..8].fill(0.0);
+    }
+    let dead = said(&setting, "stored-dead", "feature");
+    assert!(dead.contains("8 of 16 channels (50%) of the teacher's tap pool1"), "{dead}");
+}
+
+/// Each of several teachers is judged by itself, and named.
+#[test]
+fn the_bad_one_of_several_teachers_is_called_out() {
+    let setting = Setting::new();
+    let mut second = setting.trained(40);
+    let said = |second: &Network| {
+        let frozen = [&setting.teacher, second].map(|network| setting.frozen(network));
+        let terms = distill::parse("kd", &MethodConfig::default()).unwrap().terms;
+        let first = Teacher { network: &setting.teacher, params: &frozen[0], terms, taps: Vec::new() };
+        let others = vec![Member { network: second, params: &frozen[1], weight: 1.0 }];
+        let scheme = Scheme { others, ..Default::default() };
+        setting.said_of("kd", &MethodConfig::default(), first.into(), &scheme)
+    };
+    assert_eq!(said(&second), "");
+    permute_classes(&mut second);
+    let found = said(&second);
+    assert!(found.contains("teacher 2 (cnn:16) has") && found.contains("order of its classes"), "{found}");
+    assert!(!found.contains("teacher 1"), "{found}");
+}
+
+/// A teacher that starts as the student knows nothing yet, and that is no finding; a temperature is one at any time.
+#[test]
+fn an_average_of_the_student_is_not_asked_what_it_knows() {
+    let mut setting = Setting::new();
+    setting.teacher = network("cnn:8", 2);
+    let said = |settings: &MethodConfig| {
+        let params = setting.frozen(&setting.teacher);
+        let terms = distill::parse("kd", settings).unwrap().terms;
+        let teacher = Teacher { network: &setting.teacher, params: &params, terms, taps: Vec::new() };
+        let average = Some(EmaConfig { decay: 0.99, warmup: true });
+        setting.said_of("kd", settings, teacher.into(), &Scheme { average, ..Default::default() })
+    };
+    assert_eq!(said(&MethodConfig::default()), "");
+    let cold = said(&MethodConfig::default().with("temperature", 0.001));
+    assert!(cold.contains("hard labels"), "{cold}");
+}
+
+/// What stands in for a teacher is at chance, and teaches nothing.
+#[test]
+fn methods_without_a_teacher_have_none_to_judge() {
+    let mut setting = Setting::new();
+    setting.teacher = network("cnn:8", 2);
+    assert_eq!(setting.said("tf-kd", &MethodConfig::default()), "");
+    let drowned = setting.said("tf-kd:1e6+ce:1", &MethodConfig::default());
+    assert!(drowned.contains("times that of ce") && !drowned.contains("guessing"), "{drowned}");
+}
+
+#[test]
+fn peers_that_have_nothing_to_tell_each_other_are_called_out() {
+    let setting = Setting::new();
+    let peer = network("cnn:12", 5);
+    assert_eq!(setting.said_of_peers(&peer, 1.0), "");
+    let same = setting.said_of_peers(&setting.student, 1.0);
+    assert!(
+        same.contains("dml is") && same.contains("peer dml is") && same.contains("teaches nothing"),
+        "{same}"
+    );
+    let drowned = setting.said_of_peers(&peer, 1e5);
+    assert!(
+        drowned.contains("the weighted loss of dml") && drowned.contains("times that of ce"),
+        "{drowned}"
+    );
+    assert!(drowned.contains("the weighted loss of peer dml"), "{drowned}");
+}
+
+/// No check is there that never speaks, and none that speaks of a healthy run. The first, of class counts, looks at what
+/// files say: `a_teacher_of_more_classes_is_called_out`.
+#[test]
+fn every_check_fires_on_a_real_run() {
+    let healthy = Setting::new();
+    let mut permuted = Setting::new();
+    permute_classes(&mut permuted.teacher);
+    let mut dead = Setting::new();
+    for name in ["bn1.weight", "bn1.bias"] {
+        dead.student.params.find_mut(name).unwrap().values.fill(0.0);
+    }
+    let mut knowing = Setting::new();
+    let early = knowing.trained(8);
+    knowing.student = std::mem::replace(&mut knowing.teacher, early);
+    let fired = |setting: &Setting, methods: &str| -> Vec<usize> {
+        let params = setting.frozen(&setting.teacher);
+        let objective = distill::parse(methods, &MethodConfig::default()).unwrap();
+        let config = setting.config.clone().with_ce(&objective);
+        let teacher =
+            Teacher { network: &setting.teacher, params: &params, terms: objective.terms, taps: Vec::new() };
+        let figures = measure(&setting.subject(&config), teacher.into(), &Scheme::default()).unwrap();
+        (0..CHECKS.len()).filter(|i| CHECKS[*i](&figures).is_some()).collect()
+    };
+    assert!(fired(&healthy, "kd+feature").is_empty());
+    let mut all: Vec<usize> = [
+        fired(&permuted, "kd"),
+        fired(&knowing, "kd"),
+        fired(&healthy, "kd,temperature=0.05"),
+        fired(&healthy, "kd,temperature=1000"),
+        fired(&healthy, "kd:1e6+ce:1"),
+        fired(&dead, "feature"),
+    ]
+    .concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all, (1..CHECKS.len()).collect::<Vec<_>>());
+}
+
+/// `limbeck distill` in a folder of its own.
+fn distill(at: &Path, flags: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_limbeck"));
+    command.current_dir(at).env("XDG_RUNTIME_DIR", at).args(["distill", "--model", "cnn:8"]);
+    command.args(["--limit-train", "256", "--limit-test", "50"]).args(flags).output().unwrap()
+}
+
+/// How often a finding is on the screen, and in the report.
+fn told(at: &Path, flags: &[&str], finding: &str) -> [usize; 2] {
+    let run = distill(at, flags);
+    let screen = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{screen}");
+    let out = flags[flags.iter().position(|flag| *flag == "--out").unwrap() + 1];
+    let page = std::fs::read_to_string(at.join(out).join("report.html")).unwrap();
+    [screen.matches(finding).count(), page.matches(finding).count()]
+}
+
+/// Saves the setting's teacher, of classes named so.
+fn save(setting: &Setting, path: &Path, classes: Vec<String>) {
+    let facts = Facts { classes, mean: setting.training.mean.clone(), std: setting.training.std.clone() };
+    saved::save(path, &setting.teacher, &facts).unwrap();
+}
+
+#[test]
+fn a_teacher_of_more_classes_is_called_out() {
+    let (mut setting, at) = (Setting::new(), folder("classes"));
+    setting.teacher = build("cnn:16", &ModelConfig { input: [1, 8, 8], classes: 11 }).unwrap();
+    setting.teacher.params.initialise(1);
+    let mut classes = setting.training.class_names.clone();
+    classes.push("ten".into());
+    save(&setting, &at.join("teacher.safetensors"), classes);
+    let run = distill(&at, &["--teacher", "teacher.safetensors", "--out", "out"]);
+    let screen = String::from_utf8_lossy(&run.stderr);
+    let finding = "cnn:16 has 11 classes, the data set 10, only the teacher has \"ten\"";
+    assert!(!run.status.success() && screen.matches(finding).count() == 1, "{screen}");
+}
+
+/// Every scheme is looked at before each of its trainings, once.
+#[test]
+fn schemes_are_examined() {
+    let (setting, at) = (Setting::new(), folder("schemes"));
+    save(&setting, &at.join("teacher.safetensors"), setting.training.class_names.clone());
+    let steps = ["--max-steps", "2"];
+    let cold = ["--temperature", "0.0001"];
+    let takd = ["--scheme", "takd", "--teacher", "teacher.safetensors", "--assistant", "cnn:12"];
+    let flags = |parts: &[&[&'static str]]| parts.concat();
+    assert_eq!(told(&at, &flags(&[&takd, &steps, &cold, &["--out", "takd"]]), "hard labels"), [2, 2]);
+    let ema = ["--scheme", "ema"];
+    assert_eq!(told(&at, &flags(&[&ema, &steps, &cold, &["--out", "ema"]]), "hard labels"), [1, 1]);
+    let ban = ["--scheme", "ban", "--generations", "1"];
+    assert_eq!(told(&at, &flags(&[&ban, &steps, &cold, &["--out", "ban"]]), "hard labels"), [1, 1]);
+    let dml = ["--scheme", "dml", "--ce-weight", "1e-6"];
+    assert_eq!(told(&at, &flags(&[&dml, &steps, &["--out", "dml"]]), "the weighted loss of dml"), [1, 1]);
+    // None of them where nothing is wrong.
+    let dml = ["--scheme", "dml"];
+    for (out, scheme) in [("dml-healthy", &dml[..]), ("ema-healthy", &ema[..])] {
+        assert_eq!(
+            told(&at, &flags(&[scheme, &steps, &["--out", out]]), "limbeck::cli::doctor"),
+            [0, 0],
+            "{out}"
+        );
+    }
+}
+
+/// A resumed run is not examined again, and its report has what was found all the same.
+#[test]
+fn findings_survive_a_resume() {
+    let (setting, at) = (Setting::new(), folder("resume"));
+    save(&setting, &at.join("teacher.safetensors"), setting.training.class_names.clone());
+    let flags =
+        ["--teacher", "teacher.safetensors", "--temperature", "0.05", "--max-steps", "2", "--out", "out"];
+    assert_eq!(told(&at, &flags, "hard labels"), [1, 1]);
+    let resumed = [&flags[..], &["--resume"]].concat();
+    assert_eq!(told(&at, &resumed, "hard labels"), [0, 1]);
+    let stored = ["--teacher", "teacher.safetensors", "--data", "digits", "--limit-train", "256"];
+    let teach = Command::new(env!("CARGO_BIN_EXE_limbeck"))
+        .current_dir(&at)
+        .env("XDG_RUNTIME_DIR", &at)
+        .arg("teach")
+        .args(stored)
+        .args(["--out", "outputs.safetensors"])
+        .output()
+        .unwrap();
+    assert!(teach.status.success(), "{}", String::from_utf8_lossy(&teach.stderr));
+    let flags = ["--teacher-outputs", "outputs.safetensors", "--max-steps", "2", "--out", "stored"];
+    let cold = [&flags[..], &["--temperature", "0.05"]].concat();
+    assert_eq!(told(&at, &cold, "hard labels"), [1, 1]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use limbeck::ops::loss_scale::UpdateLossScale;
 use limbeck::optim::{Group, LossScale, LossScaleConfig, Optimizer, OptimizerConfig};
 use limbeck::tape::{Meta, Plan, Step, Tape, Tensor};
 use limbeck::train::{Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer};
+use pollster::block_on;
 
 fn relus(tape: &Tape, x: &Tensor) -> Tensor {
     tape.half(|| x.relu().unwrap().relu().unwrap().relu().unwrap())
@@ -65,7 +66,7 @@ fn values_are_rounded_and_too_large_ones_are_infinite() {
 /// An adapter without f16 says so, and what to do.
 #[test]
 fn a_device_without_f16_is_refused_by_name() {
-    let (device, queue) = pollster::block_on(async {
+    let (device, queue) = block_on(async {
         let adapter = wgpu::Instance::default().request_adapter(&Default::default()).await.unwrap();
         // No feature is asked for.
         adapter.request_device(&Default::default()).await.unwrap()
@@ -148,10 +149,10 @@ fn the_loss_scale_moves_as_pytorchs() {
         for (t, overflow) in case["overflows"].as_array().unwrap().iter().enumerate() {
             let overflow = overflow == 1;
             skipped += u64::from(overflow);
-            let scale = scaled.scale.read().unwrap().scale as f32;
+            let scale = block_on(scaled.scale.read()).unwrap().scale as f32;
             let gradient = if overflow { f32::INFINITY } else { scale * 0.5f32.powi((t % 4) as i32) };
             let weights = scaled.step(gradient);
-            let state = scaled.scale.read().unwrap();
+            let state = block_on(scaled.scale.read()).unwrap();
             let at = |name: &str| case[name][t].as_f64().unwrap();
             assert_eq!(state.scale, at("scale"), "scale after step {t}");
             assert_eq!(state.good_steps as f64, at("good_steps"), "good steps after step {t}");
@@ -241,8 +242,8 @@ fn a_step_that_overflows_changes_no_weight_and_is_counted() {
         step.number = number;
         train.run(&batches[0], &mut step, 0.01).unwrap();
         let after = digits.trained(&train, &network, &params);
-        let state = train.loss_scale().unwrap().unwrap();
-        assert!(train.is_finite().unwrap(), "a skipped step is no failure");
+        let state = block_on(train.loss_scale()).unwrap().unwrap();
+        assert!(block_on(train.is_finite()).unwrap(), "a skipped step is no failure");
         if state.skipped_steps > skipped {
             skipped += 1;
             assert_eq!(state.scale, scale / 2.0, "step {number}");

@@ -95,6 +95,8 @@ fn an_interrupted_sweep_ends_in_the_same_table() {
     let untouched = std::fs::metadata(&results[0]).unwrap().modified().unwrap();
     let listed = text(&sweep(&at, SWEEP, &["--dry-run"]).stdout);
     assert_eq!(listed.matches("to do ").count(), 2, "{listed}");
+    assert_eq!(listed.matches(", seed 1, about ").count() + listed.matches(", seed 2, about ").count(), 2);
+    assert!(listed.contains("2 runs left: about 1 second of training steps"), "{listed}");
     let again = sweep(&at, SWEEP, &[]);
     assert!(again.status.success(), "{}", text(&again.stderr));
     let second = std::fs::read_to_string(at.join("out/results.md")).unwrap();
@@ -117,6 +119,70 @@ fn a_failing_method_does_not_stop_the_others() {
     assert_eq!(rows(&table)["fsp"][0], "failed");
     assert!(table.contains("fsp with seed 1 failed: "), "{table}");
     assert_eq!(rows(&table)["kd"][3], "1");
+}
+
+/// Pairs share a list, and one replaces, adds and leaves out by label. A run that diverges is told, and no other stops.
+#[test]
+fn pairs_have_methods_of_their_own() {
+    let at = folder("pairs");
+    let two = SWEEP.replace("[1, 2]", "[1]").replace(
+        "\"kd\", \"feature:1,until=0.5\"",
+        "{ label = \"soft\", method = \"kd:1,temperature=2\" }, \"jsd\"",
+    ) + "methods = [{ label = \"wild\", method = \"logit-mse:1e30\" }]\n\n[[pair]]\nname = \"second\"\n\
+         teacher = \"teacher.safetensors\"\nmodel = \"cnn:2\"\n\
+         train_teacher = { model = \"cnn:5\", epochs = 1 }\nwithout = [\"jsd\"]\n\
+         methods = [{ label = \"soft\", method = \"kd:1,temperature=8\" }, \"dkd\"]\n";
+    let output = sweep(&at, &two, &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let table = std::fs::read_to_string(at.join("out/results.md")).unwrap();
+    let overview: BTreeMap<&str, Vec<&str>> = table
+        .lines()
+        .skip_while(|line| !line.starts_with("|  |"))
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let mut cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            (cells.remove(0), cells)
+        })
+        .collect();
+    assert!(overview.values().all(|cells| cells.len() == 2), "{table}");
+    let number = |cell: &str| cell.parse::<f64>().is_ok();
+    let kinds = |label: &str| {
+        [0, 1].map(|pair| if number(overview[label][pair]) { "n" } else { overview[label][pair] })
+    };
+    assert_eq!(kinds("alone"), ["n", "n"], "{table}");
+    assert_eq!(kinds("soft"), ["n", "n"], "{table}");
+    assert_eq!((kinds("jsd"), kinds("dkd")), (["n", "-"], ["-", "n"]), "{table}");
+    assert_eq!(kinds("wild"), ["failed", "-"], "{table}");
+    assert!(table.contains("wild with seed 1 failed: NaN or infinity at step"), "{table}");
+    let second = table.split("\n## ").nth(2).unwrap();
+    assert!(second.contains("- soft is kd:1,temperature=8") && !second.contains("dkd is"), "{table}");
+}
+
+/// The doctor looks at one seed of every pair and method, says it once, and what it said stays in the tables.
+#[test]
+fn findings_are_footnotes() {
+    let at = folder("findings");
+    let cold = SWEEP
+        .replace("\"feature:1,until=0.5\"", "{ label = \"cold\", method = \"kd:1,temperature=0.0001\" }")
+        .replace("epochs = 1", "epochs = 12");
+    let first = sweep(&at, &cold, &[]);
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let said = |output: &Output| text(&output.stderr).matches("hard labels").count();
+    assert_eq!(said(&first), 1, "{}", text(&first.stderr));
+    let table = std::fs::read_to_string(at.join("out/results.md")).unwrap();
+    assert_eq!(table.matches("- cold: kd softens the teacher at temperature 0.0001").count(), 1, "{table}");
+    assert!(!table.contains("- kd: "), "{table}");
+    let kept = files(&at.join("out"), "findings.json");
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert!(kept.iter().any(|file| std::fs::read_to_string(file).unwrap().contains("hard labels")));
+
+    // From the folders, without another look.
+    std::fs::remove_file(files(&at.join("out"), "result.json").pop().unwrap()).unwrap();
+    let again = sweep(&at, &cold, &[]);
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    assert_eq!(said(&again), 0, "{}", text(&again.stderr));
+    let page = std::fs::read_to_string(at.join("out/results.html")).unwrap();
+    assert_eq!(page.matches("cold: kd softens").count(), 1);
 }
 
 /// A pair may be of other data than the sweep; its teacher is then trained on these. One that can't be trained
@@ -180,6 +246,11 @@ fn mistakes_are_named() {
         ),
         (SWEEP.replace("train_teacher = { model = \"cnn:5\", epochs = 1 }", ""), "is not there; train it"),
         ("methods = [".into(), "sweep.toml"),
+        (SWEEP.replace("\"kd\"", "\"alone\""), "choose another label"),
+        (SWEEP.replace("\"kd\"", "{ label = \"kd\" }"), "a method such as"),
+        (format!("{SWEEP}without = [\"at\"]\n"), "no method \"at\" to leave out; there are kd, feature"),
+        (format!("{SWEEP}methods = [\"kdd\"]\n"), "no method \"kdd\""),
+        (format!("{SWEEP}methods = [\"at\", \"at\"]\n"), "is there twice"),
     ];
     for (wrong, part) in cases {
         let output = sweep(&at, &wrong, &[]);

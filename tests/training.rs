@@ -4,18 +4,22 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use limbeck::Result;
 use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
-use limbeck::distill::{self, MethodConfig, TermSchedule};
+use limbeck::distill::{self, METHODS, MethodConfig, TermSchedule};
 use limbeck::gpu::Gpu;
 use limbeck::models::{ModelConfig, Network, build};
-use limbeck::nn::{DeviceParams, Precision};
+use limbeck::nn::{DeviceParams, ParamKind, Precision};
 use limbeck::ops::augment::ImageBatch;
 use limbeck::optim::{EmaConfig, LossScaleConfig, OptimizerConfig};
 use limbeck::tape::Step;
-use limbeck::train::{Checkpoints, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer};
+use limbeck::train::{
+    Checkpoints, Evaluator, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer,
+};
 
 /// A folder that is gone after the test.
 struct Scratch(PathBuf);
@@ -139,6 +143,65 @@ fn two_runs_are_equal_to_the_bit() {
     let other = TrainConfig { seed: 6, ..config };
     let (three, _) = setting.fit(&other, Some("kd+feature"), None, &mut ()).unwrap();
     assert_ne!(bits(&one), bits(&three), "the seed changes nothing: the comparison sees nothing");
+}
+
+type Turn<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Polls futures in turns on one thread, as an application's event loop does, and counts how often one gave way.
+fn in_turns<T>(mut futures: Vec<Turn<'_, T>>) -> (Vec<T>, usize) {
+    let mut context = Context::from_waker(Waker::noop());
+    let (mut done, mut waits): (Vec<Option<T>>, usize) = (futures.iter().map(|_| None).collect(), 0);
+    while done.iter().any(Option::is_none) {
+        for (future, result) in futures.iter_mut().zip(&mut done).filter(|(_, result)| result.is_none()) {
+            match future.as_mut().poll(&mut context) {
+                Poll::Ready(value) => *result = Some(value),
+                Poll::Pending => waits += 1,
+            }
+        }
+    }
+    (done.into_iter().flatten().collect(), waits)
+}
+
+/// Two trainings and an evaluation share a thread and a device; none blocks the others, and each ends in the bits that
+/// it has alone.
+#[test]
+fn trainings_give_way_and_end_in_the_same_bits() {
+    let setting = Setting::new();
+    let scratch = Scratch::new("async");
+    let configs = [1, 2].map(|seed| TrainConfig { seed, ..config(OptimizerConfig::sgd(0.9)) });
+    let alone = configs.each_ref().map(|config| setting.fit(config, None, None, &mut ()).unwrap());
+    let mut students = configs.each_ref().map(|config| {
+        let mut student = network("cnn:3,4");
+        student.params.initialise(config.seed);
+        student
+    });
+    let checkpoints =
+        Checkpoints { path: scratch.file("run.safetensors"), every_steps: Some(7), resume: false };
+    let futures = configs
+        .iter()
+        .zip(&mut students)
+        .map(|(config, student)| {
+            let trainer = Trainer::new(&setting.gpu, config, &setting.training, &setting.held_out);
+            let trainer = if config.seed == 1 { trainer.checkpoints(checkpoints.clone()) } else { trainer };
+            Box::pin(trainer.fit_async(student)) as Turn<'_, Result<Run>>
+        })
+        .collect();
+    let (runs, waits) = in_turns(futures);
+    assert!(waits > 20, "they gave way {waits} times only");
+    for ((student, run), (bits_alone, run_alone)) in students.iter().zip(runs).zip(&alone) {
+        assert_eq!(bits(student), bits(bits_alone));
+        assert_eq!(measured(&run.unwrap()), measured(run_alone));
+    }
+    assert!(checkpoints.path.exists());
+
+    let params = DeviceParams::frozen(&setting.gpu, "student", &students[0].params).unwrap();
+    let evaluator = Evaluator::new(&setting.gpu, &students[0], &params, 25, &setting.held_out).unwrap();
+    let config = LoaderConfig { batch_size: 25, shuffle: false, ..Default::default() };
+    let loader = Loader::new(setting.held_out.clone(), config).unwrap();
+    let once = Box::pin(evaluator.top1_accuracy_async(loader.epoch(0)));
+    let (accuracies, waits) = in_turns(vec![once as Turn<'_, Result<f64>>]);
+    assert_eq!(*accuracies[0].as_ref().unwrap(), alone[0].1.accuracy());
+    assert!(waits > 0);
 }
 
 #[test]
@@ -323,4 +386,69 @@ fn a_teacher_stays_as_it_is() {
     let mut after = network("cnn:6,8");
     frozen.download(&mut after.params).unwrap();
     assert_eq!(before, bits(&after));
+}
+
+/// Every method, alone, leaves the teacher's weights and running statistics as they are, to the bit, and
+/// differentiates nothing of it.
+#[test]
+fn no_method_touches_its_teacher() {
+    let setting = Setting::new();
+    let mut teacher = network("resnet_b:8,4,4,8,8");
+    teacher.params.initialise(3);
+    // Running statistics that are not a fresh network's, nor those of any batch.
+    for param in teacher.params.iter_mut().filter(|p| p.kind == ParamKind::State) {
+        param.values.iter_mut().for_each(|v| *v += 0.25);
+    }
+    let before = bits(&teacher);
+    let config = TrainConfig { max_steps: Some(2), ..config(OptimizerConfig::sgd(0.9)) };
+    for spec in METHODS {
+        let method = if spec.name == "crd" { "crd,dim=8,negatives=32" } else { spec.name };
+        let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &teacher.params).unwrap();
+        assert!(!frozen.is_trainable(), "{method}: the teacher has a gradient buffer");
+        let run = || {
+            let terms = distill::parse(method, &MethodConfig::default()).unwrap().terms;
+            let teacher = Teacher { network: &teacher, params: &frozen, terms, taps: Vec::new() };
+            Trainer::new(&setting.gpu, &config, &setting.training, &setting.held_out).teacher(teacher)
+        };
+        let mut student = network("resnet_b:8,4,4,8,8");
+        student.params.initialise(1);
+        let cost = run().plan(&mut student).unwrap();
+        let differentiated =
+            |owner: &str| cost.nodes.iter().any(|n| n.name.starts_with(owner) && n.name.contains("backward"));
+        assert!(differentiated("student/"), "{method}: {:?}", cost.nodes);
+        assert!(!differentiated("teacher/"), "{method}: {:?}", cost.nodes);
+        run().fit(&mut student).unwrap();
+        let mut after = network("resnet_b:8,4,4,8,8");
+        frozen.download(&mut after.params).unwrap();
+        assert_eq!(before, bits(&after), "{method}");
+    }
+}
+
+/// The factors of `ft` are those of a paraphraser that stands still once its stage is over, whatever momentum
+/// and weight decay do to what was learned.
+#[test]
+fn a_paraphraser_stands_still_after_its_stage() {
+    let setting = Setting::new();
+    let scratch = Scratch::new("paraphraser");
+    let config = TrainConfig { ema: None, patience: None, ..config(OptimizerConfig::sgd(0.9)) };
+    let path = scratch.file("run.safetensors");
+    let at = |step: u64, resume| {
+        let checkpoints = Some(Checkpoints { path: path.clone(), every_steps: None, resume });
+        setting.fit(&config, Some("ft,first=0.2"), checkpoints, &mut StopAt(step)).unwrap();
+        let (tensors, _) = limbeck::files::read_weights(&path).unwrap();
+        let of = |part: &str| {
+            let found = tensors.iter().filter(|t| t.name.contains(&format!("pair0.{part}.")));
+            let values: Vec<f32> = found.flat_map(|t| t.data.clone()).collect();
+            assert!(!values.is_empty(), "no {part}");
+            values
+        };
+        (of("paraphraser"), of("kept"))
+    };
+    // Thirty steps, of which six are the first stage.
+    let (early, during, start, end) = (at(2, false), at(5, true), at(6, true), at(u64::MAX, true));
+    assert_ne!(early.1, during.1, "the copy does not follow");
+    assert_eq!(start.1, end.1, "the copy moved");
+    assert_ne!(start.0, end.0, "nothing moves what was learned: this test shows nothing");
+    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart(&start.0, &start.1) < apart(&early.0, &start.1), "the copy is not what was learned");
 }

@@ -76,8 +76,8 @@ pub struct Target {
 
 impl Target {
     /// Opens the adapter.
-    pub fn open(request: AdapterRequest) -> Result<Self> {
-        Ok(Self { gpu: Gpu::open_blocking(&request, GpuOptions::default())?, request })
+    pub fn open(request: AdapterRequest, options: GpuOptions) -> Result<Self> {
+        Ok(Self { gpu: Gpu::open_blocking(&request, options)?, request })
     }
 }
 

@@ -23,6 +23,7 @@ mod workload;
 
 pub use case::{Case, Clock, Prepared, Suite, Target};
 pub use ceilings::Ceilings;
+pub use cnn_step::CnnStep;
 pub use csv::csv;
 pub use kernel::{KernelWork, Pass};
 pub use results::{AdapterResults, Breakdown, Note, Results, Row};

@@ -83,7 +83,7 @@ fn offline(
     config: &TrainConfig,
 ) -> Result<()> {
     let source = Source::open(job)?;
-    doctor::classes(job, source.live());
+    doctor::classes(job, methods, source.live());
     let frozen = source.upload(job)?;
     let mut student = job.network()?;
     let cost = job.plan(config, source.lesson(job, methods, &frozen)?)?;
@@ -95,7 +95,7 @@ fn offline(
         return Ok(());
     }
     job.claim()?;
-    let notes = doctor::first_batches(job, &student, config, source.lesson(job, methods, &frozen)?);
+    let notes = doctor::first_batches(job, methods, &student, config, source.lesson(job, methods, &frozen)?);
     for (index, (teacher, _)) in source.live().iter().enumerate() {
         let label = if index == 0 { "teacher".to_string() } else { format!("teacher {}", index + 1) };
         job.row(&label, Role::Teacher, &teacher.network, None)?;

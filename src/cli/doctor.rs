@@ -1,38 +1,96 @@
-//! What `distill` says of a run before it begins.
+//! What `distill` and `sweep` say of a run before it begins. It is kept in the run's folder, so that a run that is resumed is
+//! not examined again, and has its notes all the same.
+
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::job::{Job, Lesson};
+use crate::files::{read_text, write_atomic};
 use crate::models::Network;
 use crate::models::saved::Saved;
 use crate::train::TrainConfig;
-use crate::train::doctor::{Figures, Finding, Subject, TeacherFigure, diagnose, examine};
+use crate::train::doctor::{Figures, Finding, Subject, TeacherFigure, diagnose, examine, examine_peers};
+use crate::{Error, Result};
+
+/// The findings of the runs in a folder, by label.
+const FILE: &str = "findings.json";
 
 /// Warns of teachers of another number of classes, before they are refused for it.
-pub fn classes(job: &Job, teachers: &[(Saved, f32)]) {
+pub fn classes(job: &Job, label: &str, teachers: &[(Saved, f32)]) {
     let figure = |(teacher, _): &(Saved, f32)| TeacherFigure {
         name: teacher.network.name.clone(),
         classes: teacher.facts.classes.clone(),
         ..Default::default()
     };
     let teachers = teachers.iter().map(figure).collect();
-    warn(diagnose(&Figures { classes: job.training.class_names.clone(), teachers, ..Default::default() }));
-}
-
-/// Warns of what the first batches show, and returns it as notes for the report. A doctor that fails stops no run. One
-/// that is resumed was examined when it began.
-pub fn first_batches(job: &Job, student: &Network, config: &TrainConfig, lesson: Lesson<'_>) -> Vec<String> {
-    let Some(teaching) = lesson.teaching.filter(|_| !job.goes_on()) else { return Vec::new() };
-    let subject = Subject { gpu: &job.gpu, student, training: &job.training, config };
-    match examine(&subject, teaching, &lesson.scheme) {
-        Ok(findings) => warn(findings),
-        Err(error) => {
-            log::warn!("the run was not examined: {error}");
-            Vec::new()
-        }
+    let findings =
+        diagnose(&Figures { classes: job.training.class_names.clone(), teachers, ..Default::default() });
+    if !findings.is_empty() {
+        tell(job, label, Ok(findings));
     }
 }
 
-fn warn(findings: Vec<Finding>) -> Vec<String> {
-    let messages: Vec<String> = findings.into_iter().map(|f| f.message).collect();
-    messages.iter().for_each(|message| log::warn!("{message}"));
-    messages
+/// Warns of what the first batches show, and returns it as notes for the report. A doctor that fails stops no run.
+pub fn first_batches(
+    job: &Job,
+    label: &str,
+    student: &Network,
+    config: &TrainConfig,
+    lesson: Lesson<'_>,
+) -> Vec<String> {
+    let Some(teaching) = lesson.teaching else { return Vec::new() };
+    if job.goes_on(label) {
+        return kept(&job.out, label).unwrap_or_default();
+    }
+    tell(job, label, examine(&subject(job, student, config), teaching, &lesson.scheme))
+}
+
+/// [`first_batches`] for two peers that heed each other with `weight`.
+pub fn peers(
+    job: &Job,
+    label: &str,
+    (student, peer): (&Network, &Network),
+    weight: f32,
+    config: &TrainConfig,
+) -> Vec<String> {
+    if job.goes_on(label) {
+        return kept(&job.out, label).unwrap_or_default();
+    }
+    tell(job, label, examine_peers(&subject(job, student, config), peer, weight))
+}
+
+/// What was said of the run `label` whose folder this is; `None` where it was not examined. A file that can't be read says
+/// nothing: it is of no use but for people.
+pub fn kept(folder: &Path, label: &str) -> Option<Vec<String>> {
+    read(&folder.join(FILE)).ok()?.remove(label)
+}
+
+fn subject<'a>(job: &'a Job, student: &'a Network, config: &'a TrainConfig) -> Subject<'a> {
+    Subject { gpu: &job.gpu, student, training: &job.training, config }
+}
+
+/// Says it once, and keeps it.
+fn tell(job: &Job, label: &str, findings: Result<Vec<Finding>>) -> Vec<String> {
+    let found = findings.and_then(|findings| {
+        let messages: Vec<String> = findings.into_iter().map(|f| f.message).collect();
+        messages.iter().for_each(|message| log::warn!("{label}: {message}"));
+        keep(&job.out, label, &messages)?;
+        Ok(messages)
+    });
+    found.unwrap_or_else(|error| {
+        log::warn!("{label}: the run was not examined: {error}");
+        Vec::new()
+    })
+}
+
+fn keep(folder: &Path, label: &str, messages: &[String]) -> Result<()> {
+    let path = folder.join(FILE);
+    let mut all = read(&path).unwrap_or_default();
+    all.insert(label.to_string(), messages.to_vec());
+    let text = serde_json::to_string_pretty(&all).map_err(|e| Error::file(&path, e))?;
+    write_atomic(&path, |w| w.write_all(text.as_bytes()))
+}
+
+fn read(path: &Path) -> Result<BTreeMap<String, Vec<String>>> {
+    serde_json::from_str(&read_text(path)?).map_err(|e| Error::file(path, e))
 }

@@ -178,9 +178,13 @@ impl Job {
         write_atomic(settings, |w| w.write_all(text.as_bytes()))
     }
 
-    /// Whether it goes on with a run that was begun before.
-    pub fn goes_on(&self) -> bool {
-        self.resume && !self.held().is_empty()
+    /// Whether it goes on with the run of this label, which was begun before.
+    pub fn goes_on(&self, label: &str) -> bool {
+        self.resume && self.checkpoint(label).exists()
+    }
+
+    fn checkpoint(&self, label: &str) -> PathBuf {
+        self.out.join(format!("checkpoint-{}.safetensors", file_name(label)))
     }
 
     /// The files of a run in the output folder that a new run would replace.
@@ -203,7 +207,7 @@ impl Job {
     ) -> Result<Run> {
         let mut bar = Bar::new(label, config.batch_size);
         let checkpoints = Checkpoints {
-            path: self.out.join(format!("checkpoint-{}.safetensors", file_name(label))),
+            path: self.checkpoint(label),
             every_steps: self.recipe.checkpoint_every,
             resume: self.resume,
         };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power};
+use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power, Tuning};
 use crate::train::report::printable;
 use crate::{Error, Result};
 
@@ -30,9 +30,13 @@ mod schemes;
 mod source;
 mod sweep;
 mod sweep_file;
+mod sweep_list;
+mod sweep_run;
 mod table;
 mod teach;
 mod train;
+mod tune;
+mod workload;
 
 /// Knowledge distillation on any GPU.
 #[derive(Debug, Parser)]
@@ -56,6 +60,12 @@ struct AdapterFlags {
     /// Where several match: high (discrete first) or low (integrated first)
     #[arg(long, global = true, help_heading = "Adapter", env = "LIMBECK_POWER", default_value = "high", value_parser = ["high", "low"])]
     power: String,
+    /// Measure the variants of kernels that are needed and not measured on this adapter yet, and keep the choice
+    #[arg(long, global = true, help_heading = "Adapter", conflicts_with = "no_tune")]
+    tune: bool,
+    /// Take the default variants of kernels, whatever was measured: the same ones on every adapter of a kind
+    #[arg(long, global = true, help_heading = "Adapter")]
+    no_tune: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,6 +106,9 @@ enum Command {
     /// Time every op of a model's training step
     #[command(after_help = profile::EXAMPLES)]
     Profile(profile::ProfileFlags),
+    /// Measure the variants of kernels on this adapter, so that later runs take the fastest
+    #[command(after_help = tune::EXAMPLES)]
+    Tune(tune::TuneFlags),
     /// Time kernels, training steps and overheads on this adapter, against what it can do
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::BenchFlags),
@@ -110,8 +123,17 @@ impl AdapterFlags {
         AdapterRequest { backend: self.backend.clone(), name: self.adapter.clone(), power }
     }
 
+    fn options(&self) -> GpuOptions {
+        let tuning = match (self.tune, self.no_tune) {
+            (true, _) => Tuning::Measure,
+            (false, true) => Tuning::Off,
+            (false, false) => Tuning::Cached,
+        };
+        GpuOptions { tuning, ..Default::default() }
+    }
+
     fn open(&self) -> Result<Gpu> {
-        Gpu::open_blocking(&self.request(), GpuOptions::default())
+        Gpu::open_blocking(&self.request(), self.options())
     }
 }
 
@@ -137,6 +159,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Models(flags) => models::run(&cli.adapter, &flags),
         Command::Methods(flags) => methods::run(&flags),
         Command::Profile(flags) => profile::run(&cli.adapter, &flags),
+        Command::Tune(flags) => tune::run(&cli.adapter, &flags),
         Command::Bench(flags) => bench::run(&cli.adapter, &flags),
         Command::Check(flags) => check::run(&cli.adapter, &flags),
     }

@@ -8,9 +8,8 @@ use serde_json::json;
 
 use super::AdapterFlags;
 use super::out::say;
+use super::workload::WorkloadFlags;
 use crate::Result;
-use crate::bench::Workload;
-use crate::nn::Precision;
 use crate::tape::{NodeTiming, Step};
 use crate::train::stats::median;
 
@@ -26,24 +25,8 @@ pub struct ProfileFlags {
     /// The model that is trained
     #[arg(long, default_value = "cnn:32,64,128")]
     model: String,
-    /// A frozen teacher it learns from by soft targets
-    #[arg(long)]
-    teacher: Option<String>,
-    /// Channels x height x width of the images
-    #[arg(long, default_value = "1x28x28", value_parser = image_shape)]
-    dataset_shape: [usize; 3],
-    /// Images a step
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
-    batch_size: u32,
-    /// Classes
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=100_000))]
-    classes: u32,
-    /// Compute blocks a second time in the backward sweep instead of keeping them
-    #[arg(long)]
-    recompute: bool,
-    /// f32, or mixed: activations, their gradients and the weights that layers read as f16
-    #[arg(long, value_name = "KIND", default_value = "f32")]
-    precision: Precision,
+    #[command(flatten)]
+    workload: WorkloadFlags,
     /// Runs; the table shows medians
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeats: u32,
@@ -52,18 +35,11 @@ pub struct ProfileFlags {
     trace: Option<PathBuf>,
 }
 
-fn image_shape(text: &str) -> std::result::Result<[usize; 3], String> {
-    let sizes: Option<Vec<usize>> = text.split('x').map(|s| s.parse().ok().filter(|&n| n > 0)).collect();
-    sizes
-        .and_then(|s| s.try_into().ok())
-        .ok_or_else(|| "expected channels x height x width, such as 3x32x32".into())
-}
-
 /// Times a training step on random images, prints it by op, and writes the trace where one is asked for.
 pub fn run(adapter: &AdapterFlags, flags: &ProfileFlags) -> Result<ExitCode> {
     let gpu = adapter.open()?;
     say!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver)?;
-    let workload = flags.workload();
+    let workload = flags.workload.of(&flags.model);
     let train_step = workload.step(&gpu)?;
     let mut step = Step::new(0, 0);
     train_step.run(&workload.batch(), &mut step, 1e-3)?;
@@ -95,20 +71,6 @@ pub fn run(adapter: &AdapterFlags, flags: &ProfileFlags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl ProfileFlags {
-    fn workload(&self) -> Workload {
-        Workload {
-            model: self.model.clone(),
-            teacher: self.teacher.clone(),
-            input: self.dataset_shape,
-            batch_size: self.batch_size as usize,
-            classes: self.classes as usize,
-            recompute: self.recompute,
-            precision: self.precision,
-        }
-    }
-}
-
 fn print_table(nodes: &[NodeTiming]) -> Result<()> {
     let total: f64 = nodes.iter().map(|n| n.ms).sum();
     let mut sorted: Vec<&NodeTiming> = nodes.iter().collect();
@@ -138,19 +100,22 @@ fn print_table(nodes: &[NodeTiming]) -> Result<()> {
     Ok(())
 }
 
-/// The dispatches one after another in Chrome's trace format, which Perfetto reads too.
+/// The dispatches one after another in Chrome's trace format, which Perfetto reads too: each with its op, the op's shapes,
+/// and the bytes and FLOPs that are its own.
 fn write_trace(path: &Path, adapter: &str, nodes: &[NodeTiming]) -> Result<()> {
     let mut events =
         vec![json!({ "ph": "M", "pid": 1, "name": "process_name", "args": { "name": adapter } })];
     let mut at = 0.0;
     for node in nodes {
-        for dispatch in &node.dispatches {
+        for (index, dispatch) in node.dispatches.iter().enumerate() {
             let us = dispatch.ms * 1e3;
             events.push(json!({
                 "ph": "X", "pid": 1, "tid": 1, "ts": at, "dur": us, "name": node.name, "cat": dispatch.kernel,
                 "args": {
-                    "kernel": dispatch.kernel, "workgroups": dispatch.workgroups, "outputs": node.outputs,
-                    "bytes": node.bytes, "flops": node.flops,
+                    "op": node.name, "inputs": node.inputs, "outputs": node.outputs,
+                    "bytes": dispatch.bytes, "flops": dispatch.flops,
+                    "kernel": dispatch.kernel, "workgroups": dispatch.workgroups,
+                    "dispatch": format!("{} of {}", index + 1, node.dispatches.len()),
                 },
             }));
             at += us;

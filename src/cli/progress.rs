@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::optim::LossScaleState;
 use crate::tape::Cost;
@@ -18,10 +18,13 @@ pub struct Bar {
 impl Bar {
     /// For a run of this name. Draws on standard error, and only where that is a terminal.
     pub fn new(label: &str, batch_size: usize) -> Self {
-        let bar = ProgressBar::no_length();
-        let template = "{prefix} {wide_bar} {pos}/{len} steps  {msg}  {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+        Self::on(ProgressBar::no_length(), label, batch_size)
+    }
+
+    fn on(bar: ProgressBar, label: &str, batch_size: usize) -> Self {
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} steps  {msg}{left}")
+        {
+            bar.set_style(style.with_key("left", left));
         }
         bar.set_prefix(label.to_string());
         Self { label: label.into(), batch_size: batch_size as u64, bar }
@@ -29,6 +32,15 @@ impl Bar {
 
     fn images_per_second(&self) -> f64 {
         self.bar.per_sec() * self.batch_size as f64
+    }
+}
+
+/// The time that is left, once there is a figure: nothing before the first step.
+fn left(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    let eta = state.eta();
+    if !eta.is_zero() {
+        // A writer of the bar does not fail.
+        let _ = write!(out, "  {:#} left", HumanDuration(eta));
     }
 }
 
@@ -87,5 +99,73 @@ fn after(loss_scale: Option<LossScaleState>) -> String {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::{ProgressDrawTarget, TermLike};
+    use std::io::Result;
+    use std::sync::{Arc, Mutex};
+
+    /// A terminal that remembers all that was written.
+    #[derive(Debug, Clone, Default)]
+    struct Paper(Arc<Mutex<String>>);
+
+    impl Paper {
+        fn take(&self) -> String {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+    }
+
+    impl TermLike for Paper {
+        fn width(&self) -> u16 {
+            120
+        }
+        fn move_cursor_up(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, line: &str) -> Result<()> {
+            self.write_str(line)
+        }
+        fn write_str(&self, text: &str) -> Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The first frame has no figure yet, and shows none.
+    #[test]
+    fn time_left_is_shown_once_it_is_known() {
+        let paper = Paper::default();
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(paper.clone()), 255);
+        let mut bar = Bar::on(ProgressBar::with_draw_target(None, target), "kd", 32);
+        bar.bar.set_length(4000);
+        bar.bar.tick();
+        let first = paper.take();
+        assert!(first.contains("0/4000 steps") && !first.contains("left"), "{first}");
+        for step in 1..40 {
+            std::thread::sleep(Duration::from_millis(5));
+            bar.proceed(step);
+        }
+        bar.bar.tick();
+        let later = paper.take();
+        assert!(later.contains("steps") && later.contains("s left"), "{later}");
     }
 }

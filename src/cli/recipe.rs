@@ -94,7 +94,7 @@ pub struct Recipe {
     #[arg(long, value_name = "W", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
-    /// cosine, constant, or multistep with --milestones [default: cosine]
+    /// cosine, constant, or multistep with --milestones or --milestone-epochs [default: cosine]
     #[arg(long, value_name = "KIND", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
@@ -102,6 +102,10 @@ pub struct Recipe {
     #[arg(long, value_name = "STEP,..", value_delimiter = ',', help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub milestones: Option<Vec<u64>>,
+    /// Epochs after which multistep multiplies the rate by --decay-factor, such as 150,180,210
+    #[arg(long, value_name = "EPOCH,..", value_delimiter = ',', help_heading = "Training")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub milestone_epochs: Option<Vec<u64>>,
     /// Factor of multistep [default: 0.1]
     #[arg(long, value_name = "F", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,8 +243,13 @@ impl Recipe {
     pub fn over(&self, below: &Recipe) -> Result<Recipe> {
         let fail = |e: &dyn std::fmt::Display| Error::config("settings", e);
         let table = |recipe: &Recipe| toml::Table::try_from(recipe).map_err(|e| fail(&e));
-        let mut merged = table(below)?;
-        merged.extend(table(self)?);
+        let (mut merged, own) = (table(below)?, table(self)?);
+        // Two ways to say one thing: what is laid over replaces whichever was said below.
+        let ways = ["milestones", "milestone_epochs"];
+        if ways.iter().any(|way| own.contains_key(*way)) {
+            ways.iter().for_each(|way| drop(merged.remove(*way)));
+        }
+        merged.extend(own);
         merged.try_into().map_err(|e: toml::de::Error| fail(&e))
     }
 
@@ -334,23 +343,40 @@ impl Recipe {
     fn schedule(&self) -> Result<Schedule> {
         let warmup = Warmup { steps: self.warmup_steps.unwrap_or(0), start: 0.0 };
         let kind = self.schedule.as_deref().unwrap_or("cosine");
-        if kind != "multistep" && (self.milestones.is_some() || self.decay_factor.is_some()) {
+        let steps = self.milestones.is_some() || self.milestone_epochs.is_some();
+        if kind != "multistep" && (steps || self.decay_factor.is_some()) {
             let message = format!("milestones and decay_factor are of multistep, not of {kind}");
             return Err(Error::config("schedule", message));
         }
         match kind {
             "cosine" => Ok(Schedule::Cosine { total: 0, floor: 0.0, warmup }),
             "constant" => Ok(Schedule::Constant { warmup }),
-            "multistep" => Ok(Schedule::MultiStep {
-                milestones: self.need(&self.milestones, "milestones", "3000,4000")?.clone(),
-                factor: self.decay_factor.unwrap_or(0.1),
-                warmup,
-            }),
+            "multistep" => self.multistep(warmup),
             other => Err(Error::config(
                 "schedule",
                 format!("expected cosine, constant or multistep, got \"{other}\""),
             )),
         }
+    }
+
+    /// Milestones in steps or in epochs, whichever were given.
+    fn multistep(&self, warmup: Warmup) -> Result<Schedule> {
+        let factor = self.decay_factor.unwrap_or(0.1);
+        let schedule = match (&self.milestones, &self.milestone_epochs) {
+            (Some(_), Some(_)) => {
+                let message =
+                    "are given in steps (milestones) and in epochs (milestone_epochs); leave one out";
+                return Err(Error::config("milestones", message));
+            }
+            (None, Some(epochs)) => Schedule::MultiEpoch { milestones: epochs.clone(), factor, warmup },
+            (steps, None) => {
+                let milestones =
+                    self.need(steps, "milestones", "3000,4000, or --milestone-epochs 150,180")?;
+                Schedule::MultiStep { milestones: milestones.clone(), factor, warmup }
+            }
+        };
+        schedule.validate()?;
+        Ok(schedule)
     }
 }
 
@@ -396,6 +422,17 @@ mod tests {
         assert!(recipe.train_config().unwrap_err().to_string().contains("--validation"));
         let recipe = Recipe { schedule: Some("multistep".into()), ..Default::default() };
         assert!(recipe.train_config().unwrap_err().to_string().contains("--milestones"));
+        let both = Recipe { milestones: Some(vec![9]), milestone_epochs: Some(vec![3]), ..recipe };
+        assert!(both.train_config().unwrap_err().to_string().contains("leave one out"));
+        let (steps, epochs) =
+            (Recipe { milestone_epochs: None, ..both.clone() }, Recipe { milestones: None, ..both.clone() });
+        assert_eq!(epochs.over(&steps).unwrap(), epochs);
+        let schedule = epochs.train_config().unwrap().schedule;
+        assert_eq!(schedule.spanning(90, 10).at(30), 0.1);
+        let unsorted = Recipe { milestone_epochs: Some(vec![3, 2]), ..epochs };
+        assert!(unsorted.train_config().unwrap_err().to_string().contains("ascending"));
+        let elsewhere = Recipe { schedule: None, ..both };
+        assert!(elsewhere.train_config().unwrap_err().to_string().contains("of multistep"));
         let recipe = Recipe { taps: Some(vec!["layer1".into()]), ..Default::default() };
         assert!(recipe.tap_pairs().unwrap_err().to_string().contains("TEACHER-LAYER:STUDENT-LAYER"));
     }

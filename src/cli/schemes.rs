@@ -1,6 +1,7 @@
 //! `limbeck distill --scheme`: who teaches whom.
 
 use super::distill::{open_teacher, teach};
+use super::doctor;
 use super::job::{Job, Lesson};
 use crate::distill::{self, Objective};
 use crate::models::Network;
@@ -71,6 +72,9 @@ impl Who {
     }
 }
 
+/// How much two peers heed each other, as in the paper.
+const PEER_WEIGHT: f32 = 1.0;
+
 /// What is learned by where the user names no method.
 pub fn default_methods(job: &Job) -> &'static str {
     if job.recipe.scheme.as_deref() == Some("byot") { "byot" } else { "kd" }
@@ -82,13 +86,14 @@ pub fn mutual(job: &mut Job, config: &TrainConfig) -> Result<()> {
     let name = job.recipe.peer.clone().unwrap_or_else(|| student.name.clone());
     let mut peer = job.fresh(&name, 1)?;
     job.claim()?;
-    let lesson = Lesson { peer: Some((&mut peer, 1.0)), ..Default::default() };
+    let notes = doctor::peers(job, "dml", (&student, &peer), PEER_WEIGHT, config);
+    let lesson = Lesson { peer: Some((&mut peer, PEER_WEIGHT)), ..Default::default() };
     let run = job.fit("dml", &mut student, config, lesson)?;
     job.row("dml", Role::Distilled, &student, Some(&run))?;
     job.row("peer", Role::Distilled, &peer, None)?;
     saved::save(job.out.join("peer.safetensors"), &peer, &job.facts())?;
     let title = format!("Mutual learning of {} and {}", student.name, peer.name);
-    job.finish(&student, &title, Vec::new())
+    job.finish(&student, &title, notes)
 }
 
 /// The student learns from the average of its own weights.
@@ -96,16 +101,20 @@ pub fn mean_teacher(job: &mut Job, methods: &str, config: &TrainConfig) -> Resul
     let (mut student, teacher) = (job.network()?, job.network()?);
     let average = EmaConfig { decay: job.recipe.teacher_decay.unwrap_or(0.999), warmup: true };
     let params = DeviceParams::frozen(&job.gpu, "teacher", &teacher.params)?;
-    let lesson = Lesson {
-        teaching: Some(teach(job, methods, &teacher, &params)?.into()),
-        scheme: Scheme { average: Some(average), ..Default::default() },
-        peer: None,
+    let lesson = |job: &Job| {
+        Ok::<_, Error>(Lesson {
+            teaching: Some(teach(job, methods, &teacher, &params)?.into()),
+            scheme: Scheme { average: Some(average), ..Default::default() },
+            peer: None,
+        })
     };
+    let (examined, taught) = (lesson(job)?, lesson(job)?);
     job.claim()?;
-    let run = job.fit("ema", &mut student, config, lesson)?;
+    let notes = doctor::first_batches(job, "ema", &student, config, examined);
+    let run = job.fit("ema", &mut student, config, taught)?;
     job.row("ema", Role::Distilled, &student, Some(&run))?;
     let title = format!("{} taught by the average of its weights", student.name);
-    job.finish(&student, &title, Vec::new())
+    job.finish(&student, &title, notes)
 }
 
 /// The student learns by methods that need no teacher.
@@ -113,12 +122,14 @@ pub fn without_teacher(job: &mut Job, methods: &str, config: &TrainConfig) -> Re
     let (mut student, stand_in) = (job.network()?, job.network()?);
     // Methods see a teacher of the student's own architecture. None of them reads it, so the plan leaves it out.
     let params = DeviceParams::frozen(&job.gpu, "teacher", &stand_in.params)?;
+    let examined = teach(job, methods, &stand_in, &params)?;
     let teacher = teach(job, methods, &stand_in, &params)?;
     job.claim()?;
+    let notes = doctor::first_batches(job, methods, &student, config, examined.into());
     let run = job.fit(methods, &mut student, config, teacher.into())?;
     job.row(methods, Role::Distilled, &student, Some(&run))?;
     let title = format!("{} learning by {methods}", student.name);
-    job.finish(&student, &title, Vec::new())
+    job.finish(&student, &title, notes)
 }
 
 /// Trainings one after the other; each network but the last goes to a file named after its label.
@@ -143,18 +154,30 @@ pub fn in_turn(job: &mut Job, who: Who, methods: &str, alone: &TrainConfig) -> R
     }
     let gpu = job.gpu.clone();
     let labels: Vec<String> = links.iter().map(|link| link.label.clone()).collect();
-    let mut learned = Vec::new();
+    let (mut learned, mut notes) = (Vec::new(), Vec::new());
     let first = teacher.as_ref().map(|t| &t.network);
     let done = chain(&gpu, first, links, |label, network, before| {
-        let teacher = before.map(|(net, params)| teach(job, methods, net, params)).transpose()?;
-        learned.push(teacher.is_some());
-        let config = if teacher.is_some() { &taught } else { alone };
-        job.fit(label, network, config, Lesson { teaching: teacher.map(Into::into), ..Default::default() })
+        let lesson = || before.map(|(net, params)| teach(job, methods, net, params)).transpose();
+        let examined = lesson()?;
+        learned.push(examined.is_some());
+        let config = if examined.is_some() { &taught } else { alone };
+        if let Some(teacher) = examined {
+            let found = doctor::first_batches(job, label, network, config, teacher.into());
+            notes.extend(found.into_iter().map(|note| format!("{label}: {note}")));
+        }
+        let teaching = lesson()?.map(Into::into);
+        job.fit(label, network, config, Lesson { teaching, ..Default::default() })
     })?;
-    report(job, &labels, &learned, &done)
+    report(job, &labels, &learned, &done, notes)
 }
 
-fn report(job: &mut Job, labels: &[String], learned: &[bool], done: &[(Network, Run)]) -> Result<()> {
+fn report(
+    job: &mut Job,
+    labels: &[String],
+    learned: &[bool],
+    done: &[(Network, Run)],
+    notes: Vec<String>,
+) -> Result<()> {
     for ((label, learned), (network, run)) in labels.iter().zip(learned).zip(done) {
         let role = if *learned { Role::Distilled } else { Role::Baseline };
         job.row(label, role, network, Some(run))?;
@@ -162,7 +185,7 @@ fn report(job: &mut Job, labels: &[String], learned: &[bool], done: &[(Network, 
     }
     let Some((student, _)) = done.last() else { return Ok(()) };
     let title = format!("{}: {}", labels.join(", "), student.name);
-    job.finish(student, &title, Vec::new())
+    job.finish(student, &title, notes)
 }
 
 /// The settings of a training with a teacher.

@@ -255,19 +255,9 @@ impl Gpu {
         self.check()
     }
 
-    /// Blocks until at most `ahead` submits are unfinished: a caller that never reads would otherwise queue work, and
-    /// the memory of its uploads, without end.
-    pub fn throttle(&self, ahead: usize) -> Result<()> {
-        loop {
-            let mut in_flight = lock(&self.inner.in_flight);
-            if in_flight.len() <= ahead {
-                return self.check();
-            }
-            let oldest = in_flight.pop_front();
-            drop(in_flight);
-            let wait = wgpu::PollType::Wait { submission_index: oldest, timeout: None };
-            self.inner.device.poll(wait).map_err(|e| Error::DeviceLost(e.to_string()))?;
-        }
+    /// The submits that may be unfinished, oldest first.
+    pub(super) fn in_flight(&self) -> MutexGuard<'_, VecDeque<wgpu::SubmissionIndex>> {
+        lock(&self.inner.in_flight)
     }
 
     /// The pipeline for `kernel`, compiled once for equal text.

@@ -16,6 +16,7 @@ mod recording;
 mod reflect;
 mod source;
 mod tuned;
+mod waiting;
 
 pub use adapter::{AdapterRequest, AdapterSummary, Power};
 pub use buffer::{Buffer, BufferSlice};

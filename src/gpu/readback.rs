@@ -1,14 +1,15 @@
-//! Reading GPU memory: await it, or wait for it with a deadline.
+//! Reading GPU memory: await it, or wait for it. Natively both end at a deadline where the device hangs.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::device::Gpu;
+use super::waiting::{Deadline, ask_again};
 use crate::{Error, Result};
 
-/// How long a blocking read waits before it says that the device hangs.
+/// How long a read waits before it says that the device hangs.
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// A read under way. `.await` it, or call [`Readback::wait`] where blocking is allowed (never in a browser).
@@ -18,6 +19,7 @@ pub struct Readback {
     staging: wgpu::Buffer,
     len: usize,
     shared: Arc<Mutex<Shared>>,
+    deadline: Deadline,
 }
 
 #[derive(Default)]
@@ -38,25 +40,12 @@ impl Readback {
                 waker.wake();
             }
         });
-        Self { gpu, staging, len, shared }
+        Self { gpu, staging, len, shared, deadline: Deadline::after(DEADLINE) }
     }
 
     /// Blocks until the bytes are here.
     pub fn wait(self) -> Result<Vec<u8>> {
-        let start = Instant::now();
-        loop {
-            let poll =
-                wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_millis(500)) };
-            // A time-out is not an error here: the deadline below decides.
-            let _ = self.gpu.device().poll(poll);
-            if let Some(done) = self.take() {
-                return done;
-            }
-            if start.elapsed() > DEADLINE {
-                let message = format!("no answer to a read within {} s", DEADLINE.as_secs());
-                return Err(Error::DeviceLost(message));
-            }
-        }
+        self.gpu.clone().block_on(self)
     }
 
     fn take(&self) -> Option<Result<Vec<u8>>> {
@@ -94,13 +83,14 @@ impl Future for Readback {
         if let Some(done) = self.take() {
             return Poll::Ready(done);
         }
+        if self.deadline.is_over() {
+            let message = format!("no answer to a read within {} s", DEADLINE.as_secs());
+            return Poll::Ready(Err(Error::DeviceLost(message)));
+        }
         if let Ok(mut shared) = self.shared.lock() {
             shared.waker = Some(context.waker().clone());
         }
-        if cfg!(not(target_family = "wasm")) {
-            std::thread::yield_now();
-            context.waker().wake_by_ref();
-        }
+        ask_again(context);
         Poll::Pending
     }
 }

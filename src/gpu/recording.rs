@@ -50,6 +50,7 @@ struct Command {
     pipeline: Pipeline,
     bind_group: wgpu::BindGroup,
     grid: Grid,
+    bytes: u64,
 }
 
 impl Recording {
@@ -84,7 +85,8 @@ impl Recording {
             });
         }
         let bind_group = gpu.bind_group(&pipeline, &dispatch.bindings)?;
-        self.commands.push(Command { pipeline, bind_group, grid: dispatch.grid });
+        let bytes = dispatch.bindings.iter().map(|bound| bound.len).sum();
+        self.commands.push(Command { pipeline, bind_group, grid: dispatch.grid, bytes });
         Ok(())
     }
 
@@ -120,6 +122,11 @@ impl Recording {
     /// `op/entry` and the number of workgroups of a command, for traces.
     pub fn describe(&self, command: usize) -> Option<(&str, u64)> {
         self.commands.get(command).map(|c| (c.pipeline.label(), c.grid.count()))
+    }
+
+    /// Bytes of all that is bound to a command: what it reads and writes where it touches each once.
+    pub fn bound_bytes(&self, command: usize) -> u64 {
+        self.commands.get(command).map_or(0, |c| c.bytes)
     }
 }
 

@@ -70,11 +70,11 @@ impl LossScale {
         tape.record(self.config.rule, &inputs).map(drop)
     }
 
-    /// Its state after all that was submitted. Blocks.
-    pub fn read(&self) -> Result<LossScaleState> {
+    /// Its state after all that was submitted.
+    pub async fn read(&self) -> Result<LossScaleState> {
         let (scale, counts) = (self.gpu.read(&self.scale.whole())?, self.gpu.read(&self.counts.whole())?);
-        let scale: Vec<f32> = bytemuck::pod_collect_to_vec(&scale.wait()?);
-        let counts: Vec<u32> = bytemuck::pod_collect_to_vec(&counts.wait()?);
+        let scale: Vec<f32> = bytemuck::pod_collect_to_vec(&scale.await?);
+        let counts: Vec<u32> = bytemuck::pod_collect_to_vec(&counts.await?);
         let [good_steps, skipped_steps] = [0, 1].map(|i| u64::from(counts[i]));
         Ok(LossScaleState { scale: f64::from(scale[0]), good_steps, skipped_steps })
     }

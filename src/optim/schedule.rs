@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// How the learning rate changes. Every count is in updates from the start of training, warm-up included.
+/// How the learning rate changes. Counts are in updates from the start of training, warm-up included, but for the
+/// milestones of [`Schedule::MultiEpoch`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
@@ -31,6 +32,17 @@ pub enum Schedule {
         /// Factor of each change.
         factor: f64,
         /// Linear warm-up.
+        #[serde(default)]
+        warmup: Warmup,
+    },
+    /// Times `factor` after so many epochs: [`Schedule::spanning`] makes a [`Schedule::MultiStep`] of it, once it is known
+    /// how many updates an epoch has.
+    MultiEpoch {
+        /// Finished epochs at which the rate changes, ascending.
+        milestones: Vec<u64>,
+        /// Factor of each change.
+        factor: f64,
+        /// Linear warm-up, in updates.
         #[serde(default)]
         warmup: Warmup,
     },
@@ -67,15 +79,21 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// This schedule for a training of so many updates: a cosine without a total gets it.
-    pub fn spanning(self, updates: u64) -> Self {
+    /// This schedule for a training of so many updates, `epoch` of them an epoch: a cosine without a total gets it, and
+    /// milestones in epochs become ones in updates.
+    pub fn spanning(self, updates: u64, epoch: u64) -> Self {
         match self {
             Self::Cosine { total: 0, floor, warmup } => Self::Cosine { total: updates, floor, warmup },
+            Self::MultiEpoch { milestones, factor, warmup } => {
+                let milestones = milestones.into_iter().map(|m| m.saturating_mul(epoch)).collect();
+                Self::MultiStep { milestones, factor, warmup }
+            }
             other => other,
         }
     }
 
-    /// The factor on the base rate at update `update_index`, counted from 0.
+    /// The factor on the base rate at update `update_index`, counted from 0. Milestones in epochs are not reached before
+    /// [`Schedule::spanning`].
     pub fn at(&self, update_index: u64) -> f64 {
         let warmup = self.warmup();
         if update_index < warmup.steps {
@@ -83,7 +101,7 @@ impl Schedule {
             return warmup.start + (1.0 - warmup.start) * share;
         }
         match self {
-            Self::Constant { .. } => 1.0,
+            Self::Constant { .. } | Self::MultiEpoch { .. } => 1.0,
             Self::Step { every, factor, .. } => power(*factor, update_index / (*every).max(1)),
             Self::MultiStep { milestones, factor, .. } => {
                 let passed = milestones.iter().filter(|&&m| m <= update_index).count();
@@ -103,6 +121,7 @@ impl Schedule {
             Self::Constant { warmup }
             | Self::Step { warmup, .. }
             | Self::MultiStep { warmup, .. }
+            | Self::MultiEpoch { warmup, .. }
             | Self::Cosine { warmup, .. } => *warmup,
         }
     }
@@ -117,7 +136,7 @@ impl Schedule {
                 check("every", "at least 1", *every > 0, *every)?;
                 check_factor(*factor)
             }
-            Self::MultiStep { milestones, factor, .. } => {
+            Self::MultiStep { milestones, factor, .. } | Self::MultiEpoch { milestones, factor, .. } => {
                 let ascending = milestones.is_sorted_by(|a, b| a < b);
                 check("milestones", "ascending", ascending, format!("{milestones:?}"))?;
                 check_factor(*factor)
@@ -166,6 +185,19 @@ mod tests {
         assert!((cosine.at(60) - 0.505).abs() < 1e-12);
         assert_eq!((cosine.at(110), cosine.at(1_000_000)), (0.01, 0.01));
         assert_eq!(Schedule::Constant { warmup }.at(10), 1.0);
+    }
+
+    #[test]
+    fn milestones_in_epochs_are_those_in_updates() {
+        let warmup = Warmup::default();
+        let milestones = vec![150, 180, 210];
+        let epochs = Schedule::MultiEpoch { milestones, factor: 0.1, warmup };
+        epochs.validate().unwrap();
+        // 50,000 images in batches of 64, the last one left out: the steps that were once computed by hand.
+        let updates = epochs.spanning(240 * 781, 781);
+        let milestones = vec![117_150, 140_580, 164_010];
+        assert_eq!(updates, Schedule::MultiStep { milestones, factor: 0.1, warmup });
+        assert_eq!((updates.at(117_149), updates.at(117_150)), (1.0, 0.1));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct Cost {
 pub struct NodeCost {
     /// Scope and op.
     pub name: String,
+    /// Input shapes.
+    pub inputs: String,
     /// Output shapes.
     pub outputs: String,
     /// Which of its variants runs; none where it has one only.
@@ -171,10 +173,12 @@ impl Plan {
         let flops = node.op.flops(&ins, &outs);
         self.cost.flops += flops;
         let cost = (!node.op.is_alias()).then_some(self.cost.nodes.len());
+        let shapes = |metas: &[Meta]| metas.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" ");
         if cost.is_some() {
             self.cost.nodes.push(NodeCost {
                 name: node.describe(),
-                outputs: outs.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" "),
+                inputs: shapes(&ins),
+                outputs: shapes(&outs),
                 variant: one.variant.clone(),
                 variants: one.variants.len(),
                 dispatches: one.dispatches.len(),
@@ -251,13 +255,13 @@ impl Plan {
 
     /// Reruns the step node by node and names the first one whose output holds NaN or infinity. Slow: for error
     /// messages. Optimizer updates are left out.
-    pub fn first_non_finite(&self, step: &Step) -> Result<Option<String>> {
+    pub async fn first_non_finite(&self, step: &Step) -> Result<Option<String>> {
         self.gpu.write(&self.step_uniform.whole(), &[*step])?;
         for node in self.nodes.iter().filter(|n| !(n.has_effect && n.outputs.is_empty())) {
             self.recording.submit(&self.gpu, node.commands.clone())?;
             for (meta, slice, half) in node.outputs.iter().filter(|(m, ..)| m.dtype == DType::F32) {
                 let len = meta.len() as u64 * if *half { 2 } else { 4 };
-                let bytes = self.gpu.read(&BufferSlice { len, ..slice.clone() })?.wait()?;
+                let bytes = self.gpu.read(&BufferSlice { len, ..slice.clone() })?.await?;
                 if !all_finite(&bytes, *half) {
                     return Ok(Some(format!("{} ({meta})", node.name)));
                 }

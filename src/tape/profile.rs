@@ -13,6 +13,8 @@ use crate::gpu::Stopwatch;
 pub struct NodeTiming {
     /// Scope and op.
     pub name: String,
+    /// Input shapes.
+    pub inputs: String,
     /// Output shapes.
     pub outputs: String,
     /// Its dispatches, in order.
@@ -34,6 +36,10 @@ pub struct DispatchTiming {
     pub kernel: String,
     /// Workgroups.
     pub workgroups: u64,
+    /// Bytes of all that is bound to it.
+    pub bytes: u64,
+    /// Its part of the op's floating-point operations, which an op counts as a whole: in proportion to the bytes.
+    pub flops: u64,
     /// Median time in milliseconds.
     pub ms: f64,
     /// Shortest time in milliseconds.
@@ -87,14 +93,17 @@ impl Plan {
         let timing = |command: usize| {
             let (kernel, workgroups) = self.recording.describe(command).unwrap_or_default();
             let (ms, least_ms) = median_and_least(&samples[command]);
-            DispatchTiming { kernel: kernel.into(), workgroups, ms, least_ms }
+            let bytes = self.recording.bound_bytes(command);
+            DispatchTiming { kernel: kernel.into(), workgroups, bytes, flops: 0, ms, least_ms }
         };
         let nodes = self.nodes.iter().filter_map(|node| Some((node, &self.cost().nodes[node.cost?])));
         Ok(nodes
             .map(|(node, cost)| {
-                let dispatches: Vec<_> = node.commands.clone().map(timing).collect();
+                let mut dispatches: Vec<_> = node.commands.clone().map(timing).collect();
+                share(cost.flops, &mut dispatches);
                 NodeTiming {
                     name: node.name.clone(),
+                    inputs: cost.inputs.clone(),
                     outputs: cost.outputs.clone(),
                     ms: dispatches.iter().map(|d| d.ms).sum(),
                     least_ms: dispatches.iter().map(|d| d.least_ms).sum(),
@@ -133,9 +142,46 @@ impl Plan {
     }
 }
 
+/// Gives each dispatch its part of an op's FLOPs; the parts add up to all of them.
+fn share(flops: u64, dispatches: &mut [DispatchTiming]) {
+    let total: u64 = dispatches.iter().map(|d| d.bytes).sum();
+    let (mut bytes, mut given) = (0, 0);
+    for dispatch in dispatches {
+        bytes += dispatch.bytes;
+        let so_far = (u128::from(flops) * u128::from(bytes) / u128::from(total.max(1))) as u64;
+        dispatch.flops = so_far - given;
+        given = so_far;
+    }
+}
+
 fn median_and_least(samples: &[f64]) -> (f64, f64) {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = |i: usize| sorted.get(i).copied().unwrap_or(0.0);
     (at(sorted.len() / 2), at(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_an_op_add_up() {
+        let of = |bytes| DispatchTiming {
+            kernel: String::new(),
+            workgroups: 1,
+            bytes,
+            flops: 0,
+            ms: 0.0,
+            least_ms: 0.0,
+        };
+        let parts = |flops, bytes: &[u64]| -> Vec<u64> {
+            let mut dispatches: Vec<_> = bytes.iter().map(|b| of(*b)).collect();
+            share(flops, &mut dispatches);
+            dispatches.iter().map(|d| d.flops).collect()
+        };
+        assert_eq!(parts(10, &[1, 1, 1]), [3, 3, 4]);
+        assert_eq!(parts(u64::MAX, &[1 << 40]), [u64::MAX]);
+        assert_eq!((parts(7, &[]), parts(0, &[4, 0])), (vec![], vec![0, 0]));
+    }
 }

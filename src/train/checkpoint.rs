@@ -50,8 +50,8 @@ pub struct Contents<'a> {
     pub slices: Vec<(String, BufferSlice)>,
 }
 
-/// Writes a checkpoint atomically. Blocks.
-pub fn save(
+/// Writes a checkpoint atomically.
+pub async fn save(
     path: &Path,
     gpu: &Gpu,
     identity: &BTreeMap<String, String>,
@@ -65,7 +65,7 @@ pub fn save(
         );
     }
     for (name, slice) in &contents.slices {
-        let data: Vec<f32> = bytemuck::pod_collect_to_vec(&gpu.read(slice)?.wait()?);
+        let data: Vec<f32> = bytemuck::pod_collect_to_vec(&gpu.read(slice)?.await?);
         named.push(NamedTensor { name: name.clone(), shape: vec![data.len()], data });
     }
     let header = Header { version: VERSION, identity: identity.clone(), position: position.clone() };

@@ -22,7 +22,7 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Base learning rate.
     pub learning_rate: f64,
-    /// Its schedule, in steps. A cosine with a total of 0 spans the training.
+    /// Its schedule. A cosine with a total of 0 spans the training.
     pub schedule: Schedule,
     /// The optimizer.
     pub optimizer: OptimizerConfig,

@@ -34,9 +34,14 @@ impl Evaluator {
 
     /// Share of the samples whose largest logit is their label. Blocks.
     pub fn top1_accuracy(&self, batches: impl Iterator<Item = Batch>) -> Result<f64> {
+        self.plan.gpu().block_on(self.top1_accuracy_async(batches))
+    }
+
+    /// [`Evaluator::top1_accuracy`] for callers that may not block.
+    pub async fn top1_accuracy_async(&self, batches: impl Iterator<Item = Batch>) -> Result<f64> {
         let (mut correct, mut counted) = (0usize, 0usize);
         for batch in batches {
-            let logits = self.logits(&batch)?;
+            let logits = self.logits_async(&batch).await?;
             let classes = self.logits.dims()[1];
             for (row, label) in logits.chunks(classes).zip(&batch.labels).take(batch.len) {
                 correct += largest(row).is_some_and(|best| best as i32 == *label) as usize;
@@ -48,9 +53,14 @@ impl Evaluator {
 
     /// The logits (N, classes) of one batch. Blocks.
     pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>> {
+        self.plan.gpu().block_on(self.logits_async(batch))
+    }
+
+    /// [`Evaluator::logits`] for callers that may not block.
+    pub async fn logits_async(&self, batch: &Batch) -> Result<Vec<f32>> {
         self.inputs.write(&self.plan, batch)?;
         self.plan.run(&Step::new(0, 0))?;
-        self.plan.read_f32(&self.logits)
+        self.plan.read_f32_async(&self.logits).await
     }
 
     /// The compiled plan.

@@ -1,8 +1,11 @@
 //! The metrics log: one JSON object per line, flushed per line, so that a killed run loses at most its last line.
 //!
 //! A resumed run drops what was logged after the checkpoint it resumes from, and goes on appending.
+//!
+//! Epochs count from 1, as on the screen. limbeck 0.1.0 counted them from 0 here: a run with a line of epoch 0 is of that
+//! kind, is read as if it counted from 1, and is rewritten so where it is resumed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -29,7 +32,7 @@ pub enum Split {
 pub struct MetricRecord {
     /// Which run this belongs to, such as `kd-seed1`; one log may hold several.
     pub run: String,
-    /// Epoch, counted from 0 at the start of training.
+    /// The epoch that it is of, counted from 1.
     pub epoch: u64,
     /// Optimizer steps done.
     pub step: u64,
@@ -81,11 +84,20 @@ impl MetricsLog {
         let path = path.as_ref();
         let text = read_log(path)?.unwrap_or_default();
         let mut kept = String::with_capacity(text.len());
-        for (line, record) in parse(path, &text)? {
-            if record.run != run || record.step <= step {
+        let records = parse(path, &text)?;
+        let old = counts_from_zero(&records, run);
+        for (line, mut record) in records {
+            if record.run != run {
                 kept.push_str(line);
-                kept.push('\n');
+            } else if record.step > step {
+                continue;
+            } else if old {
+                record.epoch += 1;
+                kept.push_str(&to_line(path, &record)?);
+            } else {
+                kept.push_str(line);
             }
+            kept.push('\n');
         }
         files::write_atomic(path, |w| w.write_all(kept.as_bytes()))?;
         Self::open(path)
@@ -93,10 +105,12 @@ impl MetricsLog {
 
     /// Appends one record and hands it to the operating system before returning.
     pub fn append(&mut self, record: &MetricRecord) -> Result<()> {
-        let mut line = serde_json::to_vec(record).map_err(|e| Error::file(&self.path, e))?;
-        line.push(b'\n');
+        let line = to_line(&self.path, record)? + "\n";
         // One write for the whole line: a kill between two writes can't leave half of it.
-        self.file.write_all(&line).and_then(|()| self.file.flush()).map_err(|e| write_error(&self.path, &e))
+        self.file
+            .write_all(line.as_bytes())
+            .and_then(|()| self.file.flush())
+            .map_err(|e| write_error(&self.path, &e))
     }
 
     /// Where the log is.
@@ -116,7 +130,20 @@ pub fn read_metrics(path: impl AsRef<Path>) -> Result<Vec<MetricRecord>> {
     let Some(text) = read_log(path)? else {
         return Err(read_error(path, &std::io::ErrorKind::NotFound.into()));
     };
-    Ok(parse(path, &text)?.into_iter().map(|(_, record)| record).collect())
+    let records = parse(path, &text)?;
+    let from_zero: BTreeSet<String> =
+        records.iter().filter(|(_, r)| r.epoch == 0).map(|(_, r)| r.run.clone()).collect();
+    let from_one =
+        |r: MetricRecord| MetricRecord { epoch: r.epoch + u64::from(from_zero.contains(&r.run)), ..r };
+    Ok(records.into_iter().map(|(_, record)| from_one(record)).collect())
+}
+
+fn counts_from_zero(records: &[(&str, MetricRecord)], run: &str) -> bool {
+    records.iter().any(|(_, record)| record.run == run && record.epoch == 0)
+}
+
+fn to_line(path: &Path, record: &MetricRecord) -> Result<String> {
+    serde_json::to_string(record).map_err(|e| Error::file(path, e))
 }
 
 /// The text of a log: empty for an empty file (a run that was stopped early), `None` for no file.
@@ -189,7 +216,7 @@ mod tests {
     fn record(run: &str, step: u64) -> MetricRecord {
         MetricRecord {
             run: run.into(),
-            epoch: step / 2,
+            epoch: step.div_ceil(2),
             step,
             split: Split::Train,
             loss: 0.1 + step as f64,
@@ -250,6 +277,33 @@ mod tests {
         let a: Vec<_> = steps(&path).into_iter().filter(|(run, _)| run == "a").collect();
         assert_eq!(a, [("a".into(), 1), ("a".into(), 2), ("a".into(), 3)]);
         assert_eq!(steps(&path).len(), 7);
+    }
+
+    /// A log of limbeck 0.1.0 counts from 0: it reads as one that counts from 1, and goes on as one.
+    #[test]
+    fn old_logs_are_counted_anew() {
+        let dir = Scratch::new();
+        let path = dir.path("m");
+        let old = |run: &str, epoch: u64| MetricRecord { epoch, ..record(run, epoch + 1) };
+        let mut log = MetricsLog::create(&path).unwrap();
+        for epoch in 0..3 {
+            log.append(&old("a", epoch)).unwrap();
+            log.append(&old("b", epoch)).unwrap();
+        }
+        drop(log);
+        let epochs = |run: &str| -> Vec<u64> {
+            read_metrics(&path).unwrap().iter().filter(|r| r.run == run).map(|r| r.epoch).collect()
+        };
+        assert_eq!((epochs("a"), epochs("b")), (vec![1, 2, 3], vec![1, 2, 3]));
+        let mut log = MetricsLog::resume(&path, "a", 2).unwrap();
+        log.append(&MetricRecord { epoch: 3, ..record("a", 3) }).unwrap();
+        assert_eq!((epochs("a"), epochs("b")), (vec![1, 2, 3], vec![1, 2, 3]));
+        // The other run's lines are as they were.
+        let text = files::read_text(&path).unwrap();
+        let zeros = text.lines().filter(|line| line.contains("\"epoch\":0")).collect::<Vec<_>>();
+        assert!(zeros.len() == 1 && zeros[0].contains("\"b\""), "{text}");
+        MetricsLog::resume(&path, "a", 3).unwrap();
+        assert_eq!(files::read_text(&path).unwrap(), text);
     }
 
     #[test]

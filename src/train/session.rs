@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint::{self, Contents, Position};
 use super::evaluator::Evaluator;
+use super::extend::extended;
 use super::identity::{add_scheme, identity};
 use super::metrics::{MetricRecord, MetricsLog, Split};
 use super::schemes::Peer;
@@ -64,10 +65,15 @@ impl<'a, 'n> Session<'a, 'n> {
         let in_order = LoaderConfig { batch_size: config.batch_size, shuffle: false, ..Default::default() };
         let check = Loader::new(trainer.held_out.clone(), in_order)?;
         let steps = config.steps(loader.batches());
-        let schedule = config.schedule.clone().spanning(steps);
+        let schedule = config.schedule.clone().spanning(steps, loader.batches() as u64);
         schedule.validate()?;
         let teacher = trainer.teacher.take();
         let peer = trainer.peer.take();
+        if let Some(teacher) = &teacher
+            && let Some(extended) = extended(gpu, network, teacher, config.seed)?
+        {
+            *network = extended;
+        }
         let mut identity = identity(config, network, training, teacher.as_ref());
         add_scheme(
             &mut identity,
@@ -161,18 +167,18 @@ impl<'a, 'n> Session<'a, 'n> {
         Ok(())
     }
 
-    pub fn run(mut self) -> Result<Run> {
+    pub async fn run(mut self) -> Result<Run> {
         let (cost, steps) = (self.step.cost().clone(), self.steps);
         self.observe(|o| o.started(&cost, steps));
         let mut finished = true;
         while self.position.step < self.steps && !self.stale() {
-            if !self.train_epoch()? {
+            if !self.train_epoch().await? {
                 finished = false;
                 break;
             }
-            self.save()?;
+            self.save().await?;
         }
-        self.keep(finished)
+        self.keep(finished).await
     }
 
     /// What a step costs.
@@ -181,7 +187,7 @@ impl<'a, 'n> Session<'a, 'n> {
     }
 
     /// Trains to the end of the epoch, or of the steps, and measures. False where an observer stopped it.
-    fn train_epoch(&mut self) -> Result<bool> {
+    async fn train_epoch(&mut self) -> Result<bool> {
         let mut step = Step::new(self.position.step as u32, self.trainer.config.seed);
         step.epoch = self.position.epoch as u32;
         let batches = self.loader.batches();
@@ -195,38 +201,38 @@ impl<'a, 'n> Session<'a, 'n> {
             let mut proceed = true;
             self.observe(|o| proceed = o.proceed(number));
             if !proceed {
-                self.save()?;
+                self.save().await?;
                 return Ok(false);
             }
             rate = self.trainer.config.learning_rate * self.schedule.at(number);
             step.number = number as u32;
             self.step.run(&batch, &mut step, rate)?;
-            self.trainer.gpu.throttle(STEPS_AHEAD)?;
+            self.trainer.gpu.throttle_async(STEPS_AHEAD).await?;
             self.position.step += 1;
             self.position.batch = batch.index + 1;
             ran += 1;
             if shown.elapsed() >= PROGRESS_INTERVAL {
-                let sums = self.sums(&step)?;
+                let sums = self.sums(&step).await?;
                 let progress = Progress {
                     epoch: self.position.epoch + 1,
                     batch: self.position.batch,
                     batches,
                     loss: sums.mean_loss(),
                     accuracy: sums.accuracy(),
-                    loss_scale: self.step.loss_scale()?,
+                    loss_scale: self.step.loss_scale().await?,
                 };
                 self.observe(|o| o.progress(&progress));
                 shown = Instant::now();
             }
             if self.wants_checkpoint() && self.position.batch < batches {
-                self.save()?;
+                self.save().await?;
             }
         }
-        let sums = self.sums(&step)?;
+        let sums = self.sums(&step).await?;
         let ms_per_step = start.elapsed().as_secs_f64() * 1e3 / ran.max(1) as f64;
         self.position.epoch += 1;
         self.position.batch = 0;
-        let accuracy = self.measure()?;
+        let accuracy = self.measure().await?;
         let epoch = Epoch {
             epoch: self.position.epoch,
             step: self.position.step,
@@ -235,24 +241,24 @@ impl<'a, 'n> Session<'a, 'n> {
             accuracy,
             learning_rate: rate,
             ms_per_step,
-            loss_scale: self.step.loss_scale()?,
+            loss_scale: self.step.loss_scale().await?,
         };
-        self.finish_epoch(epoch)?;
+        self.finish_epoch(epoch).await?;
         Ok(true)
     }
 
     /// What the epoch's steps added up to, or an error where a loss, or the last gradient, was not finite.
-    fn sums(&self, step: &Step) -> Result<Sums> {
-        let sums = self.step.sums()?;
-        if sums.loss.is_finite() && self.step.is_finite()? {
+    async fn sums(&self, step: &Step) -> Result<Sums> {
+        let sums = self.step.sums_async().await?;
+        if sums.loss.is_finite() && self.step.is_finite().await? {
             Ok(sums)
         } else {
-            Err(self.step.non_finite(step))
+            Err(self.step.non_finite(step).await)
         }
     }
 
     /// Accuracy on the held-out set.
-    fn measure(&self) -> Result<f64> {
+    async fn measure(&self) -> Result<f64> {
         if let (Some(shadow), Some(ema)) = (&self.shadow, self.step.ema()) {
             let gpu = self.trainer.gpu;
             for average in ema.slices() {
@@ -260,18 +266,18 @@ impl<'a, 'n> Session<'a, 'n> {
             }
             gpu.copy(&self.params.states(), &shadow.states())?;
         }
-        self.evaluator.top1_accuracy(self.check.epoch(0))
+        self.evaluator.top1_accuracy_async(self.check.epoch(0)).await
     }
 
-    fn finish_epoch(&mut self, epoch: Epoch) -> Result<()> {
-        let terms = self.step.terms()?;
+    async fn finish_epoch(&mut self, epoch: Epoch) -> Result<()> {
+        let terms = self.step.terms_async().await?;
         self.step.reset_sums()?;
         let best = self.position.epochs.iter().map(|e| e.accuracy).fold(f64::NEG_INFINITY, f64::max);
         if epoch.accuracy > best {
             self.position.best_epoch = Some(epoch.epoch);
             if self.trainer.config.patience.is_some() {
                 let mut now = self.network.params.clone();
-                self.shadow.as_ref().unwrap_or(&self.params).download(&mut now)?;
+                self.shadow.as_ref().unwrap_or(&self.params).download_async(&mut now).await?;
                 self.best = now;
             }
         }
@@ -287,7 +293,7 @@ impl<'a, 'n> Session<'a, 'n> {
         let images_per_second = self.trainer.config.batch_size as f64 * 1e3 / epoch.ms_per_step;
         let training = MetricRecord {
             run: run.clone(),
-            epoch: epoch.epoch - 1,
+            epoch: epoch.epoch,
             step: epoch.step,
             split: Split::Train,
             loss: epoch.loss,
@@ -323,22 +329,22 @@ impl<'a, 'n> Session<'a, 'n> {
         every.is_some_and(|n| self.position.step.is_multiple_of(n.max(1)))
     }
 
-    fn save(&mut self) -> Result<()> {
+    async fn save(&mut self) -> Result<()> {
         let Some(path) = self.trainer.checkpoints.as_ref().map(|c| c.path.clone()) else { return Ok(()) };
-        self.params.download(&mut self.network.params)?;
+        self.params.download_async(&mut self.network.params).await?;
         if let Some((host, device)) = self.step.regressors() {
-            device.download(host)?;
+            device.download_async(host).await?;
         }
-        self.download_peer()?;
+        self.download_peer().await?;
         let mut position = self.position.clone();
         position.seconds += self.started.elapsed().as_secs_f64();
         let (gpu, identity) = (self.trainer.gpu, self.identity.clone());
-        checkpoint::save(&path, gpu, &identity, &position, &self.contents()?)
+        checkpoint::save(&path, gpu, &identity, &position, &self.contents()?).await
     }
 
-    fn download_peer(&mut self) -> Result<()> {
+    async fn download_peer(&mut self) -> Result<()> {
         match &mut self.peer {
-            Some((host, device)) => device.download(&mut host.params),
+            Some((host, device)) => device.download_async(&mut host.params).await,
             None => Ok(()),
         }
     }
@@ -353,15 +359,18 @@ impl<'a, 'n> Session<'a, 'n> {
     }
 
     /// Leaves the weights that count in the network.
-    fn keep(mut self, finished: bool) -> Result<Run> {
-        self.download_peer()?;
+    async fn keep(mut self, finished: bool) -> Result<Run> {
+        self.download_peer().await?;
         let mut kept_epoch = self.position.epoch;
         match (self.trainer.config.patience, self.position.best_epoch) {
             (Some(_), Some(best)) => {
                 kept_epoch = best;
                 self.network.params = self.best;
             }
-            _ => self.shadow.as_ref().unwrap_or(&self.params).download(&mut self.network.params)?,
+            _ => {
+                let kept = self.shadow.as_ref().unwrap_or(&self.params);
+                kept.download_async(&mut self.network.params).await?;
+            }
         }
         let times: Vec<f64> = self.position.epochs.iter().map(|e| e.ms_per_step).collect();
         let steady = if times.len() > 1 { &times[1..] } else { &times[..] };

@@ -253,7 +253,12 @@ impl TrainStep {
 
     /// What the steps since the last reset added up to. Blocks.
     pub fn sums(&self) -> Result<Sums> {
-        self.sums.read()
+        self.plan.gpu().block_on(self.sums_async())
+    }
+
+    /// [`TrainStep::sums`] for callers that may not block.
+    pub async fn sums_async(&self) -> Result<Sums> {
+        self.sums.read().await
     }
 
     /// Starts adding up anew.
@@ -272,25 +277,29 @@ impl TrainStep {
         all
     }
 
-    /// The loss scale of mixed precision, and the steps it cost so far. Blocks.
-    pub fn loss_scale(&self) -> Result<Option<LossScaleState>> {
-        self.loss_scale.as_ref().map(LossScale::read).transpose()
+    /// The loss scale of mixed precision, and the steps it cost so far.
+    pub async fn loss_scale(&self) -> Result<Option<LossScaleState>> {
+        match &self.loss_scale {
+            Some(scale) => scale.read().await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Whether the last step's loss and gradient norm were finite; a step where they are not changes no weight. In mixed
     /// precision a gradient that is not finite is no failure but what the loss scale is found by, down to a scale that
-    /// nothing sound needs. Blocks.
-    pub fn is_finite(&self) -> Result<bool> {
+    /// nothing sound needs.
+    pub async fn is_finite(&self) -> Result<bool> {
         const LOWEST_SCALE: f64 = 1.0 / 65536.0;
-        let found_by_overflow = self.loss_scale()?.is_some_and(|state| state.scale >= LOWEST_SCALE);
-        let (loss, norm) = (self.plan.read(&self.loss)?, self.plan.read_f32(&self.update.grad_norm)?);
-        let loss: Vec<f32> = bytemuck::pod_collect_to_vec(&loss.wait()?);
+        let found_by_overflow = self.loss_scale().await?.is_some_and(|state| state.scale >= LOWEST_SCALE);
+        let loss = self.plan.read(&self.loss)?;
+        let norm = self.plan.read_f32_async(&self.update.grad_norm).await?;
+        let loss: Vec<f32> = bytemuck::pod_collect_to_vec(&loss.await?);
         Ok(loss.iter().all(|l| l.is_finite()) && (found_by_overflow || norm.get(1) == Some(&0.0)))
     }
 
     /// The error for a step that met NaN or infinity: reruns the last step to find where it began.
-    pub fn non_finite(&self, step: &Step) -> Error {
-        match self.plan.first_non_finite(step) {
+    pub async fn non_finite(&self, step: &Step) -> Error {
+        match self.plan.first_non_finite(step).await {
             Err(error) => error,
             Ok(place) => {
                 let place = place.unwrap_or_else(|| "the gradient norm, or a batch before the last".into());
@@ -301,10 +310,17 @@ impl TrainStep {
 
     /// The terms of the loss, unweighted, of the last step. Blocks.
     pub fn terms(&self) -> Result<Vec<(&'static str, f32)>> {
-        let read = |(name, tensor): &(&'static str, Tensor)| {
-            Ok((*name, self.plan.read_f32(tensor)?.first().copied().unwrap_or(f32::NAN)))
-        };
-        self.terms.iter().map(read).collect()
+        self.plan.gpu().block_on(self.terms_async())
+    }
+
+    /// [`TrainStep::terms`] for callers that may not block.
+    pub async fn terms_async(&self) -> Result<Vec<(&'static str, f32)>> {
+        let mut values = Vec::new();
+        for (name, tensor) in &self.terms {
+            let value = self.plan.read_f32_async(tensor).await?;
+            values.push((*name, value.first().copied().unwrap_or(f32::NAN)));
+        }
+        Ok(values)
     }
 }
 

@@ -51,11 +51,10 @@ impl SumBuffers {
         logits.accumulate_metrics(labels, loss, &sum, &counts)
     }
 
-    /// Blocks.
-    pub fn read(&self) -> Result<Sums> {
+    pub async fn read(&self) -> Result<Sums> {
         let (loss, counts) = (self.gpu.read(&self.loss.whole())?, self.gpu.read(&self.counts.whole())?);
-        let loss: Vec<f32> = bytemuck::pod_collect_to_vec(&loss.wait()?);
-        let counts: Vec<u32> = bytemuck::pod_collect_to_vec(&counts.wait()?);
+        let loss: Vec<f32> = bytemuck::pod_collect_to_vec(&loss.await?);
+        let counts: Vec<u32> = bytemuck::pod_collect_to_vec(&counts.await?);
         let [steps, samples, correct] = [0, 1, 2].map(|i| u64::from(counts[i]));
         Ok(Sums { loss: f64::from(loss[0]), steps, samples, correct })
     }

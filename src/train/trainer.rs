@@ -208,14 +208,26 @@ impl<'a> Trainer<'a> {
         Ok(Session::new(self, network)?.cost().clone())
     }
 
-    /// Trains `network` from its present weights and leaves the trained ones in it. Blocks.
+    /// Trains `network` from its present weights and leaves the trained ones in it. Blocks. Where a method changes the
+    /// architecture (simkd), what is left in `network` is the changed one.
     ///
     /// # Errors
     /// [`crate::Error::NonFinite`] where the loss becomes NaN or infinite; the network then keeps its initial weights, and the
     /// last checkpoint stays.
     pub fn fit(self, network: &mut Network) -> Result<Run> {
+        let gpu = self.gpu;
+        gpu.block_on(self.fit_async(network))
+    }
+
+    /// [`Trainer::fit`] for callers that may not block: it waits for the GPU by giving way, after every step where the GPU
+    /// is behind and wherever something is read. Compiling the step at the start, waiting for the loader's thread and
+    /// writing files are not awaited.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::fit`].
+    pub async fn fit_async(self, network: &mut Network) -> Result<Run> {
         let mut session = Session::new(self, network)?;
         session.resume()?;
-        session.run()
+        session.run().await
     }
 }

@@ -48,8 +48,10 @@ pub(super) fn worse_than_student(figures: &Figures) -> Option<Finding> {
     joined(parts.collect(), "a teacher that knows less holds the student back")
 }
 
+/// `None` where accuracies tell nothing.
 fn chance(figures: &Figures) -> Option<f64> {
-    (figures.samples > 0 && figures.classes.len() > 1).then(|| 1.0 / figures.classes.len() as f64)
+    let measured = figures.samples > 0 && !figures.starts_as_student;
+    (measured && figures.classes.len() > 1).then(|| 1.0 / figures.classes.len() as f64)
 }
 
 fn variance(accuracy: f64, figures: &Figures) -> f64 {
@@ -124,5 +126,7 @@ mod tests {
     fn what_was_not_measured_is_no_finding() {
         let unmeasured = Figures { samples: 0, ..figures(0.0, 1.0, None) };
         assert_eq!((at_chance(&unmeasured), worse_than_student(&unmeasured)), (None, None));
+        let average = Figures { starts_as_student: true, ..figures(0.1, 0.9, None) };
+        assert_eq!((at_chance(&average), worse_than_student(&average)), (None, None));
     }
 }

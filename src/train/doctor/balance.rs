@@ -1,6 +1,7 @@
 //! Terms of the loss that drown others, or that move nothing.
 //!
-//! Compared are weight x loss and weight x |d loss / d student weights|_2, on the first batch.
+//! Compared are weight x loss and weight x |d loss / d weights|_2, on the first batch, where the weights are those of the
+//! network that learns: the student's, or a peer's.
 
 use super::{Figures, Finding, TermFigure, joined};
 
@@ -10,11 +11,15 @@ const MOST: f64 = 100.0;
 /// Gradient norm, unweighted, that moves no weight of f32.
 const LEAST_GRADIENT: f64 = 1e-9;
 
+/// The term of the labels' cross-entropy.
+pub(super) const CE: &str = "ce";
+
 pub(super) fn unbalanced(figures: &Figures) -> Option<Finding> {
     let heeded: Vec<&TermFigure> = heeded(figures).filter(|t| !vanishes(t)).collect();
-    let loss = extremes(&heeded, |t| Some(t.weight * t.loss.abs()), "loss");
+    let own = figures.starts_as_student;
+    let loss = extremes(&heeded, own, |t| Some(t.weight * t.loss.abs()), "loss");
     let gradient =
-        extremes(&heeded, |t| t.gradient.map(|g| t.weight * g), "gradient on the student's weights");
+        extremes(&heeded, own, |t| t.gradient.map(|g| t.weight * g), "gradient on the trained weights");
     let parts = loss.into_iter().chain(gradient).collect();
     joined(
         parts,
@@ -23,9 +28,13 @@ pub(super) fn unbalanced(figures: &Figures) -> Option<Finding> {
 }
 
 pub(super) fn vanishing(figures: &Figures) -> Option<Finding> {
+    // What a student learns from its own average is nothing at first.
+    if figures.starts_as_student {
+        return None;
+    }
     let parts = heeded(figures).filter(|t| vanishes(t)).map(|t| {
         let gradient = t.gradient.unwrap_or_default();
-        format!("{} is {:.2e}, and its gradient on the student's weights {gradient:.2e}", t.name, t.loss)
+        format!("{} is {:.2e}, and its gradient on the trained weights {gradient:.2e}", t.name, t.loss)
     });
     joined(parts.collect(), "it teaches nothing; look at its taps, its temperature and the teacher's outputs")
 }
@@ -38,13 +47,20 @@ fn vanishes(term: &TermFigure) -> bool {
     term.gradient.is_some_and(|g| g < LEAST_GRADIENT)
 }
 
-/// The largest and the smallest term by a figure, in words, where they are too far apart.
-fn extremes(terms: &[&TermFigure], of: impl Fn(&TermFigure) -> Option<f64>, what: &str) -> Option<String> {
+/// The largest and the smallest term by a figure, in words, where they are too far apart. Terms that grow from nothing are
+/// small at first, and that is no finding.
+fn extremes(
+    terms: &[&TermFigure],
+    grow: bool,
+    of: impl Fn(&TermFigure) -> Option<f64>,
+    what: &str,
+) -> Option<String> {
     let figures = terms.iter().filter_map(|t| Some((of(t).filter(|v| *v > 0.0)?, *t)));
     let (small, small_term) = figures.clone().min_by(|a, b| a.0.total_cmp(&b.0))?;
     let (large, large_term) = figures.max_by(|a, b| a.0.total_cmp(&b.0))?;
     // Weights are f32, and read best as such: 0.1, not 0.10000000149.
-    (large > MOST * small).then(|| {
+    let meant = grow && small_term.name != CE;
+    (large > MOST * small && !meant).then(|| {
         format!(
             "the weighted {what} of {} ({large:.2e}, weight {}) is {:.0} times that of {} \
              ({small:.2e}, weight {})",
@@ -78,7 +94,7 @@ mod tests {
         assert!(found.contains("loss of term1") && found.contains("150 times that of term0"), "{found}");
         assert!(!found.contains("gradient"), "{found}");
         let found = unbalanced(&figures(&[(1.0, 2.0, 1.0), (1.0, 1.0, 1e-3)])).unwrap().message;
-        assert!(found.contains("gradient on the student's weights of term0"), "{found}");
+        assert!(found.contains("gradient on the trained weights of term0"), "{found}");
         assert_eq!(unbalanced(&figures(&[(1.0, 2.0, 1.0), (99.0, 2.0, 1.0)])), None);
     }
 
@@ -87,6 +103,18 @@ mod tests {
         let gone = figures(&[(1.0, 2.0, 1.0), (1.0, 1e-12, 0.0)]);
         assert!(vanishing(&gone).unwrap().message.contains("term1 is 1.00e-12"));
         assert_eq!(unbalanced(&gone), None);
+    }
+
+    #[test]
+    fn what_grows_from_nothing_may_be_small_but_not_large() {
+        let mut average = figures(&[(1.0, 2.0, 1.0), (1.0, 1e-4, 1e-4)]);
+        average.starts_as_student = true;
+        average.terms[0].name = CE.into();
+        assert_eq!(unbalanced(&average), None);
+        average.terms[1].gradient = Some(0.0);
+        assert_eq!(vanishing(&average), None);
+        average.terms[1] = TermFigure { weight: 1e9, gradient: Some(1e-4), ..average.terms[1].clone() };
+        assert!(unbalanced(&average).unwrap().message.contains("that of ce"));
     }
 
     #[test]

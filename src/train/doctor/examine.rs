@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::answers::agreement;
+use super::balance::CE;
 use super::figures::{Figures, TapFigure, TeacherFigure, TermFigure};
 use super::{Finding, diagnose};
 use crate::data::{Batch, Dataset, IGNORE_LABEL, Loader, LoaderConfig};
@@ -16,6 +17,8 @@ use crate::tape::{Plan, Scalar, Step, Tape, Tensor};
 use crate::train::TrainConfig;
 use crate::train::batch::Inputs;
 use crate::train::evaluator::largest;
+use crate::train::extend::extended;
+use crate::train::report::printable;
 use crate::train::schemes::Scheme;
 use crate::train::session::start;
 use crate::train::stored::StoredInputs;
@@ -69,7 +72,13 @@ struct Probe {
     scalars: Vec<(Scalar, f32)>,
 }
 
-fn measure(subject: &Subject<'_>, mut teaching: Teaching<'_>, scheme: &Scheme<'_>) -> Result<Figures> {
+/// The figures that [`examine`] judges. Blocks.
+///
+/// # Errors
+/// Those of [`examine`].
+pub fn measure(subject: &Subject<'_>, mut teaching: Teaching<'_>, scheme: &Scheme<'_>) -> Result<Figures> {
+    let extended = extended(subject.gpu, subject.student, &teaching, subject.config.seed)?;
+    let subject = &Subject { student: extended.as_ref().unwrap_or(subject.student), ..*subject };
     let Subject { gpu, student, training, config } = *subject;
     let batch_size = config.batch_size;
     let loader = LoaderConfig { batch_size, seed: config.seed, drop_last: true, ..Default::default() };
@@ -83,8 +92,10 @@ fn measure(subject: &Subject<'_>, mut teaching: Teaching<'_>, scheme: &Scheme<'_
     let mut figures = Figures {
         classes: training.class_names.clone(),
         normalisation: (training.mean.clone(), training.std.clone()),
+        starts_as_student: scheme.average.is_some(),
         ..Default::default()
     };
+    let names = names(&teaching, scheme);
     let (mut labels, mut answers) = (Vec::new(), vec![Vec::new(); probe.teachers.len() + 1]);
     for batch in loader.epoch(0).take(IMAGES.div_ceil(batch_size)) {
         probe.run(&batch, config.seed)?;
@@ -103,12 +114,25 @@ fn measure(subject: &Subject<'_>, mut teaching: Teaching<'_>, scheme: &Scheme<'_
     }
     figures.samples = labels.len();
     figures.student_accuracy = accuracy(&answers[0], &labels);
-    figures.teachers = answers[1..].iter().enumerate().map(|(i, a)| teacher(i, a, &labels)).collect();
+    let teachers = names.into_iter().zip(&answers[1..]);
+    figures.teachers = teachers.map(|(name, answers)| teacher(name, answers, &labels)).collect();
     Ok(figures)
 }
 
-fn teacher(index: usize, answers: &[usize], labels: &[i32]) -> TeacherFigure {
-    let name = if index == 0 { "the teacher".into() } else { format!("teacher {}", index + 1) };
+/// How the teachers are called: by number and architecture where there are several.
+fn names(teaching: &Teaching<'_>, scheme: &Scheme<'_>) -> Vec<String> {
+    let first = match teaching {
+        Teaching::Live(teacher) => &teacher.network.name,
+        Teaching::Stored(stored) => &stored.outputs.info().teacher,
+    };
+    if scheme.others.is_empty() {
+        return vec!["the teacher".into()];
+    }
+    let all = std::iter::once(first).chain(scheme.others.iter().map(|member| &member.network.name));
+    all.enumerate().map(|(index, name)| format!("teacher {} ({})", index + 1, printable(name))).collect()
+}
+
+fn teacher(name: String, answers: &[usize], labels: &[i32]) -> TeacherFigure {
     let (accuracy, agreement) = (accuracy(answers, labels), agreement(answers, labels));
     TeacherFigure { name, classes: Vec::new(), accuracy, agreement }
 }
@@ -119,7 +143,7 @@ fn accuracy(answers: &[usize], labels: &[i32]) -> f64 {
 }
 
 /// The largest value of a weight on its schedule over the training.
-fn peak(weight: f32, schedule: &TermSchedule, steps: u64) -> f64 {
+pub(super) fn peak(weight: f32, schedule: &TermSchedule, steps: u64) -> f64 {
     let at = |point: u64| schedule.at(point * steps.saturating_sub(1) / POINTS, steps);
     f64::from(weight) * (0..=POINTS).map(at).fold(0.0, f64::max)
 }
@@ -147,7 +171,7 @@ impl Probe {
             samples: training.len(),
         };
         let distilled = Distillation::record(gpu, &tape, &seen, teaching, scheme, config.seed)?;
-        let mut terms = vec![measured("ce", peak(config.ce_weight, &config.ce_schedule, steps), ce, &fx)?];
+        let mut terms = vec![measured(CE, peak(config.ce_weight, &config.ce_schedule, steps), ce, &fx)?];
         let mut scalars = Vec::new();
         let targets = distilled.targets.into_iter().zip(teaching.terms());
         for ((name, loss), (targets, term)) in distilled.terms.into_iter().zip(targets) {
@@ -156,10 +180,15 @@ impl Probe {
             made.softens = temperature.map(|t| (targets, t));
             terms.push(made);
             for (name, schedule) in term.method.scalars() {
-                scalars.push((tape.scalar(name)?, schedule.at(0, steps) as f32));
+                scalars.push((tape.scalar(name)?, peak(1.0, &schedule, steps) as f32));
             }
         }
-        let (teachers, taps) = (distilled.teachers, distilled.tapped);
+        let (mut teachers, mut taps) = (distilled.teachers, distilled.tapped);
+        if !teaching.terms().iter().any(|term| term.method.needs_teacher()) {
+            // What stands in for a teacher teaches nothing.
+            teachers.clear();
+            taps.retain(|tap| tap.owner == "student");
+        }
         let mut outputs: Vec<&Tensor> = vec![&logits, &inputs.labels, &inputs.ids];
         outputs.extend(teachers.iter().chain(taps.iter().map(|t| &t.tensor)));
         for term in &terms {
@@ -222,10 +251,17 @@ impl Probe {
 
 /// A term, and the square of its gradient on the student's weights where it depends on them.
 fn measured(name: &str, weight: f64, loss: Tensor, student: &Forward<'_>) -> Result<MeasuredTerm> {
+    let figure = TermFigure { name: name.into(), weight, ..Default::default() };
+    let squared = squared_gradient(&loss, student)?;
+    Ok(MeasuredTerm { figure, loss, squared, softens: None })
+}
+
+/// The square of a loss's gradient, (1), on the weights of a pass; `None` where the loss does not depend on them.
+pub(super) fn squared_gradient(loss: &Tensor, pass: &Forward<'_>) -> Result<Option<Tensor>> {
     let mut squared: Option<Tensor> = None;
     if loss.requires_grad() {
         let gradients = loss.backward()?;
-        for (_, leaf) in student.leaves() {
+        for (_, leaf) in pass.leaves() {
             let Some(gradient) = gradients.get(&leaf) else { continue };
             let axes: Vec<usize> = (0..gradient.dims().len()).collect();
             let own = gradient.mul(gradient)?.sum(&axes, false)?;
@@ -235,8 +271,7 @@ fn measured(name: &str, weight: f64, loss: Tensor, student: &Forward<'_>) -> Res
             });
         }
     }
-    let figure = TermFigure { name: name.into(), weight, ..Default::default() };
-    Ok(MeasuredTerm { figure, loss, squared, softens: None })
+    Ok(squared)
 }
 
 /// Mean over rows of the entropy, in nats, of softmax(z / T).

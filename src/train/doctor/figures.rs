@@ -20,6 +20,9 @@ pub struct Figures {
     pub terms: Vec<TermFigure>,
     /// The taps that the terms use.
     pub taps: Vec<TapFigure>,
+    /// The teacher is an average of the student's weights: at the start it knows what the student does, which is to say
+    /// nothing, and will know more.
+    pub starts_as_student: bool,
 }
 
 /// A teacher.

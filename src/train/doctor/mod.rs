@@ -1,8 +1,13 @@
 //! What users of distillation get wrong, said once, with the figure, before training begins.
 //!
-//! [`examine`] measures one run's first batches with a small plan of its own (nothing of it is in the step)
-//! and fills [`Figures`]; each entry of [`CHECKS`] is a pure function from these to a [`Finding`], or to none
-//! where all is well. A teacher in train mode is no finding: every teacher runs with its running statistics.
+//! [`measure`] fills [`Figures`] from one run's first batches, with a small plan of its own (nothing of it is in the step);
+//! each entry of [`CHECKS`] is a pure function from these to a [`Finding`], or to none where all is well. [`examine`] does
+//! both. A teacher in train mode is no finding: every teacher runs with its running statistics.
+//!
+//! What is not there is not judged: outputs on disk are a teacher as any other, but for dead channels of layers that were
+//! not written; methods that need no teacher have none; a teacher that follows the student
+//! ([`Figures::starts_as_student`]) is not asked what it knows yet. Peers ([`examine_peers`]) have terms of a loss, and
+//! nothing else that could be wrong before they are trained.
 
 mod accuracy;
 mod answers;
@@ -10,12 +15,14 @@ mod balance;
 mod classes;
 mod examine;
 mod figures;
+mod peers;
 mod saturation;
 mod taps;
 
 pub use answers::{Agreement, agreement};
-pub use examine::{Subject, examine};
+pub use examine::{Subject, examine, measure};
 pub use figures::{Figures, TapFigure, TeacherFigure, TermFigure};
+pub use peers::examine_peers;
 
 /// Something that is probably not meant.
 #[derive(Debug, Clone, PartialEq, Eq)]

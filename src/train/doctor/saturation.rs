@@ -14,6 +14,10 @@ pub(super) fn sharp(figures: &Figures) -> Option<Finding> {
 }
 
 pub(super) fn flat(figures: &Figures) -> Option<Finding> {
+    // An untrained student is all but uniform; its average grows out of that with it.
+    if figures.starts_as_student {
+        return None;
+    }
     let parts = softened(figures, |share| share > BOUNDS[1]);
     joined(parts, "these are all but uniform and teach nothing; lower --temperature, or look at the teacher")
 }
@@ -56,6 +60,8 @@ mod tests {
         assert!(flat(&high).unwrap().message.contains("temperature 4 "));
         assert_eq!((flat(&low), sharp(&high)), (None, None));
         assert_eq!((flat(&figures(1.0)), sharp(&figures(1.0))), (None, None));
+        let average = |entropy| Figures { starts_as_student: true, ..figures(entropy) };
+        assert!(flat(&average(2.3)).is_none() && sharp(&average(0.02)).is_some());
     }
 
     #[test]

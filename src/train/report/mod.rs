@@ -30,10 +30,10 @@ use crate::files::write_atomic;
 
 pub use facts::{Environment, timestamp};
 #[cfg(feature = "cli")]
-pub(crate) use format::{bytes, count, percent, printable};
+pub(crate) use format::{bytes, count, percent};
 
 pub(crate) use axis::Axis;
-pub(crate) use format::{escape, three_digits};
+pub(crate) use format::{escape, printable, three_digits};
 pub(crate) use palette::POOL;
 pub(crate) use plot::Area;
 

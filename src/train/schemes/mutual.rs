@@ -59,6 +59,11 @@ impl<'a> Mutual<'a> {
         Ok(Self { peer, forward, loss, terms })
     }
 
+    /// The peer's pass.
+    pub fn forward(&self) -> &Forward<'a> {
+        &self.forward
+    }
+
     /// Records the peer's own optimizer. `scale` is what the loss was multiplied with.
     pub fn update(
         &self,

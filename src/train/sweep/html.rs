@@ -1,6 +1,7 @@
 //! A sweep as a page, in the style of a run's report.
 
-use super::{COLUMNS, Sweep, cells, failures, overview};
+use super::Sweep;
+use super::rows::{COLUMNS, cells, footnotes, overview};
 use crate::train::report::escape;
 use crate::train::report::page::{document, section};
 
@@ -15,8 +16,8 @@ pub fn page(sweep: &Sweep) -> String {
     for pair in &sweep.pairs {
         let rows: Vec<Vec<String>> = pair.methods.iter().map(|runs| cells(pair, runs).to_vec()).collect();
         let mut inner = table(&COLUMNS.map(String::from), &rows);
-        for failure in failures(pair) {
-            inner += &format!("<p>{}</p>\n", escape(&failure));
+        for note in footnotes(pair) {
+            inner += &format!("<p>{}</p>\n", escape(&note));
         }
         let about = pair.student_params().map_or(String::new(), |n| format!("A student of {n} parameters."));
         body += &section(&escape(&pair.name), &about, &inner);

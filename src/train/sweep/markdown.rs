@@ -1,6 +1,7 @@
 //! A sweep as Markdown.
 
-use super::{COLUMNS, PairRuns, Sweep, cells, failures, overview};
+use super::rows::{COLUMNS, cells, footnotes, overview};
+use super::{PairRuns, Sweep};
 
 pub fn page(sweep: &Sweep) -> String {
     let mut text = format!("# {}\n\n{}\n\n", line(&sweep.title), line(&sweep.made));
@@ -20,8 +21,8 @@ fn details(pair: &PairRuns) -> String {
     let mut text = format!("\n## {}\n\n", line(&pair.name));
     let rows: Vec<Vec<String>> = pair.methods.iter().map(|runs| cells(pair, runs).to_vec()).collect();
     text += &table(&COLUMNS.map(String::from), &rows);
-    for failure in failures(pair) {
-        text += &format!("\n- {}\n", line(&failure));
+    for note in footnotes(pair) {
+        text += &format!("\n- {}\n", line(&note));
     }
     text
 }

@@ -1,13 +1,23 @@
 //! Results of many runs, methods x seeds x pairs, as a table: what each method is worth, with mean and spread.
 
 mod html;
+mod left;
 mod markdown;
+mod rows;
+
+pub use left::{Finished, left_ms};
 
 use serde::{Deserialize, Serialize};
 
 use super::stats::{mean, median, sample_sd};
 use super::trainer::Run;
 use crate::tape::Cost;
+
+/// The student without a teacher: the label of every pair's first row.
+pub const ALONE: &str = "alone";
+
+/// The row of the teachers' own accuracy.
+pub const TEACHER: &str = "teacher";
 
 /// One finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +31,9 @@ pub struct Outcome {
     pub best: f64,
     /// Milliseconds a step.
     pub ms_per_step: f64,
+    /// Steps it ran; 0 in results of versions that did not keep it.
+    #[serde(default)]
+    pub steps: u64,
     /// Floating-point operations a step.
     pub flops: u64,
     /// Bytes of a step's intermediates.
@@ -41,6 +54,7 @@ impl Outcome {
             teacher: None,
             best: run.best_accuracy(),
             ms_per_step: run.ms_per_step,
+            steps: run.epochs.last().map_or(0, |epoch| epoch.step),
             flops: cost.flops,
             planned_bytes: cost.planned_bytes,
         }
@@ -50,12 +64,16 @@ impl Outcome {
 /// One method's runs for one pair.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MethodRuns {
-    /// As the user wrote it; `alone` for the student without a teacher.
+    /// Its label, by which rows of several pairs belong together; [`ALONE`] for the student without a teacher.
     pub method: String,
+    /// The methods as they ran for this pair; the label where it has no text of its own.
+    pub written: String,
     /// The finished runs, by seed.
     pub done: Vec<(u64, Outcome)>,
     /// Why seeds have none.
     pub failed: Vec<(u64, String)>,
+    /// What the doctor found before the first of them.
+    pub findings: Vec<String>,
 }
 
 /// A teacher and a student.
@@ -149,122 +167,5 @@ impl Sweep {
     }
 }
 
-/// The columns of a pair's table.
-const COLUMNS: [&str; 8] =
-    ["method", "last epoch %", "best epoch %", "gain", "seeds", "ms a step", "GFLOP a step", "MiB a step"];
-
-/// A method's cells under [`COLUMNS`].
-fn cells(pair: &PairRuns, runs: &MethodRuns) -> [String; 8] {
-    let summary = pair.summary(runs);
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-    [
-        runs.method.clone(),
-        spread(&summary),
-        or_dash(summary.best.map(|v| format!("{v:.2}"))),
-        or_dash(summary.gain.map(|v| format!("{v:+.2}"))),
-        summary.seeds.to_string(),
-        or_dash(summary.ms_per_step.map(|v| format!("{v:.1}"))),
-        or_dash(summary.gflop.map(|v| format!("{v:.3}"))),
-        or_dash(summary.mib.map(|v| format!("{v:.1}"))),
-    ]
-}
-
-/// `71.20 ± 0.31`
-fn spread(summary: &Summary) -> String {
-    match summary.last {
-        None => "failed".into(),
-        Some((mean, None)) => format!("{mean:.2}"),
-        Some((mean, Some(sd))) => format!("{mean:.2} ± {sd:.2}"),
-    }
-}
-
-/// `MARKDOWN` and `HTML` both begin with the table of methods x pairs: its rows, header first.
-fn overview(sweep: &Sweep) -> Vec<Vec<String>> {
-    let mut header = vec![String::new()];
-    header.extend(sweep.pairs.iter().map(|pair| pair.name.clone()));
-    let mut teacher = vec!["teacher".to_string()];
-    teacher.extend(
-        sweep
-            .pairs
-            .iter()
-            .map(|p| p.teacher().map_or("-".into(), |accuracy| format!("{:.2}", 100.0 * accuracy))),
-    );
-    let mut rows = vec![header, teacher];
-    let methods = sweep.pairs.first().map_or(&[][..], |pair| &pair.methods);
-    for (index, runs) in methods.iter().enumerate() {
-        let mut row = vec![runs.method.clone()];
-        row.extend(
-            sweep
-                .pairs
-                .iter()
-                .map(|pair| pair.methods.get(index).map_or("-".into(), |runs| spread(&pair.summary(runs)))),
-        );
-        rows.push(row);
-    }
-    rows
-}
-
-/// What is said of a failed run.
-fn failures(pair: &PairRuns) -> Vec<String> {
-    let all = pair.methods.iter().flat_map(|m| m.failed.iter().map(move |failed| (m, failed)));
-    all.map(|(m, (seed, why))| format!("{} with seed {seed} failed: {why}", m.method)).collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn runs(method: &str, last: &[f64]) -> MethodRuns {
-        let outcome = |last: f64| Outcome {
-            key: String::new(),
-            last,
-            best: last + 0.01,
-            ms_per_step: 2.0,
-            flops: 3_000_000_000,
-            planned_bytes: 1 << 20,
-            student_params: 10,
-            teacher: Some(0.8),
-        };
-        let done = last.iter().enumerate().map(|(seed, last)| (seed as u64, outcome(*last))).collect();
-        MethodRuns { method: method.into(), done, failed: Vec::new() }
-    }
-
-    fn sweep() -> Sweep {
-        let mut broken = runs("dkd|x", &[]);
-        broken.failed.push((1, "expected <8>, got 7".into()));
-        let methods = vec![runs("alone", &[0.70, 0.72]), runs("kd", &[0.73, 0.75]), broken];
-        let pair = PairRuns { name: "a to b".into(), methods };
-        Sweep { title: "t".into(), made: "here".into(), pairs: vec![pair] }
-    }
-
-    #[test]
-    fn means_spreads_and_gains() {
-        let sweep = sweep();
-        let summary = sweep.pairs[0].summary(&sweep.pairs[0].methods[1]);
-        let (mean, sd) = summary.last.unwrap();
-        assert!((mean - 74.0).abs() < 1e-9 && (sd.unwrap() - 2f64.sqrt()).abs() < 1e-9, "{mean} {sd:?}");
-        assert!((summary.gain.unwrap() - 3.0).abs() < 1e-9 && (summary.best.unwrap() - 75.0).abs() < 1e-9);
-        assert_eq!(sweep.pairs[0].summary(&sweep.pairs[0].methods[0]).gain, None);
-        assert_eq!(sweep.failures(), 1);
-    }
-
-    /// Every row of a Markdown table has as many cells as its header, whatever a method is called.
-    #[test]
-    fn markdown_has_rectangular_tables() {
-        let text = sweep().markdown();
-        let cells = |line: &str| line.replace("\\|", "").matches('|').count();
-        for table in text.split("\n\n").filter(|part| part.starts_with('|')) {
-            let counts: Vec<usize> = table.lines().map(cells).collect();
-            assert!(counts.iter().all(|c| *c == counts[0]), "{table}");
-        }
-        assert!(text.contains("| kd | 74.00 ± 1.41 | 75.00 | +3.00 | 2 | 2.0 | 3.000 | 1.0 |"), "{text}");
-        assert!(text.contains("dkd\\|x with seed 1 failed"), "{text}");
-    }
-
-    #[test]
-    fn html_escapes_what_files_and_users_say() {
-        let page = sweep().html();
-        assert!(page.contains("expected &lt;8&gt;") && !page.contains("<8>"), "{page}");
-        assert!(!page.contains("://"), "a page that loads something");
-    }
-}
+mod tests;

@@ -1,0 +1,107 @@
+//! Waiting for the device: an executor that blocks, and futures that ask again.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use wgpu::{PollError, PollType};
+
+use super::device::Gpu;
+use crate::{Error, Result};
+
+/// How long [`Gpu::block_on`] sleeps at most before it asks a future again.
+const NAP: Duration = Duration::from_millis(100);
+
+impl Gpu {
+    /// Runs a future of this library to its end, and blocks meanwhile. Natively it is the waiting thread that must ask the
+    /// device whether it is done: a general executor spins on that, this one sleeps until the oldest submit is finished.
+    /// Never call it in a browser.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+                return value;
+            }
+            // Whatever goes wrong here, the future finds out.
+            let _ = self.await_oldest(NAP);
+        }
+    }
+
+    /// Blocks until at most `ahead` submits are unfinished: a caller that never reads would otherwise queue work, and
+    /// the memory of its uploads, without end.
+    pub fn throttle(&self, ahead: usize) -> Result<()> {
+        self.block_on(self.throttle_async(ahead))
+    }
+
+    /// [`Gpu::throttle`] for callers that may not block. A browser can't tell which submits are finished: there it returns
+    /// at once, and only reads wait.
+    pub async fn throttle_async(&self, ahead: usize) -> Result<()> {
+        std::future::poll_fn(|context| {
+            while self.in_flight().len() > ahead {
+                match self.await_oldest(Duration::ZERO) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        ask_again(context);
+                        return Poll::Pending;
+                    }
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            }
+            Poll::Ready(self.check())
+        })
+        .await
+    }
+
+    /// Sleeps until the oldest unfinished submit is finished, or for so long. False where it is not.
+    fn await_oldest(&self, most: Duration) -> Result<bool> {
+        let oldest = self.in_flight().pop_front();
+        let wait = PollType::Wait { submission_index: oldest.clone(), timeout: Some(most) };
+        match self.device().poll(wait) {
+            Ok(_) => Ok(true),
+            Err(PollError::Timeout) => {
+                if let Some(oldest) = oldest {
+                    self.in_flight().push_front(oldest);
+                }
+                Ok(false)
+            }
+            Err(error) => Err(Error::DeviceLost(error.to_string())),
+        }
+    }
+}
+
+/// Has a future polled again: natively nobody else asks the device, in a browser a callback wakes it.
+pub(super) fn ask_again(context: &Context<'_>) {
+    if cfg!(not(target_family = "wasm")) {
+        std::thread::yield_now();
+        context.waker().wake_by_ref();
+    }
+}
+
+/// The end of a wait. A browser has no such clock, and no deadline.
+pub(super) struct Deadline {
+    #[cfg(not(target_family = "wasm"))]
+    end: std::time::Instant,
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Deadline {
+    pub fn after(time: Duration) -> Self {
+        Self { end: std::time::Instant::now() + time }
+    }
+
+    pub fn is_over(&self) -> bool {
+        std::time::Instant::now() > self.end
+    }
+}
+
+#[cfg(target_family = "wasm")]
+impl Deadline {
+    pub fn after(_: Duration) -> Self {
+        Self {}
+    }
+
+    pub fn is_over(&self) -> bool {
+        false
+    }
+}

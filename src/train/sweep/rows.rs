@@ -1,0 +1,80 @@
+//! Rows, cells and footnotes of the tables, as text that no markup is in yet.
+
+use super::{MethodRuns, PairRuns, Summary, Sweep, TEACHER};
+
+/// The columns of a pair's table.
+pub const COLUMNS: [&str; 8] =
+    ["method", "last epoch %", "best epoch %", "gain", "seeds", "ms a step", "GFLOP a step", "MiB a step"];
+
+/// A method's cells under [`COLUMNS`].
+pub fn cells(pair: &PairRuns, runs: &MethodRuns) -> [String; 8] {
+    let summary = pair.summary(runs);
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    [
+        runs.method.clone(),
+        spread(&summary),
+        or_dash(summary.best.map(|v| format!("{v:.2}"))),
+        or_dash(summary.gain.map(|v| format!("{v:+.2}"))),
+        summary.seeds.to_string(),
+        or_dash(summary.ms_per_step.map(|v| format!("{v:.1}"))),
+        or_dash(summary.gflop.map(|v| format!("{v:.3}"))),
+        or_dash(summary.mib.map(|v| format!("{v:.1}"))),
+    ]
+}
+
+/// `71.20 ± 0.31`
+fn spread(summary: &Summary) -> String {
+    match summary.last {
+        None => "failed".into(),
+        Some((mean, None)) => format!("{mean:.2}"),
+        Some((mean, Some(sd))) => format!("{mean:.2} ± {sd:.2}"),
+    }
+}
+
+/// The table of methods x pairs that both pages begin with: its rows, header first. A method is a row by its label, and
+/// has `-` where a pair did not run it.
+pub fn overview(sweep: &Sweep) -> Vec<Vec<String>> {
+    let row = |name: &str, cell: &dyn Fn(&PairRuns) -> String| {
+        std::iter::once(name.to_string()).chain(sweep.pairs.iter().map(cell)).collect::<Vec<_>>()
+    };
+    let percent = |share: f64| format!("{:.2}", 100.0 * share);
+    let mut rows = vec![
+        row("", &|pair| pair.name.clone()),
+        row(TEACHER, &|pair| pair.teacher().map_or("-".into(), percent)),
+    ];
+    let mut labels: Vec<&str> = Vec::new();
+    for runs in sweep.pairs.iter().flat_map(|pair| &pair.methods) {
+        if !labels.contains(&runs.method.as_str()) {
+            labels.push(&runs.method);
+        }
+    }
+    for label in labels {
+        rows.push(row(label, &|pair| {
+            let runs = pair.methods.iter().find(|runs| runs.method == label);
+            runs.map_or("-".into(), |runs| spread(&pair.summary(runs)))
+        }));
+    }
+    rows
+}
+
+/// What stands under a pair's table: which methods a label stands for, what the doctor found, and what failed, once for
+/// seeds of one reason.
+pub fn footnotes(pair: &PairRuns) -> Vec<String> {
+    let labelled = pair.methods.iter().filter(|m| m.written != m.method);
+    let mut notes: Vec<String> = labelled.map(|m| format!("{} is {}", m.method, m.written)).collect();
+    for runs in &pair.methods {
+        notes.extend(runs.findings.iter().map(|finding| format!("{}: {finding}", runs.method)));
+        let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+        for (seed, why) in &runs.failed {
+            match reasons.iter_mut().find(|(known, _)| known == why) {
+                Some((_, seeds)) => seeds.push(seed.to_string()),
+                None => reasons.push((why, vec![seed.to_string()])),
+            }
+        }
+        notes.extend(reasons.into_iter().map(|(why, seeds)| {
+            let seeds = format!("seed{} {}", if seeds.len() == 1 { "" } else { "s" }, seeds.join(", "));
+            format!("{} with {seeds} failed: {why}", runs.method)
+        }));
+    }
+    notes
+}

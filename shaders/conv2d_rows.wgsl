@@ -1,6 +1,7 @@
 // Convolution for subgroups of 8 that walks along rows: what a lane loads of a row of x serves all taps of a kernel row.
 //   y[img, g * M + m, oh, ow] = bias[g * M + m] + sum over (c, kh, kw) of
 //       w[g, c, kh, kw, m] * x[img, g * C + c, oh * S_H - P_H + kh * D_H, ow * S_W - P_W + kw * D_W]
+// and then perhaps RESIDUAL (plus a tensor like y) and ACTIVATED (`activate` of activation.wgsl).
 // The forward pass, and the gradient by x where the stride is 1: that is a convolution of dy by the flipped kernel.
 //
 // A lane owns a span of PIXELS neighbours in one output row; a subgroup computes ROWS channels of its 8 spans. Lane l
@@ -24,11 +25,14 @@ const TAPS: u32 = K_H * K_W;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 #if OUT_VEC4
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
 #else
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
 #end
 
-// (group, c, kh, kw, m) from (c_out, c_in / groups, k_h, k_w), with m filled up by zeros.
+// (group, c, kh, kw, m) from (c_out, c_in / groups, k_h, k_w), with m filled up by zeros. FOLD: with the batch norm behind the
+// convolution, of which fold.wgsl tells.
 @compute @workgroup_size(256)
 fn pack(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -48,7 +52,19 @@ fn pack(
 #else
     let at = ((group * M + m) * C + c) * TAPS + tap;
 #end
-    packed[i] = select(0.0, weights[select(0u, at, m < M)], m < M);
+    let weight = select(0.0, weights[select(0u, at, m < M)], m < M);
+#if FOLD
+    packed[i] = weight * norm_scale(group * M + min(m, M - 1u));
+    if i < GROUPS * M {
+#if BIAS
+        folded_bias[i] = norm_bias(i, bias[i]);
+#else
+        folded_bias[i] = norm_bias(i, 0.0);
+#end
+    }
+#else
+    packed[i] = weight;
+#end
 }
 
 fn x_at(plane: u32, h: i32, column: i32) -> f32 {
@@ -60,13 +76,27 @@ fn x_at(plane: u32, h: i32, column: i32) -> f32 {
 #if OUT_VEC4
 fn store4(row: u32, ow: u32, value: vec4<f32>) {
     if ow < O_W {
-        y[(row + ow) / 4u] = value;
+        var result = value;
+#if RESIDUAL
+        result += residual[(row + ow) / 4u];
+#end
+#if ACTIVATED
+        result = activate(result);
+#end
+        y[(row + ow) / 4u] = result;
     }
 }
 #else
 fn store(row: u32, ow: u32, value: f32) {
     if ow < O_W {
-        y[row + ow] = value;
+        var result = value;
+#if RESIDUAL
+        result += residual[row + ow];
+#end
+#if ACTIVATED
+        result = activate(vec4(result)).x;
+#end
+        y[row + ow] = result;
     }
 }
 #end

@@ -28,6 +28,8 @@ pub struct GpuOptions {
     /// Fill every reused buffer with NaN before its next writer, so that a kernel that leaves an element unwritten is
     /// caught. For tests: it adds a dispatch for each tensor.
     pub poison: bool,
+    /// Compute every op by itself, also where a plan could take a fused form: to compare the two.
+    pub unfused: bool,
 }
 
 struct Inner {

@@ -11,10 +11,11 @@ use std::rc::Rc;
 
 use super::batch_norm_backward::{BatchNormBackward, backward};
 use super::common::{expect_f32, expect_inputs};
+use super::conv2d_fused;
 use super::rows::ROWS_SHADER;
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::gpu::{Caps, Grid, Kernel};
-use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
+use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../shaders/batch_norm.wgsl");
@@ -28,8 +29,8 @@ struct BatchNormTrain {
 
 /// y from x, gamma, beta, mean, variance.
 #[derive(Debug, Clone, Copy)]
-struct BatchNormEval {
-    eps: f32,
+pub(super) struct BatchNormEval {
+    pub eps: f32,
 }
 
 /// x seen as (n, c, plane).
@@ -251,6 +252,10 @@ impl Op for BatchNormEval {
         let bindings = [&[0, 1, 2, 3, 4].map(Slot::Input)[..], &[Slot::Output(0)]].concat();
         layout.elements(to, "forward_elements", settings, &bindings);
         Ok(())
+    }
+
+    fn fused(&self, inputs: &[Tensor]) -> Option<Fused> {
+        conv2d_fused::with_norm(inputs, self.eps)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

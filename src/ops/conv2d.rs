@@ -6,15 +6,18 @@
 
 use super::common::{expect_f32, per_element};
 use super::conv2d_backward::{Conv2dBackwardW, Conv2dBackwardX};
-use super::conv2d_rows::{self, RowConv};
+use super::conv2d_rows::RowConv;
+use super::epilogue::Epilogue;
 use super::spec::{Case, Input, OpSpec};
-use super::tile::{Along, Bias, Job, Operands};
+use super::tile::{self, Along, Bias, Job};
 use crate::gpu::Kernel;
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const LOADER: &str = include_str!("../../shaders/conv2d.wgsl");
 const DEPTHWISE: &str = include_str!("../../shaders/depthwise.wgsl");
+const FOLD: &str = include_str!("../../shaders/fold.wgsl");
+const FOLD_WEIGHTS: &str = include_str!("../../shaders/conv2d_fold.wgsl");
 
 /// Settings of a convolution; each pair is (height, width).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,48 @@ pub(super) struct Sizes {
     pub k: [usize; 2],
     pub out: [usize; 2],
     pub config: Conv2d,
+}
+
+/// What the forward pass binds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Operands {
+    pub x: Slot,
+    pub w: Slot,
+    pub bias: Option<Slot>,
+    pub norm: Option<Norm>,
+    pub residual: Option<Slot>,
+    pub y: Slot,
+}
+
+/// Batch norm behind a convolution, folded into its weights.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Norm {
+    /// gamma, beta, mean, variance.
+    pub statistics: [Slot; 4],
+    pub eps: f32,
+}
+
+impl Operands {
+    /// y = conv(x, w).
+    pub fn plain(x: Slot, w: Slot, y: Slot) -> Self {
+        Self { x, w, bias: None, norm: None, residual: None, y }
+    }
+}
+
+impl Norm {
+    /// Gives the kernel that prepares weights what it needs to fold.
+    pub fn define(&self, kernel: Kernel) -> Kernel {
+        kernel.with(FOLD).define_f32("EPS", self.eps)
+    }
+
+    /// What that kernel binds: weights, their prepared form, the bias where there is one, its prepared form.
+    pub fn bindings(&self, [w, prepared]: [Slot; 2], bias: Option<Slot>, folded_bias: Slot) -> Vec<Slot> {
+        let mut bindings = vec![w, prepared];
+        bindings.extend(bias);
+        bindings.push(folded_bias);
+        bindings.extend(self.statistics);
+        bindings
+    }
 }
 
 impl Conv2d {
@@ -158,6 +203,7 @@ impl Sizes {
             b: Along::Other { vec4: self.pointwise_vec4() },
             out_n4: false,
             bias: Bias::None,
+            epilogue: Epilogue::default(),
         }
     }
 
@@ -194,12 +240,54 @@ impl Sizes {
         })
     }
 
-    pub fn depthwise_kernel(&self, entry: &'static str, bias: bool) -> Kernel {
+    /// Appends the dispatches of the forward pass.
+    pub fn lower_forward(&self, to: &mut Lowering<'_>, at: &Operands, epilogue: Epilogue) -> Result<()> {
+        let rows = self.rows_forward();
+        if !self.depthwise() && rows.suits(to.caps()) {
+            rows.lower(to, at, epilogue);
+            return Ok(());
+        }
+        let at = &self.fold(to, at);
+        if self.depthwise() {
+            let mut bindings = vec![at.x, at.w];
+            bindings.extend(at.bias);
+            bindings.push(at.y);
+            bindings.extend(at.residual);
+            let kernel = self.depthwise_kernel("forward", at.bias.is_some(), epilogue);
+            per_element(to, kernel, &bindings, self.y().iter().product());
+            return Ok(());
+        }
+        let pixels = self.out[0] * self.out[1];
+        let k = self.ci_g() * self.taps();
+        let job = Job {
+            a: Along::K { vec4: k.is_multiple_of(4) },
+            out_n4: pixels.is_multiple_of(4),
+            bias: if at.bias.is_some() { Bias::Row } else { Bias::None },
+            epilogue,
+            ..self.job("FORWARD", self.co_g(), self.images * pixels, k)
+        };
+        let Operands { x, w, bias, residual, y, .. } = *at;
+        job.lower(to, &tile::Operands { a: w, b: x, bias, residual, c: y })
+    }
+
+    /// Folds the norm into weights and bias of their own, for kernels that read weights as they are.
+    fn fold(&self, to: &mut Lowering<'_>, at: &Operands) -> Operands {
+        let Some(norm) = at.norm else { return *at };
+        let per = self.ci_g() * self.taps();
+        let (w, bias) = (to.scratch(self.c_out * per), to.scratch(self.c_out));
+        let kernel = Kernel::new("conv2d", "fold", FOLD_WEIGHTS)
+            .define("C_OUT", self.c_out)
+            .define("PER", per)
+            .define("BIAS", at.bias.is_some().into());
+        per_element(to, norm.define(kernel), &norm.bindings([at.w, w], at.bias, bias), self.c_out * per);
+        Operands { w, bias: Some(bias), norm: None, ..*at }
+    }
+
+    pub fn depthwise_kernel(&self, entry: &'static str, bias: bool, epilogue: Epilogue) -> Kernel {
+        let kernel = epilogue.define(Kernel::new("depthwise", entry, DEPTHWISE));
         self.defines()
             .into_iter()
-            .fold(Kernel::new("depthwise", entry, DEPTHWISE), |kernel, (name, value)| {
-                kernel.define(name, value)
-            })
+            .fold(kernel, |kernel, (name, value)| kernel.define(name, value))
             .define("BIAS", bias as usize)
     }
 
@@ -268,31 +356,10 @@ impl Op for Conv2d {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let s = self.sizes(to.input(0), to.input(1))?;
         let bias = (to.input_count() == 3).then_some(Slot::Input(2));
-        if s.depthwise() {
-            let mut bindings = vec![Slot::Input(0), Slot::Input(1)];
-            bindings.extend(bias);
-            bindings.push(Slot::Output(0));
-            let len = s.y().iter().product();
-            per_element(to, s.depthwise_kernel("forward", bias.is_some()), &bindings, len);
-            return Ok(());
-        }
-        let rows = s.rows_forward();
-        if rows.suits(to.caps()) {
-            let [x, weights, y] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            rows.lower(to, &conv2d_rows::Operands { weights, x, bias, y });
-            return Ok(());
-        }
-        let pixels = s.out[0] * s.out[1];
-        let k = s.ci_g() * s.taps();
-        let job = Job {
-            a: Along::K { vec4: k.is_multiple_of(4) },
-            out_n4: pixels.is_multiple_of(4),
-            bias: if bias.is_some() { Bias::Row } else { Bias::None },
-            ..s.job("FORWARD", s.co_g(), s.images * pixels, k)
-        };
-        job.lower(to, &Operands { a: Slot::Input(1), b: Slot::Input(0), bias, c: Slot::Output(0) })
+        let plain = Operands::plain(Slot::Input(0), Slot::Input(1), Slot::Output(0));
+        let at = Operands { bias, ..plain };
+        self.sizes(to.input(0), to.input(1))?.lower_forward(to, &at, Epilogue::default())
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

@@ -1,9 +1,9 @@
 //! Gradients of conv2d, recorded by its backward rule.
 
 use super::common::per_element;
-use super::conv2d::{Conv2d, Sizes};
-use super::conv2d_rows;
+use super::conv2d::{self, Conv2d, Sizes};
 use super::conv2d_rows_dw;
+use super::epilogue::Epilogue;
 use super::reduce;
 use super::tile::{Along, Job, Operands};
 use crate::Result;
@@ -38,12 +38,17 @@ impl Op for Conv2dBackwardX {
         let s = self.config.sizes(&self.x, to.input(0))?;
         if s.depthwise() {
             let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            per_element(to, s.depthwise_kernel("backward_x", false), &bindings, s.x().iter().product());
+            per_element(
+                to,
+                s.depthwise_kernel("backward_x", false, Epilogue::default()),
+                &bindings,
+                s.x().iter().product(),
+            );
             return Ok(());
         }
         if let Some(rows) = s.rows_backward_x().filter(|rows| rows.suits(to.caps())) {
-            let [weights, x, y] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            rows.lower(to, &conv2d_rows::Operands { weights, x, bias: None, y });
+            let at = conv2d::Operands::plain(Slot::Input(1), Slot::Input(0), Slot::Output(0));
+            rows.lower(to, &at, Epilogue::default());
             return Ok(());
         }
         let pixels = s.h * s.w;
@@ -53,7 +58,7 @@ impl Op for Conv2dBackwardX {
             out_n4: pixels.is_multiple_of(4),
             ..s.job("BACKWARD_X", s.ci_g(), s.images * pixels, s.co_g() * s.taps())
         };
-        job.lower(to, &Operands { a: Slot::Input(0), b: Slot::Input(1), bias: None, c: Slot::Output(0) })
+        job.lower(to, &Operands::plain(Slot::Input(0), Slot::Input(1), Slot::Output(0)))
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -75,7 +80,7 @@ impl Conv2dBackwardW {
         if s.depthwise() {
             let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
             let weights = s.c_out * s.taps();
-            let kernel = s.depthwise_kernel("backward_w", false).define("LEN", weights);
+            let kernel = s.depthwise_kernel("backward_w", false, Epilogue::default()).define("LEN", weights);
             to.dispatch(kernel, &bindings, Grid::linear(weights));
             return Ok(());
         }
@@ -87,7 +92,7 @@ impl Conv2dBackwardW {
             out_n4: n.is_multiple_of(4),
             ..s.job("BACKWARD_W", s.co_g(), n, s.images * pixels)
         };
-        job.lower(to, &Operands { a: Slot::Input(1), b: Slot::Input(0), bias: None, c: Slot::Output(0) })
+        job.lower(to, &Operands::plain(Slot::Input(1), Slot::Input(0), Slot::Output(0)))
     }
 }
 

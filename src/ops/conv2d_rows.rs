@@ -2,6 +2,8 @@
 //! there.
 
 use super::common::per_element;
+use super::conv2d::Operands;
+use super::epilogue::Epilogue;
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
 use crate::tape::{Lowering, Slot};
 
@@ -23,14 +25,6 @@ pub struct RowConv {
     pub dilation: [usize; 2],
     /// The weights are those of the forward pass, and y is its x.
     pub flip: bool,
-}
-
-/// Binding slots.
-pub struct Operands {
-    pub weights: Slot,
-    pub x: Slot,
-    pub bias: Option<Slot>,
-    pub y: Slot,
 }
 
 /// Channels and pixels of a lane.
@@ -58,17 +52,34 @@ impl RowConv {
             && self.subgroups(self.tile()) >= FEWEST_SUBGROUPS
     }
 
-    /// Appends the dispatches: packing of the weights, and the convolution.
-    pub fn lower(&self, to: &mut Lowering<'_>, at: &Operands) {
+    /// Appends the dispatches: packing of the weights, which folds the norm into them, and the convolution.
+    pub fn lower(&self, to: &mut Lowering<'_>, at: &Operands, epilogue: Epilogue) {
         let tile = self.tile();
+        let kernel = |entry, epilogue: Epilogue, bias: Option<Slot>, fold: bool| {
+            let kernel = epilogue.define(self.kernel_for(entry, tile));
+            kernel.define("BIAS", bias.is_some().into()).define("FOLD", fold.into())
+        };
         let weights = self.groups * self.c * self.kernel[0] * self.kernel[1] * self.m.next_multiple_of(4);
         let packed = to.scratch(weights);
-        let kernel = |entry| self.kernel_for(entry, tile).define("BIAS", at.bias.is_some().into());
-        per_element(to, kernel("pack"), &[at.weights, packed], weights);
+        let pack = kernel("pack", Epilogue::default(), at.bias, at.norm.is_some());
+        let bias = match at.norm {
+            Some(norm) => {
+                let folded = to.scratch(self.groups * self.m);
+                let bindings = norm.bindings([at.w, packed], at.bias, folded);
+                per_element(to, norm.define(pack), &bindings, weights);
+                Some(folded)
+            }
+            None => {
+                per_element(to, pack, &[at.w, packed], weights);
+                at.bias
+            }
+        };
         let mut bindings = vec![packed, at.x];
-        bindings.extend(at.bias);
+        bindings.extend(bias);
         bindings.push(at.y);
-        to.dispatch(kernel("rows"), &bindings, Grid::linear(self.subgroups(tile)));
+        bindings.extend(at.residual);
+        let grid = Grid::linear(self.subgroups(tile));
+        to.dispatch(kernel("rows", epilogue, bias, false), &bindings, grid);
     }
 
     fn subgroups(&self, tile: Tile) -> usize {

@@ -6,11 +6,13 @@
 
 use super::common::{elementwise, expect_f32, expect_inputs};
 use super::spec::{Case, Fill, Input, OpSpec};
+use super::{conv2d_fused, gemm_fused};
 use crate::Result;
 use crate::gpu::Kernel;
-use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
+use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
 
 const SHADER: &str = include_str!("../../shaders/unary.wgsl");
+const ACTIVATION: &str = include_str!("../../shaders/activation.wgsl");
 
 /// The functions. The discriminant is `FUNCTION` in shaders/unary.wgsl.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,6 +52,11 @@ struct UnaryBackward(Function);
 
 impl Function {
     fn kernel(self, entry: &'static str) -> Kernel {
+        self.define(Kernel::new(self.name(), entry, SHADER))
+    }
+
+    /// Gives a kernel `activate`, which is this function.
+    pub(super) fn define(self, kernel: Kernel) -> Kernel {
         let (index, parameter) = match self {
             Function::Relu => (0, 0.0),
             Function::LeakyRelu(slope) => (1, slope),
@@ -70,7 +77,7 @@ impl Function {
             Function::Positive => (16, 0.0),
             Function::LogGap => (17, 0.0),
         };
-        Kernel::new(self.name(), entry, SHADER).define("FUNCTION", index).define_f32("PARAMETER", parameter)
+        kernel.with(ACTIVATION).define("FUNCTION", index).define_f32("PARAMETER", parameter)
     }
 
     fn name(self) -> &'static str {
@@ -176,6 +183,10 @@ impl Op for Unary {
         let len = to.output(0).iter().product();
         elementwise(to, self.0.kernel("forward"), &[Slot::Input(0), Slot::Output(0)], len);
         Ok(())
+    }
+
+    fn fused(&self, inputs: &[Tensor]) -> Option<Fused> {
+        conv2d_fused::with_activation(inputs, self.0).or_else(|| gemm_fused::with_activation(inputs, self.0))
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

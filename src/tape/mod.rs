@@ -7,6 +7,7 @@
 
 mod array;
 mod backward;
+mod fuse;
 mod lowering;
 mod memory;
 mod op;
@@ -19,6 +20,7 @@ mod tensor;
 
 pub use array::Array;
 pub use backward::{GradOps, Gradients};
+pub use fuse::Fused;
 pub use lowering::{Lowering, Slot};
 pub use memory::{Lifetime, assign};
 pub use op::{Backward, Op};

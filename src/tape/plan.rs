@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::fuse::{Live, chosen_nodes};
 use super::lowering::{Lowering, Slot};
 use super::memory::{Lifetime, assign};
 use super::shape::Meta;
@@ -66,8 +67,8 @@ pub(super) struct PlannedNode {
 }
 
 /// A live node, lowered.
-struct Lowered {
-    node: usize,
+struct Lowered<'a> {
+    node: Live<'a>,
     scratch: Vec<u64>,
     dispatches: Vec<Dispatch<Slot>>,
 }
@@ -80,7 +81,7 @@ impl Plan {
     pub fn new(gpu: &Gpu, tape: &Tape, outputs: &[&Tensor]) -> Result<Self> {
         let inner = tape.inner.borrow();
         let keep: BTreeSet<TensorId> = outputs.iter().map(|t| inner.root(t.id())).collect();
-        let lowered = lower(gpu, &inner, &live_nodes(&inner, &keep))?;
+        let lowered = lower(gpu, &inner, chosen_nodes(&inner, &keep, !gpu.options().unfused))?;
         let mut cost = Cost::default();
         let storage = Storage::new(gpu, &inner, &lowered, &keep, &mut cost)?;
         let step_uniform = gpu.uniform_buffer("step", size_of::<Step>() as u64)?;
@@ -107,8 +108,8 @@ impl Plan {
         Ok(plan)
     }
 
-    fn record(&mut self, inner: &Inner, storage: &Storage, at: usize, one: &Lowered) -> Result<()> {
-        let node = &inner.nodes[one.node];
+    fn record(&mut self, inner: &Inner, storage: &Storage, at: usize, one: &Lowered<'_>) -> Result<()> {
+        let node = &one.node;
         let start = self.recording.len();
         let slice = |id: &TensorId| storage.tensors[&inner.root(*id)].clone();
         let resolve = |slot: &Slot| match slot {
@@ -134,7 +135,7 @@ impl Plan {
         let metas = |ids: &[TensorId]| -> Vec<Meta> {
             ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect()
         };
-        let (ins, outs) = (metas(&node.inputs), metas(&node.outputs));
+        let (ins, outs) = (metas(node.inputs), metas(node.outputs));
         let flops = node.op.flops(&ins, &outs);
         self.cost.flops += flops;
         let cost = (!node.op.is_alias()).then_some(self.cost.nodes.len());
@@ -240,36 +241,18 @@ impl Plan {
     }
 }
 
-/// Nodes that lead to a kept tensor or write a caller's buffer, ascending.
-pub(super) fn live_nodes(inner: &Inner, keep: &BTreeSet<TensorId>) -> Vec<usize> {
-    let mut wanted = keep.clone();
-    let mut live = Vec::new();
-    for (index, node) in inner.nodes.iter().enumerate().rev() {
-        let effect = !node.op.in_place().is_empty();
-        let placed = node.outputs.iter().any(|id| inner.tensors[id.0].placed.is_some());
-        if effect || placed || node.outputs.iter().any(|id| wanted.contains(id)) {
-            // An alias stands for its root: wanting either means wanting the node that writes the root.
-            wanted.extend(node.inputs.iter().flat_map(|&id| [id, inner.root(id)]));
-            live.push(index);
-        }
-    }
-    live.reverse();
-    live
-}
-
-fn lower(gpu: &Gpu, inner: &Inner, live: &[usize]) -> Result<Vec<Lowered>> {
+fn lower<'a>(gpu: &Gpu, inner: &'a Inner, live: Vec<Live<'a>>) -> Result<Vec<Lowered<'a>>> {
     let metas =
         |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
-    live.iter()
-        .map(|&index| {
-            let node = &inner.nodes[index];
-            let (inputs, outputs) = (metas(&node.inputs), metas(&node.outputs));
+    live.into_iter()
+        .map(|node| {
+            let (inputs, outputs) = (metas(node.inputs), metas(node.outputs));
             let mut to = Lowering::new(gpu.caps(), &inputs, &outputs);
             // An op without an element has nothing to do.
             if !node.op.is_alias() && (outputs.is_empty() || outputs.iter().any(|m| !m.is_empty())) {
                 node.op.lower(&mut to)?;
             }
-            Ok(Lowered { node: index, scratch: to.scratch, dispatches: to.dispatches })
+            Ok(Lowered { node, scratch: to.scratch, dispatches: to.dispatches })
         })
         .collect()
 }
@@ -284,7 +267,7 @@ impl Storage {
     fn new(
         gpu: &Gpu,
         inner: &Inner,
-        lowered: &[Lowered],
+        lowered: &[Lowered<'_>],
         keep: &BTreeSet<TensorId>,
         cost: &mut Cost,
     ) -> Result<Self> {
@@ -295,8 +278,8 @@ impl Storage {
         let mut lives: Vec<Lifetime> = Vec::new();
         let mut index: HashMap<TensorId, usize> = HashMap::new();
         for (at, one) in lowered.iter().enumerate() {
-            let node = &inner.nodes[one.node];
-            for id in node.inputs.iter().chain(&node.outputs).map(|&id| inner.root(id)) {
+            let node = &one.node;
+            for id in node.inputs.iter().chain(node.outputs).map(|&id| inner.root(id)) {
                 if made.tensors.contains_key(&id) {
                     continue;
                 }
@@ -339,13 +322,13 @@ impl Storage {
         &mut self,
         gpu: &Gpu,
         inner: &Inner,
-        lowered: &[Lowered],
+        lowered: &[Lowered<'_>],
         keep: &BTreeSet<TensorId>,
         cost: &mut Cost,
     ) -> Result<()> {
         let ids: BTreeSet<TensorId> = lowered
             .iter()
-            .flat_map(|one| inner.nodes[one.node].inputs.iter().chain(&inner.nodes[one.node].outputs))
+            .flat_map(|one| one.node.inputs.iter().chain(one.node.outputs))
             .chain(keep)
             .map(|&id| inner.root(id))
             .collect();

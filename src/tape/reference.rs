@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::array::Array;
+use super::fuse::live_nodes;
 use super::op::Op;
-use super::plan::live_nodes;
 use super::shape::{DType, Meta};
 use super::step::Step;
 use super::tensor::{Source, Tape, Tensor, TensorId};

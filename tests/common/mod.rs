@@ -37,5 +37,5 @@ fn open(backend: Option<String>, tile: Option<TileVariant>) -> Gpu {
 }
 
 fn options(tile: Option<TileVariant>) -> GpuOptions {
-    GpuOptions { tile, poison: true }
+    GpuOptions { tile, poison: true, ..Default::default() }
 }

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use limbeck::bench::{Options, Suite, Target};
-use limbeck::gpu::AdapterRequest;
+use limbeck::gpu::{AdapterRequest, GpuOptions};
 
 /// Work that takes longer is run once for each sample.
 const LONGEST: Duration = Duration::from_millis(200);
 
 fn main() -> limbeck::Result<()> {
-    let target = Target::open(AdapterRequest::from_env()?)?;
+    let target = Target::open(AdapterRequest::from_env()?, GpuOptions::from_env()?)?;
     println!("{} on {} ({})", target.gpu.caps().name, target.gpu.caps().backend, target.gpu.caps().driver);
     let mut criterion = Criterion::default()
         .sample_size(10)

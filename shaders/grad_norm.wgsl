@@ -19,8 +19,13 @@ fn squares(v: vec4<f32>, left: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn partial(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let first = workgroup.x * 64u + lane;
+fn partial(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let group = flat_workgroup(workgroup, grid);
+    let first = group * 64u + lane;
     var sum = 0.0;
 #repeat k CHUNKS
     for (var i = first; i < (LEN_{k} + 3u) / 4u; i += 64u * WORKGROUPS) {
@@ -38,7 +43,7 @@ fn partial(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         workgroupBarrier();
     }
     if lane == 0u {
-        partials[workgroup.x] = few[0];
+        partials[group] = few[0];
     }
 }
 

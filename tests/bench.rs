@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::rc::Rc;
 
 use limbeck::bench::{Case, KernelWork, Options, Pass, Suite, Target, compare, measure, results::Results};
-use limbeck::gpu::AdapterRequest;
+use limbeck::gpu::{AdapterRequest, GpuOptions};
 use limbeck::ops::{self, Input, conformance};
 use limbeck::tape::{Array, Lowering, Meta, Op, Step};
 
@@ -173,7 +173,7 @@ fn check_writes_a_report_for_a_bug_tracker() {
 /// A benchmark marks it too.
 #[test]
 fn a_broken_kernel_is_marked_wrong() {
-    let target = Target::open(AdapterRequest::from_env().unwrap()).unwrap();
+    let target = Target::open(AdapterRequest::from_env().unwrap(), GpuOptions::default()).unwrap();
     let case = Case::new(Suite::Kernels, "planted", "wrong", |target| {
         Ok(KernelWork::new(target, &wrong_case(), Pass::Forward)?.prepare())
     });

@@ -72,12 +72,14 @@ pub struct Target {
     pub gpu: Gpu,
     /// What it was opened by.
     pub request: AdapterRequest,
+    /// How it is used.
+    pub options: GpuOptions,
 }
 
 impl Target {
     /// Opens the adapter.
-    pub fn open(request: AdapterRequest) -> Result<Self> {
-        Ok(Self { gpu: Gpu::open_blocking(&request, GpuOptions::default())?, request })
+    pub fn open(request: AdapterRequest, options: GpuOptions) -> Result<Self> {
+        Ok(Self { gpu: Gpu::open_blocking(&request, options.clone())?, request, options })
     }
 }
 

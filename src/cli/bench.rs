@@ -78,7 +78,7 @@ pub fn run(adapter: &AdapterFlags, flags: &BenchFlags) -> Result<ExitCode> {
         adapters: Vec::new(),
     };
     for request in requests(adapter, &flags.adapters)? {
-        let target = Target::open(request)?;
+        let target = Target::open(request, adapter.options())?;
         results.adapters.push(one_adapter(&target, &options)?);
     }
     side_by_side(&results)?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power};
+use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power, SubmitLimit};
 use crate::train::report::printable;
 use crate::{Error, Result};
 
@@ -56,6 +56,10 @@ struct AdapterFlags {
     /// Where several match: high (discrete first) or low (integrated first)
     #[arg(long, global = true, help_heading = "Adapter", env = "LIMBECK_POWER", default_value = "high", value_parser = ["high", "low"])]
     power: String,
+    /// Split work that a slow GPU would need longer for, in seconds (inf for never), so that its driver does not reset it;
+    /// 1 on GPUs by default, inf on CPUs
+    #[arg(long, global = true, help_heading = "Adapter", value_name = "SECONDS", env = "LIMBECK_SUBMIT_SECONDS", value_parser = SubmitLimit::parse)]
+    submit_seconds: Option<SubmitLimit>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,8 +114,12 @@ impl AdapterFlags {
         AdapterRequest { backend: self.backend.clone(), name: self.adapter.clone(), power }
     }
 
+    fn options(&self) -> GpuOptions {
+        GpuOptions { submits: self.submit_seconds.unwrap_or_default(), ..GpuOptions::default() }
+    }
+
     fn open(&self) -> Result<Gpu> {
-        Gpu::open_blocking(&self.request(), GpuOptions::default())
+        Gpu::open_blocking(&self.request(), self.options())
     }
 }
 

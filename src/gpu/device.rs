@@ -8,6 +8,7 @@ use super::adapter::AdapterRequest;
 use super::buffer::{Buffer, BufferSlice};
 use super::caps::{Caps, TileVariant};
 use super::kernel::{Kernel, Pipeline, ready};
+use super::limit::SubmitLimit;
 use super::readback::Readback;
 use crate::{Error, Result};
 
@@ -30,6 +31,17 @@ pub struct GpuOptions {
     pub poison: bool,
     /// Compute every op by itself, also where a plan could take a fused form: to compare the two.
     pub unfused: bool,
+    /// How much work a submit may hold.
+    pub submits: SubmitLimit,
+}
+
+impl GpuOptions {
+    /// Reads `LIMBECK_SUBMIT_SECONDS`.
+    pub fn from_env() -> Result<Self> {
+        let seconds = std::env::var("LIMBECK_SUBMIT_SECONDS").ok().filter(|v| !v.is_empty());
+        let submits = seconds.map_or(Ok(SubmitLimit::default()), |text| SubmitLimit::parse(&text))?;
+        Ok(Self { submits, ..Self::default() })
+    }
 }
 
 struct Inner {

@@ -8,10 +8,11 @@ use super::memory::{Lifetime, assign};
 use super::shape::Meta;
 use super::step::Step;
 use super::tensor::{Inner, Source, Tape, Tensor, TensorId};
-use crate::gpu::{Buffer, BufferSlice, Dispatch, Gpu, Grid, Kernel, Readback, Recording};
+use crate::gpu::{Buffer, BufferSlice, Dispatch, Gpu, Grid, Kernel, Readback, Recording, estimate};
 use crate::{Error, Result};
 
-/// A compiled step. [`Plan::run`] writes one uniform and makes one submit; nothing is created after [`Plan::new`].
+/// A compiled step. [`Plan::run`] writes one uniform and makes one submit, or a few where the work is long (see
+/// [`SubmitLimit`](crate::gpu::SubmitLimit)); nothing is created after [`Plan::new`].
 pub struct Plan {
     pub(super) gpu: Gpu,
     pub(super) recording: Recording,
@@ -26,6 +27,8 @@ pub struct Plan {
 pub struct Cost {
     /// Dispatches a step.
     pub dispatches: usize,
+    /// Submits a step.
+    pub submits: usize,
     /// Floating-point operations a step.
     pub flops: u64,
     /// Bytes of the buffers that hold intermediates.
@@ -97,6 +100,7 @@ impl Plan {
             plan.record(&inner, &storage, at, one)?;
         }
         plan.cost.dispatches = plan.recording.len();
+        plan.cost.submits = plan.recording.submits(0..plan.recording.len()).count();
         // Inputs and outputs stay addressable by every handle that names them, aliases included.
         for (index, info) in inner.tensors.iter().enumerate() {
             let id = TensorId(index);
@@ -110,7 +114,7 @@ impl Plan {
 
     fn record(&mut self, inner: &Inner, storage: &Storage, at: usize, one: &Lowered<'_>) -> Result<()> {
         let node = &one.node;
-        let start = self.recording.len();
+        let first = self.recording.len();
         let slice = |id: &TensorId| storage.tensors[&inner.root(*id)].clone();
         let resolve = |slot: &Slot| match slot {
             Slot::Input(i) => slice(&node.inputs[*i]),
@@ -125,11 +129,7 @@ impl Plan {
                 self.recording.push(&self.gpu, &poison(target))?;
             }
         }
-        for dispatch in &one.dispatches {
-            let bindings = dispatch.bindings.iter().map(resolve).collect();
-            let bound = Dispatch { kernel: dispatch.kernel.clone(), bindings, grid: dispatch.grid };
-            self.recording.push(&self.gpu, &bound).map_err(|e| located(e, &node.describe()))?;
-        }
+        let start = self.recording.len();
         let outputs: Vec<_> =
             node.outputs.iter().map(|id| (inner.tensors[id.0].meta.clone(), slice(id))).collect();
         let metas = |ids: &[TensorId]| -> Vec<Meta> {
@@ -137,20 +137,30 @@ impl Plan {
         };
         let (ins, outs) = (metas(node.inputs), metas(node.outputs));
         let flops = node.op.flops(&ins, &outs);
+        let bytes = ins.iter().chain(&outs).map(|m| m.len() as u64 * 4).sum();
+        let bound = |dispatch: &Dispatch<Slot>| Dispatch {
+            kernel: dispatch.kernel.clone(),
+            bindings: dispatch.bindings.iter().map(resolve).collect(),
+            grid: dispatch.grid,
+        };
+        let dispatches: Vec<_> = one.dispatches.iter().map(bound).collect();
+        self.recording
+            .push_op(&self.gpu, &dispatches, estimate(flops, bytes))
+            .map_err(|e| located(e, &node.describe()))?;
         self.cost.flops += flops;
         let cost = (!node.op.is_alias()).then_some(self.cost.nodes.len());
         if cost.is_some() {
             self.cost.nodes.push(NodeCost {
                 name: node.describe(),
                 outputs: outs.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" "),
-                dispatches: one.dispatches.len(),
+                dispatches: self.recording.len() - start,
                 flops,
-                bytes: ins.iter().chain(&outs).map(|m| m.len() as u64 * 4).sum(),
+                bytes,
             });
         }
         self.nodes.push(PlannedNode {
             name: node.describe(),
-            commands: start..self.recording.len(),
+            commands: first..self.recording.len(),
             cost,
             outputs,
             has_effect: !node.op.in_place().is_empty(),
@@ -183,7 +193,8 @@ impl Plan {
         self.gpu.write(slice, values)
     }
 
-    /// Runs one step: one uniform write, one encoder, one pass, one submit. Returns at once.
+    /// Runs one step: one uniform write, and for each of [`Cost::submits`] one encoder, one pass, one submit. Returns at
+    /// once.
     pub fn run(&self, step: &Step) -> Result<()> {
         self.gpu.write(&self.step_uniform.whole(), &[*step])?;
         self.recording.submit(&self.gpu, 0..self.recording.len())

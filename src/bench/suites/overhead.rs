@@ -1,6 +1,5 @@
 //! What everything costs beside the kernels: submits, dispatches, transfers, compilation, a first step.
 
-use std::rc::Rc;
 use std::time::Instant;
 
 use super::super::case::{Case, Clock, Prepared, Suite, Target};
@@ -123,9 +122,9 @@ fn compile(target: &Target) -> Result<Prepared> {
 }
 
 fn first_step(target: &Target) -> Result<Prepared> {
-    let request = Rc::new(target.request.clone());
+    let (request, options) = (target.request.clone(), target.options.clone());
     Ok(clocked("[64, 1, 28, 28]", move || {
-        let fresh = Target::open((*request).clone())?;
+        let fresh = Target::open(request.clone(), options.clone())?;
         let mut work = cnn_step::prepare(&fresh)?;
         // Everything from nothing; the second step, which this also runs, is short beside it.
         (work.time)(1).map(drop)

@@ -1,4 +1,5 @@
-// L2 norm over up to three tensors: `partial` leaves one sum of squares a workgroup, `finish` adds them in a fixed order.
+// L2 norm of flat tensors: `partial` leaves one sum of squares a workgroup, for up to three of them, from place FROM on;
+// `finish` adds all PARTIALS in a fixed order.
 // Of each 64 elements the first `extents` count.
 
 #repeat k CHUNKS
@@ -43,14 +44,14 @@ fn partial(
         workgroupBarrier();
     }
     if lane == 0u {
-        partials[group] = few[0];
+        partials[FROM + group] = few[0];
     }
 }
 
 @compute @workgroup_size(256)
 fn finish(@builtin(local_invocation_index) lane: u32) {
     var sum = 0.0;
-    for (var i = lane; i < WORKGROUPS; i += 256u) {
+    for (var i = lane; i < PARTIALS; i += 256u) {
         sum += sums[i];
     }
     many[lane] = sum;

@@ -171,10 +171,10 @@ impl Recording {
 
     /// Commands `range` in the parts that are submitted together: most often one.
     pub fn submits(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-        let within =
-            self.starts.iter().copied().filter(move |start| range.contains(start) && *start > range.start);
-        let mut from = range.start;
-        within.chain([range.end]).map(move |to| std::mem::replace(&mut from, to)..to)
+        let Range { start, end } = range;
+        let cuts = self.starts.iter().copied().filter(move |cut| start < *cut && *cut < end);
+        let mut from = start;
+        cuts.chain([end]).map(move |to| std::mem::replace(&mut from, to)..to)
     }
 
     /// Runs commands `range`, each submit with one encoder and one pass. Returns at once; the GPU may still be at work.

@@ -4,7 +4,7 @@
 //! silu x * sigmoid(x) (1702.03118); mish x * tanh(softplus(x)) (1908.08681); hardswish x * relu6(x + 3) / 6
 //! (1905.02244).
 
-use super::common::{elementwise, expect_f32, expect_inputs};
+use super::common::{elementwise_flat, expect_f32, expect_inputs};
 use super::spec::{Case, Fill, Input, OpSpec};
 use super::{conv2d_fused, gemm_fused};
 use crate::Result;
@@ -181,7 +181,7 @@ impl Op for Unary {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let len = to.output(0).iter().product();
-        elementwise(to, self.0.kernel("forward"), &[Slot::Input(0), Slot::Output(0)], len);
+        elementwise_flat(to, self.0.kernel("forward"), &[Slot::Input(0), Slot::Output(0)], len);
         Ok(())
     }
 
@@ -210,7 +210,7 @@ impl Op for UnaryBackward {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let len = to.output(0).iter().product();
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-        elementwise(to, self.0.kernel("backward_x"), &bindings, len);
+        elementwise_flat(to, self.0.kernel("backward_x"), &bindings, len);
         Ok(())
     }
 

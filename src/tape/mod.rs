@@ -21,7 +21,7 @@ mod tensor;
 pub use array::Array;
 pub use backward::{GradOps, Gradients};
 pub use fuse::Fused;
-pub use lowering::{Lowering, Slot};
+pub use lowering::{Lowering, Slot, Whole};
 pub use memory::{Lifetime, assign};
 pub use op::{Backward, Op};
 pub use plan::{Cost, NodeCost, Plan};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::fuse::{Live, chosen_nodes};
-use super::lowering::{Lowering, Slot};
+use super::lowering::{Lowering, Slot, Whole};
 use super::memory::{Lifetime, assign};
 use super::shape::Meta;
 use super::step::Step;
@@ -121,6 +121,13 @@ impl Plan {
             Slot::Output(i) => slice(&node.outputs[*i]),
             Slot::Scratch(i) => storage.scratch[at][*i].clone(),
             Slot::Step => self.step_uniform.whole(),
+            Slot::Part(whole, [start, len]) => {
+                let whole = match whole {
+                    Whole::Input(i) => slice(&node.inputs[*i]),
+                    Whole::Output(i) => slice(&node.outputs[*i]),
+                };
+                BufferSlice { offset: whole.offset + start, len: *len, ..whole }
+            }
         };
         if self.gpu.options().poison && !node.op.is_alias() {
             let fresh = (0..node.outputs.len()).map(Slot::Output);
@@ -263,6 +270,7 @@ fn lower<'a>(gpu: &Gpu, inner: &'a Inner, live: Vec<Live<'a>>) -> Result<Vec<Low
             if !node.op.is_alias() && (outputs.is_empty() || outputs.iter().any(|m| !m.is_empty())) {
                 node.op.lower(&mut to)?;
             }
+            check_bindings(gpu, inner, &node, &to)?;
             Ok(Lowered { node, scratch: to.scratch, dispatches: to.dispatches })
         })
         .collect()
@@ -309,9 +317,7 @@ impl Storage {
         let (place, sizes) = assign(&lives);
         cost.planned_bytes = sizes.iter().sum();
         cost.unshared_bytes = lives.iter().map(|l| l.bytes).sum();
-        let limit = gpu.caps().max_binding_bytes;
         for (owner, life) in owners.iter().zip(&lives) {
-            check_fits(life.bytes, limit, || inner.describe(*owner))?;
             if life.bytes > cost.largest_binding.0 {
                 cost.largest_binding = (life.bytes, inner.describe(*owner));
             }
@@ -343,7 +349,6 @@ impl Storage {
             .chain(keep)
             .map(|&id| inner.root(id))
             .collect();
-        let limit = gpu.caps().max_binding_bytes;
         for id in ids {
             let info = &inner.tensors[id.0];
             let slice = match (&info.source, &info.placed) {
@@ -353,7 +358,6 @@ impl Storage {
                     slice.clone()
                 }
                 (Source::Input(_) | Source::Constant(_), _) => {
-                    check_fits(info.meta.bytes(), limit, || inner.describe(id))?;
                     cost.input_bytes += info.meta.bytes();
                     gpu.buffer(&inner.describe(id), info.meta.bytes())?.whole()
                 }
@@ -370,12 +374,28 @@ impl Storage {
     }
 }
 
-fn check_fits(bytes: u64, limit: u64, what: impl Fn() -> String) -> Result<()> {
-    if bytes <= limit {
-        return Ok(());
+/// Refuses what one binding does not hold, before any memory is asked for.
+fn check_bindings(gpu: &Gpu, inner: &Inner, node: &Live<'_>, lowered: &Lowering<'_>) -> Result<()> {
+    let limit = gpu.caps().max_binding_bytes;
+    let bytes = |id: TensorId| inner.tensors[id.0].meta.bytes();
+    for slot in lowered.dispatches.iter().flat_map(|dispatch| &dispatch.bindings) {
+        let (needed, what) = match *slot {
+            Slot::Input(i) => (bytes(node.inputs[i]), inner.describe(node.inputs[i])),
+            Slot::Output(i) => (bytes(node.outputs[i]), "its output".into()),
+            Slot::Scratch(i) => (lowered.scratch[i], "its working memory".into()),
+            Slot::Part(_, [_, len]) => (len, "a part of an operand".into()),
+            Slot::Step => continue,
+        };
+        if needed > limit {
+            let shapes: Vec<_> = node.outputs.iter().map(|id| inner.tensors[id.0].meta.to_string()).collect();
+            let what =
+                format!("the binding of {what} for {} {}, in bytes,", node.describe(), shapes.join(" "));
+            let hint =
+                "use a smaller batch, image or layer, or an adapter that binds more (limbeck adapters)";
+            return Err(Error::Limit { what, needed, limit, hint: hint.into() });
+        }
     }
-    let hint = "use a smaller batch size or image size".to_string();
-    Err(Error::Limit { what: format!("tensor {}", what()), needed: bytes, limit, hint })
+    Ok(())
 }
 
 fn located(error: Error, node: &str) -> Error {

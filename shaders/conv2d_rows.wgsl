@@ -2,13 +2,16 @@
 //   y[img, g * M + m, oh, ow] = bias[g * M + m] + sum over (c, kh, kw) of
 //       w[g, c, kh, kw, m] * x[img, g * C + c, oh * S_H - P_H + kh * D_H, ow * S_W - P_W + kw * D_W]
 // and then perhaps RESIDUAL (plus a tensor like y) and ACTIVATED (`activate` of activation.wgsl).
-// The forward pass, and the gradient by x where the stride is 1: that is a convolution of dy by the flipped kernel.
+// The forward pass, and the gradient by x: that is a convolution of dy by the flipped kernel, and with a stride one such
+// convolution for every residue of row and column, by the taps that meet it. So y may be every Y_STEP-th pixel of a
+// plane from Y_FIRST on, and the kernel every T_STEP-th tap of the weights from T_FIRST on.
 //
 // A lane owns a span of PIXELS neighbours in one output row; a subgroup computes ROWS channels of its 8 spans. Lane l
 // loads the weights of channels 4l .. 4l + 3, which the others get by broadcast.
 //
 // Constants: IMAGES, GROUPS, C and M (channels of x and y within a group), H, W, O_H, O_W, K_*, stride S_*, padding P_*
-// (i32), dilation D_*, ROWS (a multiple of 4, at most 32), PIXELS, NX (values of a row of x that a span needs), FLIP, BIAS.
+// (i32), dilation D_*, Y_FIRST_*, Y_STEP_* and the plane's size Y_ALL_*,
+// T_FIRST_*, T_STEP_* and T_ALL_* likewise, ROWS (a multiple of 4, at most 32), PIXELS, NX (values of a row of x that a span needs), FLIP, BIAS.
 
 const M4: u32 = (M + 3u) / 4u; // vec4 of packed weights for one tap of one input channel
 const SPANS_W: u32 = (O_W + PIXELS - 1u) / PIXELS;
@@ -48,10 +51,15 @@ fn pack(
     let c = i / (M4 * 4u * TAPS) % C;
     let group = i / (M4 * 4u * TAPS * C);
 #if FLIP
-    let at = ((group * C + c) * M + m) * TAPS + TAPS - 1u - tap;
+    let turned = TAPS - 1u - tap;
+    let plane = (group * C + c) * M + m;
 #else
-    let at = ((group * M + m) * C + c) * TAPS + tap;
+    let turned = tap;
+    let plane = (group * M + m) * C + c;
 #end
+    let kh = T_FIRST_H + turned / K_W * T_STEP_H;
+    let kw = T_FIRST_W + turned % K_W * T_STEP_W;
+    let at = (plane * T_ALL_H + kh) * T_ALL_W + kw;
     let weight = select(0.0, weights[select(0u, at, m < M)], m < M);
 #if FOLD
     packed[i] = weight * norm_scale(group * M + min(m, M - 1u));
@@ -91,12 +99,12 @@ fn store(row: u32, ow: u32, value: f32) {
     if ow < O_W {
         var result = value;
 #if RESIDUAL
-        result += residual[row + ow];
+        result += residual[row + ow * Y_STEP_W];
 #end
 #if ACTIVATED
         result = activate(vec4(result)).x;
 #end
-        y[row + ow] = result;
+        y[row + ow * Y_STEP_W] = result;
     }
 }
 #end
@@ -164,7 +172,7 @@ fn rows(
 #repeat r ROWS
     if m_base + {r}u < M {
         let channel = group * M + m_base + {r}u;
-        let row = ((img * GROUPS * M + channel) * O_H + oh) * O_W;
+        let row = ((img * GROUPS * M + channel) * Y_ALL_H + oh * Y_STEP_H + Y_FIRST_H) * Y_ALL_W + Y_FIRST_W;
 #if OUT_VEC4
         store4(row, ow, vec4(acc{r}_0, acc{r}_1, acc{r}_2, acc{r}_3));
 #if PIXELS_8

@@ -6,7 +6,7 @@
 
 use super::common::{expect_f32, per_element};
 use super::conv2d_backward::{Conv2dBackwardW, Conv2dBackwardX};
-use super::conv2d_rows::RowConv;
+use super::conv2d_rows::{Every, RowConv};
 use super::epilogue::Epilogue;
 use super::spec::{Case, Input, OpSpec};
 use super::tile::{self, Along, Bias, Job};
@@ -222,22 +222,47 @@ impl Sizes {
             padding: padding.map(|p| p as i32),
             dilation,
             flip: false,
+            pixels: self.out.map(Every::one),
+            taps: self.k.map(Every::one),
         }
     }
 
-    /// The gradient by x for the row kernel: dy convolved with the flipped kernel. Only strides of 1 have that form.
-    pub fn rows_backward_x(&self) -> Option<RowConv> {
+    /// The gradient by x for the row kernel: dy convolved with the flipped kernel. With a stride each residue of row and
+    /// column meets taps of its own and is a convolution by itself. None where some residue meets no tap, or where a
+    /// dilation is mixed in.
+    pub fn rows_backward_x(&self) -> Option<Vec<RowConv>> {
         let forward = self.rows_forward();
-        let around = |i: usize| (forward.dilation[i] * (self.k[i] - 1)) as i32 - forward.padding[i];
-        (forward.stride == [1, 1]).then(|| RowConv {
-            c: forward.m,
-            m: forward.c,
-            x: forward.y,
-            y: forward.x,
-            padding: [around(0), around(1)],
-            flip: true,
-            ..forward
-        })
+        let Conv2d { stride, dilation, .. } = self.config;
+        let plain = |i: usize| stride[i] == 1 || (dilation[i] == 1 && self.k[i] >= stride[i]);
+        if !plain(0) || !plain(1) {
+            return None;
+        }
+        let residues = (0..stride[0]).flat_map(|h| (0..stride[1]).map(move |w| [h, w]));
+        let convs = residues.map(|residue| {
+            // x at residue + stride * i meets the taps first, first + stride, ..: tap first + stride * j at dy's i + reach - j.
+            let axis = |i: usize| {
+                let (size, shifted) = ([self.h, self.w][i], residue[i] + self.config.padding[i]);
+                let taps = Every { first: shifted % stride[i], step: stride[i], all: self.k[i] };
+                let pixels = Every { first: residue[i], step: stride[i], all: size };
+                let reach = (shifted / stride[i]) as i32;
+                (taps, pixels, (dilation[i] * (taps.count() - 1)) as i32 - reach)
+            };
+            let [(taps_h, rows, pad_h), (taps_w, columns, pad_w)] = [axis(0), axis(1)];
+            RowConv {
+                c: forward.m,
+                m: forward.c,
+                x: forward.y,
+                y: [rows.count(), columns.count()],
+                kernel: [taps_h.count(), taps_w.count()],
+                stride: [1, 1],
+                padding: [pad_h, pad_w],
+                flip: true,
+                pixels: [rows, columns],
+                taps: [taps_h, taps_w],
+                ..forward.clone()
+            }
+        });
+        Some(convs.filter(|conv| conv.y.iter().all(|&size| size > 0)).collect())
     }
 
     /// Appends the dispatches of the forward pass.
@@ -397,7 +422,7 @@ fn cases() -> Vec<Case> {
     let strided = Conv2d { stride: [2, 3], padding: [1, 2], dilation: [2, 1], groups: 1 };
     let grouped = Conv2d { groups: 3, ..Conv2d::square(1, 1) };
     let depthwise = |groups, stride| Conv2d { groups, ..Conv2d::square(stride, 1) };
-    let shapes: [(Conv2d, [usize; 4], [usize; 4]); 19] = [
+    let shapes: [(Conv2d, [usize; 4], [usize; 4]); 23] = [
         (base, [1, 1, 1, 1], [1, 1, 1, 1]),
         (base, [2, 3, 5, 7], [4, 3, 3, 3]),
         (Conv2d::square(1, 1), [2, 4, 8, 8], [32, 4, 3, 3]),
@@ -417,6 +442,14 @@ fn cases() -> Vec<Case> {
         (depthwise(3, 2), [2, 3, 8, 7], [6, 1, 3, 3]),
         (Conv2d { dilation: [2, 2], ..depthwise(2, 1) }, [1, 2, 9, 9], [2, 1, 3, 3]),
         (Conv2d::square(1, 1), [8, 16, 16, 16], [16, 16, 3, 3]),
+        (Conv2d::square(2, 1), [8, 16, 16, 16], [16, 16, 3, 3]),
+        (Conv2d::square(2, 0), [16, 5, 15, 14], [6, 5, 3, 3]),
+        (Conv2d::square(2, 2), [16, 4, 11, 13], [9, 4, 5, 5]),
+        (
+            Conv2d { stride: [1, 3], padding: [2, 3], ..Conv2d { groups: 2, ..base } },
+            [16, 6, 9, 17],
+            [8, 3, 2, 4],
+        ),
     ];
     let mut all: Vec<Case> = shapes
         .into_iter()

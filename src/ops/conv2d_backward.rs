@@ -46,9 +46,9 @@ impl Op for Conv2dBackwardX {
             );
             return Ok(());
         }
-        if let Some(rows) = s.rows_backward_x().filter(|rows| rows.suits(to.caps())) {
+        if let Some(all) = s.rows_backward_x().filter(|all| all.iter().all(|rows| rows.suits(to.caps()))) {
             let at = conv2d::Operands::plain(Slot::Input(1), Slot::Input(0), Slot::Output(0));
-            rows.lower(to, &at, Epilogue::default());
+            all.iter().for_each(|rows| rows.lower(to, &at, Epilogue::default()));
             return Ok(());
         }
         let pixels = s.h * s.w;

@@ -25,6 +25,30 @@ pub struct RowConv {
     pub dilation: [usize; 2],
     /// The weights are those of the forward pass, and y is its x.
     pub flip: bool,
+    /// Which rows and columns of its planes y is.
+    pub pixels: [Every; 2],
+    /// Which taps of the weights the kernel is.
+    pub taps: [Every; 2],
+}
+
+/// Every `step`-th place from `first` on, of `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Every {
+    pub first: usize,
+    pub step: usize,
+    pub all: usize,
+}
+
+impl Every {
+    /// All places.
+    pub fn one(all: usize) -> Self {
+        Self { first: 0, step: 1, all }
+    }
+
+    /// How many places these are.
+    pub fn count(&self) -> usize {
+        self.all.saturating_sub(self.first).div_ceil(self.step)
+    }
 }
 
 /// Channels and pixels of a lane.
@@ -48,7 +72,7 @@ impl RowConv {
     pub fn suits(&self, caps: &Caps) -> bool {
         const FEWEST_SUBGROUPS: usize = 16;
         caps.tile == TileVariant::Subgroup
-            && self.kernel[1] > 1
+            && self.taps[1].all > 1
             && self.subgroups(self.tile()) >= FEWEST_SUBGROUPS
     }
 
@@ -93,7 +117,7 @@ impl RowConv {
     }
 
     fn vec4_stores(&self, pixels: usize) -> bool {
-        pixels.is_multiple_of(4) && self.y[1].is_multiple_of(4)
+        self.pixels[1].step == 1 && pixels.is_multiple_of(4) && self.y[1].is_multiple_of(4)
     }
 
     /// The tile with the least estimated time.
@@ -134,6 +158,18 @@ impl RowConv {
             ("S_W", self.stride[1]),
             ("D_H", self.dilation[0]),
             ("D_W", self.dilation[1]),
+            ("Y_FIRST_H", self.pixels[0].first),
+            ("Y_FIRST_W", self.pixels[1].first),
+            ("Y_STEP_H", self.pixels[0].step),
+            ("Y_STEP_W", self.pixels[1].step),
+            ("Y_ALL_H", self.pixels[0].all),
+            ("Y_ALL_W", self.pixels[1].all),
+            ("T_FIRST_H", self.taps[0].first),
+            ("T_FIRST_W", self.taps[1].first),
+            ("T_STEP_H", self.taps[0].step),
+            ("T_STEP_W", self.taps[1].step),
+            ("T_ALL_H", self.taps[0].all),
+            ("T_ALL_W", self.taps[1].all),
             ("ROWS", tile.rows),
             ("PIXELS", tile.pixels),
             ("PIXELS_8", (tile.pixels == 8).into()),

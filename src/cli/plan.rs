@@ -15,7 +15,10 @@ pub fn print_plan(cost: &Cost, config: &TrainConfig, steps: u64) -> Result<()> {
     }
     say!()?;
     say!("steps                 {steps} of {} images", config.batch_size)?;
-    let submits = if cost.submits == 1 { "one pass, one submit" } else { "several submits" };
+    let submits = match cost.submits {
+        1 => "one pass, one submit".to_string(),
+        several => format!("{several} submits"),
+    };
     say!("dispatches a step     {} in {submits}", cost.dispatches)?;
     say!("work a step           {:.3} GFLOP", cost.flops as f64 / 1e9)?;
     say!(

@@ -75,7 +75,7 @@ impl Op for FusedConv2d {
         let y = self.conv.infer(&self.conv_inputs(inputs))?;
         if let (Some(first), Some(eps)) = (norm, self.norm) {
             let inputs = [&y, &inputs[first..first + 4]].concat();
-            BatchNormEval { eps }.infer(&inputs)?;
+            BatchNormEval { eps, activation: None }.infer(&inputs)?;
         }
         match residual.map(|i| &inputs[i]).filter(|&residual| *residual != y[0]) {
             Some(other) => {
@@ -108,7 +108,7 @@ impl Op for FusedConv2d {
         let mut y = self.conv.reference(step, &self.conv_inputs(inputs));
         if let (Some(first), Some(eps)) = (norm, self.norm) {
             let inputs = [&y, &inputs[first..first + 4]].concat();
-            y = BatchNormEval { eps }.reference(step, &inputs);
+            y = BatchNormEval { eps, activation: None }.reference(step, &inputs);
         }
         let residual = residual.map(|i| &inputs[i]);
         y.into_iter().map(|y| self.epilogue.reference(y, residual)).collect()

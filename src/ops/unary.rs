@@ -6,7 +6,7 @@
 
 use super::common::{elementwise_flat, expect_f32, expect_inputs};
 use super::spec::{Case, Fill, Input, OpSpec};
-use super::{conv2d_fused, gemm_fused};
+use super::{batch_norm, conv2d_fused, gemm_fused};
 use crate::Result;
 use crate::gpu::Kernel;
 use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
@@ -186,7 +186,8 @@ impl Op for Unary {
     }
 
     fn fused(&self, inputs: &[Tensor]) -> Option<Fused> {
-        conv2d_fused::with_activation(inputs, self.0).or_else(|| gemm_fused::with_activation(inputs, self.0))
+        let kinds = [conv2d_fused::with_activation, gemm_fused::with_activation, batch_norm::with_activation];
+        kinds.into_iter().find_map(|kind| kind(inputs, self.0))
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

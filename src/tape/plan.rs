@@ -115,16 +115,15 @@ impl Plan {
     fn record(&mut self, inner: &Inner, storage: &Storage, at: usize, one: &Lowered<'_>) -> Result<()> {
         let node = &one.node;
         let first = self.recording.len();
-        let slice = |id: &TensorId| storage.tensors[&inner.root(*id)].clone();
         let resolve = |slot: &Slot| match slot {
-            Slot::Input(i) => slice(&node.inputs[*i]),
-            Slot::Output(i) => slice(&node.outputs[*i]),
+            Slot::Input(i) => storage.of(inner, node.inputs[*i]),
+            Slot::Output(i) => storage.of(inner, node.outputs[*i]),
             Slot::Scratch(i) => storage.scratch[at][*i].clone(),
             Slot::Step => self.step_uniform.whole(),
             Slot::Part(whole, [start, len]) => {
                 let whole = match whole {
-                    Whole::Input(i) => slice(&node.inputs[*i]),
-                    Whole::Output(i) => slice(&node.outputs[*i]),
+                    Whole::Input(i) => storage.of(inner, node.inputs[*i]),
+                    Whole::Output(i) => storage.of(inner, node.outputs[*i]),
                 };
                 BufferSlice { offset: whole.offset + start, len: *len, ..whole }
             }
@@ -136,42 +135,30 @@ impl Plan {
                 self.recording.push(&self.gpu, &poison(target))?;
             }
         }
-        let start = self.recording.len();
-        let outputs: Vec<_> =
-            node.outputs.iter().map(|id| (inner.tensors[id.0].meta.clone(), slice(id))).collect();
-        let metas = |ids: &[TensorId]| -> Vec<Meta> {
-            ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect()
-        };
-        let (ins, outs) = (metas(node.inputs), metas(node.outputs));
-        let flops = node.op.flops(&ins, &outs);
-        let bytes = ins.iter().chain(&outs).map(|m| m.len() as u64 * 4).sum();
+        let own = self.recording.len();
         let bound = |dispatch: &Dispatch<Slot>| Dispatch {
             kernel: dispatch.kernel.clone(),
             bindings: dispatch.bindings.iter().map(resolve).collect(),
             grid: dispatch.grid,
         };
         let dispatches: Vec<_> = one.dispatches.iter().map(bound).collect();
+        let mut cost = node_cost(inner, node);
         self.recording
-            .push_op(&self.gpu, &dispatches, estimate(flops, bytes))
-            .map_err(|e| located(e, &node.describe()))?;
-        self.cost.flops += flops;
-        let cost = (!node.op.is_alias()).then_some(self.cost.nodes.len());
-        if cost.is_some() {
-            self.cost.nodes.push(NodeCost {
-                name: node.describe(),
-                outputs: outs.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" "),
-                dispatches: self.recording.len() - start,
-                flops,
-                bytes,
-            });
-        }
+            .push_op(&self.gpu, &dispatches, estimate(cost.flops, cost.bytes))
+            .map_err(|e| located(e, &cost.name))?;
+        cost.dispatches = self.recording.len() - own;
+        let meta = |id: &TensorId| inner.tensors[id.0].meta.clone();
         self.nodes.push(PlannedNode {
-            name: node.describe(),
+            name: cost.name.clone(),
             commands: first..self.recording.len(),
-            cost,
-            outputs,
+            cost: (!node.op.is_alias()).then_some(self.cost.nodes.len()),
+            outputs: node.outputs.iter().map(|id| (meta(id), storage.of(inner, *id))).collect(),
             has_effect: !node.op.in_place().is_empty(),
         });
+        self.cost.flops += cost.flops;
+        if !node.op.is_alias() {
+            self.cost.nodes.push(cost);
+        }
         Ok(())
     }
 
@@ -276,6 +263,20 @@ fn lower<'a>(gpu: &Gpu, inner: &'a Inner, live: Vec<Live<'a>>) -> Result<Vec<Low
         .collect()
 }
 
+/// What a node costs, its dispatches not counted yet.
+fn node_cost(inner: &Inner, node: &Live<'_>) -> NodeCost {
+    let metas =
+        |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
+    let (ins, outs) = (metas(node.inputs), metas(node.outputs));
+    NodeCost {
+        name: node.describe(),
+        outputs: outs.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" "),
+        dispatches: 0,
+        flops: node.op.flops(&ins, &outs),
+        bytes: ins.iter().chain(&outs).map(|m| m.len() as u64 * 4).sum(),
+    }
+}
+
 /// Where every tensor and scratch area of the plan lives.
 struct Storage {
     tensors: HashMap<TensorId, BufferSlice>,
@@ -283,6 +284,11 @@ struct Storage {
 }
 
 impl Storage {
+    /// Where a tensor lives, an alias where what it stands for does.
+    fn of(&self, inner: &Inner, id: TensorId) -> BufferSlice {
+        self.tensors[&inner.root(id)].clone()
+    }
+
     fn new(
         gpu: &Gpu,
         inner: &Inner,

@@ -84,8 +84,9 @@ impl Plan {
     pub fn new(gpu: &Gpu, tape: &Tape, outputs: &[&Tensor]) -> Result<Self> {
         let inner = tape.inner.borrow();
         let keep: BTreeSet<TensorId> = outputs.iter().map(|t| inner.root(t.id())).collect();
-        let lowered = lower(gpu, &inner, chosen_nodes(&inner, &keep, !gpu.options().unfused))?;
         let mut cost = Cost::default();
+        let live = chosen_nodes(&inner, &keep, !gpu.options().unfused);
+        let lowered = lower(gpu, &inner, live, &mut cost)?;
         let storage = Storage::new(gpu, &inner, &lowered, &keep, &mut cost)?;
         let step_uniform = gpu.uniform_buffer("step", size_of::<Step>() as u64)?;
         let mut plan = Self {
@@ -246,7 +247,7 @@ impl Plan {
     }
 }
 
-fn lower<'a>(gpu: &Gpu, inner: &'a Inner, live: Vec<Live<'a>>) -> Result<Vec<Lowered<'a>>> {
+fn lower<'a>(gpu: &Gpu, inner: &'a Inner, live: Vec<Live<'a>>, cost: &mut Cost) -> Result<Vec<Lowered<'a>>> {
     let metas =
         |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
     live.into_iter()
@@ -257,7 +258,7 @@ fn lower<'a>(gpu: &Gpu, inner: &'a Inner, live: Vec<Live<'a>>) -> Result<Vec<Low
             if !node.op.is_alias() && (outputs.is_empty() || outputs.iter().any(|m| !m.is_empty())) {
                 node.op.lower(&mut to)?;
             }
-            check_bindings(gpu, inner, &node, &to)?;
+            check_bindings(gpu, inner, &node, &to, &mut cost.largest_binding)?;
             Ok(Lowered { node, scratch: to.scratch, dispatches: to.dispatches })
         })
         .collect()
@@ -323,11 +324,6 @@ impl Storage {
         let (place, sizes) = assign(&lives);
         cost.planned_bytes = sizes.iter().sum();
         cost.unshared_bytes = lives.iter().map(|l| l.bytes).sum();
-        for (owner, life) in owners.iter().zip(&lives) {
-            if life.bytes > cost.largest_binding.0 {
-                cost.largest_binding = (life.bytes, inner.describe(*owner));
-            }
-        }
         let buffers: Vec<Buffer> =
             sizes.iter().map(|&bytes| gpu.buffer("intermediate", bytes)).collect::<Result<_>>()?;
         let slice = |i: usize| BufferSlice { len: lives[i].bytes, ..buffers[place[i]].whole() };
@@ -371,34 +367,42 @@ impl Storage {
             if let Source::Constant(bytes) = &info.source {
                 gpu.write(&slice, bytes)?;
             }
-            if slice.len > cost.largest_binding.0 {
-                cost.largest_binding = (slice.len, inner.describe(id));
-            }
             self.tensors.insert(id, slice);
         }
         Ok(())
     }
 }
 
-/// Refuses what one binding does not hold, before any memory is asked for.
-fn check_bindings(gpu: &Gpu, inner: &Inner, node: &Live<'_>, lowered: &Lowering<'_>) -> Result<()> {
+/// Refuses what one binding does not hold, before any memory is asked for. Notes the largest binding.
+fn check_bindings(
+    gpu: &Gpu,
+    inner: &Inner,
+    node: &Live<'_>,
+    lowered: &Lowering<'_>,
+    largest: &mut (u64, String),
+) -> Result<()> {
     let limit = gpu.caps().max_binding_bytes;
     let bytes = |id: TensorId| inner.tensors[id.0].meta.bytes();
     for slot in lowered.dispatches.iter().flat_map(|dispatch| &dispatch.bindings) {
-        let (needed, what) = match *slot {
-            Slot::Input(i) => (bytes(node.inputs[i]), inner.describe(node.inputs[i])),
-            Slot::Output(i) => (bytes(node.outputs[i]), "its output".into()),
-            Slot::Scratch(i) => (lowered.scratch[i], "its working memory".into()),
-            Slot::Part(_, [_, len]) => (len, "a part of an operand".into()),
+        let (needed, tensor) = match *slot {
+            Slot::Input(i) => (bytes(node.inputs[i]), Some(node.inputs[i])),
+            Slot::Output(i) => (bytes(node.outputs[i]), Some(node.outputs[i])),
+            Slot::Part(Whole::Input(i), [_, len]) => (len, Some(node.inputs[i])),
+            Slot::Part(Whole::Output(i), [_, len]) => (len, Some(node.outputs[i])),
+            Slot::Scratch(i) => (lowered.scratch[i], None),
             Slot::Step => continue,
         };
+        let what = || tensor.map_or("working memory".to_string(), |id| inner.describe(id));
         if needed > limit {
             let shapes: Vec<_> = node.outputs.iter().map(|id| inner.tensors[id.0].meta.to_string()).collect();
             let what =
-                format!("the binding of {what} for {} {}, in bytes,", node.describe(), shapes.join(" "));
+                format!("the binding of {} for {} {}, in bytes,", what(), node.describe(), shapes.join(" "));
             let hint =
                 "use a smaller batch, image or layer, or an adapter that binds more (limbeck adapters)";
             return Err(Error::Limit { what, needed, limit, hint: hint.into() });
+        }
+        if needed > largest.0 {
+            *largest = (needed, what());
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::{DeviceParams, Forward};
 use limbeck::ops::cross_entropy::CrossEntropy;
 use limbeck::optim::{Ema, EmaConfig, Group, Optimizer, OptimizerConfig};
-use limbeck::tape::{Plan, Step, Tape};
+use limbeck::tape::{Plan, Step, Tape, Tensor};
 
 /// The test adapter with storage bindings of at most so many bytes.
 fn limited(bytes: u64) -> Gpu {
@@ -107,7 +107,7 @@ fn what_is_bound_as_a_whole_is_refused_by_name() {
     let gpu = limited(65_536);
     let tape = Tape::new();
     let (x, w) = (tape.input("images", [300, 100]), tape.input("w", [100, 10]));
-    let refused = |tensor| match Plan::new(&gpu, &tape, &[tensor]) {
+    let refused = |tensor: &Tensor| match Plan::new(&gpu, &tape, &[tensor]) {
         Err(error @ Error::Limit { needed: 120_000, limit: 65_536, .. }) => error.to_string(),
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("not refused"),

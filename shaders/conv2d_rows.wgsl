@@ -35,7 +35,7 @@ const TAPS: u32 = K_H * K_W;
 #end
 
 // (group, c, kh, kw, m) from (c_out, c_in / groups, k_h, k_w), with m filled up by zeros. FOLD: with the batch norm behind the
-// convolution, of which fold.wgsl tells.
+// convolution, of which fold.wgsl tells. An invocation does all taps of a channel of x and m.
 @compute @workgroup_size(256)
 fn pack(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -43,36 +43,42 @@ fn pack(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = flat_workgroup(workgroup, grid) * 256u + lane;
-    if i >= GROUPS * C * TAPS * M4 * 4u {
+    if i >= GROUPS * C * M4 * 4u {
         return;
     }
     let m = i % (M4 * 4u);
-    let tap = i / (M4 * 4u) % TAPS;
-    let c = i / (M4 * 4u * TAPS) % C;
-    let group = i / (M4 * 4u * TAPS * C);
-#if FLIP
-    let turned = TAPS - 1u - tap;
-    let plane = (group * C + c) * M + m;
-#else
-    let turned = tap;
-    let plane = (group * M + m) * C + c;
-#end
-    let kh = T_FIRST_H + turned / K_W * T_STEP_H;
-    let kw = T_FIRST_W + turned % K_W * T_STEP_W;
-    let at = (plane * T_ALL_H + kh) * T_ALL_W + kw;
-    let weight = select(0.0, weights[select(0u, at, m < M)], m < M);
+    let c = i / (M4 * 4u) % C;
+    let group = i / (M4 * 4u * C);
 #if FOLD
-    packed[i] = weight * norm_scale(group * M + min(m, M - 1u));
-    if i < GROUPS * M {
+    let channel = group * M + min(m, M - 1u);
+    let scale = norm_scale(channel);
+    if c == 0u && m < M {
 #if BIAS
-        folded_bias[i] = norm_bias(i, bias[i]);
+        folded_bias[channel] = norm_bias(channel, bias[channel]);
 #else
-        folded_bias[i] = norm_bias(i, 0.0);
+        folded_bias[channel] = norm_bias(channel, 0.0);
 #end
     }
-#else
-    packed[i] = weight;
 #end
+    for (var tap = 0u; tap < TAPS; tap++) {
+#if FLIP
+        let turned = TAPS - 1u - tap;
+        let plane = (group * C + c) * M + m;
+#else
+        let turned = tap;
+        let plane = (group * M + m) * C + c;
+#end
+        let kh = T_FIRST_H + turned / K_W * T_STEP_H;
+        let kw = T_FIRST_W + turned % K_W * T_STEP_W;
+        let at = (plane * T_ALL_H + kh) * T_ALL_W + kw;
+        let weight = select(0.0, weights[select(0u, at, m < M)], m < M);
+        let to = ((group * C + c) * TAPS + tap) * (M4 * 4u) + m;
+#if FOLD
+        packed[to] = weight * scale;
+#else
+        packed[to] = weight;
+#end
+    }
 }
 
 fn x_at(plane: u32, h: i32, column: i32) -> f32 {

@@ -83,18 +83,18 @@ impl RowConv {
             let kernel = epilogue.define(self.kernel_for(entry, tile));
             kernel.define("BIAS", bias.is_some().into()).define("FOLD", fold.into())
         };
-        let weights = self.groups * self.c * self.kernel[0] * self.kernel[1] * self.m.next_multiple_of(4);
-        let packed = to.scratch(weights);
+        let pairs = self.groups * self.c * self.m.next_multiple_of(4);
+        let packed = to.scratch(pairs * self.kernel[0] * self.kernel[1]);
         let pack = kernel("pack", Epilogue::default(), at.bias, at.norm.is_some());
         let bias = match at.norm {
             Some(norm) => {
                 let folded = to.scratch(self.groups * self.m);
                 let bindings = norm.bindings([at.w, packed], at.bias, folded);
-                per_element(to, norm.define(pack), &bindings, weights);
+                per_element(to, norm.define(pack), &bindings, pairs);
                 Some(folded)
             }
             None => {
-                per_element(to, pack, &[at.w, packed], weights);
+                per_element(to, pack, &[at.w, packed], pairs);
                 at.bias
             }
         };

@@ -58,6 +58,10 @@ impl Pass {
         self.kept.iter().map(|tensor| self.plan.read_f32(tensor).unwrap()).collect()
     }
 
+    fn nodes(&self) -> usize {
+        self.plan.cost().nodes.len()
+    }
+
     /// Names of the nodes that convolve.
     fn convolutions(&self) -> Vec<&str> {
         let names = self.plan.cost().nodes.iter().map(|node| node.name.as_str());
@@ -89,7 +93,7 @@ fn every_family_computes_the_same_fused() {
         for name in FAMILIES {
             let network = network(name, 10, 16);
             let (fused, plain) = (Pass::new(&gpu, &network, 3, &[]), Pass::new(&plain, &network, 3, &[]));
-            assert!(fused.plan.cost().dispatches < plain.plan.cost().dispatches, "{name}: nothing is fused");
+            assert!(fused.nodes() < plain.nodes(), "{name}: nothing is fused");
             let worst = difference(&plain.run()[0], &fused.run()[0]);
             println!("{name} on {gpu:?}: {worst:.1e}");
             assert!(worst <= 1e-4, "{name} on {gpu:?}: {worst}");
@@ -113,7 +117,8 @@ fn a_deep_teacher_runs_a_convolution_a_layer() {
     assert_eq!((fused.convolutions().len(), plain.convolutions().len()), (55, 55));
     // 55 norms, 27 sums and 55 relus are gone.
     assert!(few.dispatches <= many.dispatches - 137);
-    assert!(few.planned_bytes <= many.planned_bytes);
+    // Three tensors of the first stage, whichever way, and a folded bias.
+    assert!(few.planned_bytes <= many.planned_bytes + 256);
     assert!(few.unshared_bytes * 5 < many.unshared_bytes * 2);
 }
 
@@ -133,7 +138,7 @@ fn taps_keep_their_values() {
     for taps in all {
         let (fused, plain) = (Pass::new(&gpu, &network, 2, taps), Pass::new(&plain, &network, 2, taps));
         assert_eq!(fused.convolutions().len(), plain.convolutions().len(), "{taps:?}");
-        assert!(fused.plan.cost().dispatches < plain.plan.cost().dispatches);
+        assert!(fused.nodes() < plain.nodes(), "{taps:?}");
         let names = ["logits"].iter().chain(taps);
         for (name, (want, got)) in names.zip(plain.run().iter().zip(fused.run())) {
             let worst = difference(want, &got);

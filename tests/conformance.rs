@@ -1,37 +1,36 @@
 //! Every op over shapes that hurt, on the adapter that LIMBECK_BACKEND and LIMBECK_ADAPTER choose: forward against the
 //! f64 reference, gradients against finite differences of it. Reused buffers are poisoned with NaN.
 //!
-//! LIMBECK_OPS=conv2d,pool runs only those op files.
+//! What has variants runs by each of them. LIMBECK_OPS=conv2d,pool runs only those op files.
 
 mod common;
 
-use limbeck::ops::{OPS, conformance};
+use limbeck::gpu::Gpu;
+use limbeck::ops::{Case, OPS, conformance};
 
 #[test]
 fn every_op_matches_its_reference() {
     let only = std::env::var("LIMBECK_OPS").ok();
+    let chosen = |name: &str| only.as_deref().is_none_or(|names| names.split(',').any(|n| n == name));
+    let cases: Vec<Case> =
+        OPS.iter().filter(|spec| chosen(spec.name)).flat_map(|spec| (spec.cases)()).collect();
+    assert!(!cases.is_empty(), "no case ran: LIMBECK_OPS names no op file");
     let mut failures = Vec::new();
     let mut kernels = std::collections::BTreeSet::new();
     let mut ran = 0;
     for gpu in common::adapters() {
-        for spec in OPS {
-            if only.as_deref().is_some_and(|names| !names.split(',').any(|n| n == spec.name)) {
-                continue;
+        // First the default of everything; then, of what has variants, the second, the third, and so on.
+        let mut left: Vec<&Case> = cases.iter().collect();
+        let mut gpu = gpu;
+        for place in 1.. {
+            ran += left.len();
+            left.retain(|case| check(&gpu, case, &mut failures) > place);
+            kernels.extend(gpu.kernel_sources());
+            if left.is_empty() {
+                break;
             }
-            for case in (spec.cases)() {
-                ran += 1;
-                match conformance::run(&gpu, &case, 1) {
-                    Ok(report) if report.failures.is_empty() => {}
-                    Ok(report) => failures.push(format!(
-                        "{gpu:?} {}\n    {}",
-                        report.label,
-                        report.failures.join("\n    ")
-                    )),
-                    Err(error) => failures.push(format!("{gpu:?} {}\n    {error}", case.label())),
-                }
-            }
+            gpu = common::again(&gpu, place);
         }
-        kernels.extend(gpu.kernel_sources());
     }
     // All the kernels that the cases needed, as they reach the back ends.
     for (entry, source) in &kernels {
@@ -40,6 +39,23 @@ fn every_op_matches_its_reference() {
         }
     }
     assert!(kernels.len() > 100 || only.is_some(), "only {} kernels were made", kernels.len());
-    assert!(ran > 0, "no case ran: LIMBECK_OPS names no op file");
     assert!(failures.is_empty(), "{} of {ran} cases failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Runs a case; gives the number of its variants.
+fn check(gpu: &Gpu, case: &Case, failures: &mut Vec<String>) -> usize {
+    let place = gpu.options().variant.unwrap_or(0);
+    match conformance::run(gpu, case, 1) {
+        Ok(report) => {
+            if !report.failures.is_empty() {
+                let all = report.failures.join("\n    ");
+                failures.push(format!("{gpu:?} variant {place} {}\n    {all}", report.label));
+            }
+            report.variants
+        }
+        Err(error) => {
+            failures.push(format!("{gpu:?} variant {place} {}\n    {error}", case.label()));
+            0
+        }
+    }
 }

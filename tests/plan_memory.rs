@@ -2,6 +2,7 @@
 
 mod common;
 
+use limbeck::Result;
 use limbeck::gpu::Gpu;
 use limbeck::ops::conv2d::Conv2d;
 use limbeck::rng::Stream;
@@ -54,6 +55,20 @@ impl Graph {
         if tensor.dims() == SHAPE { tensor.clone() } else { tensor.reshape(SHAPE).unwrap() }
     }
 
+    /// A convolution with some of what a network has behind one.
+    fn block(&self, a: &Tensor, b: &Tensor, random: &mut Stream) -> Result<Tensor> {
+        let [gamma, beta, mean, var] = [3, 4, 5, 6].map(|i| &self.leaves[i].0);
+        let bias = (random.below(2) == 0).then_some(beta);
+        let mut y = a.conv2d(&self.leaves[7].0, bias, Conv2d::default())?;
+        if random.below(3) > 0 {
+            y = y.batch_norm_eval(gamma, beta, mean, var, 1e-3)?;
+        }
+        if random.below(2) == 0 {
+            y = y.add(b)?;
+        }
+        if random.below(3) > 0 { y.relu() } else { Ok(y) }
+    }
+
     fn grow(&mut self, random: &mut Stream) {
         let (a, b) = (self.any(random), self.any(random));
         let [gamma, beta, mean, var] = [3, 4, 5, 6].map(|i| &self.leaves[i].0);
@@ -63,7 +78,7 @@ impl Graph {
             1 => a.mul(&b).unwrap().tanh(),
             2 => a.relu(),
             3 | 4 => a.conv2d(weights, None, Conv2d::default()).unwrap().scale(0.5),
-            5 | 6 => a.conv2d(weights, Some(beta), Conv2d::default()),
+            5 | 6 => self.block(&a, &b, random),
             7 => a.batch_norm_eval(gamma, beta, mean, var, 1e-3),
             8 => a.reshape([SHAPE[0], 48]).unwrap().softmax(1),
             9 => a.sub(&b.mean(&[1, 2, 3], true).unwrap()),

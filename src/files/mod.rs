@@ -36,6 +36,23 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// limbeck's folder in the user's cache: `$LIMBECK_CACHE`, else `$XDG_CACHE_HOME/limbeck`, `~/.cache/limbeck`, on Windows
+/// `%LOCALAPPDATA%\limbeck`. None where the environment says nothing.
+pub fn cache_dir() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if let Some(own) = set("LIMBECK_CACHE") {
+        return Some(own);
+    }
+    let root = if cfg!(windows) {
+        set("LOCALAPPDATA")
+    } else {
+        // The XDG specification has a relative path ignored.
+        let home = || Some(set("HOME")?.join(".cache"));
+        set("XDG_CACHE_HOME").filter(|path| path.is_absolute()).or_else(home)
+    };
+    Some(root?.join("limbeck"))
+}
+
 /// Opens a file to read parts of it; also its length. Refuses what [`read`] refuses.
 pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
     expect_regular(path)?;

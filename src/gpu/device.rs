@@ -1,6 +1,7 @@
 //! The open device: queue, capabilities, pipeline cache, staging pool and error state.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,6 +11,7 @@ use super::caps::{Caps, TileVariant};
 use super::kernel::{Kernel, Pipeline, ready};
 use super::limit::SubmitLimit;
 use super::readback::Readback;
+use super::tuned::{Tuned, Tuning};
 use crate::{Error, Result};
 
 /// An open device. Clones share it.
@@ -33,6 +35,12 @@ pub struct GpuOptions {
     pub unfused: bool,
     /// How much work a submit may hold.
     pub submits: SubmitLimit,
+    /// Whether work with several variants runs as it was measured.
+    pub tuning: Tuning,
+    /// The file of what was measured; the user's cache has one.
+    pub tuned_file: Option<PathBuf>,
+    /// The place of the variant that all work takes, or the last one where there are fewer. For tests.
+    pub variant: Option<usize>,
 }
 
 impl GpuOptions {
@@ -49,6 +57,7 @@ struct Inner {
     queue: wgpu::Queue,
     caps: Caps,
     options: GpuOptions,
+    tuned: Tuned,
     pipelines: Mutex<HashMap<String, Pipeline>>,
     staging: Mutex<Vec<wgpu::Buffer>>,
     failure: Arc<Mutex<Option<Failure>>>,
@@ -114,12 +123,14 @@ impl Gpu {
             note(&lost, Failure::Lost(format!("{reason:?}: {message}")));
         });
         let caps = Caps::new(&device, options.tile);
+        let tuned = Tuned::open(options.tuning, options.tuned_file.clone(), &caps);
         Self {
             inner: Arc::new(Inner {
                 device,
                 queue,
                 caps,
                 options,
+                tuned,
                 pipelines: Mutex::default(),
                 staging: Mutex::default(),
                 failure,
@@ -137,6 +148,11 @@ impl Gpu {
     /// How it is used.
     pub fn options(&self) -> &GpuOptions {
         &self.inner.options
+    }
+
+    /// Which variants of its kernels were measured to be the fastest.
+    pub fn tuned(&self) -> &Tuned {
+        &self.inner.tuned
     }
 
     /// Buffers, bind groups and pipelines created so far: flat once a plan has run its first step.
@@ -362,7 +378,7 @@ fn note(place: &Mutex<Option<Failure>>, failure: Failure) {
 }
 
 /// A poisoned mutex only means that another thread panicked while it held plain data: the data is still whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 

@@ -15,6 +15,7 @@ mod readback;
 mod recording;
 mod reflect;
 mod source;
+mod tuned;
 
 pub use adapter::{AdapterRequest, AdapterSummary, Power};
 pub use buffer::{Buffer, BufferSlice};
@@ -27,6 +28,7 @@ pub use readback::Readback;
 pub use recording::{Dispatch, Grid, Recording};
 pub use reflect::{Access, BindingInfo, Reflection, reflect};
 pub use source::expand;
+pub use tuned::{Choice, Choices, Tuned, Tuning};
 
 /// The wgpu that limbeck is built with, for applications that share their device.
 pub use wgpu;

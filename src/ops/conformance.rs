@@ -17,6 +17,8 @@ pub struct Report {
     pub forward: f64,
     /// Largest gradient error, likewise; absent where no gradient is checked.
     pub gradient: Option<f64>,
+    /// Most variants that a node of the case has: the op itself, or a part of its gradient.
+    pub variants: usize,
     /// What failed, in words; empty where the case passes.
     pub failures: Vec<String>,
 }
@@ -108,7 +110,9 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
     }
     plan.run(&step)?;
 
-    let mut report = Report { label: case.label(), forward: 0.0, gradient: None, failures: Vec::new() };
+    let variants = plan.cost().nodes.iter().map(|node| node.variants).max().unwrap_or(0);
+    let mut report =
+        Report { label: case.label(), forward: 0.0, gradient: None, variants, failures: Vec::new() };
     let overwritten: Vec<&Tensor> = case.op.in_place().iter().map(|&i| &inputs[i]).collect();
     let produced: Vec<&Tensor> = outputs.iter().chain(overwritten).collect();
     if produced.len() != want.len() {

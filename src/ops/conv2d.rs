@@ -75,6 +75,14 @@ impl Operands {
     pub fn plain(x: Slot, w: Slot, y: Slot) -> Self {
         Self { x, w, bias: None, norm: None, residual: None, y }
     }
+
+    /// The same behind [`Sizes::fold`], which is the first of a node to ask for working memory.
+    fn folded(&self) -> Self {
+        match self.norm {
+            Some(_) => Self { w: Slot::Scratch(0), bias: Some(Slot::Scratch(1)), norm: None, ..*self },
+            None => *self,
+        }
+    }
 }
 
 impl Norm {
@@ -228,14 +236,14 @@ impl Sizes {
     }
 
     /// The gradient by x for the row kernel: dy convolved with the flipped kernel. With a stride each residue of row and
-    /// column meets taps of its own and is a convolution by itself. None where some residue meets no tap, or where a
-    /// dilation is mixed in.
-    pub fn rows_backward_x(&self) -> Option<Vec<RowConv>> {
+    /// column meets taps of its own and is a convolution by itself. Nothing where some residue meets no tap, or where
+    /// a dilation is mixed in.
+    pub fn rows_backward_x(&self) -> Vec<RowConv> {
         let forward = self.rows_forward();
         let Conv2d { stride, dilation, .. } = self.config;
         let plain = |i: usize| stride[i] == 1 || (dilation[i] == 1 && self.k[i] >= stride[i]);
         if !plain(0) || !plain(1) {
-            return None;
+            return Vec::new();
         }
         let residues = (0..stride[0]).flat_map(|h| (0..stride[1]).map(move |w| [h, w]));
         let convs = residues.map(|residue| {
@@ -262,18 +270,14 @@ impl Sizes {
                 ..forward.clone()
             }
         });
-        Some(convs.filter(|conv| conv.y.iter().all(|&size| size > 0)).collect())
+        convs.filter(|conv| conv.y.iter().all(|&size| size > 0)).collect()
     }
 
     /// Appends the dispatches of the forward pass.
     pub fn lower_forward(&self, to: &mut Lowering<'_>, at: &Operands, epilogue: Epilogue) -> Result<()> {
-        let rows = self.rows_forward();
-        if !self.depthwise() && rows.suits(to.caps()) {
-            rows.lower(to, at, epilogue);
-            return Ok(());
-        }
-        let at = &self.fold(to, at);
         if self.depthwise() {
+            self.fold(to, at);
+            let at = at.folded();
             let mut bindings = vec![at.x, at.w];
             bindings.extend(at.bias);
             bindings.push(at.y);
@@ -282,22 +286,44 @@ impl Sizes {
             per_element(to, kernel, &bindings, self.y().iter().product());
             return Ok(());
         }
+        let Operands { x, w, bias, residual, y, .. } = at.folded();
         let pixels = self.out[0] * self.out[1];
         let k = self.ci_g() * self.taps();
         let job = Job {
             a: Along::K { vec4: k.is_multiple_of(4) },
             out_n4: pixels.is_multiple_of(4),
-            bias: if at.bias.is_some() { Bias::Row } else { Bias::None },
+            bias: if bias.is_some() { Bias::Row } else { Bias::None },
             epilogue,
             ..self.job("FORWARD", self.co_g(), self.images * pixels, k)
         };
-        let Operands { x, w, bias, residual, y, .. } = *at;
-        job.lower(to, &tile::Operands { a: w, b: x, bias, residual, c: y })
+        let by_tiles = tile::Operands { a: w, b: x, bias, residual, c: y };
+        self.lower_by_rows_or_tiles(to, &[self.rows_forward()], at, &job, &by_tiles)
     }
 
-    /// Folds the norm into weights and bias of their own, for kernels that read weights as they are.
-    fn fold(&self, to: &mut Lowering<'_>, at: &Operands) -> Operands {
-        let Some(norm) = at.norm else { return *at };
+    /// The row kernels where they suit the adapter, else, or where that was measured to be faster, a tile engine. A norm is
+    /// folded in by the kernel that packs weights for rows, and by one of its own before tiles.
+    pub fn lower_by_rows_or_tiles(
+        &self,
+        to: &mut Lowering<'_>,
+        rows: &[RowConv],
+        by_rows: &Operands,
+        job: &Job,
+        by_tiles: &tile::Operands,
+    ) -> Result<()> {
+        let suits = !rows.is_empty() && rows.iter().all(|conv| conv.suits(to.caps()));
+        let mut variants = if suits { RowConv::variants(rows, by_rows, job.epilogue) } else { Vec::new() };
+        for tiles in job.variants(to.caps(), by_tiles) {
+            variants.push(tiles.after(|to| {
+                self.fold(to, by_rows);
+                Ok(())
+            }));
+        }
+        to.lower_by(variants)
+    }
+
+    /// Folds the norm, where there is one, into weights and bias of their own, at the places of [`Operands::folded`].
+    fn fold(&self, to: &mut Lowering<'_>, at: &Operands) {
+        let Some(norm) = at.norm else { return };
         let per = self.ci_g() * self.taps();
         let (w, bias) = (to.scratch(self.c_out * per), to.scratch(self.c_out));
         let kernel = Kernel::new("conv2d", "fold", FOLD_WEIGHTS)
@@ -305,7 +331,6 @@ impl Sizes {
             .define("PER", per)
             .define("BIAS", at.bias.is_some().into());
         per_element(to, norm.define(kernel), &norm.bindings([at.w, w], at.bias, bias), self.c_out * per);
-        Operands { w, bias: Some(bias), norm: None, ..*at }
     }
 
     pub fn depthwise_kernel(&self, entry: &'static str, bias: bool, epilogue: Epilogue) -> Kernel {

@@ -46,11 +46,6 @@ impl Op for Conv2dBackwardX {
             );
             return Ok(());
         }
-        if let Some(all) = s.rows_backward_x().filter(|all| all.iter().all(|rows| rows.suits(to.caps()))) {
-            let at = conv2d::Operands::plain(Slot::Input(1), Slot::Input(0), Slot::Output(0));
-            all.iter().for_each(|rows| rows.lower(to, &at, Epilogue::default()));
-            return Ok(());
-        }
         let pixels = s.h * s.w;
         let job = Job {
             // A kernel of 1x1 lies as (c_out, c_in).
@@ -58,7 +53,9 @@ impl Op for Conv2dBackwardX {
             out_n4: pixels.is_multiple_of(4),
             ..s.job("BACKWARD_X", s.ci_g(), s.images * pixels, s.co_g() * s.taps())
         };
-        job.lower(to, &Operands::plain(Slot::Input(0), Slot::Input(1), Slot::Output(0)))
+        let [w, dy, dx] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        let (by_rows, by_tiles) = (conv2d::Operands::plain(dy, w, dx), Operands::plain(w, dy, dx));
+        s.lower_by_rows_or_tiles(to, &s.rows_backward_x(), &by_rows, &job, &by_tiles)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -75,24 +72,30 @@ impl Op for Conv2dBackwardX {
 }
 
 impl Conv2dBackwardW {
-    /// The kernels that leave the bias to a reduction.
-    fn weights_only(&self, to: &mut Lowering<'_>, s: &Sizes) -> Result<()> {
-        if s.depthwise() {
-            let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            let weights = s.c_out * s.taps();
-            let kernel = s.depthwise_kernel("backward_w", false, Epilogue::default()).define("LEN", weights);
-            to.dispatch(kernel, &bindings, Grid::linear(weights));
-            return Ok(());
-        }
+    fn depthwise(&self, to: &mut Lowering<'_>, s: &Sizes) {
+        let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        let weights = s.c_out * s.taps();
+        let kernel = s.depthwise_kernel("backward_w", false, Epilogue::default()).define("LEN", weights);
+        to.dispatch(kernel, &bindings, Grid::linear(weights));
+    }
+
+    /// The weights' gradient for the tile engines.
+    fn job(&self, s: &Sizes) -> Job {
         let pixels = s.out[0] * s.out[1];
         let n = s.ci_g() * s.taps();
-        let job = Job {
+        Job {
             a: Along::K { vec4: pixels.is_multiple_of(4) },
             b: if s.pointwise_vec4() { Along::K { vec4: true } } else { Along::Other { vec4: false } },
             out_n4: n.is_multiple_of(4),
             ..s.job("BACKWARD_W", s.co_g(), n, s.images * pixels)
-        };
-        job.lower(to, &Operands::plain(Slot::Input(1), Slot::Input(0), Slot::Output(0)))
+        }
+    }
+
+    /// The bias' gradient, for kernels that leave it out.
+    fn bias_alone(&self, to: &mut Lowering<'_>, s: &Sizes) {
+        if self.bias {
+            reduce::lower_sum(to, &s.y(), &[0, 2, 3], Slot::Input(1), Slot::Output(1));
+        }
     }
 }
 
@@ -111,18 +114,27 @@ impl Op for Conv2dBackwardW {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let s = self.config.sizes(to.input(0), &self.w)?;
-        let rows = s.rows_forward();
-        if !s.depthwise() && conv2d_rows_dw::suits(&rows, to.caps()) {
-            let bias = self.bias.then_some(Slot::Output(1));
-            let [x, dy, dw] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            conv2d_rows_dw::lower(&rows, to, &conv2d_rows_dw::Operands { x, dy, dw, db: bias });
+        if s.depthwise() {
+            self.depthwise(to, &s);
+            self.bias_alone(to, &s);
             return Ok(());
         }
-        self.weights_only(to, &s)?;
-        if self.bias {
-            reduce::lower_sum(to, &s.y(), &[0, 2, 3], Slot::Input(1), Slot::Output(1));
+        let [x, dy, dw] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        let (rows, job) = (s.rows_forward(), self.job(&s));
+        let operands = conv2d_rows_dw::Operands { x, dy, dw, db: self.bias.then_some(Slot::Output(1)) };
+        let by_tiles = Operands::plain(dy, x, dw);
+        let mut variants = if conv2d_rows_dw::suits(&rows, to.caps()) {
+            conv2d_rows_dw::variants(&rows, &operands)
+        } else {
+            Vec::new()
+        };
+        for tiles in job.variants(to.caps(), &by_tiles) {
+            variants.push(tiles.then(|to| {
+                self.bias_alone(to, &s);
+                Ok(())
+            }));
         }
-        Ok(())
+        to.lower_by(variants)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

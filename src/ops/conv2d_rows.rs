@@ -5,7 +5,7 @@ use super::common::per_element;
 use super::conv2d::Operands;
 use super::epilogue::Epilogue;
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
-use crate::tape::{Lowering, Slot};
+use crate::tape::{Lowering, Slot, Variant};
 
 const SHADER: &str = include_str!("../../shaders/conv2d_rows.wgsl");
 
@@ -68,7 +68,7 @@ impl RowConv {
         if all >= LARGE { 768 } else { 256 }
     }
 
-    /// Whether this kernel is the best one. It needs taps along a row to share loads, and enough subgroups.
+    /// Whether this kernel is worth a try. It needs taps along a row to share loads, and enough subgroups.
     pub fn suits(&self, caps: &Caps) -> bool {
         const FEWEST_SUBGROUPS: usize = 16;
         caps.tile == TileVariant::Subgroup
@@ -76,9 +76,26 @@ impl RowConv {
             && self.subgroups(self.tile()) >= FEWEST_SUBGROUPS
     }
 
+    /// Ways to do these convolutions, one after another, by tiles of the least estimated time; the best one first.
+    pub fn variants<'a>(all: &'a [Self], at: &'a Operands, epilogue: Epilogue) -> Vec<Variant<'a>> {
+        /// Tiles that are worth measuring.
+        const TILES: usize = 4;
+        let tiles: Vec<Vec<Tile>> = all.iter().map(|conv| conv.tiles()).collect();
+        let most = tiles.iter().map(Vec::len).max().unwrap_or(0).min(TILES);
+        (0..most)
+            .map(|place| {
+                let own: Vec<Tile> = tiles.iter().map(|of| of[place.min(of.len() - 1)]).collect();
+                let names: Vec<String> = own.iter().map(|t| format!("{}x{}", t.rows, t.pixels)).collect();
+                Variant::new(format!("rows {}", names.join(" ")), move |to| {
+                    all.iter().zip(own).for_each(|(conv, tile)| conv.lower(to, at, epilogue, tile));
+                    Ok(())
+                })
+            })
+            .collect()
+    }
+
     /// Appends the dispatches: packing of the weights, which folds the norm into them, and the convolution.
-    pub fn lower(&self, to: &mut Lowering<'_>, at: &Operands, epilogue: Epilogue) {
-        let tile = self.tile();
+    fn lower(&self, to: &mut Lowering<'_>, at: &Operands, epilogue: Epilogue, tile: Tile) {
         let kernel = |entry, epilogue: Epilogue, bias: Option<Slot>, fold: bool| {
             let kernel = epilogue.define(self.kernel_for(entry, tile));
             kernel.define("BIAS", bias.is_some().into()).define("FOLD", fold.into())
@@ -122,13 +139,22 @@ impl RowConv {
 
     /// The tile with the least estimated time.
     fn tile(&self) -> Tile {
+        self.tiles()[0]
+    }
+
+    /// Tiles by estimated time, at least one.
+    fn tiles(&self) -> Vec<Tile> {
         let most_rows = self.m.next_multiple_of(4).min(32);
-        let tiles = (1..=most_rows / 4).flat_map(|r| (1..=8).map(move |pixels| Tile { rows: 4 * r, pixels }));
-        tiles
+        let mut tiles: Vec<Tile> = (1..=most_rows / 4)
+            .flat_map(|r| (1..=8).map(move |pixels| Tile { rows: 4 * r, pixels }))
             .filter(|t| t.pixels <= self.y[1].max(1))
             .filter(|t| t.rows * t.pixels * self.kernel[1] <= self.most_products())
-            .min_by(|a, b| self.nanoseconds(*a).total_cmp(&self.nanoseconds(*b)))
-            .unwrap_or(Tile { rows: 4, pixels: 1 })
+            .collect();
+        tiles.sort_by(|a, b| self.nanoseconds(*a).total_cmp(&self.nanoseconds(*b)));
+        if tiles.is_empty() {
+            tiles.push(Tile { rows: 4, pixels: 1 });
+        }
+        tiles
     }
 
     /// Estimated time for one row of all channels. The costs are those of 8 lanes on lavapipe: a vec4 load, a load, a

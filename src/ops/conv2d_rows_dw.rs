@@ -3,7 +3,7 @@
 use super::common::per_element;
 use super::conv2d_rows::RowConv;
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
-use crate::tape::{Lowering, Slot};
+use crate::tape::{Lowering, Slot, Variant};
 
 const SHADER: &str = include_str!("../../shaders/conv2d_rows_dw.wgsl");
 
@@ -16,6 +16,7 @@ pub struct Operands {
 }
 
 /// How the work is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tile {
     /// Lanes that load channels of dy, four each.
     lanes: usize,
@@ -35,10 +36,31 @@ pub fn suits(conv: &RowConv, caps: &Caps) -> bool {
         && conv.y[1] == conv.x[1]
 }
 
+/// Ways to do it, the one estimated to be the fastest first: other numbers of channels and of pairs a lane.
+pub fn variants<'a>(conv: &'a RowConv, at: &'a Operands) -> Vec<Variant<'a>> {
+    let best = Tile::new(conv, conv.m.div_ceil(4).min(8), if conv.c * conv.kernel[0] > 8 { 2 } else { 1 });
+    let mut tiles = vec![best];
+    for (lanes, pairs) in
+        [(best.lanes, 3 - best.pairs), (best.lanes.div_ceil(2), best.pairs), (best.lanes.div_ceil(2), 2)]
+    {
+        let tile = Tile::new(conv, lanes, pairs);
+        if !tiles.contains(&tile) {
+            tiles.push(tile);
+        }
+    }
+    let variant = |tile: Tile| {
+        let name = format!("rows {}x{} in {}", 4 * tile.lanes, tile.pairs, tile.slices);
+        Variant::new(name, move |to| {
+            lower(conv, to, at, &tile);
+            Ok(())
+        })
+    };
+    tiles.into_iter().map(variant).collect()
+}
+
 /// Appends the dispatches: the sums, and where they are cut into slices, the sum of these.
-pub fn lower(conv: &RowConv, to: &mut Lowering<'_>, at: &Operands) {
-    let tile = tile(conv);
-    let kernel = |entry| define(conv, Kernel::new("conv2d", entry, SHADER), &tile, at.db.is_some());
+fn lower(conv: &RowConv, to: &mut Lowering<'_>, at: &Operands, tile: &Tile) {
+    let kernel = |entry| define(conv, Kernel::new("conv2d", entry, SHADER), tile, at.db.is_some());
     let (weights, biases) =
         (conv.groups * conv.m * conv.c * conv.kernel[0] * conv.kernel[1], conv.groups * conv.m);
     let split = tile.slices > 1;
@@ -46,7 +68,7 @@ pub fn lower(conv: &RowConv, to: &mut Lowering<'_>, at: &Operands) {
     let db = at.db.map(|db| if split { to.scratch(tile.slices * biases) } else { db });
     let len = weights + at.db.map_or(0, |_| biases);
     let bindings: Vec<Slot> = [at.dy, at.x, dw].into_iter().chain(db).collect();
-    let subgroups = tiles(conv, &tile) * tile.slices;
+    let subgroups = tiles(conv, tile) * tile.slices;
     to.dispatch(kernel("rows_dw").define("LEN", len), &bindings, Grid::linear(subgroups));
     if split {
         let bindings: Vec<Slot> = [dw].into_iter().chain(db).chain([at.dw]).chain(at.db).collect();
@@ -59,19 +81,19 @@ fn tiles(conv: &RowConv, tile: &Tile) -> usize {
     conv.groups * conv.m.div_ceil(4 * tile.lanes) * columns.div_ceil(8 * tile.pairs)
 }
 
-fn tile(conv: &RowConv) -> Tile {
-    /// Subgroups to keep all cores of a CPU busy to the end.
-    const SUBGROUPS: usize = 48;
-    /// Fewer chunks than this are not worth another slice to add.
-    const FEWEST_CHUNKS: usize = 64;
-    let pairs = if conv.c * conv.kernel[0] > 8 { 2 } else { 1 };
-    let most = conv.most_products() / (16 * pairs * conv.kernel[1]);
-    let lanes = conv.m.div_ceil(4).min(8).min(most).max(1);
-    let uncut = Tile { lanes, pairs, slices: 1, slice: 0 };
-    let chunks = (conv.images * (conv.y[0] * conv.y[1]).div_ceil(4)).max(1);
-    let wanted = SUBGROUPS.div_ceil(tiles(conv, &uncut)).min(chunks / FEWEST_CHUNKS).max(1);
-    let slice = chunks.div_ceil(wanted);
-    Tile { slices: chunks.div_ceil(slice), slice, ..uncut }
+impl Tile {
+    fn new(conv: &RowConv, lanes: usize, pairs: usize) -> Self {
+        /// Subgroups to keep all cores of a CPU busy to the end.
+        const SUBGROUPS: usize = 48;
+        /// Fewer chunks than this are not worth another slice to add.
+        const FEWEST_CHUNKS: usize = 64;
+        let most = conv.most_products() / (16 * pairs * conv.kernel[1]);
+        let uncut = Self { lanes: lanes.min(most).max(1), pairs, slices: 1, slice: 0 };
+        let chunks = (conv.images * (conv.y[0] * conv.y[1]).div_ceil(4)).max(1);
+        let wanted = SUBGROUPS.div_ceil(tiles(conv, &uncut)).min(chunks / FEWEST_CHUNKS).max(1);
+        let slice = chunks.div_ceil(wanted);
+        Self { slices: chunks.div_ceil(slice), slice, ..uncut }
+    }
 }
 
 fn define(conv: &RowConv, kernel: Kernel, tile: &Tile, bias: bool) -> Kernel {

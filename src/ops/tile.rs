@@ -1,13 +1,13 @@
 //! The tile engines behind gemm and convolution: C[m, n] = sum_k A[m, k] B[k, n] (+ bias), for each batch.
 //!
-//! An op brings a loader (WGSL that says what A and B are and where C goes); this file picks the engine for the adapter,
-//! the tile, and how often the reduction is split. Split reductions are added in a fixed order: results are the same
+//! An op brings a loader (WGSL that says what A and B are and where C goes); this file says which engines, tiles and splits
+//! of the reduction an adapter can take, and which one it takes unless another was measured to be faster. Split reductions are added in a fixed order: results are the same
 //! to the bit in every run.
 
 use super::epilogue::Epilogue;
 use crate::Result;
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
-use crate::tape::{Lowering, Slot};
+use crate::tape::{Lowering, Slot, Variant};
 
 const SUBGROUP: &str = include_str!("../../shaders/tile_subgroup.wgsl");
 const WORKGROUP: &str = include_str!("../../shaders/tile_workgroup.wgsl");
@@ -77,35 +77,77 @@ impl Operands {
     }
 }
 
-/// The tile and the split for one job on one adapter.
-struct Shape {
-    tile_m: usize,
-    tile_n: usize,
+/// An engine and its tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    /// Rows of A that a lane loads.
+    Subgroup { rows: usize },
+    /// Invocations along m and n, and blocks of 4 x 4 outputs an invocation along m and n.
+    Workgroup { invocations: [usize; 2], blocks: [usize; 2] },
+}
+
+impl Engine {
+    /// Outputs of a workgroup along m and n.
+    fn tile(&self) -> [usize; 2] {
+        match *self {
+            Self::Subgroup { rows } => [8 * rows, 32],
+            Self::Workgroup { invocations: [tm, tn], blocks: [bm, bn] } => [4 * bm * tm, 4 * bn * tn],
+        }
+    }
+}
+
+/// A job cut into tiles and parts of the reduction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cut {
+    engine: Engine,
     k_slices: usize,
     k_slice: usize,
 }
 
-impl Job {
-    /// Appends the dispatches.
-    pub fn lower(self, to: &mut Lowering<'_>, operands: &Operands) -> Result<()> {
-        let variant = to.caps().tile;
-        let shape = self.shape(to.caps());
-        let split = shape.k_slices > 1;
-        let kernel = match variant {
-            TileVariant::Subgroup => self.subgroup(&shape),
-            TileVariant::Workgroup => self.workgroup(&shape),
+impl Cut {
+    /// What it is called in the file of choices.
+    fn name(&self) -> String {
+        let [m, n] = self.engine.tile();
+        let engine = match self.engine {
+            Engine::Subgroup { .. } => format!("subgroup {m}x{n}"),
+            Engine::Workgroup { blocks: [bm, bn], .. } => {
+                format!("workgroup {m}x{n} by {}x{}", 4 * bm, 4 * bn)
+            }
         };
-        let tiles = self.m.div_ceil(shape.tile_m) * self.n.div_ceil(shape.tile_n);
-        let grid = Grid::linear(tiles * self.batch * shape.k_slices);
-        let target =
-            if split { to.scratch(shape.k_slices * self.batch * self.m * self.n) } else { operands.c };
+        format!("{engine} in {}", self.k_slices)
+    }
+}
+
+/// No part of a split reduction is shorter.
+const MIN_K: usize = 128;
+
+impl Job {
+    /// Appends the dispatches of the measured variant, or of the default.
+    pub fn lower(self, to: &mut Lowering<'_>, operands: &Operands) -> Result<()> {
+        let variants = self.variants(to.caps(), operands);
+        to.lower_by(variants)
+    }
+
+    /// The ways to do it on an adapter, the default first.
+    pub fn variants<'a>(&'a self, caps: &Caps, operands: &'a Operands) -> Vec<Variant<'a>> {
+        self.cuts(caps)
+            .into_iter()
+            .map(|cut| Variant::new(cut.name(), move |to| self.lower_cut(to, &cut, operands)))
+            .collect()
+    }
+
+    fn lower_cut(&self, to: &mut Lowering<'_>, cut: &Cut, operands: &Operands) -> Result<()> {
+        let split = cut.k_slices > 1;
+        let kernel = self.kernel(cut);
+        let grid = Grid::linear(self.tiles(&cut.engine) * cut.k_slices);
+        let target = if split { to.scratch(cut.k_slices * self.batch * self.m * self.n) } else { operands.c };
         let mut bindings = vec![operands.a, operands.b];
         bindings.extend(operands.bias.filter(|_| !split));
         bindings.push(target);
         bindings.extend(operands.residual.filter(|_| !split));
         to.dispatch(kernel, &bindings, grid);
         if split {
-            let kernel = self.common("finish", &shape).with(STORE).define("FINISH", 1).define("SPLIT", 0);
+            let kernel = self.common("finish", cut).with(STORE).define("FINISH", 1).define("SPLIT", 0);
             let kernel = self.finishing(kernel, true).define("OUT_N4", 0);
             let kernel = kernel.define("A_VEC4", 0).define("B_VEC4", 0);
             let mut bindings: Vec<Slot> = operands.bias.into_iter().collect();
@@ -116,32 +158,85 @@ impl Job {
         Ok(())
     }
 
-    fn shape(&self, caps: &Caps) -> Shape {
-        let (tile_m, tile_n) = match caps.tile {
-            TileVariant::Subgroup => (8 * self.rows(), 32),
-            TileVariant::Workgroup => {
-                let (tm, tn) = self.workgroup_tile();
-                (4 * tm, 4 * tn)
+    /// Default and alternatives: other tiles, and for the default tile other splits.
+    fn cuts(&self, caps: &Caps) -> Vec<Cut> {
+        let engines = self.engines(caps);
+        let mut cuts: Vec<Cut> =
+            engines.iter().map(|&engine| self.cut(engine, self.slices(&engine, caps))).collect();
+        if let Some(Cut { engine, k_slices, .. }) = cuts.first().copied() {
+            let others = [1, k_slices / 2, 2 * k_slices]
+                .into_iter()
+                .filter(|&n| n > 0 && self.k / n >= MIN_K.min(self.k));
+            cuts.extend(others.map(|slices| self.cut(engine, slices)));
+        }
+        let mut seen = Vec::new();
+        cuts.retain(|cut| {
+            !seen.contains(cut) && {
+                seen.push(*cut);
+                true
             }
-        };
-        // Enough workgroups to fill the adapter, none with less than MIN_K to add up.
-        const MIN_K: usize = 128;
-        let wanted: usize = if caps.is_cpu { 16 } else { 512 };
-        let tiles = self.m.div_ceil(tile_m) * self.n.div_ceil(tile_n) * self.batch;
-        let slices = wanted.div_ceil(tiles.max(1)).min(self.k / MIN_K).max(1);
-        // A multiple of 16 keeps vec4 loads aligned and whole k tiles.
-        let k_slice = self.k.div_ceil(slices).next_multiple_of(16);
-        Shape { tile_m, tile_n, k_slices: self.k.div_ceil(k_slice).max(1), k_slice }
+        });
+        cuts
     }
 
-    fn common(&self, entry: &'static str, shape: &Shape) -> Kernel {
+    /// The engines that this adapter can run, the default first. Tiles that would mostly lie outside C are left out.
+    fn engines(&self, caps: &Caps) -> Vec<Engine> {
+        let rows = self.m.div_ceil(8).clamp(1, 4);
+        let subgroup = [rows, 4, 2, 1].map(|rows| Engine::Subgroup { rows });
+        // Flat tiles where C has few rows.
+        let flat = match self.m {
+            0..=16 => [4, 32],
+            17..=32 => [8, 16],
+            _ => [16, 16],
+        };
+        let shapes = [
+            (flat, [1, 1]),
+            ([16, 16], [2, 1]),
+            ([16, 16], [2, 2]),
+            ([8, 8], [2, 2]),
+            ([8, 16], [2, 1]),
+            ([8, 8], [1, 1]),
+        ];
+        let workgroup = shapes.map(|(invocations, blocks)| Engine::Workgroup { invocations, blocks });
+        let mut all = match (caps.tile, caps.is_cpu, caps.subgroup_size) {
+            // Barriers are dear on CPUs.
+            (TileVariant::Subgroup, true, _) => subgroup.to_vec(),
+            (TileVariant::Subgroup, false, _) => [&subgroup[..], &workgroup[..]].concat(),
+            (TileVariant::Workgroup, _, _) => workgroup.to_vec(),
+        };
+        let default = all[0];
+        all.retain(|engine| {
+            let [m, n] = engine.tile();
+            *engine == default || (m < 2 * self.m && n < 2 * self.n)
+        });
+        all
+    }
+
+    fn tiles(&self, engine: &Engine) -> usize {
+        let [m, n] = engine.tile();
+        self.m.div_ceil(m) * self.n.div_ceil(n) * self.batch
+    }
+
+    /// Enough workgroups to fill the adapter, none with less than MIN_K to add up.
+    fn slices(&self, engine: &Engine, caps: &Caps) -> usize {
+        let wanted: usize = if caps.is_cpu { 16 } else { 512 };
+        wanted.div_ceil(self.tiles(engine).max(1)).min(self.k / MIN_K).max(1)
+    }
+
+    fn cut(&self, engine: Engine, slices: usize) -> Cut {
+        // A multiple of 16 keeps vec4 loads aligned and whole k tiles.
+        let k_slice = self.k.div_ceil(slices).next_multiple_of(16);
+        Cut { engine, k_slices: self.k.div_ceil(k_slice).max(1), k_slice }
+    }
+
+    fn common(&self, entry: &'static str, cut: &Cut) -> Kernel {
         let mut kernel = Kernel::new(self.name, entry, self.loader)
             .define("M", self.m)
             .define("N", self.n)
             .define("K", self.k)
             .define("BATCH", self.batch)
-            .define("K_SLICES", shape.k_slices)
-            .define("K_SLICE", shape.k_slice);
+            .define("K_SLICES", cut.k_slices)
+            .define("K_SLICE", cut.k_slice);
         for &(name, value) in &self.defines {
             kernel = kernel.define(name, value);
         }
@@ -157,27 +252,31 @@ impl Job {
             .define("BIAS_N", (apply && self.bias == Bias::Column) as usize)
     }
 
-    fn engine(&self, shape: &Shape, engine: &'static str) -> Kernel {
-        let split = shape.k_slices > 1;
+    fn kernel(&self, cut: &Cut) -> Kernel {
+        let split = cut.k_slices > 1;
         // Partial results lie row by row, whatever the layout of C.
         let out_n4 = if split { self.n.is_multiple_of(4) } else { self.out_n4 };
-        let kernel = self.common("tile", shape).with(STORE).with(engine);
-        self.finishing(kernel, !split)
+        let kernel = self
+            .finishing(self.common("tile", cut).with(STORE), !split)
             .define("FINISH", 0)
             .define("SPLIT", split as usize)
-            .define("OUT_N4", out_n4 as usize)
+            .define("OUT_N4", out_n4 as usize);
+        match cut.engine {
+            Engine::Subgroup { rows } => self.subgroup(kernel, cut, rows),
+            Engine::Workgroup { invocations, blocks } => self.workgroup(kernel, invocations, blocks),
+        }
     }
 
-    fn subgroup(&self, shape: &Shape) -> Kernel {
-        let rows = self.rows();
+    fn subgroup(&self, kernel: Kernel, cut: &Cut, rows: usize) -> Kernel {
         let a_k4 = self.a == Along::K { vec4: true };
         let a_m4 = self.a == Along::Other { vec4: true } && rows == 4;
         let b_k4 = self.b == Along::K { vec4: true };
         let b_n4 = self.b == Along::Other { vec4: true };
         // K4 means that K is a multiple of 4 already. Slices are multiples of 16, or all of K.
-        let even = |unroll: &usize| self.k.is_multiple_of(*unroll) && (*unroll != 3 || shape.k_slices == 1);
+        let even = |unroll: &usize| self.k.is_multiple_of(*unroll) && (*unroll != 3 || cut.k_slices == 1);
         let unroll = if a_k4 || b_k4 { 4 } else { [4, 3, 2].into_iter().find(even).unwrap_or(1) };
-        self.engine(shape, SUBGROUP)
+        kernel
+            .with(SUBGROUP)
             .define("ROWS", rows)
             .define("UNROLL", unroll)
             .define("A_K4", a_k4 as usize)
@@ -188,28 +287,16 @@ impl Job {
             .define("B_VEC4", (b_k4 || b_n4) as usize)
     }
 
-    fn workgroup(&self, shape: &Shape) -> Kernel {
-        let (tm, tn) = self.workgroup_tile();
-        self.engine(shape, WORKGROUP)
+    fn workgroup(&self, kernel: Kernel, [tm, tn]: [usize; 2], [bm, bn]: [usize; 2]) -> Kernel {
+        kernel
+            .with(WORKGROUP)
             .define("TM", tm)
             .define("TN", tn)
+            .define("BM", bm)
+            .define("BN", bn)
             .define("A_K_FAST", matches!(self.a, Along::K { .. }) as usize)
             .define("B_K_FAST", matches!(self.b, Along::K { .. }) as usize)
             .define("A_VEC4", 0)
             .define("B_VEC4", 0)
-    }
-
-    /// Rows of A a lane of the subgroup engine loads.
-    fn rows(&self) -> usize {
-        self.m.div_ceil(8).clamp(1, 4)
-    }
-
-    /// Invocations of the workgroup engine along m and n: flat tiles where C has few rows.
-    fn workgroup_tile(&self) -> (usize, usize) {
-        match self.m {
-            0..=16 => (4, 32),
-            17..=32 => (8, 16),
-            _ => (16, 16),
-        }
     }
 }

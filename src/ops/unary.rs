@@ -300,7 +300,8 @@ fn cases() -> Vec<Case> {
         all.push(Case::new(Unary(LogGap), vec![Input::filled([67], Fill::Uniform(-size, size))]));
     }
     all.push(Case::new(Unary(LogGap), vec![Input::filled([55], Fill::Uniform(0.3, 90.0))]));
-    for shape in [vec![1], vec![1, 1, 1, 1], vec![7, 11, 13], vec![257], vec![1024], vec![0, 5]] {
+    for shape in [vec![1], vec![1, 1, 1, 1], vec![7, 11, 13], vec![257], vec![1024], vec![41, 55], vec![0, 5]]
+    {
         all.push(Case::new(Unary(Relu), vec![Input::filled(shape, Fill::Away(1.0, &[0.0]))]));
     }
     all

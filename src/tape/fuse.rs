@@ -29,6 +29,7 @@ pub(super) struct FusedNode {
 }
 
 /// A node that a plan runs, in the form it runs in.
+#[derive(Clone, Copy)]
 pub(super) struct Live<'a> {
     node: &'a Node,
     pub op: &'a Rc<dyn Op>,

@@ -1,6 +1,7 @@
 //! From a node to dispatches.
 
 use super::shape::Meta;
+use super::variants::Wanted;
 use crate::gpu::{Caps, Dispatch, Grid, Kernel};
 
 /// What a dispatch of a node binds.
@@ -34,11 +35,24 @@ pub struct Lowering<'a> {
     outputs: &'a [Meta],
     pub(super) scratch: Vec<u64>,
     pub(super) dispatches: Vec<Dispatch<Slot>>,
+    /// The variant to take, the ones there were, and the one that was taken.
+    pub(super) wanted: Wanted,
+    pub(super) offered: Vec<String>,
+    pub(super) taken: Option<usize>,
 }
 
 impl<'a> Lowering<'a> {
     pub(super) fn new(caps: &'a Caps, inputs: &'a [Meta], outputs: &'a [Meta]) -> Self {
-        Self { caps, inputs, outputs, scratch: Vec::new(), dispatches: Vec::new() }
+        Self {
+            caps,
+            inputs,
+            outputs,
+            scratch: Vec::new(),
+            dispatches: Vec::new(),
+            wanted: Wanted::Place(0),
+            offered: Vec::new(),
+            taken: None,
+        }
     }
 
     /// What the adapter offers.

@@ -17,6 +17,8 @@ mod reference;
 mod shape;
 mod step;
 mod tensor;
+mod tune;
+mod variants;
 
 pub use array::Array;
 pub use backward::{GradOps, Gradients};
@@ -29,3 +31,4 @@ pub use profile::{DispatchTiming, NodeTiming, Part};
 pub use shape::{DType, Meta, Shape};
 pub use step::{Scalar, Step};
 pub use tensor::{Tape, Tensor, TensorId};
+pub use variants::Variant;

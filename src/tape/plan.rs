@@ -8,7 +8,9 @@ use super::memory::{Lifetime, assign};
 use super::shape::Meta;
 use super::step::Step;
 use super::tensor::{Inner, Source, Tape, Tensor, TensorId};
-use crate::gpu::{Buffer, BufferSlice, Dispatch, Gpu, Grid, Kernel, Readback, Recording, estimate};
+use super::tune::tune;
+use super::variants::{Wanted, work};
+use crate::gpu::{Buffer, BufferSlice, Dispatch, Gpu, Grid, Kernel, Readback, Recording, Tuning, estimate};
 use crate::{Error, Result};
 
 /// A compiled step. [`Plan::run`] writes one uniform and makes one submit, or a few where the work is long (see
@@ -52,6 +54,10 @@ pub struct NodeCost {
     pub name: String,
     /// Output shapes.
     pub outputs: String,
+    /// Which of its variants runs; none where it has one only.
+    pub variant: Option<String>,
+    /// How many variants there are.
+    pub variants: usize,
     /// Dispatches.
     pub dispatches: usize,
     /// Floating-point operations.
@@ -74,6 +80,8 @@ struct Lowered<'a> {
     node: Live<'a>,
     scratch: Vec<u64>,
     dispatches: Vec<Dispatch<Slot>>,
+    variant: Option<String>,
+    variants: Vec<String>,
 }
 
 impl Plan {
@@ -82,11 +90,26 @@ impl Plan {
     ///
     /// Fails with [`Error::Limit`] where a tensor does not fit the adapter, naming it.
     pub fn new(gpu: &Gpu, tape: &Tape, outputs: &[&Tensor]) -> Result<Self> {
+        Self::compile(gpu, tape, outputs, None)
+    }
+
+    /// [`Plan::new`] with the variant of every node by name.
+    pub(super) fn by_variant(gpu: &Gpu, tape: &Tape, outputs: &[&Tensor], variant: &str) -> Result<Self> {
+        Self::compile(gpu, tape, outputs, Some(variant))
+    }
+
+    fn compile(gpu: &Gpu, tape: &Tape, outputs: &[&Tensor], variant: Option<&str>) -> Result<Self> {
         let inner = tape.inner.borrow();
         let keep: BTreeSet<TensorId> = outputs.iter().map(|t| inner.root(t.id())).collect();
         let mut cost = Cost::default();
         let live = chosen_nodes(&inner, &keep, !gpu.options().unfused);
-        let lowered = lower(gpu, &inner, live, &mut cost)?;
+        if variant.is_none() && gpu.tuned().mode() == Tuning::Measure {
+            tune(gpu, &inner, &live)?;
+        }
+        let lowered: Vec<Lowered<'_>> = live
+            .into_iter()
+            .map(|node| lower(gpu, &inner, node, variant, &mut cost.largest_binding))
+            .collect::<Result<_>>()?;
         let storage = Storage::new(gpu, &inner, &lowered, &keep, &mut cost)?;
         let step_uniform = gpu.uniform_buffer("step", size_of::<Step>() as u64)?;
         let mut plan = Self {
@@ -143,7 +166,7 @@ impl Plan {
             grid: dispatch.grid,
         };
         let dispatches: Vec<_> = one.dispatches.iter().map(bound).collect();
-        let mut cost = node_cost(inner, node);
+        let mut cost = node_cost(inner, one);
         self.recording
             .push_op(&self.gpu, &dispatches, estimate(cost.flops, cost.bytes))
             .map_err(|e| located(e, &cost.name))?;
@@ -247,31 +270,51 @@ impl Plan {
     }
 }
 
-fn lower<'a>(gpu: &Gpu, inner: &'a Inner, live: Vec<Live<'a>>, cost: &mut Cost) -> Result<Vec<Lowered<'a>>> {
+/// A node's dispatches, by the variant of that name, else by the one that was measured or asked for, else by the default.
+fn lower<'a>(
+    gpu: &Gpu,
+    inner: &Inner,
+    node: Live<'a>,
+    variant: Option<&str>,
+    largest: &mut (u64, String),
+) -> Result<Lowered<'a>> {
     let metas =
         |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
-    live.into_iter()
-        .map(|node| {
-            let (inputs, outputs) = (metas(node.inputs), metas(node.outputs));
-            let mut to = Lowering::new(gpu.caps(), &inputs, &outputs);
-            // An op without an element has nothing to do.
-            if !node.op.is_alias() && (outputs.is_empty() || outputs.iter().any(|m| !m.is_empty())) {
-                node.op.lower(&mut to)?;
-            }
-            check_bindings(gpu, inner, &node, &to, &mut cost.largest_binding)?;
-            Ok(Lowered { node, scratch: to.scratch, dispatches: to.dispatches })
-        })
-        .collect()
+    let (inputs, outputs) = (metas(node.inputs), metas(node.outputs));
+    let mut to = Lowering::new(gpu.caps(), &inputs, &outputs);
+    to.wanted = match (variant, gpu.options().variant) {
+        (Some(name), _) => Wanted::Name(name.into()),
+        (None, Some(place)) => Wanted::Place(place),
+        (None, None) if gpu.tuned().mode() == Tuning::Off => Wanted::Place(0),
+        (None, None) => {
+            gpu.tuned().variant(&work(node.op.as_ref(), &inputs)).map_or(Wanted::Place(0), Wanted::Name)
+        }
+    };
+    // An op without an element has nothing to do.
+    if !node.op.is_alias() && (outputs.is_empty() || outputs.iter().any(|m| !m.is_empty())) {
+        node.op.lower(&mut to)?;
+    }
+    check_bindings(gpu, inner, &node, &to, largest)?;
+    let variant = to.taken.and_then(|at| to.offered.get(at).cloned());
+    Ok(Lowered { node, scratch: to.scratch, dispatches: to.dispatches, variant, variants: to.offered })
+}
+
+/// The variants that a node offers, the default first.
+pub(super) fn offered(gpu: &Gpu, inner: &Inner, node: Live<'_>) -> Result<Vec<String>> {
+    Ok(lower(gpu, inner, node, None, &mut Default::default())?.variants)
 }
 
 /// What a node costs, its dispatches not counted yet.
-fn node_cost(inner: &Inner, node: &Live<'_>) -> NodeCost {
+fn node_cost(inner: &Inner, one: &Lowered<'_>) -> NodeCost {
+    let node = &one.node;
     let metas =
         |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
     let (ins, outs) = (metas(node.inputs), metas(node.outputs));
     NodeCost {
         name: node.describe(),
         outputs: outs.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" "),
+        variant: one.variant.clone(),
+        variants: one.variants.len(),
         dispatches: 0,
         flops: node.op.flops(&ins, &outs),
         bytes: ins.iter().chain(&outs).map(|m| m.len() as u64 * 4).sum(),

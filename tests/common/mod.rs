@@ -33,6 +33,17 @@ pub fn adapters() -> Vec<Gpu> {
     all
 }
 
+/// The same device once more, which takes the variant of that place in all work that has variants.
+pub fn again(gpu: &Gpu, place: usize) -> Gpu {
+    let request = AdapterRequest {
+        backend: Some(gpu.caps().backend.clone()),
+        name: Some(gpu.caps().name.clone()),
+        ..Default::default()
+    };
+    let options = GpuOptions { variant: Some(place), ..gpu.options().clone() };
+    Gpu::open_blocking(&request, options).expect("the device that was there a moment ago")
+}
+
 fn open(backend: Option<String>, options: GpuOptions) -> Gpu {
     let mut request = AdapterRequest::from_env().expect("LIMBECK_BACKEND, LIMBECK_ADAPTER, LIMBECK_POWER");
     request.backend = backend.or(request.backend);

@@ -1,0 +1,219 @@
+//! Measures the variants of a plan's nodes on this adapter: each is first held against the op's f64 reference, then
+//! timed, in turns, so that a busy machine disturbs all alike.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::array::Array;
+use super::fuse::Live;
+use super::op::Op;
+use super::plan::{Plan, offered};
+use super::shape::{DType, Meta};
+use super::step::Step;
+use super::tensor::{Inner, Tape, Tensor};
+use super::variants::work;
+use crate::gpu::{Choice, Choices, Gpu, Stopwatch};
+use crate::rng::Stream;
+use crate::{Error, Result};
+
+/// Rounds that every variant still in the race runs in.
+const ROUNDS: usize = 7;
+/// A variant this much slower than the fastest one after the first round is out.
+const HOPELESS: f64 = 1.6;
+/// The default stays unless another one takes less than this share of its time: clocks and machines are noisy.
+const WORTH_IT: f64 = 0.95;
+/// Work beyond so many operations is held against the default variant instead of the f64 reference, which would take
+/// minutes; conformance holds every variant against the reference at smaller shapes.
+const REFERENCE_FLOPS: u64 = 1 << 30;
+/// Largest error, as a share of the largest value, of a variant that computes what it should.
+const TOLERANCE: f64 = 1e-4;
+
+/// A node's op and the shapes it sees.
+struct Work {
+    op: Rc<dyn Op>,
+    inputs: Vec<Meta>,
+    variants: Vec<String>,
+}
+
+/// Measures all work of the given nodes that has variants and no choice yet, and keeps the choices.
+pub(super) fn tune(gpu: &Gpu, inner: &Inner, live: &[Live<'_>]) -> Result<()> {
+    let known = gpu.tuned().choices();
+    let mut open: BTreeMap<String, Work> = BTreeMap::new();
+    for &node in live {
+        let inputs: Vec<Meta> = node.inputs.iter().map(|id| inner.tensors[id.0].meta.clone()).collect();
+        let key = work(node.op.as_ref(), &inputs);
+        if known.contains_key(&key) || open.contains_key(&key) {
+            continue;
+        }
+        let variants = offered(gpu, inner, node)?;
+        if variants.len() > 1 {
+            open.insert(key, Work { op: node.op.clone(), inputs, variants });
+        }
+    }
+    let all = open.len();
+    for (done, (key, work)) in open.into_iter().enumerate() {
+        log::info!("tuning {} of {all}: {key}", done + 1);
+        let choice = work.race(gpu)?;
+        // At once, so that a tuning that is interrupted goes on where it was.
+        gpu.tuned().add(Choices::from([(key, choice)]))?;
+    }
+    Ok(())
+}
+
+/// A variant in the race.
+struct Runner {
+    name: String,
+    plan: Plan,
+    samples: Vec<f64>,
+}
+
+impl Runner {
+    /// The median.
+    fn ms(&self) -> f64 {
+        let mut sorted = self.samples.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::INFINITY)
+    }
+}
+
+impl Work {
+    fn race(&self, gpu: &Gpu) -> Result<Choice> {
+        let (values, mut rejected) = (self.values(), Vec::new());
+        let mut want = self.reference(&values);
+        let mut runners: Vec<Runner> = Vec::new();
+        for name in &self.variants {
+            match self.prepare(gpu, name, &values) {
+                Ok((plan, got)) => match mismatch(&got, want.get_or_insert_with(|| got.clone())) {
+                    None => runners.push(Runner { name: name.clone(), plan, samples: Vec::new() }),
+                    Some(why) => rejected.push(format!("{name}: {why}")),
+                },
+                Err(error @ Error::DeviceLost(_)) => return Err(error),
+                Err(error) => rejected.push(format!("{name}: {error}")),
+            }
+        }
+        for why in &rejected {
+            log::warn!("a variant of {} is left out: {why}", self.op.name());
+        }
+        let default = self.variants[0].clone();
+        measure(gpu, &mut runners)?;
+        let default_ms = runners.iter().find(|r| r.name == default).map_or(f64::INFINITY, Runner::ms);
+        let best = runners.iter().min_by(|a, b| a.ms().total_cmp(&b.ms()));
+        let Some(best) = best else {
+            let got = rejected.join("; ");
+            return Err(Error::shape(
+                self.op.name(),
+                "at least one variant that computes what it should",
+                got,
+            ));
+        };
+        let (variant, ms) = match best.ms() < WORTH_IT * default_ms {
+            true => (best.name.clone(), best.ms()),
+            false => (default.clone(), default_ms),
+        };
+        // JSON has no infinity: a default that was left out counts as fast as the best.
+        let default_ms = if default_ms.is_finite() { default_ms } else { ms };
+        Ok(Choice { variant, ms, default, default_ms, rejected })
+    }
+
+    fn values(&self) -> Vec<Vec<f32>> {
+        let mut random = Stream::new(0, "tune");
+        self.inputs
+            .iter()
+            .map(|meta| match meta.dtype {
+                // A vector may be a variance.
+                DType::F32 if meta.shape.dims().len() == 1 => {
+                    (0..meta.len()).map(|_| random.uniform(0.5, 1.5) as f32).collect()
+                }
+                DType::F32 => (0..meta.len()).map(|_| random.normal() as f32).collect(),
+                DType::I32 => vec![0.0; meta.len()],
+            })
+            .collect()
+    }
+
+    /// The outputs in f64; none where that would take too long.
+    fn reference(&self, values: &[Vec<f32>]) -> Option<Vec<Vec<f64>>> {
+        let outputs = self.op.infer(&self.inputs).ok()?;
+        if self.op.flops(&self.inputs, &outputs) > REFERENCE_FLOPS {
+            return None;
+        }
+        let array = |(meta, values): (&Meta, &Vec<f32>)| {
+            Array::new(meta.shape.clone(), values.iter().map(|&v| f64::from(v)).collect())
+        };
+        let inputs: Vec<Array> = self.inputs.iter().zip(values).map(array).collect();
+        Some(self.op.reference(&Step::new(0, 0), &inputs).into_iter().map(|out| out.data).collect())
+    }
+
+    /// A plan of this work alone by one variant, after its first run, and what that gave.
+    fn prepare(&self, gpu: &Gpu, variant: &str, values: &[Vec<f32>]) -> Result<(Plan, Vec<Vec<f64>>)> {
+        let tape = Tape::new();
+        let inputs: Vec<Tensor> = self
+            .inputs
+            .iter()
+            .map(|meta| match meta.dtype {
+                DType::F32 => tape.input("x", meta.shape.clone()),
+                DType::I32 => tape.input_i32("x", meta.shape.clone()),
+            })
+            .collect();
+        let outputs = tape.record_shared(self.op.clone(), &inputs.iter().collect::<Vec<_>>())?;
+        let plan = Plan::by_variant(gpu, &tape, &outputs.iter().collect::<Vec<_>>(), variant)?;
+        for (input, values) in inputs.iter().zip(values).filter(|(input, _)| plan.holds(input)) {
+            match input.meta().dtype {
+                DType::F32 => plan.write(input, values)?,
+                DType::I32 => plan.write(input, &vec![0i32; values.len()])?,
+            }
+        }
+        plan.run(&Step::new(0, 0))?;
+        let read = |t: &Tensor| Ok(plan.read_f32(t)?.into_iter().map(f64::from).collect());
+        let got = outputs.iter().map(read).collect::<Result<_>>()?;
+        Ok((plan, got))
+    }
+}
+
+/// Fills in the samples, round by round.
+fn measure(gpu: &Gpu, runners: &mut Vec<Runner>) -> Result<()> {
+    /// A sample takes at least so many milliseconds, which coarse clocks can tell from another.
+    const SAMPLE_MS: f64 = 2.0;
+    let watch = Stopwatch::new(gpu)?;
+    let time = |plan: &Plan, runs: u32| {
+        let whole = plan.part(|_| true);
+        Ok::<f64, Error>(plan.time_part(&watch, &whole, runs)? / f64::from(runs))
+    };
+    let mut runs = Vec::new();
+    for runner in runners.iter() {
+        runs.push((SAMPLE_MS / time(&runner.plan, 1)?.max(1e-3)).ceil().clamp(1.0, 256.0) as u32);
+    }
+    let mut racing: Vec<usize> = (0..runners.len()).collect();
+    for round in 0..ROUNDS {
+        for &i in &racing {
+            let sample = time(&runners[i].plan, runs[i])?;
+            runners[i].samples.push(sample);
+        }
+        if round == 0 {
+            let fastest = runners.iter().map(Runner::ms).fold(f64::INFINITY, f64::min);
+            // The default is measured to the end: the gain is told against it.
+            racing.retain(|&i| i == 0 || runners[i].ms() <= HOPELESS * fastest);
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a variant's outputs; nothing where they are right.
+fn mismatch(got: &[Vec<f64>], want: &[Vec<f64>]) -> Option<String> {
+    for (output, (got, want)) in got.iter().zip(want).enumerate() {
+        let largest = want.iter().fold(0.0f64, |most, w| most.max(w.abs()));
+        let allowed = TOLERANCE * largest + f64::MIN_POSITIVE;
+        // NaN compares false with everything.
+        let right = |(g, w): (&f64, &f64)| (g - w).abs() <= allowed;
+        if let Some(at) = got.iter().zip(want).position(|pair| !right(pair)) {
+            let (got, want) = (got[at], want[at]);
+            return Some(format!(
+                "output {output} at {at} is {got:e}, expected {want:e} within {allowed:.1e}"
+            ));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "tune_tests.rs"]
+mod tests;

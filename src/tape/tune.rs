@@ -170,7 +170,7 @@ impl Work {
 }
 
 /// Fills in the samples, round by round.
-fn measure(gpu: &Gpu, runners: &mut Vec<Runner>) -> Result<()> {
+fn measure(gpu: &Gpu, runners: &mut [Runner]) -> Result<()> {
     /// A sample takes at least so many milliseconds, which coarse clocks can tell from another.
     const SAMPLE_MS: f64 = 2.0;
     let watch = Stopwatch::new(gpu)?;

@@ -9,8 +9,10 @@ use crate::Result;
 pub struct Variant<'a> {
     /// Names it in the file of choices.
     pub name: String,
-    lower: Box<dyn FnOnce(&mut Lowering<'_>) -> Result<()> + 'a>,
+    lower: Lower<'a>,
 }
+
+type Lower<'a> = Box<dyn FnOnce(&mut Lowering<'_>) -> Result<()> + 'a>;
 
 impl<'a> Variant<'a> {
     /// A variant that appends its dispatches by `lower`.

@@ -277,6 +277,39 @@ fn adapters_are_listed_by_the_flags() {
 
 /// A regressor belongs to the training: the saved student has the tensors of its architecture and no other.
 #[test]
+fn tuning_is_kept_and_can_be_left_out() {
+    let cache = scratch().join("cache");
+    let run = |words: &[&str]| command(words).env("LIMBECK_CACHE", &cache).output().unwrap();
+    let step = ["--model", "cnn:4", "--dataset-shape", "1x8x8", "--batch-size", "32"];
+    let with = |first: &[&'static str], more: &[&'static str]| run(&[first, &step[..], more].concat());
+    let tuned = with(&["tune"], &[]);
+    let shown = text(&tuned.stdout);
+    assert!(tuned.status.success(), "{}", text(&tuned.stderr));
+    for part in ["Conv2d", "of the tuned speed", "tuned.json"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    // A second time nothing is left to measure.
+    let again = with(&["tune"], &[]);
+    assert!(!text(&again.stderr).contains("tuning"), "{}", text(&again.stderr));
+    // A damaged file is said and done without, and --no-tune does not look at it.
+    fs::write(cache.join("tuned.json"), "{\"limbeck\":").unwrap();
+    let damaged = with(&["profile"], &["--repeats", "1"]);
+    assert!(
+        damaged.status.success() && text(&damaged.stderr).contains("tuned.json"),
+        "{}",
+        text(&damaged.stderr)
+    );
+    let without = with(&["profile"], &["--repeats", "1", "--no-tune"]);
+    assert!(
+        without.status.success() && !text(&without.stderr).contains("tuned.json"),
+        "{}",
+        text(&without.stderr)
+    );
+    fails(2, &["tune"], &["--model"]);
+    fails(2, &["tune", "--kernels", "--tune", "--no-tune"], &["--tune", "--no-tune"]);
+}
+
+#[test]
 fn the_saved_student_has_no_distillation_parts() {
     let model = teacher().join("model.safetensors");
     let small = "--epochs 1 --limit-train 128 --limit-test 20 --model cnn:2";

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use common::fixture::Fixture;
 use limbeck::distill::{self, MethodConfig, Pair, TeacherPass};
 use limbeck::gpu::Gpu;
+use limbeck::models::reuse::{self, Projector};
 use limbeck::models::{self, ModelConfig};
 use limbeck::nn::{DeviceParams, Forward, Init, ParamBuilder, Params, Tap};
 use limbeck::tape::{Plan, Step, Tape, Tensor};
@@ -141,6 +142,13 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// What the student's tap is seen through, where the case says so.
+    fn projector(&self, at: ParamBuilder<'_>) -> Option<Projector> {
+        let numbers = self.json["projector"].as_array()?.iter().map(|n| n.as_u64().unwrap() as usize);
+        let [c_s, inner, c_t, h, w] = numbers.collect::<Vec<_>>()[..] else { panic!("five numbers") };
+        Some(Projector::new(at, [c_s, inner, c_t], [h, w]))
+    }
+
     /// What differs, in words.
     fn run(&self) -> Vec<String> {
         let tape = Tape::new();
@@ -177,10 +185,16 @@ impl Case<'_> {
         let mut term =
             distill::parse(text(&self.json["method"]), &MethodConfig::default()).unwrap().terms.remove(0);
         let mut host = Params::default();
-        term.method.prepare(&pair, ParamBuilder::new(&mut host).sub(term.name)).unwrap();
+        let mut root = ParamBuilder::new(&mut host);
+        let mut at = root.sub(term.name);
+        let projector = self.projector(at.sub("projector"));
+        term.method.prepare(&pair, at).unwrap();
         self.fill_own(&mut host, term.name);
         let device = DeviceParams::trainable(self.gpu, "own", &host).unwrap();
         let own = Forward::train(&tape, &device);
+        if let Some(projector) = projector {
+            student.layer(reuse::PROJECTED, || projector.forward(&own, &guided[0].1)).unwrap();
+        }
         let loss = term.method.loss(&pair, &own).unwrap();
         let gradients = loss.scale(0.75).unwrap().backward().unwrap();
 
@@ -199,7 +213,12 @@ impl Case<'_> {
         self.write(&plan, "student.logits", &logits);
         self.write(&plan, "teacher.logits", &teacher_logits);
         guided.iter().chain(&hints).for_each(|(key, tensor)| self.write(&plan, key, tensor));
-        plan.run(&Step::new(0, 0)).unwrap();
+        let mut step = Step::new(0, 0);
+        let share = self.json["share"].as_f64().unwrap();
+        for (name, schedule) in term.method.scalars() {
+            step.set(tape.scalar(name).unwrap(), schedule.at((share * 1e3) as u64, 1000) as f32);
+        }
+        plan.run(&step).unwrap();
 
         let mut wrong = Vec::new();
         let mut compare = |what: &str, key: &str, got: Vec<f32>, most: f64| {

@@ -72,14 +72,12 @@ pub struct Target {
     pub gpu: Gpu,
     /// What it was opened by.
     pub request: AdapterRequest,
-    /// How it is used.
-    pub options: GpuOptions,
 }
 
 impl Target {
     /// Opens the adapter.
     pub fn open(request: AdapterRequest, options: GpuOptions) -> Result<Self> {
-        Ok(Self { gpu: Gpu::open_blocking(&request, options.clone())?, request, options })
+        Ok(Self { gpu: Gpu::open_blocking(&request, options)?, request })
     }
 }
 

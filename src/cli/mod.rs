@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power, SubmitLimit};
+use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power, SubmitLimit, Tuning};
 use crate::train::report::printable;
 use crate::{Error, Result};
 
@@ -33,6 +33,8 @@ mod sweep_file;
 mod table;
 mod teach;
 mod train;
+mod tune;
+mod workload;
 
 /// Knowledge distillation on any GPU.
 #[derive(Debug, Parser)]
@@ -60,6 +62,12 @@ struct AdapterFlags {
     /// 1 on GPUs by default, inf on CPUs
     #[arg(long, global = true, help_heading = "Adapter", value_name = "SECONDS", env = "LIMBECK_SUBMIT_SECONDS", value_parser = SubmitLimit::parse)]
     submit_seconds: Option<SubmitLimit>,
+    /// Measure the variants of kernels that are needed and not measured on this adapter yet, and keep the choice
+    #[arg(long, global = true, help_heading = "Adapter", conflicts_with = "no_tune")]
+    tune: bool,
+    /// Take the default variants of kernels, whatever was measured: the same ones on every adapter of a kind
+    #[arg(long, global = true, help_heading = "Adapter")]
+    no_tune: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,6 +108,9 @@ enum Command {
     /// Time every op of a model's training step
     #[command(after_help = profile::EXAMPLES)]
     Profile(profile::ProfileFlags),
+    /// Measure the variants of kernels on this adapter, so that later runs take the fastest
+    #[command(after_help = tune::EXAMPLES)]
+    Tune(tune::TuneFlags),
     /// Time kernels, training steps and overheads on this adapter, against what it can do
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::BenchFlags),
@@ -115,7 +126,13 @@ impl AdapterFlags {
     }
 
     fn options(&self) -> GpuOptions {
-        GpuOptions { submits: self.submit_seconds.unwrap_or_default(), ..GpuOptions::default() }
+        let tuning = match (self.tune, self.no_tune) {
+            (true, _) => Tuning::Measure,
+            (false, true) => Tuning::Off,
+            (false, false) => Tuning::Cached,
+        };
+        let submits = self.submit_seconds.unwrap_or_default();
+        GpuOptions { tuning, submits, ..Default::default() }
     }
 
     fn open(&self) -> Result<Gpu> {
@@ -145,6 +162,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Models(flags) => models::run(&cli.adapter, &flags),
         Command::Methods(flags) => methods::run(&flags),
         Command::Profile(flags) => profile::run(&cli.adapter, &flags),
+        Command::Tune(flags) => tune::run(&cli.adapter, &flags),
         Command::Bench(flags) => bench::run(&cli.adapter, &flags),
         Command::Check(flags) => check::run(&cli.adapter, &flags),
     }

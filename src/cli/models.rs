@@ -69,6 +69,10 @@ fn list() -> Result<()> {
             say!("{:12} by name: {}", "", names.join(", "))?;
         }
     }
+    say!(
+        "\nNAME+lowrank:0.5: a network's matrices as factors of half the rank, as --method weights,rank=0.5 makes them"
+    )?;
+    say!("NAME+simkd:..: a network that ends in its teacher's classifier, as --method simkd makes it")?;
     say!("\n`limbeck models show NAME` shows layers, parameters and work")
 }
 

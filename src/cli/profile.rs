@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::AdapterFlags;
 use super::out::say;
+use super::workload::WorkloadFlags;
 use crate::Result;
-use crate::bench::Workload;
 use crate::tape::{NodeTiming, Step};
 use crate::train::stats::median;
 
@@ -25,21 +25,8 @@ pub struct ProfileFlags {
     /// The model that is trained
     #[arg(long, default_value = "cnn:32,64,128")]
     model: String,
-    /// A frozen teacher it learns from by soft targets
-    #[arg(long)]
-    teacher: Option<String>,
-    /// Channels x height x width of the images
-    #[arg(long, default_value = "1x28x28", value_parser = image_shape)]
-    dataset_shape: [usize; 3],
-    /// Images a step
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
-    batch_size: u32,
-    /// Classes
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=100_000))]
-    classes: u32,
-    /// Compute blocks a second time in the backward sweep instead of keeping them
-    #[arg(long)]
-    recompute: bool,
+    #[command(flatten)]
+    workload: WorkloadFlags,
     /// Runs; the table shows medians
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeats: u32,
@@ -48,18 +35,11 @@ pub struct ProfileFlags {
     trace: Option<PathBuf>,
 }
 
-fn image_shape(text: &str) -> std::result::Result<[usize; 3], String> {
-    let sizes: Option<Vec<usize>> = text.split('x').map(|s| s.parse().ok().filter(|&n| n > 0)).collect();
-    sizes
-        .and_then(|s| s.try_into().ok())
-        .ok_or_else(|| "expected channels x height x width, such as 3x32x32".into())
-}
-
 /// Times a training step on random images, prints it by op, and writes the trace where one is asked for.
 pub fn run(adapter: &AdapterFlags, flags: &ProfileFlags) -> Result<ExitCode> {
     let gpu = adapter.open()?;
     say!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver)?;
-    let workload = flags.workload();
+    let workload = flags.workload.of(&flags.model);
     let train_step = workload.step(&gpu)?;
     let mut step = Step::new(0, 0);
     train_step.run(&workload.batch(), &mut step, 1e-3)?;
@@ -89,19 +69,6 @@ pub fn run(adapter: &AdapterFlags, flags: &ProfileFlags) -> Result<ExitCode> {
         say!("wrote {}", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-impl ProfileFlags {
-    fn workload(&self) -> Workload {
-        Workload {
-            model: self.model.clone(),
-            teacher: self.teacher.clone(),
-            input: self.dataset_shape,
-            batch_size: self.batch_size as usize,
-            classes: self.classes as usize,
-            recompute: self.recompute,
-        }
-    }
 }
 
 fn print_table(nodes: &[NodeTiming]) -> Result<()> {

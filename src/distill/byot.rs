@@ -1,16 +1,24 @@
-//! Be your own teacher (Zhang et al. 1905.08094): exits on the student's stages learn from labels and from its deepest
-//! classifier. Stage i is pooled to (N, C_i); a bottleneck r_i brings it to the deepest stage's C, and an exit e_i to
-//! logits (N, classes):
+//! Be your own teacher (Zhang et al. 1905.08094): exits on the student's stages learn from labels and from
+//! its deepest classifier. A bottleneck r_i brings stage i to the deepest stage's C channels and about its
+//! size; pooled, it is f_i (N, C), and an exit brings that to logits e_i (N, classes):
 //!
-//! sum_i (1 - a) CE(e_i, y) + a T^2 KL(softmax(z_s / T) || softmax(e_i / T)) + b mean (r_i - f)^2
+//! sum_i (1 - a) CE(e_i, y) + a T^2 KL(softmax(z_s / T) || softmax(e_i / T)) + b sum (f_i - f)^2
 //!
-//! with a .1, T 3, b 1e-6 as in the authors' code. Nothing of it passes a gradient to the deepest classifier or f, the
-//! pooled deepest stage. Exits and bottlenecks are the method's own parameters and no part of the exported student; the
-//! bottlenecks are linear layers on pooled maps, where the authors use convolutions.
+//! with f the pooled deepest stage, and the last sum over samples and channels. Nothing of it passes a
+//! gradient to the deepest classifier or to f. A bottleneck has 1x1, k x k and 1x1 convolutions of C / 4, C /
+//! 4 and C channels, each with batch norm and relu, k and the stride of the second being the ratio of the
+//! sizes; on flat features, (N, C), all three are linear. Bottlenecks and exits are the method's own
+//! parameters and no part of the exported student.
+//!
+//! a .1, T 3 and b 1e-6 are those of a public PyTorch implementation, which also weighs the deepest
+//! classifier's own cross-entropy by 1 - a, where the paper has 1. The authors' own code (a .3, no factor
+//! T^2, no b, exits behind attention) is that of their later paper, TPAMI 2021.
 
+use super::regressor::Regressor;
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
 use crate::data::IGNORE_LABEL;
-use crate::nn::{Forward, Linear, ParamBuilder};
+use crate::nn::{BatchNorm, Conv, Forward, Linear, ParamBuilder};
+use crate::ops::conv2d::Conv2d;
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::kl_div::KlReduction;
 use crate::tape::Tensor;
@@ -22,7 +30,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     family: Family::Activation,
     about: "exits on the student's stages learn from its deepest classifier; needs no teacher",
     formula: "sum over exits of (1 - soft) * CE(e, y) + soft * T^2 * KL(softmax(z_s / T) || softmax(e / T)) \
-              + hint * mean (r - f)^2",
+              + hint * sum (f_e - f)^2, the last one over the batch",
     paper: "Zhang et al. 1905.08094",
     settings: &[
         Setting::positive("temperature", 3.0, "softens both distributions"),
@@ -46,14 +54,12 @@ struct Byot {
     temperature: f32,
     soft: f32,
     hint: f32,
-    /// Bottleneck and classifier.
-    exits: Vec<(Linear, Linear)>,
+    exits: Vec<(Bottleneck, Linear)>,
 }
 
-/// The student's tapped stages, pooled to (N, C).
+/// The student's tapped stages.
 fn stages(pair: &Pair<'_>) -> Result<Vec<Tensor>> {
-    let pooled = |(_, name): &(String, String)| features::embedding(&pair.student.tap(name)?);
-    let all: Vec<Tensor> = pair.taps.iter().map(pooled).collect::<Result<_>>()?;
+    let all: Vec<Tensor> = pair.taps.iter().map(|(_, name)| pair.student.tap(name)).collect::<Result<_>>()?;
     if all.len() < 2 {
         let message = format!("byot needs two stages of the student at least, got {}", all.len());
         return Err(Error::config("taps", message));
@@ -68,27 +74,55 @@ impl Method for Byot {
 
     fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
         let (stages, classes) = (stages(pair)?, pair.student_logits.dims()[1]);
-        let deepest = stages[stages.len() - 1].dims()[1];
+        let deepest = &stages[stages.len() - 1];
         for (index, stage) in stages[..stages.len() - 1].iter().enumerate() {
-            let bottleneck =
-                Linear::new(at.sub(format!("bottleneck{index}")), stage.dims()[1], deepest, true);
-            self.exits
-                .push((bottleneck, Linear::new(at.sub(format!("exit{index}")), deepest, classes, true)));
+            let bottleneck = Bottleneck::new(at.sub(format!("bottleneck{index}")), stage, deepest);
+            let exit = Linear::new(at.sub(format!("exit{index}")), deepest.dims()[1], classes, true);
+            self.exits.push((bottleneck, exit));
         }
         Ok(())
     }
 
     fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
         let stages = stages(pair)?;
-        let deepest = stages[stages.len() - 1].detach()?;
+        let deepest = features::embedding(&stages[stages.len() - 1])?.detach()?;
         let labels = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: 0.0 };
         sum_of(stages.iter().zip(&self.exits).map(|(stage, (bottleneck, exit))| {
-            let feature = bottleneck.forward(own, stage)?;
+            let feature = features::embedding(&bottleneck.forward(own, stage)?)?;
             let logits = exit.forward(own, &feature)?;
             let hard = logits.cross_entropy(pair.labels, &labels)?.scale(1.0 - self.soft)?;
             let soft = logits.kl_div(pair.student_logits, self.temperature, KlReduction::BatchMean)?;
-            let hint = feature.mse_loss(&deepest)?.scale(self.hint)?;
+            let hint = feature.sub(&deepest)?.square()?.sum(&[0, 1], false)?.scale(self.hint)?;
             hard.add(&soft.scale(self.soft)?)?.add(&hint)
         }))
+    }
+}
+
+/// Three layers, each with batch norm and relu.
+struct Bottleneck([(Regressor, BatchNorm); 3]);
+
+impl Bottleneck {
+    fn new(mut at: ParamBuilder<'_>, stage: &Tensor, deepest: &Tensor) -> Self {
+        let (c_in, c_out) = (stage.dims()[1], deepest.dims()[1]);
+        let inner = (c_out / 4).max(1);
+        // Flat features have no sizes.
+        let ratios = stage.dims().iter().zip(deepest.dims()).skip(2).map(|(from, to)| from / to);
+        let ratio = ratios.min().unwrap_or(1).max(1);
+        let mut layer = |index: usize, c_in, c_out, k: usize| {
+            // A bias before batch norm would be subtracted again.
+            let at_layer = at.sub(index);
+            let layer = match stage.dims().len() {
+                4 => Regressor::Conv(Conv::new(at_layer, c_in, c_out, k, Conv2d::square(k, 0), false)),
+                _ => Regressor::new(at_layer, stage, c_in, c_out, false),
+            };
+            (layer, BatchNorm::new(at.sub(format!("{index}_bn")), c_out))
+        };
+        Self([layer(0, c_in, inner, 1), layer(1, inner, inner, ratio), layer(2, inner, c_out, 1)])
+    }
+
+    fn forward(&self, own: &Forward<'_>, stage: &Tensor) -> Result<Tensor> {
+        self.0
+            .iter()
+            .try_fold(stage.clone(), |x, (layer, norm)| norm.forward(own, &layer.forward(own, &x)?)?.relu())
     }
 }

@@ -34,6 +34,14 @@ impl Method for Standardised {
         self.0.needs_teacher()
     }
 
+    fn teacher_by_batch(&self) -> bool {
+        self.0.teacher_by_batch()
+    }
+
+    fn student(&self, name: &str, pair: &Pair<'_>) -> Result<Option<String>> {
+        self.0.student(name, pair)
+    }
+
     fn pull(&self) -> Option<(f32, Transfer)> {
         self.0.pull()
     }

@@ -3,7 +3,9 @@
 //! one of r filters k x k and one of m filters 1 x 1. The singular values come from a one-sided Jacobi iteration (Hestenes
 //! 1958) in f64, and each factor takes their square root.
 
-use crate::nn::Param;
+use std::collections::BTreeMap;
+
+use crate::nn::{Param, Params};
 use crate::tape::Shape;
 use crate::{Error, Result};
 
@@ -74,6 +76,46 @@ pub fn low_rank(param: &Param, rank: Rank) -> Result<Factors> {
         second: (outer.into(), second),
         error: error_of(&values, rank),
         singular_values: values,
+    })
+}
+
+/// Gives a network of factors the best ones of the teacher's matrices, and everything else as the teacher has
+/// it.
+///
+/// # Errors
+/// [`Error::Shape`] where the teacher has no tensor that fits, naming both.
+pub(super) fn start(student: &mut Params, teacher: &Params) -> Result<()> {
+    let mut values: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+    for (inner, outer) in student.factors() {
+        let (inner, outer) = (student.get(inner), student.get(outer));
+        let name = inner.name.replace(".inner.weight", ".weight");
+        let mut sizes = inner.shape.dims().to_vec();
+        sizes[0] = outer.shape[0];
+        let found = low_rank(matching(teacher, &name, &sizes)?, Rank::Of(inner.shape[0]))?;
+        values.extend([(inner.name.clone(), found.first.1), (outer.name.clone(), found.second.1)]);
+    }
+    for param in student.iter().filter(|p| !values.contains_key(&p.name)).collect::<Vec<_>>() {
+        let found = matching(teacher, &param.name, param.shape.dims())?;
+        values.insert(param.name.clone(), found.values.clone());
+    }
+    for param in student.iter_mut() {
+        if let Some(values) = values.remove(&param.name) {
+            param.values = values;
+        }
+    }
+    Ok(())
+}
+
+/// The teacher's tensor of this name and these sizes.
+fn matching<'a>(teacher: &'a Params, name: &str, sizes: &[usize]) -> Result<&'a Param> {
+    let found = teacher.find(name);
+    found.filter(|p| p.shape.dims() == sizes).ok_or_else(|| {
+        let got = found.map_or("none".to_string(), |p| p.shape.to_string());
+        Error::shape(
+            format!("low-rank factors of the teacher's {name}"),
+            format!("a student of the teacher's architecture: {sizes:?}"),
+            got,
+        )
     })
 }
 

@@ -82,6 +82,18 @@ pub trait Method {
         true
     }
 
+    /// Whether it learns from what the frozen teacher says where its batch norms go by the batch's statistics, and not by
+    /// its running ones.
+    fn teacher_by_batch(&self) -> bool {
+        false
+    }
+
+    /// The name of the model that is trained in place of a student of this name, where the method changes its architecture.
+    /// `pair` are both networks in use on a batch of one, without labels that mean anything.
+    fn student(&self, _name: &str, _pair: &Pair<'_>) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// Changes the student's initial weights.
     fn start(&self, _student: &mut Params, _teacher: &Params) -> Result<()> {
         Ok(())

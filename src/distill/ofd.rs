@@ -8,12 +8,13 @@
 //! tap's own norm, or of the residual branch where the tap is a block's sum. The halving factors and the
 //! weight 1 / 1000 are those of the code, too.
 //!
-//! The authors run the frozen teacher with the batch's statistics. Here it runs with its running statistics,
-//! as for every other method: its features are those that it classifies by, and do not depend on the rest of
-//! the batch.
+//! The authors run the frozen teacher with the batch's statistics, so that its channels have the mean b and
+//! the deviation |g| that the margin is made of, on every batch: `statistics=batch`. Its running statistics
+//! stay as they are. With `statistics=running` its features are those that it classifies by, as for every
+//! other method.
 
 use super::connector::Connector;
-use super::{Family, Method, MethodSpec, Pair, TapNeed, features, sum_of};
+use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
 use crate::Result;
 use crate::nn::{Forward, ParamBuilder};
 use crate::ops::unary::erf;
@@ -27,21 +28,32 @@ pub const SPEC: MethodSpec = MethodSpec {
     formula: "sum over taps l of 2^(l - L) / N * sum d, d = 0 where r(f_s) <= t <= 0, else (r(f_s) - t)^2, \
               t = max(f_t, m)",
     paper: "Heo et al. 1904.01866",
-    settings: &[],
+    settings: &[Setting::choice(
+        "statistics",
+        &["batch", "running"],
+        "what the frozen teacher's batch norms normalise by; its running statistics do not change either way",
+    )],
     taps: TapNeed::PreActivations,
     weight: 0.001,
     ce_weight: 1.0,
-    build: |_| Box::new(Ofd::default()),
+    build: |values| {
+        let by_batch = values.choice("statistics") == "batch";
+        Box::new(Ofd { by_batch, connectors: Vec::new(), margins: Vec::new() })
+    },
 };
 
-#[derive(Default)]
 struct Ofd {
+    by_batch: bool,
     connectors: Vec<Connector>,
     /// The margins of each tap's channels.
     margins: Vec<Vec<f32>>,
 }
 
 impl Method for Ofd {
+    fn teacher_by_batch(&self) -> bool {
+        self.by_batch
+    }
+
     fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
         for (index, ((teacher, student), (hint, _))) in pair.tapped()?.iter().zip(pair.taps).enumerate() {
             let at = at.sub(format!("connector{index}"));

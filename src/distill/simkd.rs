@@ -2,18 +2,17 @@
 //! with a projector p: 1x1 convolution to C_t / factor, 3x3 convolution, 1x1 convolution to C_t, each without
 //! bias and followed by batch norm and relu. A larger map is pooled to the smaller one's size.
 //!
-//! With `classifier` above 0 the cross-entropy of W mean_hw(p(f_s)) + b with the labels is added, W and b
-//! being the teacher's own, frozen: the authors' `-c`, which they leave at 0.
+//! The student that is trained, measured and saved ends in p and the teacher's classifier
+//! ([`crate::models::reuse`]): its logits are W mean_hw(p(f_s)) + b, W and b being the teacher's, which do
+//! not change. The cross-entropy of these logits has the weight 0, as in the authors' code; `simkd+ce:1` is
+//! its `-c 1`.
 //!
-//! The paper deploys p and the teacher's classifier with the student. Here a student is a network of its own
-//! architecture: its own classifier learns beside it, by the task's cross-entropy (what the paper calls joint
-//! training), and p stays behind.
+//! f_t is the map whose mean the teacher's classifier reads, f_s the student's tap.
 
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, TeacherPass, features};
-use crate::data::IGNORE_LABEL;
-use crate::nn::{BatchNorm, Conv, Forward, ParamBuilder};
-use crate::ops::conv2d::Conv2d;
-use crate::ops::cross_entropy::CrossEntropy;
+use crate::models::base_of;
+use crate::models::reuse::{CLASSIFIER, Head, PROJECTED};
+use crate::nn::{Forward, Param, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -21,90 +20,84 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "simkd",
     family: Family::Feature,
-    about: "the last maps through a projector, aligned for the teacher's own classifier",
-    formula: "sum over taps of mean (p(f_s) - f_t)^2 + classifier * CE(W_t mean_hw(p(f_s)) + b_t, y)",
+    about: "the last map, projected, is aligned for the teacher's classifier, which the student then ends in",
+    formula: "mean (p(f_s) - f_t)^2; the student's logits are W_t mean_hw(p(f_s)) + b_t",
     paper: "Chen et al. 2203.14001",
-    settings: &[
-        Setting::count("factor", 2, [1, 64], "how much narrower the projector is than the teacher"),
-        Setting::from_zero("classifier", 0.0, "weight of the teacher's classifier on projected features"),
-    ],
+    settings: &[Setting::count("factor", 2, [1, 64], "how much narrower the projector is than the teacher")],
     taps: TapNeed::Last,
     weight: 1.0,
-    ce_weight: 1.0,
-    build: |values| {
-        Box::new(SimKd {
-            factor: values.count("factor"),
-            classifier: values.number("classifier"),
-            projectors: Vec::new(),
-        })
-    },
+    ce_weight: 0.0,
+    build: |values| Box::new(SimKd { factor: values.count("factor") }),
 };
 
 struct SimKd {
     factor: usize,
-    classifier: f32,
-    projectors: Vec<[(Conv, BatchNorm); 3]>,
 }
 
 impl Method for SimKd {
-    fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        features::expect_maps("simkd", pair)?;
-        for (index, (teacher, student)) in pair.tapped()?.iter().enumerate() {
-            let mut at = at.sub(format!("projector{index}"));
-            let (c_s, c_t) = (student.dims()[1], teacher.dims()[1]);
-            let narrow = (c_t / self.factor).max(1);
-            let mut layer = |i: usize, c_in, c_out, kernel: usize| {
-                let config = Conv2d::square(1, kernel / 2);
-                let conv = Conv::new(at.sub(format!("conv{i}")), c_in, c_out, kernel, config, false);
-                (conv, BatchNorm::new(at.sub(format!("bn{i}")), c_out))
-            };
-            self.projectors.push([
-                layer(1, c_s, narrow, 1),
-                layer(2, narrow, narrow, 3),
-                layer(3, narrow, c_t, 1),
-            ]);
+    fn student(&self, name: &str, pair: &Pair<'_>) -> Result<Option<String>> {
+        let TeacherPass::Live { params, .. } = pair.teacher else {
+            let message =
+                "needs the teacher itself, to end in its classifier; its outputs on disk hold no weights";
+            return Err(Error::config("simkd", message));
+        };
+        let (teacher, tap) = (reused(pair)?, guided(pair)?);
+        let student = pair.student.tap(tap)?;
+        let (&[_, c_s, _, _], &[_, c_t, h, w]) = (student.dims(), teacher.dims()) else {
+            let got = format!("{} and {}", teacher.shape(), student.shape());
+            return Err(Error::shape("simkd", "maps (N, C, H, W) in both networks", got));
+        };
+        classifier(params, pair.teacher_logits.dims()[1], c_t)?;
+        let inner = (c_t / self.factor).max(1);
+        let head = Head { tap: tap.to_string(), widths: [c_s, inner, c_t], size: [h, w] };
+        Ok(Some(head.name(base_of(name))))
+    }
+
+    fn start(&self, student: &mut Params, teacher: &Params) -> Result<()> {
+        let refuse = || Error::config("simkd", "a student without a projector; train it by a Trainer");
+        let shape = student.find(CLASSIFIER[0]).ok_or_else(refuse)?.shape.clone();
+        let (weight, bias) = classifier(teacher, shape[0], shape[1])?;
+        let zeros = vec![0.0; shape[0]];
+        for (name, values) in CLASSIFIER.iter().zip([&weight.values, bias.map_or(&zeros, |b| &b.values)]) {
+            student.find_mut(name).ok_or_else(refuse)?.values.clone_from(values);
         }
         Ok(())
     }
 
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        features::sum_over_taps(pair, |index, teacher, student| {
-            let (teacher, student) = features::same_size(teacher, student)?;
-            let projected = self.projectors[index]
-                .iter()
-                .try_fold(student, |x, (conv, norm)| norm.forward(own, &conv.forward(own, &x)?)?.relu())?;
-            let loss = projected.mse_loss(&teacher)?;
-            if self.classifier == 0.0 {
-                return Ok(loss);
-            }
-            loss.add(&classified(pair, &projected)?.scale(self.classifier)?)
-        })
+    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        let (teacher, student) = features::same_size(&reused(pair)?, &pair.student.tap(PROJECTED)?)?;
+        student.mse_loss(&teacher)
     }
 }
 
-/// Cross-entropy of the teacher's classifier on projected maps.
-fn classified(pair: &Pair<'_>, projected: &Tensor) -> Result<Tensor> {
-    let [classes, c_t] = [pair.teacher_logits.dims()[1], projected.dims()[1]];
-    let (weight, bias) = classifier(pair.teacher, classes, c_t)?;
-    let logits = features::embedding(projected)?.linear(&weight, bias.as_ref())?;
-    logits.cross_entropy(pair.labels, &CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: 0.0 })
+/// The student's tap: the deepest of those that there are.
+fn guided<'a>(pair: &'a Pair<'_>) -> Result<&'a str> {
+    let last = pair.taps.last().map(|(_, guided)| guided.as_str());
+    last.ok_or_else(|| Error::config("taps", "simkd needs a pair of taps, teacher:student"))
+}
+
+/// The teacher's map (N, C, H, W) whose mean its classifier reads, or its tap where that can't be seen.
+fn reused(pair: &Pair<'_>) -> Result<Tensor> {
+    if let TeacherPass::Live { forward, .. } = pair.teacher
+        && let Some(map) = forward.taps().iter().rev().find_map(|tap| tap.tensor.pooled_from())
+    {
+        return Ok(map);
+    }
+    let (hint, _) = pair.taps.last().ok_or_else(|| Error::config("taps", "simkd needs a pair of taps"))?;
+    pair.teacher.tap(hint)
 }
 
 /// The teacher's last linear layer, which must take the projected features as they are: weight (classes,
 /// C_t), bias.
-fn classifier(teacher: &TeacherPass<'_>, classes: usize, c_t: usize) -> Result<(Tensor, Option<Tensor>)> {
-    let TeacherPass::Live { params, .. } = teacher else {
-        let message = "classifier above 0 needs the teacher itself; its outputs on disk hold no weights";
-        return Err(Error::config("simkd", message));
-    };
-    let last = params.iter().filter(|p| p.shape.rank() == 2).last();
+fn classifier(teacher: &Params, classes: usize, c_t: usize) -> Result<(&Param, Option<&Param>)> {
+    let last = teacher.iter().filter(|p| p.shape.rank() == 2).last();
     let found = last.filter(|p| p.shape.dims() == [classes, c_t]).ok_or_else(|| {
-        let expected =
-            format!("a teacher that ends in a linear layer ({classes}, {c_t}) on the tapped channels");
+        let expected = format!(
+            "a teacher that ends in the mean of a map and a linear layer ({classes}, {c_t}) on its channels"
+        );
         let got = last.map_or("none".to_string(), |p| format!("{} {}", p.name, p.shape));
         Error::shape("simkd", expected, got)
     })?;
-    let bias = found.name.strip_suffix("weight").map(|path| format!("{path}bias"));
-    let bias = bias.filter(|name| params.find(name).is_some());
-    Ok((teacher.param(&found.name)?, bias.map(|name| teacher.param(&name)).transpose()?))
+    let bias = found.name.strip_suffix("weight").and_then(|path| teacher.find(&format!("{path}bias")));
+    Ok((found, bias))
 }

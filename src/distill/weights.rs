@@ -1,13 +1,19 @@
-//! The teacher's weights shape the student's, together with its soft targets: the student starts from the teacher's
-//! weights as [`Transfer`] chooses them, or from a mixture with its own initial weights, may be pulled toward them while
-//! it trains (L2-SP, Li et al. 1802.01483), and learns from T^2 * KL (Hinton et al. 1503.02531).
+//! The teacher's weights shape the student's, together with its soft targets: the student starts from the
+//! teacher's weights as [`Transfer`] chooses them, or from a mixture with its own initial weights, may be
+//! pulled toward them while it trains (L2-SP, Li et al. 1802.01483), and learns from T^2 * KL (Hinton et al.
+//! 1503.02531).
+//!
+//! With `rank` below 1 the student, which must be of the teacher's architecture, becomes one of low-rank
+//! factors ([`crate::models::low_rank`]): that network is trained and saved, and starts from the best factors
+//! of the teacher's matrices.
 
 use super::{
     Family, Layers, Method, MethodSpec, Pair, Select, Setting, TEMPERATURE, TapNeed, Transfer, Values, kd,
 };
-use crate::Result;
+use crate::models::{base_of, low_rank};
 use crate::nn::{Forward, Params};
 use crate::tape::Tensor;
+use crate::{Error, Result};
 
 /// The list entry.
 pub const SPEC: MethodSpec = MethodSpec {
@@ -33,6 +39,12 @@ pub const SPEC: MethodSpec = MethodSpec {
             deeper: the student has more (Net2Deeper)",
         ),
         Setting::list("blocks", "numbers of the blocks taken, such as 0/4/8, instead of layers"),
+        Setting::within(
+            "rank",
+            1.0,
+            [0.001, 1.0],
+            "below 1: share of the full rank that the student's matrices, as factors of the teacher's, have",
+        ),
         Setting::from_zero("pull", 0.0, "strength of the pull toward the teacher's weights"),
     ],
     taps: TapNeed::None,
@@ -43,6 +55,7 @@ pub const SPEC: MethodSpec = MethodSpec {
             temperature: values.number("temperature"),
             transfer: transfer_of(values),
             pull: values.number("pull"),
+            rank: values.number("rank"),
         })
     },
 };
@@ -51,6 +64,7 @@ struct Weights {
     temperature: f32,
     transfer: Transfer,
     pull: f32,
+    rank: f32,
 }
 
 /// The rules that the user named. Numbers of blocks win over evenly spaced ones.
@@ -72,8 +86,29 @@ fn transfer_of(values: &Values) -> Transfer {
     }
 }
 
+impl Weights {
+    fn factorises(&self) -> bool {
+        self.rank < 1.0
+    }
+}
+
 impl Method for Weights {
+    fn student(&self, name: &str, _: &Pair<'_>) -> Result<Option<String>> {
+        if !self.factorises() {
+            return Ok(None);
+        }
+        if self.pull > 0.0 || self.transfer != Transfer::default() {
+            let message = "below 1 it is the only rule for weights; leave out transfer, select, layers, \
+                           blocks and pull";
+            return Err(Error::config("rank", message));
+        }
+        Ok(Some(low_rank::name(base_of(name), self.rank)))
+    }
+
     fn start(&self, student: &mut Params, teacher: &Params) -> Result<()> {
+        if self.factorises() {
+            return super::low_rank::start(student, teacher);
+        }
         self.transfer.apply(student, teacher)
     }
 

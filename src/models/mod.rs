@@ -1,12 +1,14 @@
 //! Named architectures. [`MODELS`] is the only list.
 
 mod cnn;
+pub mod low_rank;
 mod mlp;
 mod mobilenetv2;
 mod names;
 pub mod onnx;
 mod parts;
 mod resnet;
+pub mod reuse;
 pub mod saved;
 mod vgg;
 mod wrn;
@@ -101,6 +103,13 @@ pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
 
 /// [`build`] without initial values, for weights from a file: a small file may name a network of gigabytes.
 fn outline(name: &str, config: &ModelConfig) -> Result<Network> {
+    if let Some((base, head)) = reuse::split(name) {
+        let network = reuse::outline(name, base, head, config)?;
+        return sized(name, &network.params).map(|()| network);
+    }
+    if let Some((base, share)) = low_rank::split(name) {
+        return low_rank::outline(name, base, share, config);
+    }
     let (spec, numbers) = find(name)?;
     let values = config.input.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     if values.is_none_or(|n| n == 0 || n > MAX_INPUT) || !(1..=MAX_CLASSES).contains(&config.classes) {
@@ -116,11 +125,7 @@ fn outline(name: &str, config: &ModelConfig) -> Result<Network> {
         }
         other => other,
     })?;
-    if let Some(param) = built.params.too_large() {
-        let message =
-            format!("\"{name}\": {param} is too large for any host; choose smaller numbers or images");
-        return Err(Error::config("model", message));
-    }
+    sized(name, &built.params)?;
     Ok(Network {
         name: name.to_string(),
         params: built.params,
@@ -130,6 +135,18 @@ fn outline(name: &str, config: &ModelConfig) -> Result<Network> {
         module: built.module,
         config: *config,
     })
+}
+
+/// The name of the network from which one with this name is made: `resnet8` of `resnet8+lowrank:0.5`.
+pub fn base_of(name: &str) -> &str {
+    name.split('+').next().unwrap_or(name)
+}
+
+/// Fails where a parameter is too large for any host.
+fn sized(name: &str, params: &Params) -> Result<()> {
+    let Some(param) = params.too_large() else { return Ok(()) };
+    let message = format!("\"{name}\": {param} is too large for any host; choose smaller numbers or images");
+    Err(Error::config("model", message))
 }
 
 /// The largest number after a colon, and most values of an image: beyond these, products of sizes could overflow.
@@ -184,7 +201,11 @@ impl Network {
 
     /// The tap that a parameter belongs to: `layer1.0.conv1` for `layer1.0.conv1.weight`.
     pub fn layer_of<'a>(&'a self, param: &'a str) -> &'a str {
-        let prefix = || param.rsplit_once('.').map_or("", |(layer, _)| layer);
+        let prefix = || {
+            let layer = param.rsplit_once('.').map_or("", |(layer, _)| layer);
+            let factor = layer.strip_suffix(".inner").or_else(|| layer.strip_suffix(".outer"));
+            factor.unwrap_or(layer)
+        };
         self.module.layer_of(param).unwrap_or_else(prefix)
     }
 

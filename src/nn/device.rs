@@ -4,6 +4,8 @@
 //! of the device's binding alignment; what
 //! lies between belongs to none and may be anything.
 
+use std::collections::BTreeMap;
+
 use super::params::{ParamId, ParamKind, Params};
 use crate::gpu::{Buffer, BufferSlice, Gpu};
 use crate::tape::{Gradients, Meta, Tape, Tensor};
@@ -18,6 +20,8 @@ pub struct DeviceParams {
     gpu: Gpu,
     name: String,
     layout: Vec<Place>,
+    /// Weights that are the first of two factors, and the second ones.
+    outer: BTreeMap<ParamId, ParamId>,
     weights: Buffer,
     states: Buffer,
     training: Option<Training>,
@@ -87,6 +91,7 @@ impl DeviceParams {
             gpu: gpu.clone(),
             name: name.to_string(),
             layout,
+            outer: params.factors().collect(),
             weights: gpu.buffer(&format!("{name} weights"), weights.max(alignment))?,
             states: gpu.buffer(&format!("{name} running statistics"), states.max(alignment))?,
             training: None,
@@ -148,6 +153,11 @@ impl DeviceParams {
         let requires_grad = requires_grad && place.kind != ParamKind::State;
         let name = format!("{}/{}", self.name, place.name);
         tape.external(&name, place.meta.clone(), self.slice(place, &self.home(place)), requires_grad)
+    }
+
+    /// The second factor of a weight that is the first one.
+    pub fn outer(&self, id: ParamId) -> Option<ParamId> {
+        self.outer.get(&id).copied()
     }
 
     /// All weights as one flat leaf.

@@ -86,6 +86,11 @@ impl<'a> Forward<'a> {
         Ok(leaf)
     }
 
+    /// The second factor of a weight that [`Params::factorise`](super::Params::factorise) made two of.
+    pub(super) fn outer(&self, id: ParamId) -> Result<Option<Tensor>> {
+        self.params.outer(id).map(|outer| self.param(outer)).transpose()
+    }
+
     /// Records a layer under its name and notes its output as a tap.
     pub fn layer(&self, name: &str, record: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
         self.layer_as(name, name, record)

@@ -39,7 +39,11 @@ impl Linear {
     pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         fx.layer(&self.path, || {
             let bias = self.bias.map(|id| fx.param(id)).transpose()?;
-            x.linear(&fx.param(self.weight)?, bias.as_ref())
+            let weight = fx.param(self.weight)?;
+            match fx.outer(self.weight)? {
+                None => x.linear(&weight, bias.as_ref()),
+                Some(outer) => x.linear(&weight, None)?.linear(&outer, bias.as_ref()),
+            }
         })
     }
 }
@@ -87,7 +91,13 @@ impl Conv {
     pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         fx.layer(&self.path, || {
             let bias = self.bias.map(|id| fx.param(id)).transpose()?;
-            x.conv2d(&fx.param(self.weight)?, bias.as_ref(), self.config)
+            let weight = fx.param(self.weight)?;
+            match fx.outer(self.weight)? {
+                None => x.conv2d(&weight, bias.as_ref(), self.config),
+                Some(outer) => {
+                    x.conv2d(&weight, None, self.config)?.conv2d(&outer, bias.as_ref(), Conv2d::default())
+                }
+            }
         })
     }
 }
@@ -125,7 +135,11 @@ impl BatchNorm {
             let (gamma, beta) = (fx.param(self.weight)?, fx.param(self.bias)?);
             let (mean, var) = (fx.param(self.running_mean)?, fx.param(self.running_var)?);
             match fx.mode() {
-                Mode::Train => x.batch_norm_train(&gamma, &beta, &mean, &var, Self::MOMENTUM, Self::EPS),
+                Mode::Train => {
+                    // A frozen network's statistics stay as they are, to the bit.
+                    let momentum = if gamma.requires_grad() { Self::MOMENTUM } else { 0.0 };
+                    x.batch_norm_train(&gamma, &beta, &mean, &var, momentum, Self::EPS)
+                }
                 Mode::Eval => x.batch_norm_eval(&gamma, &beta, &mean, &var, Self::EPS),
             }
         })

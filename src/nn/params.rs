@@ -46,6 +46,7 @@ pub struct Params {
     elements: usize,
     too_large: Option<String>,
     outline: bool,
+    outer: BTreeMap<ParamId, ParamId>,
 }
 
 /// Elements that all parameters of a network may have: 8 GiB of f32. A mistyped width, or a file that claims one, must
@@ -169,6 +170,35 @@ impl Params {
     /// network is of no use: whoever builds networks from what a user writes asks this.
     pub fn too_large(&self) -> Option<&str> {
         self.too_large.as_deref()
+    }
+
+    /// Puts two factors in the place of every weight (m, n) or (m, c, h, w) for which `rank` says one:
+    /// `x.inner.weight` (r, n) or (r, c, h, w), and `x.outer.weight` (m, r) or (m, r, 1, 1). Layers then apply
+    /// one after the other.
+    pub fn factorise(&mut self, rank: impl Fn(&Param) -> Option<usize>) {
+        for index in 0..self.entries.len() {
+            let param = &mut self.entries[index];
+            let (Some(rank), Some(path)) = (rank(param), param.name.strip_suffix(".weight")) else {
+                continue;
+            };
+            let path = path.to_string();
+            let mut dims = param.shape.dims().to_vec();
+            let mut outer = vec![1; dims.len()];
+            (outer[0], outer[1]) = (dims[0], rank);
+            dims[0] = rank;
+            self.by_name.remove(&param.name);
+            (param.name, param.shape) = (format!("{path}.inner.weight"), dims.into());
+            param.values = vec![0.0; if self.outline { 0 } else { param.shape.len() }];
+            self.by_name.insert(param.name.clone(), ParamId(index));
+            let mut at = ParamBuilder { params: self, path: format!("{path}.outer") };
+            let outer = at.weight("weight", outer, Init::KaimingNormal, true);
+            self.outer.insert(ParamId(index), outer);
+        }
+    }
+
+    /// The weights that are factors: (inner, outer).
+    pub fn factors(&self) -> impl Iterator<Item = (ParamId, ParamId)> {
+        self.outer.iter().map(|(inner, outer)| (*inner, *outer))
     }
 
     /// Gives every parameter its initial values under `seed`.

@@ -3,6 +3,7 @@
 
 use super::common::{elementwise, expect_f32, expect_inputs, per_element};
 use super::pool::{Pool, SHADER, expect_planes};
+use super::reshape::Reshape;
 use super::spec::{Case, Input, OpSpec};
 use crate::gpu::Kernel;
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
@@ -20,7 +21,7 @@ pub enum Windows {
 }
 
 /// The mean of each window.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AveragePool2d(pub Windows);
 
 /// dx of [`AveragePool2d`], from dy.
@@ -201,6 +202,12 @@ impl Tensor {
     pub fn global_avg_pool(&self) -> Result<Tensor> {
         let y = self.adaptive_avg_pool2d([1, 1])?;
         y.reshape([self.dims()[0], self.dims()[1]])
+    }
+
+    /// The maps (N, C, H, W) of which this is [`Tensor::global_avg_pool`], (N, C); `None` for anything else.
+    pub fn pooled_from(&self) -> Option<Tensor> {
+        let pooled = self.made_from(&Reshape { shape: self.shape().clone() })?;
+        pooled.made_from(&AveragePool2d(Windows::Adaptive([1, 1])))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::tape::{Array, Backward, Lowering, Meta, Op, Shape, Step, Tensor};
 use crate::{Error, Result};
 
 /// y = x under another shape with as many elements, in row-major order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reshape {
     /// The new sizes.
     pub shape: Shape,

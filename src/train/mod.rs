@@ -6,6 +6,7 @@ mod compare;
 mod config;
 pub mod doctor;
 mod evaluator;
+mod extend;
 mod identity;
 pub mod metrics;
 pub mod outputs;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint::{self, Contents, Position};
 use super::evaluator::Evaluator;
+use super::extend::extended;
 use super::identity::{add_scheme, identity};
 use super::metrics::{MetricRecord, MetricsLog, Split};
 use super::schemes::Peer;
@@ -68,6 +69,11 @@ impl<'a, 'n> Session<'a, 'n> {
         schedule.validate()?;
         let teacher = trainer.teacher.take();
         let peer = trainer.peer.take();
+        if let Some(teacher) = &teacher
+            && let Some(extended) = extended(gpu, network, teacher, config.seed)?
+        {
+            *network = extended;
+        }
         let mut identity = identity(config, network, training, teacher.as_ref());
         add_scheme(
             &mut identity,

@@ -7,7 +7,7 @@ use super::stored::{StoredInputs, StoredTeacher};
 use crate::distill::{Pair, TapNeed, TeacherPass, Term};
 use crate::gpu::Gpu;
 use crate::models::Network;
-use crate::nn::{DeviceParams, Forward, ParamBuilder, ParamId, Params};
+use crate::nn::{DeviceParams, Forward, Mode, ParamBuilder, ParamId, Params};
 use crate::tape::{Gradients, Scalar, Tape, Tensor};
 use crate::{Error, Result};
 
@@ -75,8 +75,14 @@ impl<'a> Teaching<'a> {
         }
     }
 
+    /// The teacher's side of a batch, and its logits.
+    pub(super) fn pass(&self, tape: &Tape, images: &Tensor) -> Result<(TeacherPass<'a>, Tensor)> {
+        let recorded = self.record(tape, images, Mode::Eval)?;
+        Ok((recorded.pass, recorded.logits))
+    }
+
     /// The tap pairs of a method that needs `need`.
-    fn taps_for(&self, need: TapNeed, student: &Network) -> Vec<(String, String)> {
+    pub(super) fn taps_for(&self, need: TapNeed, student: &Network) -> Vec<(String, String)> {
         if !self.taps().is_empty() {
             return self.taps().to_vec();
         }
@@ -99,11 +105,11 @@ impl<'a> Teaching<'a> {
         }
     }
 
-    /// Records the teacher's side of a step.
-    fn record(&self, tape: &Tape, images: &Tensor) -> Result<Recorded<'a>> {
+    /// Records the teacher's side of a step. Outputs on disk are of no mode.
+    fn record(&self, tape: &Tape, images: &Tensor, mode: Mode) -> Result<Recorded<'a>> {
         match self {
             Self::Live(teacher) => {
-                let fx = Forward::eval(tape, teacher.params);
+                let fx = Forward::new(tape, teacher.params, mode, false);
                 let logits = teacher.network.forward(&fx, images)?;
                 let pass = TeacherPass::Live { forward: fx, params: &teacher.network.params };
                 Ok(Recorded { pass, logits, inputs: None })
@@ -205,7 +211,8 @@ impl Distillation {
         seed: u64,
     ) -> Result<Self> {
         let Recorded { pass, logits: teacher_logits, inputs: stored } =
-            teacher.record(tape, &student.inputs.images)?;
+            teacher.record(tape, &student.inputs.images, Mode::Eval)?;
+        let by_batch = by_batch(tape, student, teacher)?;
         same_classes(student.logits, &teacher_logits)?;
         let everyone = all_logits(tape, student, teacher_logits, scheme)?;
         let taps: Vec<_> =
@@ -213,9 +220,9 @@ impl Distillation {
         let terms = teacher.terms_mut();
         let targets = terms.iter().map(|t| mean_logits(&everyone, t.values.temperature()));
         let targets = targets.collect::<Result<Vec<_>>>()?;
-        let pair = |taps, teacher_logits| Pair {
+        let pair = |by_batch: Option<_>, taps, teacher_logits| Pair {
             student: student.forward,
-            teacher: &pass,
+            teacher: by_batch.unwrap_or(&pass),
             student_logits: student.logits,
             teacher_logits,
             labels: &student.inputs.labels,
@@ -225,7 +232,8 @@ impl Distillation {
         };
         let mut host = Params::default();
         for ((term, taps), targets) in terms.iter_mut().zip(&taps).zip(&targets) {
-            term.method.prepare(&pair(taps, targets), ParamBuilder::new(&mut host).sub(term.name))?;
+            let pair = pair(by_batch.as_ref().filter(|_| term.method.teacher_by_batch()), taps, targets);
+            term.method.prepare(&pair, ParamBuilder::new(&mut host).sub(term.name))?;
         }
         host.initialise(seed);
         let device = DeviceParams::trainable(gpu, "regressors", &host)?;
@@ -234,7 +242,8 @@ impl Distillation {
         let mut weights = Vec::new();
         let mut sum: Option<Tensor> = None;
         for ((term, taps), targets) in terms.iter().zip(&taps).zip(&targets) {
-            let loss = tape.scope(term.name, || term.method.loss(&pair(taps, targets), &own))?;
+            let pair = pair(by_batch.as_ref().filter(|_| term.method.teacher_by_batch()), taps, targets);
+            let loss = tape.scope(term.name, || term.method.loss(&pair, &own))?;
             let (weighted, scalar) = scaled(&loss, term.name)?;
             weights.push(scalar);
             recorded.push((term.name, loss));
@@ -250,6 +259,14 @@ impl Distillation {
         let teachers = everyone.into_iter().map(|(logits, _)| logits).collect();
         Ok(Self { loss, terms: recorded, weights, regressors, teachers, targets, tapped, stored })
     }
+}
+
+/// A second pass of the teacher, by the batch's statistics, where a method wants one.
+fn by_batch<'a>(tape: &Tape, student: &Seen<'_>, teacher: &Teaching<'a>) -> Result<Option<TeacherPass<'a>>> {
+    if !teacher.terms().iter().any(|term| term.method.teacher_by_batch()) {
+        return Ok(None);
+    }
+    teacher.record(tape, &student.inputs.images, Mode::Train).map(|recorded| Some(recorded.pass))
 }
 
 /// The taps of all terms; names that only a method understands are left out.

@@ -191,7 +191,8 @@ impl<'a> Trainer<'a> {
         Ok(Session::new(self, network)?.cost().clone())
     }
 
-    /// Trains `network` from its present weights and leaves the trained ones in it. Blocks.
+    /// Trains `network` from its present weights and leaves the trained ones in it. Blocks. Where a method changes the
+    /// architecture (simkd), what is left in `network` is the changed one.
     ///
     /// # Errors
     /// [`crate::Error::NonFinite`] where the loss becomes NaN or infinite; the network then keeps its initial weights, and the

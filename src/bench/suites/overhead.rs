@@ -122,7 +122,7 @@ fn compile(target: &Target) -> Result<Prepared> {
 }
 
 fn first_step(target: &Target) -> Result<Prepared> {
-    let (request, options) = (target.request.clone(), target.options.clone());
+    let (request, options) = (target.request.clone(), target.gpu.options().clone());
     Ok(clocked("[64, 1, 28, 28]", move || {
         let fresh = Target::open(request.clone(), options.clone())?;
         let mut work = cnn_step::prepare(&fresh)?;

@@ -16,6 +16,7 @@ use crate::tape::{Plan, Scalar, Step, Tape, Tensor};
 use crate::train::TrainConfig;
 use crate::train::batch::Inputs;
 use crate::train::evaluator::largest;
+use crate::train::extend::extended;
 use crate::train::schemes::Scheme;
 use crate::train::session::start;
 use crate::train::stored::StoredInputs;
@@ -70,6 +71,8 @@ struct Probe {
 }
 
 fn measure(subject: &Subject<'_>, mut teaching: Teaching<'_>, scheme: &Scheme<'_>) -> Result<Figures> {
+    let extended = extended(subject.gpu, subject.student, &teaching, subject.config.seed)?;
+    let subject = &Subject { student: extended.as_ref().unwrap_or(subject.student), ..*subject };
     let Subject { gpu, student, training, config } = *subject;
     let batch_size = config.batch_size;
     let loader = LoaderConfig { batch_size, seed: config.seed, drop_last: true, ..Default::default() };
@@ -156,7 +159,7 @@ impl Probe {
             made.softens = temperature.map(|t| (targets, t));
             terms.push(made);
             for (name, schedule) in term.method.scalars() {
-                scalars.push((tape.scalar(name)?, schedule.at(0, steps) as f32));
+                scalars.push((tape.scalar(name)?, peak(1.0, &schedule, steps) as f32));
             }
         }
         let (teachers, taps) = (distilled.teachers, distilled.tapped);

@@ -1,0 +1,68 @@
+//! Students whose architecture a method changes: what is trained, measured and saved is then another network,
+//! with the student's weights in it.
+
+use super::teacher::Teaching;
+use crate::distill::Pair;
+use crate::gpu::Gpu;
+use crate::models::{ModelConfig, Network, base_of, build};
+use crate::nn::{DeviceParams, Forward};
+use crate::tape::Tape;
+use crate::{Error, Result};
+
+/// What is to be trained in place of `student`; `None` where that is the student itself. Layers that are new
+/// start under `seed`.
+///
+/// # Errors Those of the method that asks for it; [`Error::Config`] for two that do, and for a student that
+/// was changed for another teacher before.
+pub(super) fn extended(
+    gpu: &Gpu,
+    student: &Network,
+    teaching: &Teaching<'_>,
+    seed: u64,
+) -> Result<Option<Network>> {
+    let names = names(gpu, student, teaching)?;
+    let Some(name) = names.first() else { return Ok(None) };
+    if names.len() > 1 {
+        let message = format!("two methods want a student of their own: {}", names.join(" and "));
+        return Err(Error::config("method", message));
+    }
+    if *name == student.name {
+        return Ok(None);
+    }
+    if base_of(&student.name) != student.name {
+        let message = format!("{} was made for another teacher; {name} is wanted here", student.name);
+        return Err(Error::config("model", message));
+    }
+    let mut network = build(name, &ModelConfig { input: student.input(), classes: student.classes() })?;
+    network.params.initialise(seed);
+    network.params.load(&student.params.named())?;
+    Ok(Some(network))
+}
+
+/// The names of the networks that methods want, from a pass of both on one image that is never run.
+fn names(gpu: &Gpu, student: &Network, teaching: &Teaching<'_>) -> Result<Vec<String>> {
+    let tape = Tape::new();
+    let [c, h, w] = student.input();
+    let images = tape.input("images", [1, c, h, w]);
+    let ids = tape.input_i32("labels", [1]);
+    let device = DeviceParams::frozen(gpu, "student", &student.params)?;
+    let forward = Forward::eval(&tape, &device);
+    let logits = student.forward(&forward, &images)?;
+    let (teacher, teacher_logits) = teaching.pass(&tape, &images)?;
+    let mut names = Vec::new();
+    for term in teaching.terms() {
+        let taps = teaching.taps_for(term.taps, student);
+        let pair = Pair {
+            student: &forward,
+            teacher: &teacher,
+            student_logits: &logits,
+            teacher_logits: &teacher_logits,
+            labels: &ids,
+            sample_ids: &ids,
+            samples: 1,
+            taps: &taps,
+        };
+        names.extend(term.method.student(&student.name, &pair)?);
+    }
+    Ok(names)
+}

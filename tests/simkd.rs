@@ -1,0 +1,186 @@
+//! simkd's student ends in the teacher's classifier: while it is trained, in the file, and wherever that is
+//! opened.
+
+mod common;
+
+use std::sync::Arc;
+
+use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
+use limbeck::distill::{self, MethodConfig};
+use limbeck::gpu::Gpu;
+use limbeck::models::reuse::CLASSIFIER;
+use limbeck::models::saved::{self, Facts, Overrides};
+use limbeck::models::{ModelConfig, Network, build};
+use limbeck::nn::DeviceParams;
+use limbeck::train::{Checkpoints, Evaluator, Observer, Run, Teacher, TrainConfig, Trainer};
+
+struct Setting {
+    gpu: Gpu,
+    training: Arc<Dataset>,
+    held_out: Arc<Dataset>,
+}
+
+/// Ends a run before step `at`.
+struct StopAt(u64);
+
+impl Observer for StopAt {
+    fn proceed(&mut self, step: u64) -> bool {
+        step < self.0
+    }
+}
+
+impl Setting {
+    fn new() -> Self {
+        let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
+        let training = Arc::new(training.sample(320, 0).unwrap());
+        Self { gpu: common::gpu(), training, held_out: Arc::new(held_out.sample(100, 0).unwrap()) }
+    }
+
+    fn fit(&self, network: &mut Network, config: &TrainConfig, teacher: Option<&Network>) -> Run {
+        self.fit_until(network, config, teacher, u64::MAX, None)
+    }
+
+    fn fit_until(
+        &self,
+        network: &mut Network,
+        config: &TrainConfig,
+        teacher: Option<&Network>,
+        stop: u64,
+        checkpoints: Option<Checkpoints>,
+    ) -> Run {
+        let mut observer = StopAt(stop);
+        let mut trainer =
+            Trainer::new(&self.gpu, config, &self.training, &self.held_out).observer(&mut observer);
+        if let Some(checkpoints) = checkpoints {
+            trainer = trainer.checkpoints(checkpoints);
+        }
+        let frozen = teacher.map(|t| DeviceParams::frozen(&self.gpu, "teacher", &t.params).unwrap());
+        let teaching = teacher.zip(frozen.as_ref()).map(|(network, params)| {
+            let terms = distill::parse("simkd", &MethodConfig::default()).unwrap().terms;
+            Teacher { network, params, terms, taps: Vec::new() }
+        });
+        trainer.teacher(teaching).fit(network).unwrap()
+    }
+
+    /// Accuracy and all logits on the held-out images.
+    fn measure(&self, network: &Network) -> (f64, Vec<u32>) {
+        let params = DeviceParams::frozen(&self.gpu, "network", &network.params).unwrap();
+        let evaluator = Evaluator::new(&self.gpu, network, &params, 32, &self.held_out).unwrap();
+        let config = LoaderConfig { batch_size: 32, shuffle: false, ..Default::default() };
+        let loader = Loader::new(self.held_out.clone(), config).unwrap();
+        let logits = loader.epoch(0).flat_map(|batch| evaluator.logits(&batch).unwrap());
+        let logits = logits.map(f32::to_bits).collect();
+        (evaluator.top1_accuracy(loader.epoch(0)).unwrap(), logits)
+    }
+
+    fn teacher(&self) -> Network {
+        let mut teacher = network("resnet_b:8,8,8,16,24");
+        self.fit(&mut teacher, &config(8), None);
+        teacher
+    }
+}
+
+fn network(name: &str) -> Network {
+    build(name, &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap()
+}
+
+/// What `simkd` trains by where the user says nothing: no cross-entropy.
+fn config(epochs: u64) -> TrainConfig {
+    TrainConfig { epochs, batch_size: 32, learning_rate: 0.1, ..Default::default() }
+}
+
+fn values<'a>(network: &'a Network, name: &str) -> &'a [f32] {
+    &network.params.find(name).unwrap().values
+}
+
+#[test]
+fn what_is_saved_is_what_was_measured() {
+    let setting = Setting::new();
+    let teacher = setting.teacher();
+    let mut student = network("resnet_b:8,4,4,8,12");
+    let run = setting.fit(&mut student, &TrainConfig { ce_weight: 0.0, ..config(8) }, Some(&teacher));
+    assert_eq!(student.name, "resnet_b:8,4,4,8,12+simkd:layer3,12,12,24,2,2");
+    // Learned without a label: the teacher's classifier knows what the features mean.
+    assert!(run.accuracy() > 0.5, "{}", run.accuracy());
+    assert_eq!(values(&student, CLASSIFIER[0]), values(&teacher, "fc.weight"));
+    assert_eq!(values(&student, CLASSIFIER[1]), values(&teacher, "fc.bias"));
+
+    let path = std::env::temp_dir().join(format!("limbeck-simkd-{}.safetensors", std::process::id()));
+    let data = &setting.held_out;
+    let facts = Facts { classes: data.class_names.clone(), mean: data.mean.clone(), std: data.std.clone() };
+    saved::save(&path, &student, &facts).unwrap();
+    let opened = saved::open(&path, &Overrides::default()).unwrap().network;
+    let (accuracy, logits) = setting.measure(&student);
+    assert_eq!(accuracy, run.accuracy());
+    assert_eq!(setting.measure(&opened), (accuracy, logits));
+    assert_eq!(opened.name, student.name);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_resumed_run_equals_an_uninterrupted_one() {
+    let setting = Setting::new();
+    let teacher = setting.teacher();
+    let path = std::env::temp_dir().join(format!("limbeck-simkd-resume-{}.safetensors", std::process::id()));
+    let config = config(2);
+    let fit = |stop, resume| {
+        let mut student = network("resnet_b:8,4,4,8,12");
+        let checkpoints = Some(Checkpoints { path: path.clone(), every_steps: Some(3), resume });
+        setting.fit_until(&mut student, &config, Some(&teacher), stop, checkpoints);
+        student
+    };
+    let whole = fit(u64::MAX, false);
+    fit(7, false);
+    assert_eq!(setting.measure(&fit(u64::MAX, true)), setting.measure(&whole));
+    std::fs::remove_file(path).unwrap();
+}
+
+/// A wide residual network's classifier reads the mean of what follows its last stage.
+#[test]
+fn the_map_that_the_classifier_reads_is_found() {
+    let setting = Setting::new();
+    let teacher = network("wrn:10,1");
+    let mut student = network("cnn:3,5");
+    setting.fit(&mut student, &TrainConfig { max_steps: Some(2), ..config(1) }, Some(&teacher));
+    assert!(student.name.ends_with("+simkd:pool2,5,32,64,2,2"), "{}", student.name);
+}
+
+/// An ONNX graph's map and classifier are found as a native teacher's are: the student has the same bits.
+#[test]
+fn an_onnx_teacher_s_classifier_is_reused() {
+    let setting = Setting::new();
+    let data = &setting.training;
+    let fallback = Overrides {
+        input: Some([1, 8, 8]),
+        classes: Some(data.class_names.clone()),
+        mean: Some(data.mean.clone()),
+        std: Some(data.std.clone()),
+        ..Default::default()
+    };
+    let student = |file: &str, model: Option<&str>| {
+        let overrides = Overrides { model: model.map(String::from), ..Default::default() };
+        let teacher = saved::open_with(common::fixture::path(file), &overrides, &fallback).unwrap().network;
+        let mut student = network("cnn:3,5");
+        setting.fit(&mut student, &TrainConfig { max_steps: Some(5), ..config(1) }, Some(&teacher));
+        (student.name.clone(), setting.measure(&student))
+    };
+    let native = student("teacher/teacher.safetensors", Some("resnet_b:8,4,4,8,8"));
+    assert_eq!(student("teacher/norms.onnx", None), native);
+}
+
+#[test]
+fn a_teacher_without_such_a_classifier_is_refused() {
+    let setting = Setting::new();
+    let refused = |teacher: &Network, student: &str| {
+        let params = DeviceParams::frozen(&setting.gpu, "teacher", &teacher.params).unwrap();
+        let terms = distill::parse("simkd", &MethodConfig::default()).unwrap().terms;
+        let config = config(1);
+        let trainer = Trainer::new(&setting.gpu, &config, &setting.training, &setting.held_out)
+            .teacher(Teacher { network: teacher, params: &params, terms, taps: Vec::new() });
+        trainer.fit(&mut network(student)).unwrap_err().to_string()
+    };
+    let message = refused(&network("cnn:4,6"), "resnet_b:8,4,4,8,12");
+    assert!(message.contains("ends in the mean of a map") && message.contains("fc.weight"), "{message}");
+    let message = refused(&network("resnet_b:8,4,4,8,8"), "resnet8+simkd:layer3,64,32,64,8,8");
+    assert!(message.contains("made for another teacher"), "{message}");
+}

@@ -5,7 +5,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::task::{Context, Poll, Waker};
 
 use limbeck::Result;
@@ -20,6 +20,17 @@ use limbeck::tape::Step;
 use limbeck::train::{
     Checkpoints, Evaluator, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer,
 };
+
+/// Tests of this file share a process, and one of them watches its memory.
+static TURNS: RwLock<()> = RwLock::new(());
+
+fn together() -> RwLockReadGuard<'static, ()> {
+    TURNS.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    TURNS.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 /// A folder that is gone after the test.
 struct Scratch(PathBuf);
@@ -134,6 +145,7 @@ fn measured(run: &Run) -> Vec<(u64, u64, u64, u64)> {
 
 #[test]
 fn two_runs_are_equal_to_the_bit() {
+    let _turn = together();
     let setting = Setting::new();
     let config = config(OptimizerConfig::sgd(0.9));
     let (one, first) = setting.fit(&config, Some("kd+feature"), None, &mut ()).unwrap();
@@ -166,6 +178,7 @@ fn in_turns<T>(mut futures: Vec<Turn<'_, T>>) -> (Vec<T>, usize) {
 /// it has alone.
 #[test]
 fn trainings_give_way_and_end_in_the_same_bits() {
+    let _turn = together();
     let setting = Setting::new();
     let scratch = Scratch::new("async");
     let configs = [1, 2].map(|seed| TrainConfig { seed, ..config(OptimizerConfig::sgd(0.9)) });
@@ -206,6 +219,7 @@ fn trainings_give_way_and_end_in_the_same_bits() {
 
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one() {
+    let _turn = together();
     let setting = Setting::new();
     let scratch = Scratch::new("resume");
     for (name, optimizer, methods) in [
@@ -235,6 +249,7 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
 
 #[test]
 fn a_killed_run_goes_on_from_its_last_checkpoint() {
+    let _turn = together();
     let setting = Setting::new();
     let scratch = Scratch::new("killed");
     let config = config(OptimizerConfig::sgd(0.9));
@@ -250,6 +265,7 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
 
 #[test]
 fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
+    let _turn = together();
     let setting = Setting::new();
     let scratch = Scratch::new("refused");
     let config = config(OptimizerConfig::sgd(0.9));
@@ -273,6 +289,7 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
 
 #[test]
 fn early_stop_keeps_the_best_epoch() {
+    let _turn = together();
     let setting = Setting::new();
     // A rate that destroys what was learned: the first epochs are the best ones.
     let config = TrainConfig {
@@ -299,6 +316,7 @@ fn early_stop_keeps_the_best_epoch() {
 
 #[test]
 fn a_loss_that_is_not_finite_ends_training_with_the_place() {
+    let _turn = together();
     let setting = Setting::new();
     let config = TrainConfig { learning_rate: 1e30, epochs: 2, batch_size: 32, ..Default::default() };
     let message = setting.fit(&config, None, None, &mut ()).map(drop).unwrap_err().to_string();
@@ -308,6 +326,7 @@ fn a_loss_that_is_not_finite_ends_training_with_the_place() {
 /// Nothing is made after the first steps, and the process does not grow.
 #[test]
 fn memory_is_flat_over_two_thousand_steps() {
+    let _turn = alone();
     let setting = Setting::new();
     let student = network("cnn:3,4");
     let params = DeviceParams::trainable(&setting.gpu, "student", &student.params).unwrap();
@@ -365,6 +384,7 @@ fn resident_kib() -> Option<u64> {
 /// A frozen teacher has no gradient buffer, costs no saved activations, and keeps its running statistics to the bit.
 #[test]
 fn a_teacher_stays_as_it_is() {
+    let _turn = together();
     let setting = Setting::new();
     let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &setting.teacher.params).unwrap();
     assert!(!frozen.is_trainable());

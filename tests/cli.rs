@@ -356,7 +356,7 @@ fn train_distill_resume() {
     );
     let plan = works(&format!("{line} --dry-run"));
     assert!(plan.contains("in one pass, one submit") && !scratch().join("student").exists(), "{plan}");
-    let plan = works(&format!("{line} --dry-run --submit-seconds 0.001"));
+    let plan = works(&format!("{line} --dry-run --submit-seconds 0.00001"));
     assert!(plan.contains(" submits\n"), "{plan}");
     let out = works(&line);
     let student = scratch().join("student");

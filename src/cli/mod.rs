@@ -140,6 +140,11 @@ impl AdapterFlags {
     fn open(&self) -> Result<Gpu> {
         Gpu::open_blocking(&self.request(), self.options())
     }
+
+    /// For costs by layer: no op does another one's work.
+    fn open_by_layer(&self) -> Result<Gpu> {
+        Gpu::open_blocking(&self.request(), GpuOptions { unfused: true, ..self.options() })
+    }
 }
 
 /// An error for a terminal. It may quote a file, so control codes, which could move the cursor or change colours, go; the

@@ -303,7 +303,7 @@ pub(super) fn with_activation(inputs: &[Tensor], function: Function) -> Option<F
         return None;
     }
     let op = Rc::new(BatchNormEval { activation: Some(function), ..norm });
-    Some(Fused { op, inputs, between: x.clone() })
+    Some(Fused { op, inputs, between: x.clone(), rounds: false })
 }
 
 impl Tensor {

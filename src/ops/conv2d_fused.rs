@@ -137,7 +137,13 @@ pub(super) fn with_norm(inputs: &[Tensor], eps: f32) -> Option<Fused> {
         return None;
     }
     inputs.extend_from_slice(statistics);
-    Some(Fused { op: Rc::new(FusedConv2d { norm: Some(eps), ..conv }), inputs, between: x.clone() })
+    // Scaled weights round otherwise than scaled sums.
+    Some(Fused {
+        op: Rc::new(FusedConv2d { norm: Some(eps), ..conv }),
+        inputs,
+        between: x.clone(),
+        rounds: true,
+    })
 }
 
 /// The sum of two tensors of equal shape, of which a convolution made one. Where both are, the later one: in a block that
@@ -152,7 +158,12 @@ pub(super) fn with_residual(inputs: &[Tensor]) -> Option<Fused> {
                 made_by(made).filter(|(conv, _)| conv.epilogue == Epilogue::default())?;
             inputs.push(other.clone());
             let epilogue = Epilogue { residual: true, activation: None };
-            Some(Fused { op: Rc::new(FusedConv2d { epilogue, ..conv }), inputs, between: made.clone() })
+            Some(Fused {
+                op: Rc::new(FusedConv2d { epilogue, ..conv }),
+                inputs,
+                between: made.clone(),
+                rounds: false,
+            })
         },
     )
 }
@@ -165,7 +176,7 @@ pub(super) fn with_activation(inputs: &[Tensor], function: Function) -> Option<F
         return None;
     }
     let epilogue = Epilogue { activation: Some(function), ..conv.epilogue };
-    Some(Fused { op: Rc::new(FusedConv2d { epilogue, ..conv }), inputs, between: x.clone() })
+    Some(Fused { op: Rc::new(FusedConv2d { epilogue, ..conv }), inputs, between: x.clone(), rounds: false })
 }
 
 /// Conformance cases.

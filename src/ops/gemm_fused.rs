@@ -51,7 +51,7 @@ impl Op for FusedGemm {
 pub(super) fn with_activation(inputs: &[Tensor], activation: Function) -> Option<Fused> {
     let [x] = inputs else { return None };
     let (gemm, inputs) = x.maker::<Gemm>().filter(|_| Epilogue::takes(activation))?;
-    Some(Fused { op: Rc::new(FusedGemm { gemm, activation }), inputs, between: x.clone() })
+    Some(Fused { op: Rc::new(FusedGemm { gemm, activation }), inputs, between: x.clone(), rounds: false })
 }
 
 /// Conformance cases.

@@ -3,6 +3,7 @@
 //! While recording, an op may offer a second form of its node ([`Op::fused`]): the same output from the inputs of the node
 //! before it, with the tensor in between never stored. The tape keeps both. A plan takes the second form where no other
 //! node and no caller wants that tensor, so that a tap on it costs what it always did, and nothing is computed twice.
+//! A form that rounds otherwise is taken always: no value may depend on what else is wanted of a plan.
 
 use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
@@ -19,6 +20,8 @@ pub struct Fused {
     pub inputs: Vec<Tensor>,
     /// The node's input that it does without.
     pub between: Tensor,
+    /// Whether its output may have other bits than the node's own.
+    pub rounds: bool,
 }
 
 /// [`Fused`] on the tape.
@@ -26,6 +29,7 @@ pub(super) struct FusedNode {
     op: Rc<dyn Op>,
     inputs: Vec<TensorId>,
     between: TensorId,
+    rounds: bool,
 }
 
 /// A node that a plan runs, in the form it runs in.
@@ -43,14 +47,14 @@ impl Tape {
         let [output] = made else { return };
         let Some(op) = self.maker_of(output).filter(|_| !output.requires_grad()) else { return };
         let inputs: Vec<Tensor> = inputs.iter().map(|&t| t.clone()).collect();
-        let Some(Fused { op, inputs, between }) = op.fused(&inputs) else { return };
+        let Some(Fused { op, inputs, between, rounds }) = op.fused(&inputs) else { return };
         let mut inner = self.inner.borrow_mut();
         let Source::Node(before) = inner.tensors[between.id().0].source else { return };
         // The second form reads later what the node before read earlier: nothing may have been overwritten since.
         let changed = inner.nodes[before..].iter().any(|node| !node.op.in_place().is_empty());
         if let Some(node) = inner.nodes.last_mut().filter(|_| !changed) {
             let inputs = inputs.iter().map(Tensor::id).collect();
-            node.fused = Some(FusedNode { op, inputs, between: between.id() });
+            node.fused = Some(FusedNode { op, inputs, between: between.id(), rounds });
         }
     }
 
@@ -132,8 +136,8 @@ fn live<'a>(
     live
 }
 
-/// The nodes whose tensor in between has no other reader. A second form may build on that of the node before it, and is
-/// chosen only with it.
+/// The nodes whose tensor in between has no other reader, and those that round otherwise. A second form may build on that
+/// of the node before it, and is chosen only with it.
 fn chosen_forms(inner: &Inner, keep: &BTreeSet<TensorId>) -> BTreeSet<usize> {
     let plain = live_nodes(inner, keep);
     let mut readers: HashMap<TensorId, usize> = HashMap::new();
@@ -142,11 +146,11 @@ fn chosen_forms(inner: &Inner, keep: &BTreeSet<TensorId>) -> BTreeSet<usize> {
     }
     let mut chosen = BTreeSet::new();
     for index in plain {
-        let Some(FusedNode { between, .. }) = &inner.nodes[index].fused else { continue };
+        let Some(FusedNode { between, rounds, .. }) = &inner.nodes[index].fused else { continue };
         let info = &inner.tensors[between.0];
         let Source::Node(before) = info.source else { continue };
         let alone = readers.get(between) == Some(&1) && !keep.contains(between) && info.placed.is_none();
-        if alone && (inner.nodes[before].fused.is_none() || chosen.contains(&before)) {
+        if (alone || *rounds) && (inner.nodes[before].fused.is_none() || chosen.contains(&before)) {
             chosen.insert(index);
         }
     }

@@ -26,7 +26,7 @@ def render(results):
         *[f"- {NAMES[name]}: {peer['about']}" for name, peer in peers.items()],
         "",
         f"Milliseconds of one run: the median, least and most of {span(row['rounds'] for row in rows)}",
-        "blocks. \"To burn 10\": limbeck is ten times as fast as burn, by the median of the ratios in a round.",
+        "blocks. \"To burn 10\": limbeck is ten times as fast, by the median of the ratios in a round.",
         "\"Landed\" has that ratio and the one of the least times, which a busy machine disturbs less; a",
         "goal is met only where both reach it.",
         "",

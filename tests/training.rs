@@ -5,21 +5,32 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::task::{Context, Poll, Waker};
 
 use limbeck::Result;
 use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
-use limbeck::distill::{self, METHODS, MethodConfig, TermSchedule};
+use limbeck::distill::{self, MethodConfig, TermSchedule};
 use limbeck::gpu::Gpu;
 use limbeck::models::{ModelConfig, Network, build};
-use limbeck::nn::{DeviceParams, ParamKind, Precision};
+use limbeck::nn::{DeviceParams, Precision};
 use limbeck::ops::augment::ImageBatch;
 use limbeck::optim::{EmaConfig, LossScaleConfig, OptimizerConfig};
 use limbeck::tape::Step;
 use limbeck::train::{
     Checkpoints, Evaluator, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer,
 };
+
+/// Tests of this file share a process, and one of them watches its memory.
+static TURNS: RwLock<()> = RwLock::new(());
+
+fn together() -> RwLockReadGuard<'static, ()> {
+    TURNS.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    TURNS.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 /// A folder that is gone after the test.
 struct Scratch(PathBuf);
@@ -134,6 +145,7 @@ fn measured(run: &Run) -> Vec<(u64, u64, u64, u64)> {
 
 #[test]
 fn two_runs_are_equal_to_the_bit() {
+    let _turn = together();
     let setting = Setting::new();
     let config = config(OptimizerConfig::sgd(0.9));
     let (one, first) = setting.fit(&config, Some("kd+feature"), None, &mut ()).unwrap();
@@ -166,6 +178,7 @@ fn in_turns<T>(mut futures: Vec<Turn<'_, T>>) -> (Vec<T>, usize) {
 /// it has alone.
 #[test]
 fn trainings_give_way_and_end_in_the_same_bits() {
+    let _turn = together();
     let setting = Setting::new();
     let scratch = Scratch::new("async");
     let configs = [1, 2].map(|seed| TrainConfig { seed, ..config(OptimizerConfig::sgd(0.9)) });
@@ -206,6 +219,7 @@ fn trainings_give_way_and_end_in_the_same_bits() {
 
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one() {
+    let _turn = together();
     let setting = Setting::new();
     let scratch = Scratch::new("resume");
     for (name, optimizer, methods) in [
@@ -235,6 +249,7 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
 
 #[test]
 fn a_killed_run_goes_on_from_its_last_checkpoint() {
+    let _turn = together();
     let setting = Setting::new();
     let scratch = Scratch::new("killed");
     let config = config(OptimizerConfig::sgd(0.9));
@@ -250,6 +265,7 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
 
 #[test]
 fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
+    let _turn = together();
     let setting = Setting::new();
     let scratch = Scratch::new("refused");
     let config = config(OptimizerConfig::sgd(0.9));
@@ -273,6 +289,7 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
 
 #[test]
 fn early_stop_keeps_the_best_epoch() {
+    let _turn = together();
     let setting = Setting::new();
     // A rate that destroys what was learned: the first epochs are the best ones.
     let config = TrainConfig {
@@ -299,6 +316,7 @@ fn early_stop_keeps_the_best_epoch() {
 
 #[test]
 fn a_loss_that_is_not_finite_ends_training_with_the_place() {
+    let _turn = together();
     let setting = Setting::new();
     let config = TrainConfig { learning_rate: 1e30, epochs: 2, batch_size: 32, ..Default::default() };
     let message = setting.fit(&config, None, None, &mut ()).map(drop).unwrap_err().to_string();
@@ -308,6 +326,7 @@ fn a_loss_that_is_not_finite_ends_training_with_the_place() {
 /// Nothing is made after the first steps, and the process does not grow.
 #[test]
 fn memory_is_flat_over_two_thousand_steps() {
+    let _turn = alone();
     let setting = Setting::new();
     let student = network("cnn:3,4");
     let params = DeviceParams::trainable(&setting.gpu, "student", &student.params).unwrap();
@@ -367,6 +386,7 @@ fn resident_kib() -> Option<u64> {
 /// A frozen teacher has no gradient buffer, costs no saved activations, and keeps its running statistics to the bit.
 #[test]
 fn a_teacher_stays_as_it_is() {
+    let _turn = together();
     let setting = Setting::new();
     let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &setting.teacher.params).unwrap();
     assert!(!frozen.is_trainable());
@@ -386,69 +406,4 @@ fn a_teacher_stays_as_it_is() {
     let mut after = network("cnn:6,8");
     frozen.download(&mut after.params).unwrap();
     assert_eq!(before, bits(&after));
-}
-
-/// Every method, alone, leaves the teacher's weights and running statistics as they are, to the bit, and
-/// differentiates nothing of it.
-#[test]
-fn no_method_touches_its_teacher() {
-    let setting = Setting::new();
-    let mut teacher = network("resnet_b:8,4,4,8,8");
-    teacher.params.initialise(3);
-    // Running statistics that are not a fresh network's, nor those of any batch.
-    for param in teacher.params.iter_mut().filter(|p| p.kind == ParamKind::State) {
-        param.values.iter_mut().for_each(|v| *v += 0.25);
-    }
-    let before = bits(&teacher);
-    let config = TrainConfig { max_steps: Some(2), ..config(OptimizerConfig::sgd(0.9)) };
-    for spec in METHODS {
-        let method = if spec.name == "crd" { "crd,dim=8,negatives=32" } else { spec.name };
-        let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &teacher.params).unwrap();
-        assert!(!frozen.is_trainable(), "{method}: the teacher has a gradient buffer");
-        let run = || {
-            let terms = distill::parse(method, &MethodConfig::default()).unwrap().terms;
-            let teacher = Teacher { network: &teacher, params: &frozen, terms, taps: Vec::new() };
-            Trainer::new(&setting.gpu, &config, &setting.training, &setting.held_out).teacher(teacher)
-        };
-        let mut student = network("resnet_b:8,4,4,8,8");
-        student.params.initialise(1);
-        let cost = run().plan(&mut student).unwrap();
-        let differentiated =
-            |owner: &str| cost.nodes.iter().any(|n| n.name.starts_with(owner) && n.name.contains("backward"));
-        assert!(differentiated("student/"), "{method}: {:?}", cost.nodes);
-        assert!(!differentiated("teacher/"), "{method}: {:?}", cost.nodes);
-        run().fit(&mut student).unwrap();
-        let mut after = network("resnet_b:8,4,4,8,8");
-        frozen.download(&mut after.params).unwrap();
-        assert_eq!(before, bits(&after), "{method}");
-    }
-}
-
-/// The factors of `ft` are those of a paraphraser that stands still once its stage is over, whatever momentum
-/// and weight decay do to what was learned.
-#[test]
-fn a_paraphraser_stands_still_after_its_stage() {
-    let setting = Setting::new();
-    let scratch = Scratch::new("paraphraser");
-    let config = TrainConfig { ema: None, patience: None, ..config(OptimizerConfig::sgd(0.9)) };
-    let path = scratch.file("run.safetensors");
-    let at = |step: u64, resume| {
-        let checkpoints = Some(Checkpoints { path: path.clone(), every_steps: None, resume });
-        setting.fit(&config, Some("ft,first=0.2"), checkpoints, &mut StopAt(step)).unwrap();
-        let (tensors, _) = limbeck::files::read_weights(&path).unwrap();
-        let of = |part: &str| {
-            let found = tensors.iter().filter(|t| t.name.contains(&format!("pair0.{part}.")));
-            let values: Vec<f32> = found.flat_map(|t| t.data.clone()).collect();
-            assert!(!values.is_empty(), "no {part}");
-            values
-        };
-        (of("paraphraser"), of("kept"))
-    };
-    // Thirty steps, of which six are the first stage.
-    let (early, during, start, end) = (at(2, false), at(5, true), at(6, true), at(u64::MAX, true));
-    assert_ne!(early.1, during.1, "the copy does not follow");
-    assert_eq!(start.1, end.1, "the copy moved");
-    assert_ne!(start.0, end.0, "nothing moves what was learned: this test shows nothing");
-    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(apart(&start.0, &start.1) < apart(&early.0, &start.1), "the copy is not what was learned");
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Kernel`] is WGSL text plus constants; [`Gpu::pipeline`] turns equal kernels into one shared pipeline whose
 //! layout, workgroup size and binding access come from naga's reflection of the text. A [`Recording`] is a list of
-//! bound dispatches that replays as one encoder, one compute pass and one submit.
+//! bound dispatches that replays as one encoder, one compute pass and one submit, or a few where the work is long.
 
 mod adapter;
 mod buffer;
@@ -10,6 +10,7 @@ mod caps;
 mod device;
 mod half;
 mod kernel;
+mod limit;
 mod profiler;
 mod readback;
 mod recording;
@@ -24,6 +25,7 @@ pub use caps::{Caps, TileVariant};
 pub use device::{Gpu, GpuOptions};
 pub use half::store_as_half;
 pub use kernel::{Define, Kernel, Pipeline};
+pub use limit::{SubmitLimit, estimate};
 pub use profiler::{Samples, Stopwatch};
 pub use readback::Readback;
 pub use recording::{Dispatch, Grid, Recording};

@@ -4,7 +4,7 @@
 //! as not finite, scale *= backoff; after `interval` steps in a row where none was, scale *= growth, unless that is
 //! infinite. All on the device: a step reads nothing back.
 
-use super::common::{elementwise, expect_f32, expect_inputs};
+use super::common::{elementwise_flat, expect_f32, expect_inputs};
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::gpu::{Grid, Kernel};
 use crate::tape::{Array, Lowering, Meta, Op, Slot, Step, Tensor};
@@ -48,7 +48,7 @@ impl Op for Unscale {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let len = to.input(0).iter().product();
         let kernel = kernel("unscale", &UpdateLossScale::default(), 1);
-        elementwise(to, kernel, &[Slot::Input(0), Slot::Input(1)], len);
+        elementwise_flat(to, kernel, &[Slot::Input(0), Slot::Input(1)], len);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::rc::Rc;
 
 use super::array::Array;
+use super::fuse::Fused;
 use super::lowering::Lowering;
 use super::shape::Meta;
 use super::step::Step;
@@ -54,6 +55,12 @@ pub trait Op: Debug + Any {
     /// Outputs that stay f32 inside [`super::Tape::half`] whatever their shape: statistics that a backward rule needs.
     fn in_full(&self) -> &[usize] {
         &[]
+    }
+
+    /// The same output from the inputs of what made one of this op's inputs, where one kernel can do the work of both:
+    /// asked where the output needs no gradient. A plan takes it where nothing else reads the tensor in between.
+    fn fused(&self, _inputs: &[Tensor]) -> Option<Fused> {
+        None
     }
 
     /// True where output 0 is input 0 under another shape, at no cost.

@@ -2,11 +2,12 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::fuse::FusedNode;
 use super::op::Op;
 use super::shape::{DType, Meta, Shape};
 use super::step::{Scalar, scalar_for};
@@ -53,6 +54,8 @@ pub(super) struct Node {
     pub scope: String,
     /// Recorded inside [`Tape::half`].
     pub half: bool,
+    /// Another way to the same output, where the op knows one.
+    pub fused: Option<FusedNode>,
 }
 
 pub(super) struct Info {
@@ -213,6 +216,12 @@ impl Tape {
 
     /// [`Tape::record`] for an op that is already shared.
     pub fn record_shared(&self, op: Rc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let made = self.append(op, inputs)?;
+        self.note_fused(&made, inputs);
+        Ok(made)
+    }
+
+    fn append(&self, op: Rc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         if inputs.iter().any(|t| !t.tape.is(self)) {
             return Err(Error::shape(op.name(), "tensors of one tape", "tensors of different tapes"));
         }
@@ -254,6 +263,7 @@ impl Tape {
             outputs: made.iter().map(|t| t.id).collect(),
             scope: inner.scopes.join("/"),
             half,
+            fused: None,
         };
         inner.nodes.push(node);
         Ok(made)
@@ -299,7 +309,7 @@ impl Tape {
             let inputs: Vec<Tensor> =
                 inputs.iter().map(|id| copies.get(id).cloned().unwrap_or_else(|| self.tensor(*id))).collect();
             let inputs: Vec<&Tensor> = inputs.iter().collect();
-            let made = self.scope(&scope, || self.record_shared(op, &inputs))?;
+            let made = self.scope(&scope, || self.append(op, &inputs))?;
             for (original, copy) in outputs.into_iter().zip(made) {
                 let mut inner = self.inner.borrow_mut();
                 // Backward rules ask which inputs want a gradient.
@@ -333,6 +343,13 @@ impl Inner {
         self.tensors[self.root(id).0].half
     }
 
+    /// Whether a plan that keeps `keep` stores `id` as f16: not what is kept, whose readers get f32, nor what lies in a
+    /// caller's buffer.
+    pub fn stores_half(&self, id: TensorId, keep: &BTreeSet<TensorId>) -> bool {
+        let root = self.root(id);
+        self.is_half(root) && !keep.contains(&root) && self.tensors[root.0].placed.is_none()
+    }
+
     /// What errors call a tensor.
     pub fn describe(&self, id: TensorId) -> String {
         let info = &self.tensors[id.0];
@@ -352,9 +369,13 @@ impl Meta {
 
 impl Node {
     pub fn describe(&self) -> String {
+        self.describe_as(self.op.name())
+    }
+
+    pub fn describe_as(&self, name: &str) -> String {
         match self.scope.as_str() {
-            "" => self.op.name().to_string(),
-            scope => format!("{scope}/{}", self.op.name()),
+            "" => name.to_string(),
+            scope => format!("{scope}/{name}"),
         }
     }
 }

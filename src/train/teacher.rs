@@ -7,7 +7,7 @@ use super::stored::{StoredInputs, StoredTeacher};
 use crate::distill::{Pair, TapNeed, TeacherPass, Term};
 use crate::gpu::Gpu;
 use crate::models::Network;
-use crate::nn::{DeviceParams, Forward, Mode, ParamBuilder, ParamId, Params};
+use crate::nn::{DeviceParams, Forward, Mode, ParamBuilder, ParamId, Params, Precision};
 use crate::tape::{Gradients, Scalar, Tape, Tensor};
 use crate::{Error, Result};
 
@@ -77,7 +77,7 @@ impl<'a> Teaching<'a> {
 
     /// The teacher's side of a batch, and its logits.
     pub(super) fn pass(&self, tape: &Tape, images: &Tensor) -> Result<(TeacherPass<'a>, Tensor)> {
-        let recorded = self.record(tape, images, Mode::Eval)?;
+        let recorded = self.record(tape, images, Mode::Eval, Precision::F32)?;
         Ok((recorded.pass, recorded.logits))
     }
 
@@ -105,12 +105,11 @@ impl<'a> Teaching<'a> {
         }
     }
 
-    /// Records the teacher's side of a step, in the student's precision. Outputs on disk are of no mode.
-    fn record(&self, student: &Forward<'_>, images: &Tensor, mode: Mode) -> Result<Recorded<'a>> {
-        let tape = student.tape();
+    /// Records the teacher's side of a step. Outputs on disk are of no mode.
+    fn record(&self, tape: &Tape, images: &Tensor, mode: Mode, precision: Precision) -> Result<Recorded<'a>> {
         match self {
             Self::Live(teacher) => {
-                let fx = Forward::new(tape, teacher.params, mode, false).storing(student.precision());
+                let fx = Forward::new(tape, teacher.params, mode, false).storing(precision);
                 let logits = teacher.network.forward(&fx, images)?;
                 let pass = TeacherPass::Live { forward: fx, params: &teacher.network.params };
                 Ok(Recorded { pass, logits, inputs: None })
@@ -212,7 +211,7 @@ impl Distillation {
         seed: u64,
     ) -> Result<Self> {
         let Recorded { pass, logits: teacher_logits, inputs: stored } =
-            teacher.record(student.forward, &student.inputs.images, Mode::Eval)?;
+            teacher.record(tape, &student.inputs.images, Mode::Eval, student.forward.precision())?;
         let by_batch = by_batch(student, teacher)?;
         same_classes(student.logits, &teacher_logits)?;
         let everyone = all_logits(student, teacher_logits, scheme)?;
@@ -267,7 +266,9 @@ fn by_batch<'a>(student: &Seen<'_>, teacher: &Teaching<'a>) -> Result<Option<Tea
     if !teacher.terms().iter().any(|term| term.method.teacher_by_batch()) {
         return Ok(None);
     }
-    teacher.record(student.forward, &student.inputs.images, Mode::Train).map(|recorded| Some(recorded.pass))
+    let forward = student.forward;
+    let recorded = teacher.record(forward.tape(), &student.inputs.images, Mode::Train, forward.precision());
+    recorded.map(|recorded| Some(recorded.pass))
 }
 
 /// The taps of all terms; names that only a method understands are left out.

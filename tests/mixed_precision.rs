@@ -59,7 +59,7 @@ fn values_are_rounded_and_too_large_ones_are_infinite() {
     let want = [1.0, 1.0, 1.0 + 2.0 / 1024.0, 65504.0, f32::INFINITY, f32::INFINITY, 1.0 / 16_777_216.0, 0.0];
     assert_eq!(plan.read_f32(&y).unwrap()[..8], want);
     // The copy between is what is infinite first, and f16.
-    let place = plan.first_non_finite(&Step::new(0, 0)).unwrap().unwrap();
+    let place = block_on(plan.first_non_finite(&Step::new(0, 0))).unwrap().unwrap();
     assert!(place.starts_with("relu"), "{place}");
 }
 

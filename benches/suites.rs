@@ -15,7 +15,7 @@ use limbeck::gpu::{AdapterRequest, GpuOptions};
 const LONGEST: Duration = Duration::from_millis(200);
 
 fn main() -> limbeck::Result<()> {
-    let target = Target::open(AdapterRequest::from_env()?, GpuOptions::default())?;
+    let target = Target::open(AdapterRequest::from_env()?, GpuOptions::from_env()?)?;
     println!("{} on {} ({})", target.gpu.caps().name, target.gpu.caps().backend, target.gpu.caps().driver);
     let mut criterion = Criterion::default()
         .sample_size(10)

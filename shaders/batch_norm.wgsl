@@ -164,6 +164,19 @@ fn forward_merge(
 // An invocation handles SPAN Reals of one plane, so that it reads the channel's numbers once for all of them.
 const STRIDE: u32 = PLANE / SPAN;
 
+// Of evaluation, ACTIVATED: `activate` of activation.wgsl.
+fn activated(value: Real) -> Real {
+#if ACTIVATED
+#if VECTOR
+    return activate(value);
+#else
+    return activate(vec4(value)).x;
+#end
+#else
+    return value;
+#end
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn forward_elements(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -181,7 +194,7 @@ fn forward_elements(
     let offset = beta[channel];
     for (var k = 0u; k < SPAN; k++) {
         let i = plane * PLANE + at % STRIDE + k * STRIDE;
-        y[i] = (x[i] - centre) * slope + offset;
+        y[i] = activated((x[i] - centre) * slope + offset);
     }
 }
 

@@ -1,6 +1,7 @@
 // Convolution for subgroups of 8 that walks along rows: what a lane loads of a row of x serves all taps of a kernel row.
 //   y[img, g * M + m, oh, ow] = bias[g * M + m] + sum over (c, kh, kw) of
 //       w[g, c, kh, kw, m] * x[img, g * C + c, oh * S_H - P_H + kh * D_H, ow * S_W - P_W + kw * D_W]
+// and then perhaps RESIDUAL (plus a tensor like y) and ACTIVATED (`activate` of activation.wgsl).
 // The forward pass, and the gradient by x: that is a convolution of dy by the flipped kernel, and with a stride one such
 // convolution for every residue of row and column, by the taps that meet it. So y may be every Y_STEP-th pixel of a
 // plane from Y_FIRST on, and the kernel every T_STEP-th tap of the weights from T_FIRST on.
@@ -27,11 +28,14 @@ const TAPS: u32 = K_H * K_W;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 #if OUT_VEC4
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
 #else
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
 #end
 
-// (group, c, kh, kw, m) from (c_out, c_in / groups, k_h, k_w), with m filled up by zeros.
+// (group, c, kh, kw, m) from (c_out, c_in / groups, k_h, k_w), with m filled up by zeros. FOLD: with the batch norm behind the
+// convolution, of which fold.wgsl tells. An invocation does all taps of a channel of x and m.
 @compute @workgroup_size(256)
 fn pack(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -39,24 +43,42 @@ fn pack(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = flat_workgroup(workgroup, grid) * 256u + lane;
-    if i >= GROUPS * C * TAPS * M4 * 4u {
+    if i >= GROUPS * C * M4 * 4u {
         return;
     }
     let m = i % (M4 * 4u);
-    let tap = i / (M4 * 4u) % TAPS;
-    let c = i / (M4 * 4u * TAPS) % C;
-    let group = i / (M4 * 4u * TAPS * C);
-#if FLIP
-    let turned = TAPS - 1u - tap;
-    let plane = (group * C + c) * M + m;
+    let c = i / (M4 * 4u) % C;
+    let group = i / (M4 * 4u * C);
+#if FOLD
+    let channel = group * M + min(m, M - 1u);
+    let scale = norm_scale(channel);
+    if c == 0u && m < M {
+#if BIAS
+        folded_bias[channel] = norm_bias(channel, bias[channel]);
 #else
-    let turned = tap;
-    let plane = (group * M + m) * C + c;
+        folded_bias[channel] = norm_bias(channel, 0.0);
 #end
-    let kh = T_FIRST_H + turned / K_W * T_STEP_H;
-    let kw = T_FIRST_W + turned % K_W * T_STEP_W;
-    let at = (plane * T_ALL_H + kh) * T_ALL_W + kw;
-    packed[i] = select(0.0, weights[select(0u, at, m < M)], m < M);
+    }
+#end
+    for (var tap = 0u; tap < TAPS; tap++) {
+#if FLIP
+        let turned = TAPS - 1u - tap;
+        let plane = (group * C + c) * M + m;
+#else
+        let turned = tap;
+        let plane = (group * M + m) * C + c;
+#end
+        let kh = T_FIRST_H + turned / K_W * T_STEP_H;
+        let kw = T_FIRST_W + turned % K_W * T_STEP_W;
+        let at = (plane * T_ALL_H + kh) * T_ALL_W + kw;
+        let weight = select(0.0, weights[select(0u, at, m < M)], m < M);
+        let to = ((group * C + c) * TAPS + tap) * (M4 * 4u) + m;
+#if FOLD
+        packed[to] = weight * scale;
+#else
+        packed[to] = weight;
+#end
+    }
 }
 
 fn x_at(plane: u32, h: i32, column: i32) -> f32 {
@@ -68,13 +90,27 @@ fn x_at(plane: u32, h: i32, column: i32) -> f32 {
 #if OUT_VEC4
 fn store4(row: u32, ow: u32, value: vec4<f32>) {
     if ow < O_W {
-        y[(row + ow) / 4u] = value;
+        var result = value;
+#if RESIDUAL
+        result += residual[(row + ow) / 4u];
+#end
+#if ACTIVATED
+        result = activate(result);
+#end
+        y[(row + ow) / 4u] = result;
     }
 }
 #else
 fn store(row: u32, ow: u32, value: f32) {
     if ow < O_W {
-        y[row + ow * Y_STEP_W] = value;
+        var result = value;
+#if RESIDUAL
+        result += residual[row + ow * Y_STEP_W];
+#end
+#if ACTIVATED
+        result = activate(vec4(result)).x;
+#end
+        y[row + ow * Y_STEP_W] = result;
     }
 }
 #end

@@ -1,5 +1,6 @@
 // conv2d with one input channel a group (depthwise, with MULTIPLIER outputs a channel): far too few rows for a tile.
-// Constants as in conv2d.wgsl; BIAS: a bias by output channel.
+// Constants as in conv2d.wgsl; BIAS: a bias by output channel; of the forward pass RESIDUAL: a tensor like y is added;
+// ACTIVATED: then comes `activate` of activation.wgsl.
 
 const MULTIPLIER: u32 = C_OUT / C_IN;
 
@@ -10,6 +11,7 @@ const MULTIPLIER: u32 = C_OUT / C_IN;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(5) var<storage, read> residual: array<f32>;
 
 // One invocation an output.
 @compute @workgroup_size(256)
@@ -41,6 +43,12 @@ fn forward(
             sum += select(0.0, value, inside) * w[(co * K_H + kh) * K_W + kw];
         }
     }
+#if RESIDUAL
+    sum += residual[i];
+#end
+#if ACTIVATED
+    sum = activate(vec4(sum)).x;
+#end
     y[i] = sum;
 }
 

@@ -1,4 +1,5 @@
-// L2 norm over up to three tensors: `partial` leaves one sum of squares a workgroup, `finish` adds them in a fixed order.
+// L2 norm of flat tensors: `partial` leaves one sum of squares a workgroup, for up to three of them, from place FROM on;
+// `finish` adds all PARTIALS in a fixed order.
 // Of each 64 elements the first `extents` count.
 
 #repeat k CHUNKS
@@ -19,8 +20,13 @@ fn squares(v: vec4<f32>, left: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn partial(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let first = workgroup.x * 64u + lane;
+fn partial(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let group = flat_workgroup(workgroup, grid);
+    let first = group * 64u + lane;
     var sum = 0.0;
 #repeat k CHUNKS
     for (var i = first; i < (LEN_{k} + 3u) / 4u; i += 64u * WORKGROUPS) {
@@ -38,14 +44,14 @@ fn partial(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
         workgroupBarrier();
     }
     if lane == 0u {
-        partials[workgroup.x] = few[0];
+        partials[FROM + group] = few[0];
     }
 }
 
 @compute @workgroup_size(256)
 fn finish(@builtin(local_invocation_index) lane: u32) {
     var sum = 0.0;
-    for (var i = lane; i < WORKGROUPS; i += 256u) {
+    for (var i = lane; i < PARTIALS; i += 256u) {
         sum += sums[i];
     }
     many[lane] = sum;

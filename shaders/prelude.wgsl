@@ -9,9 +9,10 @@ struct Step {
     scalars: array<vec4<f32>, 8>,
 }
 
-// Flat index of a workgroup in a grid that Grid::linear folded into two dimensions.
+// Flat index of a workgroup in a grid that Grid::linear folded into two dimensions. A long dispatch is split into several
+// of one kernel with different FIRST_WORKGROUP, so no kernel may know its workgroup by anything else.
 fn flat_workgroup(workgroup: vec3<u32>, grid: vec3<u32>) -> u32 {
-    return workgroup.x + workgroup.y * grid.x;
+    return FIRST_WORKGROUP + workgroup.x + workgroup.y * grid.x;
 }
 
 // PCG-RXS-M-XS 32 (Jarzynski and Olano, JCGT 2020), the same as src/rng.rs.

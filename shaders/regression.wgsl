@@ -51,10 +51,12 @@ fn derivative(v: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
 @compute @workgroup_size(WORKGROUP)
 fn forward(
     @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
+    let group = flat_workgroup(workgroup, grid);
     var sum = vec4(0.0);
-    for (var i = workgroup.x * WORKGROUP + lane; i < VEC4S; i += GROUPS * WORKGROUP) {
+    for (var i = group * WORKGROUP + lane; i < VEC4S; i += GROUPS * WORKGROUP) {
         // What lies in the padding of the last vec4 is not part of the tensor.
         let inside = vec4(4u * i) + vec4(0u, 1u, 2u, 3u) < vec4(LEN);
         sum += select(vec4(0.0), value(x[i], wanted[i]), inside);
@@ -64,7 +66,7 @@ fn forward(
 #if SINGLE
         loss[0] = total / f32(LEN);
 #else
-        partials[workgroup.x] = total;
+        partials[group] = total;
 #end
     }
 }

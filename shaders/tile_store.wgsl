@@ -1,12 +1,15 @@
 // How both tile engines write C, and the finish of a split reduction.
 //
 // Constants: K_SLICES; OUT_N4 (four neighbouring columns are one aligned vec4 of the output); BIAS_M / BIAS_N (a bias
-// by row of each batch / by column of C). The loader file gives out_index(batch, m, n).
+// by row of each batch / by column of C); RESIDUAL (a tensor of the output's layout is added); ACTIVATED (then comes
+// `activate` of activation.wgsl). The loader file gives out_index(batch, m, n).
 
 #if OUT_N4
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;
 #else
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(5) var<storage, read> residual: array<f32>;
 #end
 @group(0) @binding(4) var<storage, read> partial: array<f32>;
 
@@ -23,6 +26,27 @@ fn with_bias(batch: u32, m: u32, n: u32, value: vec4<f32>) -> vec4<f32> {
 #end
 }
 
+// Columns n .. n + 3 of row m of the output, from the whole sums. `at` is where column n lies.
+fn finished(batch: u32, m: u32, n: u32, at: u32, value: vec4<f32>) -> vec4<f32> {
+    var result = with_bias(batch, m, n, value);
+#if RESIDUAL
+#if OUT_N4
+    result += residual[at / 4u];
+#else
+    result += vec4(
+        residual[at],
+        residual[out_index(batch, m, min(n + 1u, N - 1u))],
+        residual[out_index(batch, m, min(n + 2u, N - 1u))],
+        residual[out_index(batch, m, min(n + 3u, N - 1u))],
+    );
+#end
+#end
+#if ACTIVATED
+    result = activate(result);
+#end
+    return result;
+}
+
 // Columns n .. n + 3 of row m: to the output, or, where the reduction is split, to this slice's partial result.
 fn store(slice: u32, batch: u32, m: u32, n: u32, value: vec4<f32>) {
     if m >= M || n >= N {
@@ -33,7 +57,7 @@ fn store(slice: u32, batch: u32, m: u32, n: u32, value: vec4<f32>) {
     let result = value;
 #else
     let at = out_index(batch, m, n);
-    let result = with_bias(batch, m, n, value);
+    let result = finished(batch, m, n, at, value);
 #end
 #if OUT_N4
     y[at / 4u] = result;
@@ -71,6 +95,7 @@ fn finish(
     let n = i % N;
     let m = (i / N) % M;
     let batch = i / (M * N);
-    y[out_index(batch, m, n)] = with_bias(batch, m, n, vec4(sum)).x;
+    let at = out_index(batch, m, n);
+    y[at] = finished(batch, m, n, at, vec4(sum)).x;
 }
 #end

@@ -125,7 +125,7 @@ fn a_training_step_is_measured() {
 /// What the suites measure: a case that goes missing would not be missed in a table of hundreds.
 #[test]
 fn the_suites_are_complete() {
-    let target = Target::open(AdapterRequest::from_env().unwrap()).unwrap();
+    let target = Target::open(AdapterRequest::from_env().unwrap(), GpuOptions::default()).unwrap();
     let options = |suite| Options { suites: vec![suite], filter: Vec::new(), quick: false, repeats: None };
     let names =
         |suite| -> Vec<String> { options(suite).select(&target).unwrap().iter().map(Case::path).collect() };

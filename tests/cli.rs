@@ -21,6 +21,7 @@ fn usage_errors() {
     fails(2, &["eval"], &["<MODEL>"]);
     fails(2, &["data", "get"], &["NAME"]);
     fails(2, &["no-such-command"], &["no-such-command"]);
+    fails(2, &["adapters", "--submit-seconds", "0"], &["--submit-seconds", "above zero"]);
     fails(2, &["train", "--resume", "--overwrite"], &["--resume", "--overwrite"]);
 }
 
@@ -354,7 +355,9 @@ fn train_distill_resume() {
         model.display()
     );
     let plan = works(&format!("{line} --dry-run"));
-    assert!(plan.contains("dispatches a step") && !scratch().join("student").exists(), "{plan}");
+    assert!(plan.contains("in one pass, one submit") && !scratch().join("student").exists(), "{plan}");
+    let plan = works(&format!("{line} --dry-run --submit-seconds 0.00001"));
+    assert!(plan.contains(" submits\n"), "{plan}");
     let out = works(&line);
     let student = scratch().join("student");
     assert!(out.contains("kd") && student.join("model.safetensors").is_file(), "{out}");

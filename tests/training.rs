@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use limbeck::Result;
 use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
-use limbeck::distill::{self, METHODS, MethodConfig, TermSchedule};
+use limbeck::distill::{self, MethodConfig, TermSchedule};
 use limbeck::gpu::Gpu;
 use limbeck::models::{ModelConfig, Network, build};
-use limbeck::nn::{DeviceParams, ParamKind};
+use limbeck::nn::DeviceParams;
 use limbeck::ops::augment::ImageBatch;
 use limbeck::optim::{EmaConfig, OptimizerConfig};
 use limbeck::tape::Step;
@@ -321,69 +321,4 @@ fn a_teacher_stays_as_it_is() {
     let mut after = network("cnn:6,8");
     frozen.download(&mut after.params).unwrap();
     assert_eq!(before, bits(&after));
-}
-
-/// Every method, alone, leaves the teacher's weights and running statistics as they are, to the bit, and
-/// differentiates nothing of it.
-#[test]
-fn no_method_touches_its_teacher() {
-    let setting = Setting::new();
-    let mut teacher = network("resnet_b:8,4,4,8,8");
-    teacher.params.initialise(3);
-    // Running statistics that are not a fresh network's, nor those of any batch.
-    for param in teacher.params.iter_mut().filter(|p| p.kind == ParamKind::State) {
-        param.values.iter_mut().for_each(|v| *v += 0.25);
-    }
-    let before = bits(&teacher);
-    let config = TrainConfig { max_steps: Some(2), ..config(OptimizerConfig::sgd(0.9)) };
-    for spec in METHODS {
-        let method = if spec.name == "crd" { "crd,dim=8,negatives=32" } else { spec.name };
-        let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &teacher.params).unwrap();
-        assert!(!frozen.is_trainable(), "{method}: the teacher has a gradient buffer");
-        let run = || {
-            let terms = distill::parse(method, &MethodConfig::default()).unwrap().terms;
-            let teacher = Teacher { network: &teacher, params: &frozen, terms, taps: Vec::new() };
-            Trainer::new(&setting.gpu, &config, &setting.training, &setting.held_out).teacher(teacher)
-        };
-        let mut student = network("resnet_b:8,4,4,8,8");
-        student.params.initialise(1);
-        let cost = run().plan(&mut student).unwrap();
-        let differentiated =
-            |owner: &str| cost.nodes.iter().any(|n| n.name.starts_with(owner) && n.name.contains("backward"));
-        assert!(differentiated("student/"), "{method}: {:?}", cost.nodes);
-        assert!(!differentiated("teacher/"), "{method}: {:?}", cost.nodes);
-        run().fit(&mut student).unwrap();
-        let mut after = network("resnet_b:8,4,4,8,8");
-        frozen.download(&mut after.params).unwrap();
-        assert_eq!(before, bits(&after), "{method}");
-    }
-}
-
-/// The factors of `ft` are those of a paraphraser that stands still once its stage is over, whatever momentum
-/// and weight decay do to what was learned.
-#[test]
-fn a_paraphraser_stands_still_after_its_stage() {
-    let setting = Setting::new();
-    let scratch = Scratch::new("paraphraser");
-    let config = TrainConfig { ema: None, patience: None, ..config(OptimizerConfig::sgd(0.9)) };
-    let path = scratch.file("run.safetensors");
-    let at = |step: u64, resume| {
-        let checkpoints = Some(Checkpoints { path: path.clone(), every_steps: None, resume });
-        setting.fit(&config, Some("ft,first=0.2"), checkpoints, &mut StopAt(step)).unwrap();
-        let (tensors, _) = limbeck::files::read_weights(&path).unwrap();
-        let of = |part: &str| {
-            let found = tensors.iter().filter(|t| t.name.contains(&format!("pair0.{part}.")));
-            let values: Vec<f32> = found.flat_map(|t| t.data.clone()).collect();
-            assert!(!values.is_empty(), "no {part}");
-            values
-        };
-        (of("paraphraser"), of("kept"))
-    };
-    // Thirty steps, of which six are the first stage.
-    let (early, during, start, end) = (at(2, false), at(5, true), at(6, true), at(u64::MAX, true));
-    assert_ne!(early.1, during.1, "the copy does not follow");
-    assert_eq!(start.1, end.1, "the copy moved");
-    assert_ne!(start.0, end.0, "nothing moves what was learned: this test shows nothing");
-    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(apart(&start.0, &start.1) < apart(&early.0, &start.1), "the copy is not what was learned");
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power, Tuning};
+use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power, SubmitLimit, Tuning};
 use crate::train::report::printable;
 use crate::{Error, Result};
 
@@ -60,6 +60,10 @@ struct AdapterFlags {
     /// Where several match: high (discrete first) or low (integrated first)
     #[arg(long, global = true, help_heading = "Adapter", env = "LIMBECK_POWER", default_value = "high", value_parser = ["high", "low"])]
     power: String,
+    /// Split work that a slow GPU would need longer for, in seconds (inf for never), so that its driver does not reset it;
+    /// 1 on GPUs by default, inf on CPUs
+    #[arg(long, global = true, help_heading = "Adapter", value_name = "SECONDS", env = "LIMBECK_SUBMIT_SECONDS", value_parser = SubmitLimit::parse)]
+    submit_seconds: Option<SubmitLimit>,
     /// Measure the variants of kernels that are needed and not measured on this adapter yet, and keep the choice
     #[arg(long, global = true, help_heading = "Adapter", conflicts_with = "no_tune")]
     tune: bool,
@@ -129,7 +133,8 @@ impl AdapterFlags {
             (false, true) => Tuning::Off,
             (false, false) => Tuning::Cached,
         };
-        GpuOptions { tuning, ..Default::default() }
+        let submits = self.submit_seconds.unwrap_or_default();
+        GpuOptions { tuning, submits, ..Default::default() }
     }
 
     fn open(&self) -> Result<Gpu> {

@@ -15,7 +15,11 @@ pub fn print_plan(cost: &Cost, config: &TrainConfig, steps: u64) -> Result<()> {
     }
     say!()?;
     say!("steps                 {steps} of {} images", config.batch_size)?;
-    say!("dispatches a step     {} in one pass, one submit", cost.dispatches)?;
+    let submits = match cost.submits {
+        1 => "one pass, one submit".to_string(),
+        several => format!("{several} submits"),
+    };
+    say!("dispatches a step     {} in {submits}", cost.dispatches)?;
     say!("work a step           {:.3} GFLOP", cost.flops as f64 / 1e9)?;
     say!(
         "intermediates         {:.1} MiB, {:.1} MiB without sharing memory",

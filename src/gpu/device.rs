@@ -9,6 +9,7 @@ use super::adapter::AdapterRequest;
 use super::buffer::{Buffer, BufferSlice};
 use super::caps::{Caps, TileVariant};
 use super::kernel::{Kernel, Pipeline, ready};
+use super::limit::SubmitLimit;
 use super::readback::Readback;
 use super::tuned::{Tuned, Tuning};
 use crate::{Error, Result};
@@ -30,12 +31,25 @@ pub struct GpuOptions {
     /// Fill every reused buffer with NaN before its next writer, so that a kernel that leaves an element unwritten is
     /// caught. For tests: it adds a dispatch for each tensor.
     pub poison: bool,
+    /// Compute every op by itself, also where a plan could take a fused form: to compare the two.
+    pub unfused: bool,
+    /// How much work a submit may hold.
+    pub submits: SubmitLimit,
     /// Whether work with several variants runs as it was measured.
     pub tuning: Tuning,
     /// The file of what was measured; the user's cache has one.
     pub tuned_file: Option<PathBuf>,
     /// The place of the variant that all work takes, or the last one where there are fewer. For tests.
     pub variant: Option<usize>,
+}
+
+impl GpuOptions {
+    /// Reads `LIMBECK_SUBMIT_SECONDS`.
+    pub fn from_env() -> Result<Self> {
+        let seconds = std::env::var("LIMBECK_SUBMIT_SECONDS").ok().filter(|v| !v.is_empty());
+        let submits = seconds.map_or(Ok(SubmitLimit::default()), |text| SubmitLimit::parse(&text))?;
+        Ok(Self { submits, ..Self::default() })
+    }
 }
 
 struct Inner {

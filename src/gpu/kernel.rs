@@ -29,12 +29,13 @@ pub struct Kernel {
     entry: &'static str,
     parts: Vec<&'static str>,
     defines: Vec<(&'static str, Define)>,
+    first_workgroup: u32,
 }
 
 impl Kernel {
     /// A kernel of one WGSL file. `name` is the op's name: it labels the pipeline and every error.
     pub fn new(name: &'static str, entry: &'static str, source: &'static str) -> Self {
-        Self { name, entry, parts: vec![source], defines: Vec::new() }
+        Self { name, entry, parts: vec![source], defines: Vec::new(), first_workgroup: 0 }
     }
 
     /// Adds another file's text, for code that several ops share.
@@ -62,6 +63,19 @@ impl Kernel {
         self
     }
 
+    /// The same kernel for a dispatch whose workgroups count from `first`: a part of a larger one.
+    pub(super) fn starting_at(mut self, first: u32) -> Self {
+        self.first_workgroup = first;
+        self
+    }
+
+    /// Whether it knows its workgroup by `flat_workgroup` alone, so that a dispatch of it can be split.
+    pub(super) fn splits(&self) -> bool {
+        let text = |wanted: &str| self.parts.iter().any(|part| part.contains(wanted));
+        text("flat_workgroup(")
+            && !["workgroup.x", "workgroup.y", "global_invocation_id"].iter().any(|w| text(w))
+    }
+
     /// The op's name.
     pub fn name(&self) -> &'static str {
         self.name
@@ -79,7 +93,7 @@ impl Kernel {
 
     /// The whole WGSL text, constants first.
     pub fn source(&self) -> Result<String> {
-        let mut text = String::new();
+        let mut text = format!("const FIRST_WORKGROUP: u32 = {}u;\n", self.first_workgroup);
         for (name, value) in &self.defines {
             match value {
                 // Writing to a String cannot fail.

@@ -2,13 +2,14 @@
 //!
 //! A [`Kernel`] is WGSL text plus constants; [`Gpu::pipeline`] turns equal kernels into one shared pipeline whose
 //! layout, workgroup size and binding access come from naga's reflection of the text. A [`Recording`] is a list of
-//! bound dispatches that replays as one encoder, one compute pass and one submit.
+//! bound dispatches that replays as one encoder, one compute pass and one submit, or a few where the work is long.
 
 mod adapter;
 mod buffer;
 mod caps;
 mod device;
 mod kernel;
+mod limit;
 mod profiler;
 mod readback;
 mod recording;
@@ -22,6 +23,7 @@ pub use buffer::{Buffer, BufferSlice};
 pub use caps::{Caps, TileVariant};
 pub use device::{Gpu, GpuOptions};
 pub use kernel::{Define, Kernel, Pipeline};
+pub use limit::{SubmitLimit, estimate};
 pub use profiler::{Samples, Stopwatch};
 pub use readback::Readback;
 pub use recording::{Dispatch, Grid, Recording};

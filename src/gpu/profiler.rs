@@ -1,6 +1,7 @@
 //! How long each dispatch of a recording takes: by timestamp queries where the device has them, else by the wall clock
 //! over repeated submits.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use super::buffer::Buffer;
@@ -22,8 +23,10 @@ impl Recording {
     /// recording takes in one pass. Without timestamps commands run out of order: their results are void then.
     pub fn time(&self, gpu: &Gpu, repeats: usize) -> Result<Vec<Samples>> {
         let mut samples = vec![Samples::with_capacity(repeats); self.len()];
-        for start in (0..self.len()).step_by(MOST_COMMANDS) {
-            let commands = start..(start + MOST_COMMANDS).min(self.len());
+        let chunks = |part: Range<usize>| {
+            part.clone().step_by(MOST_COMMANDS).map(move |start| start..(start + MOST_COMMANDS).min(part.end))
+        };
+        for commands in self.submits(0..self.len()).flat_map(chunks) {
             let clock = if gpu.caps().timestamps { Some(Clock::new(gpu, commands.len())?) } else { None };
             for _ in 0..repeats {
                 let times = match &clock {
@@ -38,7 +41,7 @@ impl Recording {
         Ok(samples)
     }
 
-    fn by_timestamps(&self, gpu: &Gpu, clock: &Clock, commands: std::ops::Range<usize>) -> Result<Vec<f64>> {
+    fn by_timestamps(&self, gpu: &Gpu, clock: &Clock, commands: Range<usize>) -> Result<Vec<f64>> {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         for (i, command) in commands.enumerate() {
             self.encode(&mut clock.pass(&mut encoder, i), command..command + 1);
@@ -46,14 +49,14 @@ impl Recording {
         clock.submit(gpu, encoder)
     }
 
-    fn by_wall_clock(&self, gpu: &Gpu, commands: std::ops::Range<usize>) -> Result<Vec<f64>> {
+    fn by_wall_clock(&self, gpu: &Gpu, commands: Range<usize>) -> Result<Vec<f64>> {
         commands
             .map(|command| Ok(self.wall(gpu, command..command + 1, COPIES)? / f64::from(COPIES)))
             .collect()
     }
 
     /// Milliseconds from submit to idle of `copies` runs in one pass.
-    fn wall(&self, gpu: &Gpu, range: std::ops::Range<usize>, copies: u32) -> Result<f64> {
+    fn wall(&self, gpu: &Gpu, range: Range<usize>, copies: u32) -> Result<f64> {
         gpu.wait_idle()?;
         let start = Instant::now();
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
@@ -81,7 +84,7 @@ impl Stopwatch {
     }
 
     /// Milliseconds of `copies` runs of commands `range`, all together, one after another in one pass.
-    pub fn time(&self, recording: &Recording, range: std::ops::Range<usize>, copies: u32) -> Result<f64> {
+    pub fn time(&self, recording: &Recording, range: Range<usize>, copies: u32) -> Result<f64> {
         let Some(clock) = &self.clock else { return recording.wall(&self.gpu, range, copies) };
         let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
         {

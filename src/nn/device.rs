@@ -48,8 +48,6 @@ impl DeviceParams {
     pub fn trainable(gpu: &Gpu, name: &str, params: &Params) -> Result<Self> {
         let mut made = Self::frozen(gpu, name, params)?;
         let bytes = made.weights.size();
-        check(gpu, format!("weights of {name}, which training binds together,"), bytes)?;
-        check(gpu, format!("running statistics of {name}"), made.states.size())?;
         let gradients = gpu.buffer(&format!("{name} gradients"), bytes)?;
         let blocks = bytes as usize / 4 / MASK_BLOCK;
         let decay_mask = gpu.buffer(&format!("{name} decay mask"), (blocks * 4) as u64)?;
@@ -84,7 +82,7 @@ impl DeviceParams {
                 Place { name: param.name.clone(), meta, kind: param.kind, offset }
             })
             .collect();
-        // Each tensor is bound by itself; only training binds all of them at once.
+        // Each tensor is bound by itself; what training does to all of them at once goes by ranges where it must.
         let largest = layout.iter().max_by_key(|place| place.meta.bytes());
         if let Some(place) = largest {
             check(gpu, format!("{} of {name}", place.name), place.meta.bytes())?;
@@ -238,11 +236,12 @@ impl DeviceParams {
     }
 }
 
-/// Refuses what a kernel of this adapter could not be given.
+/// Refuses a parameter that a kernel of this adapter could not be given.
 fn check(gpu: &Gpu, what: String, needed: u64) -> Result<()> {
     let limit = gpu.caps().max_binding_bytes;
     if needed <= limit {
         return Ok(());
     }
-    Err(Error::Limit { what, needed, limit, hint: "use a smaller model".to_string() })
+    let hint = "use a smaller model, or an adapter that binds more (limbeck adapters)".to_string();
+    Err(Error::Limit { what, needed, limit, hint })
 }

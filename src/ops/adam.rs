@@ -4,7 +4,7 @@
 //! w -= rate / correction_1 * m / (sqrt(v / correction_2) + eps). Adam adds weight_decay * w to g; AdamW subtracts
 //! rate * weight_decay * w from the weight first.
 
-use super::common::elementwise;
+use super::common::elementwise_flat;
 use super::spec::{Case, Fill, Input, OpSpec};
 use super::update::{UpdateSettings, case_inputs, define_scalar};
 use crate::Result;
@@ -58,7 +58,7 @@ impl Op for Adam {
             .define("DECOUPLED", usize::from(self.decoupled));
         kernel = define_scalar(kernel, ["CORRECTION_1_VEC", "CORRECTION_1_LANE"], self.corrections[0]);
         kernel = define_scalar(kernel, ["CORRECTION_2_VEC", "CORRECTION_2_LANE"], self.corrections[1]);
-        elementwise(to, kernel, &self.settings.bindings(2), len);
+        elementwise_flat(to, kernel, &self.settings.bindings(2), len);
         Ok(())
     }
 

@@ -11,10 +11,13 @@ use std::rc::Rc;
 
 use super::batch_norm_backward::{BatchNormBackward, backward};
 use super::common::{expect_f32, expect_inputs};
+use super::conv2d_fused;
+use super::epilogue::Epilogue;
 use super::rows::ROWS_SHADER;
 use super::spec::{Case, Fill, Input, OpSpec};
+use super::unary::Function;
 use crate::gpu::{Caps, Grid, Kernel};
-use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
+use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../shaders/batch_norm.wgsl");
@@ -28,8 +31,10 @@ struct BatchNormTrain {
 
 /// y from x, gamma, beta, mean, variance.
 #[derive(Debug, Clone, Copy)]
-struct BatchNormEval {
-    eps: f32,
+pub(super) struct BatchNormEval {
+    pub eps: f32,
+    /// A function of y, in the same kernel; there is no gradient then.
+    pub activation: Option<Function>,
 }
 
 /// x seen as (n, c, plane).
@@ -185,7 +190,11 @@ impl Op for BatchNormTrain {
         let [x, gamma, beta, running_mean, running_var] = [0, 1, 2, 3, 4].map(Slot::Input);
         let [y, mean, rstd] = [0, 1, 2].map(Slot::Output);
         let settings = |kernel: Kernel| {
-            kernel.define("TRAIN", 1).define_f32("EPS", self.eps).define_f32("MOMENTUM", self.momentum)
+            kernel
+                .define("TRAIN", 1)
+                .define("ACTIVATED", 0)
+                .define_f32("EPS", self.eps)
+                .define_f32("MOMENTUM", self.momentum)
         };
         let caps = &to.caps().clone();
         let reducing = |entry| settings(layout.reducing(caps, entry));
@@ -230,7 +239,7 @@ impl Op for BatchNormTrain {
 
 impl Op for BatchNormEval {
     fn name(&self) -> &'static str {
-        "batch_norm_eval"
+        if self.activation.is_some() { "norm+activation" } else { "batch_norm_eval" }
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
@@ -240,22 +249,35 @@ impl Op for BatchNormEval {
     }
 
     fn backward(&self, at: &Backward<'_>) -> Result<Vec<Option<Tensor>>> {
+        if self.activation.is_some() {
+            return Err(Error::shape(self.name(), "an op with a gradient", "the fused form, which has none"));
+        }
         backward(BatchNormBackward { train: false, eps: self.eps }, at, &at.inputs[3], &at.inputs[4])
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let layout = Layout::of(to.input(0));
         let settings = |kernel: Kernel| {
-            kernel.define("TRAIN", 0).define_f32("EPS", self.eps).define_f32("MOMENTUM", 0.0)
+            let kernel = kernel.define("TRAIN", 0).define_f32("EPS", self.eps).define_f32("MOMENTUM", 0.0);
+            let kernel = kernel.define("ACTIVATED", self.activation.is_some().into());
+            self.activation.map_or(kernel.clone(), |function| function.define(kernel))
         };
         let bindings = [&[0, 1, 2, 3, 4].map(Slot::Input)[..], &[Slot::Output(0)]].concat();
         layout.elements(to, "forward_elements", settings, &bindings);
         Ok(())
     }
 
+    fn fused(&self, inputs: &[Tensor]) -> Option<Fused> {
+        if self.activation.is_some() { None } else { conv2d_fused::with_norm(inputs, self.eps) }
+    }
+
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
         let rstd = inputs[4].map(|v| 1.0 / (v + f64::from(self.eps)).sqrt());
-        vec![normalised(inputs, Layout::of(inputs[0].dims()), &inputs[3].data, &rstd.data)]
+        let y = normalised(inputs, Layout::of(inputs[0].dims()), &inputs[3].data, &rstd.data);
+        vec![match self.activation {
+            Some(function) => y.map(|x| function.value(x)),
+            None => y,
+        }]
     }
 
     fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
@@ -271,6 +293,17 @@ fn normalised(inputs: &[Array], layout: Layout, mean: &[f64], rstd: &[f64]) -> A
         (x - mean[c]) * rstd[c] * gamma.data[c] + beta.data[c]
     });
     Array::new(x.shape.clone(), y.collect())
+}
+
+/// A function of batch norm by given statistics.
+pub(super) fn with_activation(inputs: &[Tensor], function: Function) -> Option<Fused> {
+    let [x] = inputs else { return None };
+    let (norm, inputs) = x.maker::<BatchNormEval>().filter(|_| Epilogue::takes(function))?;
+    if norm.activation.is_some() {
+        return None;
+    }
+    let op = Rc::new(BatchNormEval { activation: Some(function), ..norm });
+    Some(Fused { op, inputs, between: x.clone(), rounds: false })
 }
 
 impl Tensor {
@@ -298,7 +331,7 @@ impl Tensor {
         var: &Tensor,
         eps: f32,
     ) -> Result<Tensor> {
-        self.tape().record1(BatchNormEval { eps }, &[self, gamma, beta, mean, var])
+        self.tape().record1(BatchNormEval { eps, activation: None }, &[self, gamma, beta, mean, var])
     }
 }
 
@@ -333,7 +366,10 @@ fn cases() -> Vec<Case> {
         let two = shape.iter().product::<usize>() == 2 * shape[1];
         let op = BatchNormTrain { eps: if two { 0.5 } else { train.eps }, ..train };
         all.push(Case::new(op, inputs(Input::normal(shape))).saved_from(1));
-        all.push(Case::new(BatchNormEval { eps: 1e-3 }, inputs(Input::normal(shape))));
+        let eval = BatchNormEval { eps: 1e-3, activation: None };
+        all.push(Case::new(eval, inputs(Input::normal(shape))));
+        let relu = BatchNormEval { activation: Some(Function::Relu), ..eval };
+        all.push(Case::new(relu, inputs(Input::normal(shape)).into_iter().map(Input::no_grad).collect()));
     }
     // Mean 1000, standard deviation 1: the rounding of x itself is 3e-5.
     for shape in [[16, 5, 8, 8], [8, 2, 64, 64], [9, 1, 61, 61]] {

@@ -45,7 +45,7 @@ impl Op for BatchNormBackward {
         let [x, gamma, dy, mean, spread] = [0, 1, 2, 3, 4].map(Slot::Input);
         let [dx, dgamma, dbeta] = [0, 1, 2].map(Slot::Output);
         let settings = |kernel: Kernel| {
-            let kernel = kernel.define("TRAIN", self.train.into());
+            let kernel = kernel.define("ACTIVATED", 0).define("TRAIN", self.train.into());
             kernel.define_f32("EPS", self.eps).define_f32("MOMENTUM", 0.0)
         };
         let caps = &to.caps().clone();

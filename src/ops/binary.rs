@@ -2,6 +2,7 @@
 //! at the last dimension, sizes equal or 1, at most 6 dimensions. Gradients sum over what was broadcast.
 
 use super::common::{elementwise, expect_f32, expect_inputs};
+use super::conv2d_fused;
 use super::layout::{
     Axis, IndexNames, broadcast, broadcast_axes, broadcast_shapes, collapse, define_index, index_names,
     pitches,
@@ -9,7 +10,7 @@ use super::layout::{
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::Result;
 use crate::gpu::Kernel;
-use crate::tape::{Array, Backward, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
+use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
 
 const SHADER: &str = include_str!("../../shaders/binary.wgsl");
 
@@ -97,6 +98,10 @@ impl Op for Binary {
         let kernel = B.define(A.define(kernel, &a, &y), &b, &y);
         elementwise(to, kernel, &[Slot::Input(0), Slot::Input(1), Slot::Output(0)], y.len());
         Ok(())
+    }
+
+    fn fused(&self, inputs: &[Tensor]) -> Option<Fused> {
+        if *self == Binary::Add { conv2d_fused::with_residual(inputs) } else { None }
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

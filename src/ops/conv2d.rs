@@ -6,15 +6,18 @@
 
 use super::common::{expect_f32, per_element};
 use super::conv2d_backward::{Conv2dBackwardW, Conv2dBackwardX};
-use super::conv2d_rows::{self, Every, RowConv};
+use super::conv2d_rows::{Every, RowConv};
+use super::epilogue::Epilogue;
 use super::spec::{Case, Input, OpSpec};
-use super::tile::{Along, Bias, Job, Operands};
+use super::tile::{self, Along, Bias, Job};
 use crate::gpu::Kernel;
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const LOADER: &str = include_str!("../../shaders/conv2d.wgsl");
 const DEPTHWISE: &str = include_str!("../../shaders/depthwise.wgsl");
+const FOLD: &str = include_str!("../../shaders/fold.wgsl");
+const FOLD_WEIGHTS: &str = include_str!("../../shaders/conv2d_fold.wgsl");
 
 /// Settings of a convolution; each pair is (height, width).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,56 @@ pub(super) struct Sizes {
     pub k: [usize; 2],
     pub out: [usize; 2],
     pub config: Conv2d,
+}
+
+/// What the forward pass binds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Operands {
+    pub x: Slot,
+    pub w: Slot,
+    pub bias: Option<Slot>,
+    pub norm: Option<Norm>,
+    pub residual: Option<Slot>,
+    pub y: Slot,
+}
+
+/// Batch norm behind a convolution, folded into its weights.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Norm {
+    /// gamma, beta, mean, variance.
+    pub statistics: [Slot; 4],
+    pub eps: f32,
+}
+
+impl Operands {
+    /// y = conv(x, w).
+    pub fn plain(x: Slot, w: Slot, y: Slot) -> Self {
+        Self { x, w, bias: None, norm: None, residual: None, y }
+    }
+
+    /// The same behind [`Sizes::fold`], which is the first of a node to ask for working memory.
+    fn folded(&self) -> Self {
+        match self.norm {
+            Some(_) => Self { w: Slot::Scratch(0), bias: Some(Slot::Scratch(1)), norm: None, ..*self },
+            None => *self,
+        }
+    }
+}
+
+impl Norm {
+    /// Gives the kernel that prepares weights what it needs to fold.
+    pub fn define(&self, kernel: Kernel) -> Kernel {
+        kernel.with(FOLD).define_f32("EPS", self.eps)
+    }
+
+    /// What that kernel binds: weights, their prepared form, the bias where there is one, its prepared form.
+    pub fn bindings(&self, [w, prepared]: [Slot; 2], bias: Option<Slot>, folded_bias: Slot) -> Vec<Slot> {
+        let mut bindings = vec![w, prepared];
+        bindings.extend(bias);
+        bindings.push(folded_bias);
+        bindings.extend(self.statistics);
+        bindings
+    }
 }
 
 impl Conv2d {
@@ -158,6 +211,7 @@ impl Sizes {
             b: Along::Other { vec4: self.pointwise_vec4() },
             out_n4: false,
             bias: Bias::None,
+            epilogue: Epilogue::default(),
         }
     }
 
@@ -219,27 +273,71 @@ impl Sizes {
         convs.filter(|conv| conv.y.iter().all(|&size| size > 0)).collect()
     }
 
-    /// The row kernels where they suit the adapter, else, or where that was measured to be faster, a tile engine.
+    /// Appends the dispatches of the forward pass.
+    pub fn lower_forward(&self, to: &mut Lowering<'_>, at: &Operands, epilogue: Epilogue) -> Result<()> {
+        if self.depthwise() {
+            self.fold(to, at);
+            let at = at.folded();
+            let mut bindings = vec![at.x, at.w];
+            bindings.extend(at.bias);
+            bindings.push(at.y);
+            bindings.extend(at.residual);
+            let kernel = self.depthwise_kernel("forward", at.bias.is_some(), epilogue);
+            per_element(to, kernel, &bindings, self.y().iter().product());
+            return Ok(());
+        }
+        let Operands { x, w, bias, residual, y, .. } = at.folded();
+        let pixels = self.out[0] * self.out[1];
+        let k = self.ci_g() * self.taps();
+        let job = Job {
+            a: Along::K { vec4: k.is_multiple_of(4) },
+            out_n4: pixels.is_multiple_of(4),
+            bias: if bias.is_some() { Bias::Row } else { Bias::None },
+            epilogue,
+            ..self.job("FORWARD", self.co_g(), self.images * pixels, k)
+        };
+        let by_tiles = tile::Operands { a: w, b: x, bias, residual, c: y };
+        self.lower_by_rows_or_tiles(to, &[self.rows_forward()], at, &job, &by_tiles)
+    }
+
+    /// The row kernels where they suit the adapter, else, or where that was measured to be faster, a tile engine. A norm is
+    /// folded in by the kernel that packs weights for rows, and by one of its own before tiles.
     pub fn lower_by_rows_or_tiles(
         &self,
         to: &mut Lowering<'_>,
         rows: &[RowConv],
-        by_rows: &conv2d_rows::Operands,
+        by_rows: &Operands,
         job: &Job,
-        by_tiles: &Operands,
+        by_tiles: &tile::Operands,
     ) -> Result<()> {
         let suits = !rows.is_empty() && rows.iter().all(|conv| conv.suits(to.caps()));
-        let mut variants = if suits { RowConv::variants(rows, by_rows) } else { Vec::new() };
-        variants.extend(job.variants(to.caps(), by_tiles));
+        let mut variants = if suits { RowConv::variants(rows, by_rows, job.epilogue) } else { Vec::new() };
+        for tiles in job.variants(to.caps(), by_tiles) {
+            variants.push(tiles.after(|to| {
+                self.fold(to, by_rows);
+                Ok(())
+            }));
+        }
         to.lower_by(variants)
     }
 
-    pub fn depthwise_kernel(&self, entry: &'static str, bias: bool) -> Kernel {
+    /// Folds the norm, where there is one, into weights and bias of their own, at the places of [`Operands::folded`].
+    fn fold(&self, to: &mut Lowering<'_>, at: &Operands) {
+        let Some(norm) = at.norm else { return };
+        let per = self.ci_g() * self.taps();
+        let (w, bias) = (to.scratch(self.c_out * per), to.scratch(self.c_out));
+        let kernel = Kernel::new("conv2d", "fold", FOLD_WEIGHTS)
+            .define("C_OUT", self.c_out)
+            .define("PER", per)
+            .define("BIAS", at.bias.is_some().into());
+        per_element(to, norm.define(kernel), &norm.bindings([at.w, w], at.bias, bias), self.c_out * per);
+    }
+
+    pub fn depthwise_kernel(&self, entry: &'static str, bias: bool, epilogue: Epilogue) -> Kernel {
+        let kernel = epilogue.define(Kernel::new("depthwise", entry, DEPTHWISE));
         self.defines()
             .into_iter()
-            .fold(Kernel::new("depthwise", entry, DEPTHWISE), |kernel, (name, value)| {
-                kernel.define(name, value)
-            })
+            .fold(kernel, |kernel, (name, value)| kernel.define(name, value))
             .define("BIAS", bias as usize)
     }
 
@@ -308,32 +406,10 @@ impl Op for Conv2d {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let s = self.sizes(to.input(0), to.input(1))?;
         let bias = (to.input_count() == 3).then_some(Slot::Input(2));
-        if s.depthwise() {
-            let mut bindings = vec![Slot::Input(0), Slot::Input(1)];
-            bindings.extend(bias);
-            bindings.push(Slot::Output(0));
-            let len = s.y().iter().product();
-            per_element(to, s.depthwise_kernel("forward", bias.is_some()), &bindings, len);
-            return Ok(());
-        }
-        let pixels = s.out[0] * s.out[1];
-        let k = s.ci_g() * s.taps();
-        let job = Job {
-            a: Along::K { vec4: k.is_multiple_of(4) },
-            out_n4: pixels.is_multiple_of(4),
-            bias: if bias.is_some() { Bias::Row } else { Bias::None },
-            ..s.job("FORWARD", s.co_g(), s.images * pixels, k)
-        };
-        let [x, weights, y] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-        s.lower_by_rows_or_tiles(
-            to,
-            &[s.rows_forward()],
-            &conv2d_rows::Operands { weights, x, bias, y },
-            &job,
-            &Operands { a: weights, b: x, bias, c: y },
-        )
+        let plain = Operands::plain(Slot::Input(0), Slot::Input(1), Slot::Output(0));
+        let at = Operands { bias, ..plain };
+        self.sizes(to.input(0), to.input(1))?.lower_forward(to, &at, Epilogue::default())
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

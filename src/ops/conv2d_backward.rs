@@ -1,9 +1,9 @@
 //! Gradients of conv2d, recorded by its backward rule.
 
 use super::common::per_element;
-use super::conv2d::{Conv2d, Sizes};
-use super::conv2d_rows;
+use super::conv2d::{self, Conv2d, Sizes};
 use super::conv2d_rows_dw;
+use super::epilogue::Epilogue;
 use super::reduce;
 use super::tile::{Along, Job, Operands};
 use crate::Result;
@@ -38,7 +38,12 @@ impl Op for Conv2dBackwardX {
         let s = self.config.sizes(&self.x, to.input(0))?;
         if s.depthwise() {
             let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            per_element(to, s.depthwise_kernel("backward_x", false), &bindings, s.x().iter().product());
+            per_element(
+                to,
+                s.depthwise_kernel("backward_x", false, Epilogue::default()),
+                &bindings,
+                s.x().iter().product(),
+            );
             return Ok(());
         }
         let pixels = s.h * s.w;
@@ -48,14 +53,9 @@ impl Op for Conv2dBackwardX {
             out_n4: pixels.is_multiple_of(4),
             ..s.job("BACKWARD_X", s.ci_g(), s.images * pixels, s.co_g() * s.taps())
         };
-        let [weights, dy, dx] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-        s.lower_by_rows_or_tiles(
-            to,
-            &s.rows_backward_x(),
-            &conv2d_rows::Operands { weights, x: dy, bias: None, y: dx },
-            &job,
-            &Operands { a: weights, b: dy, bias: None, c: dx },
-        )
+        let [w, dy, dx] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        let (by_rows, by_tiles) = (conv2d::Operands::plain(dy, w, dx), Operands::plain(w, dy, dx));
+        s.lower_by_rows_or_tiles(to, &s.rows_backward_x(), &by_rows, &job, &by_tiles)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -75,7 +75,7 @@ impl Conv2dBackwardW {
     fn depthwise(&self, to: &mut Lowering<'_>, s: &Sizes) {
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
         let weights = s.c_out * s.taps();
-        let kernel = s.depthwise_kernel("backward_w", false).define("LEN", weights);
+        let kernel = s.depthwise_kernel("backward_w", false, Epilogue::default()).define("LEN", weights);
         to.dispatch(kernel, &bindings, Grid::linear(weights));
     }
 
@@ -122,7 +122,7 @@ impl Op for Conv2dBackwardW {
         let [x, dy, dw] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
         let (rows, job) = (s.rows_forward(), self.job(&s));
         let operands = conv2d_rows_dw::Operands { x, dy, dw, db: self.bias.then_some(Slot::Output(1)) };
-        let by_tiles = Operands { a: dy, b: x, bias: None, c: dw };
+        let by_tiles = Operands::plain(dy, x, dw);
         let mut variants = if conv2d_rows_dw::suits(&rows, to.caps()) {
             conv2d_rows_dw::variants(&rows, &operands)
         } else {

@@ -2,6 +2,8 @@
 //! there.
 
 use super::common::per_element;
+use super::conv2d::Operands;
+use super::epilogue::Epilogue;
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
 use crate::tape::{Lowering, Slot, Variant};
 
@@ -49,14 +51,6 @@ impl Every {
     }
 }
 
-/// Binding slots.
-pub struct Operands {
-    pub weights: Slot,
-    pub x: Slot,
-    pub bias: Option<Slot>,
-    pub y: Slot,
-}
-
 /// Channels and pixels of a lane.
 #[derive(Debug, Clone, Copy)]
 struct Tile {
@@ -83,7 +77,7 @@ impl RowConv {
     }
 
     /// Ways to do these convolutions, one after another, by tiles of the least estimated time; the best one first.
-    pub fn variants<'a>(all: &'a [Self], at: &'a Operands) -> Vec<Variant<'a>> {
+    pub fn variants<'a>(all: &'a [Self], at: &'a Operands, epilogue: Epilogue) -> Vec<Variant<'a>> {
         /// Tiles that are worth measuring.
         const TILES: usize = 4;
         let tiles: Vec<Vec<Tile>> = all.iter().map(|conv| conv.tiles()).collect();
@@ -93,23 +87,40 @@ impl RowConv {
                 let own: Vec<Tile> = tiles.iter().map(|of| of[place.min(of.len() - 1)]).collect();
                 let names: Vec<String> = own.iter().map(|t| format!("{}x{}", t.rows, t.pixels)).collect();
                 Variant::new(format!("rows {}", names.join(" ")), move |to| {
-                    all.iter().zip(own).for_each(|(conv, tile)| conv.lower(to, at, tile));
+                    all.iter().zip(own).for_each(|(conv, tile)| conv.lower(to, at, epilogue, tile));
                     Ok(())
                 })
             })
             .collect()
     }
 
-    /// Appends the dispatches: packing of the weights, and the convolution.
-    fn lower(&self, to: &mut Lowering<'_>, at: &Operands, tile: Tile) {
-        let weights = self.groups * self.c * self.kernel[0] * self.kernel[1] * self.m.next_multiple_of(4);
-        let packed = to.scratch(weights);
-        let kernel = |entry| self.kernel_for(entry, tile).define("BIAS", at.bias.is_some().into());
-        per_element(to, kernel("pack"), &[at.weights, packed], weights);
+    /// Appends the dispatches: packing of the weights, which folds the norm into them, and the convolution.
+    fn lower(&self, to: &mut Lowering<'_>, at: &Operands, epilogue: Epilogue, tile: Tile) {
+        let kernel = |entry, epilogue: Epilogue, bias: Option<Slot>, fold: bool| {
+            let kernel = epilogue.define(self.kernel_for(entry, tile));
+            kernel.define("BIAS", bias.is_some().into()).define("FOLD", fold.into())
+        };
+        let pairs = self.groups * self.c * self.m.next_multiple_of(4);
+        let packed = to.scratch(pairs * self.kernel[0] * self.kernel[1]);
+        let pack = kernel("pack", Epilogue::default(), at.bias, at.norm.is_some());
+        let bias = match at.norm {
+            Some(norm) => {
+                let folded = to.scratch(self.groups * self.m);
+                let bindings = norm.bindings([at.w, packed], at.bias, folded);
+                per_element(to, norm.define(pack), &bindings, pairs);
+                Some(folded)
+            }
+            None => {
+                per_element(to, pack, &[at.w, packed], pairs);
+                at.bias
+            }
+        };
         let mut bindings = vec![packed, at.x];
-        bindings.extend(at.bias);
+        bindings.extend(bias);
         bindings.push(at.y);
-        to.dispatch(kernel("rows"), &bindings, Grid::linear(self.subgroups(tile)));
+        bindings.extend(at.residual);
+        let grid = Grid::linear(self.subgroups(tile));
+        to.dispatch(kernel("rows", epilogue, bias, false), &bindings, grid);
     }
 
     fn subgroups(&self, tile: Tile) -> usize {

@@ -1,7 +1,7 @@
 //! y = x in storage of its own: for a leaf or an alias whose values must be in a caller's buffer, and for a value that
 //! an in-place op is about to overwrite. Any shape and element type.
 
-use super::common::{elementwise, expect_inputs};
+use super::common::{elementwise_flat, expect_inputs};
 use super::spec::{Case, Input, OpSpec};
 use crate::Result;
 use crate::gpu::Kernel;
@@ -28,7 +28,7 @@ impl Op for Copy {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let len = to.output(0).iter().product();
         let kernel = Kernel::new(self.name(), "forward", include_str!("../../shaders/copy.wgsl"));
-        elementwise(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
+        elementwise_flat(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Matrix products: C = op(A) op(B), batched; and the linear layer y = x W^T + b.
 
 use super::common::expect_f32;
+use super::epilogue::Epilogue;
 use super::spec::{Case, Input, OpSpec};
 use super::tile::{Along, Bias, Job, Operands};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
@@ -12,7 +13,7 @@ const LOADER: &str = include_str!("../../shaders/gemm.wgsl");
 ///
 /// Inputs: A (.., m, k), B (.., k, n) with equal leading axes, or B with none (shared by every batch); optionally a
 /// bias (n). Output (.., m, n).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gemm {
     /// A comes as (.., k, m).
     pub trans_a: bool,
@@ -53,6 +54,40 @@ impl Gemm {
             batch = 1;
         }
         Ok(Sizes { batch, m, n, k, shared_b: shared_b && batch > 1, leading: lead_a.to_vec() })
+    }
+
+    /// Appends the dispatches, with an epilogue that has no residual.
+    pub(super) fn lower_with(&self, to: &mut Lowering<'_>, epilogue: Epilogue) -> Result<()> {
+        let sizes = self.sizes(to.input(0), to.input(1))?;
+        if sizes.k == 0 {
+            return Err(Error::shape("gemm", "an inner size of at least 1", "0"));
+        }
+        let has_bias = to.input_count() == 3;
+        let along = |k_contiguous: bool, other: usize| match k_contiguous {
+            true => Along::K { vec4: sizes.k.is_multiple_of(4) },
+            false => Along::Other { vec4: other.is_multiple_of(4) },
+        };
+        let job = Job {
+            name: "gemm",
+            loader: LOADER,
+            defines: vec![
+                ("TRANS_A", self.trans_a as usize),
+                ("TRANS_B", self.trans_b as usize),
+                ("SHARED_B", sizes.shared_b as usize),
+            ],
+            m: sizes.m,
+            n: sizes.n,
+            k: sizes.k,
+            batch: sizes.batch,
+            a: along(!self.trans_a, sizes.m),
+            b: along(self.trans_b, sizes.n),
+            out_n4: sizes.n.is_multiple_of(4),
+            bias: if has_bias { Bias::Column } else { Bias::None },
+            epilogue,
+        };
+        let bias = has_bias.then_some(Slot::Input(2));
+        let (a, b, c) = (Slot::Input(0), Slot::Input(1), Slot::Output(0));
+        job.lower(to, &Operands { a, b, bias, residual: None, c })
     }
 }
 
@@ -100,34 +135,7 @@ impl Op for Gemm {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let sizes = self.sizes(to.input(0), to.input(1))?;
-        if sizes.k == 0 {
-            return Err(Error::shape("gemm", "an inner size of at least 1", "0"));
-        }
-        let has_bias = to.input_count() == 3;
-        let along = |k_contiguous: bool, other: usize| match k_contiguous {
-            true => Along::K { vec4: sizes.k.is_multiple_of(4) },
-            false => Along::Other { vec4: other.is_multiple_of(4) },
-        };
-        let job = Job {
-            name: "gemm",
-            loader: LOADER,
-            defines: vec![
-                ("TRANS_A", self.trans_a as usize),
-                ("TRANS_B", self.trans_b as usize),
-                ("SHARED_B", sizes.shared_b as usize),
-            ],
-            m: sizes.m,
-            n: sizes.n,
-            k: sizes.k,
-            batch: sizes.batch,
-            a: along(!self.trans_a, sizes.m),
-            b: along(self.trans_b, sizes.n),
-            out_n4: sizes.n.is_multiple_of(4),
-            bias: if has_bias { Bias::Column } else { Bias::None },
-        };
-        let bias = has_bias.then_some(Slot::Input(2));
-        job.lower(to, &Operands { a: Slot::Input(0), b: Slot::Input(1), bias, c: Slot::Output(0) })
+        self.lower_with(to, Epilogue::default())
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

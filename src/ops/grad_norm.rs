@@ -6,6 +6,7 @@
 //! Squares are summed in f32. A norm above about 1.8e19 overflows: it counts as not finite. Elements below about 1e-19
 //! add nothing.
 
+use super::common::{flat_ranges, part_of};
 use super::spec::{Case, Fill, Input, OpSpec};
 use super::update::MASK_GRANULE;
 use crate::gpu::{Grid, Kernel};
@@ -14,7 +15,7 @@ use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../shaders/grad_norm.wgsl");
 
-/// Most tensors of one norm.
+/// Most tensors of one norm, and of one dispatch.
 pub const MOST_TENSORS: usize = 3;
 
 const LENGTHS: [&str; MOST_TENSORS] = ["LEN_0", "LEN_1", "LEN_2"];
@@ -28,6 +29,29 @@ const MOST_WORKGROUPS: usize = 4096;
 /// Inputs: one to three pairs of an f32 tensor of any shape and its extents (i32). Output: `[2]`.
 #[derive(Debug, Clone, Copy)]
 pub struct GradNorm;
+
+/// A tensor, or as much of one as a binding holds, with its extents.
+struct Part {
+    tensor: Slot,
+    extents: Slot,
+    len: usize,
+}
+
+fn parts(to: &Lowering<'_>) -> Vec<Part> {
+    let of = |i: usize| {
+        let len = to.input(i).iter().product();
+        flat_ranges(to.caps(), len).into_iter().map(move |range| {
+            let [tensor, extents] = [i, i + 1].map(|i| part_of(to, Slot::Input(i), len, &range));
+            Part { tensor, extents, len: range.len() }
+        })
+    };
+    (0..to.input_count()).step_by(2).flat_map(of).collect()
+}
+
+fn workgroups(parts: &[Part]) -> usize {
+    let vec4s: usize = parts.iter().map(|part| part.len.div_ceil(4)).sum();
+    vec4s.div_ceil(WORKGROUP * VEC4S_EACH).clamp(1, MOST_WORKGROUPS)
+}
 
 impl Op for GradNorm {
     fn name(&self) -> &'static str {
@@ -54,22 +78,30 @@ impl Op for GradNorm {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let chunks = to.input_count() / 2;
-        let lengths: Vec<usize> = (0..chunks).map(|i| to.input(2 * i).iter().product()).collect();
-        let vec4s: usize = lengths.iter().map(|len| len.div_ceil(4)).sum();
-        let workgroups = vec4s.div_ceil(WORKGROUP * VEC4S_EACH).clamp(1, MOST_WORKGROUPS);
-        let partials = to.scratch(workgroups);
-        let kernel = |entry| {
+        let parts = parts(to);
+        let batches: Vec<&[Part]> = parts.chunks(MOST_TENSORS).collect();
+        let workgroups: Vec<usize> = batches.iter().map(|batch| workgroups(batch)).collect();
+        let all: usize = workgroups.iter().sum();
+        let partials = to.scratch(all);
+        let kernel = |entry, batch: &[Part], workgroups: usize, from: usize| {
             // Both entry points are in one text, so both need every constant.
             let kernel = Kernel::new("grad_norm", entry, SHADER)
-                .define("CHUNKS", chunks)
-                .define("WORKGROUPS", workgroups);
-            LENGTHS.iter().zip(&lengths).fold(kernel, |kernel, (name, &len)| kernel.define(name, len))
+                .define("CHUNKS", batch.len())
+                .define("WORKGROUPS", workgroups)
+                .define("FROM", from)
+                .define("PARTIALS", all);
+            LENGTHS.iter().zip(batch).fold(kernel, |kernel, (name, part)| kernel.define(name, part.len))
         };
-        let each = |first: usize| (0..chunks).map(move |i| Slot::Input(2 * i + first));
-        let inputs: Vec<Slot> = each(0).chain(each(1)).chain([partials]).collect();
-        to.dispatch(kernel("partial"), &inputs, Grid::linear(workgroups));
-        to.dispatch(kernel("finish"), &[partials, Slot::Output(0)], Grid::linear(1));
+        let mut from = 0;
+        for (batch, &workgroups) in batches.iter().zip(&workgroups) {
+            let tensors = batch.iter().map(|part| part.tensor);
+            let bindings: Vec<Slot> =
+                tensors.chain(batch.iter().map(|part| part.extents)).chain([partials]).collect();
+            to.dispatch(kernel("partial", batch, workgroups, from), &bindings, Grid::linear(workgroups));
+            from += workgroups;
+        }
+        let last = batches.last().copied().unwrap_or_default();
+        to.dispatch(kernel("finish", last, 1, 0), &[partials, Slot::Output(0)], Grid::linear(1));
         Ok(())
     }
 

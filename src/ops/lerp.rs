@@ -2,7 +2,7 @@
 //!
 //! With weight 1 - decay this is the exponential moving average of a model's weights.
 
-use super::common::{elementwise, expect_f32, expect_inputs, expect_same};
+use super::common::{elementwise_flat, expect_f32, expect_inputs, expect_same};
 use super::spec::{Case, Input, OpSpec};
 use super::update::define_scalar;
 use crate::Result;
@@ -42,7 +42,7 @@ impl Op for Lerp {
         let len = to.input(0).iter().product();
         let kernel = Kernel::new(self.name(), "forward", SHADER);
         let kernel = define_scalar(kernel, ["WEIGHT_VEC", "WEIGHT_LANE"], self.weight);
-        elementwise(to, kernel, &[Slot::Input(0), Slot::Input(1), Slot::Step], len);
+        elementwise_flat(to, kernel, &[Slot::Input(0), Slot::Input(1), Slot::Step], len);
         Ok(())
     }
 

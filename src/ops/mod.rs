@@ -10,6 +10,7 @@ pub mod conformance;
 mod conv2d_backward;
 mod conv2d_rows;
 mod conv2d_rows_dw;
+mod epilogue;
 mod layout;
 mod rows;
 mod spec;
@@ -27,6 +28,7 @@ pub mod broadcast;
 pub mod concat;
 pub mod contrast;
 pub mod conv2d;
+pub mod conv2d_fused;
 pub mod copy;
 pub mod cosine;
 pub mod cross_entropy;
@@ -34,6 +36,7 @@ pub mod distance;
 pub mod dropout;
 pub mod gather;
 pub mod gemm;
+pub mod gemm_fused;
 pub mod grad_norm;
 pub mod kl_div;
 pub mod layer_norm;
@@ -72,6 +75,7 @@ pub static OPS: &[&OpSpec] = &[
     &concat::SPEC,
     &contrast::SPEC,
     &conv2d::SPEC,
+    &conv2d_fused::SPEC,
     &copy::SPEC,
     &cosine::SPEC,
     &cross_entropy::SPEC,
@@ -79,6 +83,7 @@ pub static OPS: &[&OpSpec] = &[
     &dropout::SPEC,
     &gather::SPEC,
     &gemm::SPEC,
+    &gemm_fused::SPEC,
     &grad_norm::SPEC,
     &kl_div::SPEC,
     &layer_norm::SPEC,

@@ -3,7 +3,7 @@
 //!
 //! All over flat tensors, before the optimizer's update. The strength is read from the step uniform.
 
-use super::common::{elementwise, expect_f32, expect_inputs, expect_same};
+use super::common::{elementwise_flat, expect_f32, expect_inputs, expect_same};
 use super::spec::{Case, Fill, Input, OpSpec};
 use super::update::{MASK_GRANULE, define_scalar};
 use crate::gpu::Kernel;
@@ -51,7 +51,7 @@ impl Op for Pull {
         let kernel = Kernel::new(self.name(), "forward", SHADER);
         let kernel = define_scalar(kernel, ["STRENGTH_VEC", "STRENGTH_LANE"], self.strength);
         let bindings = [&[0, 1, 2, 3].map(Slot::Input)[..], &[Slot::Step]].concat();
-        elementwise(to, kernel, &bindings, len);
+        elementwise_flat(to, kernel, &bindings, len);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! One number for all elements: y = x * factor, y = x + offset, and y = x * s with s a named scalar of the step, which
 //! changes without a new plan. Any shape.
 
-use super::common::{elementwise, expect_f32, expect_inputs};
+use super::common::{elementwise_flat, expect_f32, expect_inputs};
 use super::spec::{Case, Input, OpSpec};
 use crate::gpu::Kernel;
 use crate::tape::{Array, Backward, DType, Lowering, Meta, Op, Scalar, Slot, Step, Tape, Tensor};
@@ -58,7 +58,7 @@ impl Op for Scale {
                 .define_f32("OFFSET", 0.0)
                 .define("SCALAR_VEC4", vec4)
                 .define("SCALAR_COMPONENT", component);
-            elementwise(to, kernel, &[Slot::Input(0), Slot::Step, Slot::Output(0)], len);
+            elementwise_flat(to, kernel, &[Slot::Input(0), Slot::Step, Slot::Output(0)], len);
             return Ok(());
         }
         let (factor, offset) = match *self {
@@ -71,7 +71,7 @@ impl Op for Scale {
             .define_f32("OFFSET", offset)
             .define("SCALAR_VEC4", 0)
             .define("SCALAR_COMPONENT", 0);
-        elementwise(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
+        elementwise_flat(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! g = clip * dw + weight_decay * w; v = momentum * v + g; w -= rate * v, or rate * (g + momentum * v) with Nesterov's
 //! momentum (Sutskever et al. 2013). A velocity of zeros makes the first step v = g, as PyTorch's.
 
-use super::common::elementwise;
+use super::common::elementwise_flat;
 use super::spec::{Case, Input, OpSpec};
 use super::update::{UpdateSettings, case_inputs};
 use crate::Result;
@@ -53,7 +53,7 @@ impl Op for Sgd {
             .define("MOMENTUM_ON", self.states())
             .define_f32("MOMENTUM", self.momentum as f32)
             .define("NESTEROV", usize::from(self.nesterov));
-        elementwise(to, kernel, &self.settings.bindings(self.states()), len);
+        elementwise_flat(to, kernel, &self.settings.bindings(self.states()), len);
         Ok(())
     }
 

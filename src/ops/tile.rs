@@ -4,6 +4,7 @@
 //! of the reduction an adapter can take, and which one it takes unless another was measured to be faster. Split reductions are added in a fixed order: results are the same
 //! to the bit in every run.
 
+use super::epilogue::Epilogue;
 use crate::Result;
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
 use crate::tape::{Lowering, Slot, Variant};
@@ -36,6 +37,8 @@ pub struct Job {
     pub out_n4: bool,
     /// Bias: by row of C, by column, or none.
     pub bias: Bias,
+    /// What then happens to C.
+    pub epilogue: Epilogue,
 }
 
 /// Which index of an operand is contiguous in memory.
@@ -58,12 +61,20 @@ pub enum Bias {
     Column,
 }
 
-/// Binding slots of a job: A, B, the bias where there is one, C.
+/// Binding slots of a job: A, B, the bias where there is one, what is added to C where something is, C.
 pub struct Operands {
     pub a: Slot,
     pub b: Slot,
     pub bias: Option<Slot>,
+    pub residual: Option<Slot>,
     pub c: Slot,
+}
+
+impl Operands {
+    /// C = A B.
+    pub fn plain(a: Slot, b: Slot, c: Slot) -> Self {
+        Self { a, b, bias: None, residual: None, c }
+    }
 }
 
 /// An engine and its tile.
@@ -133,13 +144,15 @@ impl Job {
         let mut bindings = vec![operands.a, operands.b];
         bindings.extend(operands.bias.filter(|_| !split));
         bindings.push(target);
+        bindings.extend(operands.residual.filter(|_| !split));
         to.dispatch(kernel, &bindings, grid);
         if split {
             let kernel = self.common("finish", cut).with(STORE).define("FINISH", 1).define("SPLIT", 0);
-            let kernel = self.biased(kernel, true).define("OUT_N4", 0);
+            let kernel = self.finishing(kernel, true).define("OUT_N4", 0);
             let kernel = kernel.define("A_VEC4", 0).define("B_VEC4", 0);
             let mut bindings: Vec<Slot> = operands.bias.into_iter().collect();
             bindings.extend([operands.c, target]);
+            bindings.extend(operands.residual);
             to.dispatch(kernel, &bindings, Grid::linear((self.batch * self.m * self.n).div_ceil(64)));
         }
         Ok(())
@@ -230,8 +243,11 @@ impl Job {
         kernel
     }
 
-    fn biased(&self, kernel: Kernel, apply: bool) -> Kernel {
-        kernel
+    /// Bias and epilogue, in the kernel that knows the whole sums.
+    fn finishing(&self, kernel: Kernel, apply: bool) -> Kernel {
+        let epilogue = if apply { self.epilogue } else { Epilogue::default() };
+        epilogue
+            .define(kernel)
             .define("BIAS_M", (apply && self.bias == Bias::Row) as usize)
             .define("BIAS_N", (apply && self.bias == Bias::Column) as usize)
     }
@@ -241,7 +257,7 @@ impl Job {
         // Partial results lie row by row, whatever the layout of C.
         let out_n4 = if split { self.n.is_multiple_of(4) } else { self.out_n4 };
         let kernel = self
-            .biased(self.common("tile", cut).with(STORE), !split)
+            .finishing(self.common("tile", cut).with(STORE), !split)
             .define("FINISH", 0)
             .define("SPLIT", split as usize)
             .define("OUT_N4", out_n4 as usize);

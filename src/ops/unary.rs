@@ -4,13 +4,15 @@
 //! silu x * sigmoid(x) (1702.03118); mish x * tanh(softplus(x)) (1908.08681); hardswish x * relu6(x + 3) / 6
 //! (1905.02244).
 
-use super::common::{elementwise, expect_f32, expect_inputs};
+use super::common::{elementwise_flat, expect_f32, expect_inputs};
 use super::spec::{Case, Fill, Input, OpSpec};
+use super::{batch_norm, conv2d_fused, gemm_fused};
 use crate::Result;
 use crate::gpu::Kernel;
-use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
+use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
 
 const SHADER: &str = include_str!("../../shaders/unary.wgsl");
+const ACTIVATION: &str = include_str!("../../shaders/activation.wgsl");
 
 /// The functions. The discriminant is `FUNCTION` in shaders/unary.wgsl.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,6 +52,11 @@ struct UnaryBackward(Function);
 
 impl Function {
     fn kernel(self, entry: &'static str) -> Kernel {
+        self.define(Kernel::new(self.name(), entry, SHADER))
+    }
+
+    /// Gives a kernel `activate`, which is this function.
+    pub(super) fn define(self, kernel: Kernel) -> Kernel {
         let (index, parameter) = match self {
             Function::Relu => (0, 0.0),
             Function::LeakyRelu(slope) => (1, slope),
@@ -70,7 +77,7 @@ impl Function {
             Function::Positive => (16, 0.0),
             Function::LogGap => (17, 0.0),
         };
-        Kernel::new(self.name(), entry, SHADER).define("FUNCTION", index).define_f32("PARAMETER", parameter)
+        kernel.with(ACTIVATION).define("FUNCTION", index).define_f32("PARAMETER", parameter)
     }
 
     fn name(self) -> &'static str {
@@ -174,8 +181,13 @@ impl Op for Unary {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let len = to.output(0).iter().product();
-        elementwise(to, self.0.kernel("forward"), &[Slot::Input(0), Slot::Output(0)], len);
+        elementwise_flat(to, self.0.kernel("forward"), &[Slot::Input(0), Slot::Output(0)], len);
         Ok(())
+    }
+
+    fn fused(&self, inputs: &[Tensor]) -> Option<Fused> {
+        let kinds = [conv2d_fused::with_activation, gemm_fused::with_activation, batch_norm::with_activation];
+        kinds.into_iter().find_map(|kind| kind(inputs, self.0))
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -199,7 +211,7 @@ impl Op for UnaryBackward {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let len = to.output(0).iter().product();
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-        elementwise(to, self.0.kernel("backward_x"), &bindings, len);
+        elementwise_flat(to, self.0.kernel("backward_x"), &bindings, len);
         Ok(())
     }
 
@@ -288,7 +300,8 @@ fn cases() -> Vec<Case> {
         all.push(Case::new(Unary(LogGap), vec![Input::filled([67], Fill::Uniform(-size, size))]));
     }
     all.push(Case::new(Unary(LogGap), vec![Input::filled([55], Fill::Uniform(0.3, 90.0))]));
-    for shape in [vec![1], vec![1, 1, 1, 1], vec![7, 11, 13], vec![257], vec![1024], vec![0, 5]] {
+    for shape in [vec![1], vec![1, 1, 1, 1], vec![7, 11, 13], vec![257], vec![1024], vec![41, 55], vec![0, 5]]
+    {
         all.push(Case::new(Unary(Relu), vec![Input::filled(shape, Fill::Away(1.0, &[0.0]))]));
     }
     all

@@ -15,6 +15,17 @@ pub enum Slot {
     Scratch(usize),
     /// The step uniform.
     Step,
+    /// A part of an input or output: its first byte, at the device's alignment, and its length in bytes.
+    Part(Whole, [u64; 2]),
+}
+
+/// What a [`Slot::Part`] is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole {
+    /// Input `i` of the node.
+    Input(usize),
+    /// Output `i` of the node.
+    Output(usize),
 }
 
 /// What an op gets to lower itself: shapes, capabilities, and a place to put dispatches.

@@ -1,8 +1,8 @@
 //! Which intermediate lives in which buffer.
 //!
 //! Greedy by size with shared objects: the largest tensor first, into the tightest buffer that is free over its whole
-//! lifetime, else into a new one. wgpu tracks usage by buffer, so a buffer holds one live tensor at a time and inputs
-//! stay read-only bindings.
+//! lifetime, of equals into the one just left, else into a new one. wgpu tracks usage by buffer, so a buffer holds one live
+//! tensor at a time and inputs stay read-only bindings.
 
 /// When a tensor must keep its bytes: from the node that writes it to its last reader, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,11 @@ impl Lifetime {
     }
 }
 
+/// Nodes since a buffer held something: of equal buffers the one just left, so that another stays free for longer.
+fn idle(held: &[Lifetime], life: &Lifetime) -> usize {
+    held.iter().filter_map(|held| life.first.checked_sub(held.last)).min().unwrap_or(usize::MAX)
+}
+
 /// For each lifetime its buffer, and the size of each buffer.
 pub fn assign(lifetimes: &[Lifetime]) -> (Vec<usize>, Vec<u64>) {
     let mut order: Vec<usize> = (0..lifetimes.len()).collect();
@@ -31,7 +36,7 @@ pub fn assign(lifetimes: &[Lifetime]) -> (Vec<usize>, Vec<u64>) {
         let life = lifetimes[i];
         let free = (0..buffers.len())
             .filter(|&b| buffers[b].1.iter().all(|held| !held.overlaps(&life)))
-            .min_by_key(|&b| buffers[b].0);
+            .min_by_key(|&b| (buffers[b].0, idle(&buffers[b].1, &life)));
         place[i] = free.unwrap_or_else(|| {
             buffers.push((life.bytes, Vec::new()));
             buffers.len() - 1

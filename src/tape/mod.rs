@@ -7,6 +7,7 @@
 
 mod array;
 mod backward;
+mod fuse;
 mod lowering;
 mod memory;
 mod op;
@@ -21,7 +22,8 @@ mod variants;
 
 pub use array::Array;
 pub use backward::{GradOps, Gradients};
-pub use lowering::{Lowering, Slot};
+pub use fuse::Fused;
+pub use lowering::{Lowering, Slot, Whole};
 pub use memory::{Lifetime, assign};
 pub use op::{Backward, Op};
 pub use plan::{Cost, NodeCost, Plan};

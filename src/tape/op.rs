@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::rc::Rc;
 
 use super::array::Array;
+use super::fuse::Fused;
 use super::lowering::Lowering;
 use super::shape::Meta;
 use super::step::Step;
@@ -48,6 +49,12 @@ pub trait Op: Debug + Any {
     /// The op that computes the same outputs a second time, for [`super::Tape::recompute`], where this one would change
     /// something twice. `None` where it can run again as it is.
     fn again(&self) -> Option<Rc<dyn Op>> {
+        None
+    }
+
+    /// The same output from the inputs of what made one of this op's inputs, where one kernel can do the work of both:
+    /// asked where the output needs no gradient. A plan takes it where nothing else reads the tensor in between.
+    fn fused(&self, _inputs: &[Tensor]) -> Option<Fused> {
         None
     }
 

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::lowering::{Lowering, Slot};
+use super::fuse::{Live, chosen_nodes};
+use super::lowering::{Lowering, Slot, Whole};
 use super::memory::{Lifetime, assign};
 use super::shape::Meta;
 use super::step::Step;
 use super::tensor::{Inner, Source, Tape, Tensor, TensorId};
 use super::tune::tune;
 use super::variants::{Wanted, work};
-use crate::gpu::{Buffer, BufferSlice, Dispatch, Gpu, Grid, Kernel, Readback, Recording, Tuning};
+use crate::gpu::{Buffer, BufferSlice, Dispatch, Gpu, Grid, Kernel, Readback, Recording, Tuning, estimate};
 use crate::{Error, Result};
 
-/// A compiled step. [`Plan::run`] writes one uniform and makes one submit; nothing is created after [`Plan::new`].
+/// A compiled step. [`Plan::run`] writes one uniform and makes one submit, or a few where the work is long (see
+/// [`SubmitLimit`](crate::gpu::SubmitLimit)); nothing is created after [`Plan::new`].
 pub struct Plan {
     pub(super) gpu: Gpu,
     pub(super) recording: Recording,
@@ -27,6 +29,8 @@ pub struct Plan {
 pub struct Cost {
     /// Dispatches a step.
     pub dispatches: usize,
+    /// Submits a step.
+    pub submits: usize,
     /// Floating-point operations a step.
     pub flops: u64,
     /// Bytes of the buffers that hold intermediates.
@@ -74,8 +78,8 @@ pub(super) struct PlannedNode {
 }
 
 /// A live node, lowered.
-struct Lowered {
-    node: usize,
+struct Lowered<'a> {
+    node: Live<'a>,
     scratch: Vec<u64>,
     dispatches: Vec<Dispatch<Slot>>,
     variant: Option<String>,
@@ -99,13 +103,15 @@ impl Plan {
     fn compile(gpu: &Gpu, tape: &Tape, outputs: &[&Tensor], variant: Option<&str>) -> Result<Self> {
         let inner = tape.inner.borrow();
         let keep: BTreeSet<TensorId> = outputs.iter().map(|t| inner.root(t.id())).collect();
-        let live = live_nodes(&inner, &keep);
+        let mut cost = Cost::default();
+        let live = chosen_nodes(&inner, &keep, !gpu.options().unfused);
         if variant.is_none() && gpu.tuned().mode() == Tuning::Measure {
             tune(gpu, &inner, &live)?;
         }
-        let lowered: Vec<Lowered> =
-            live.iter().map(|&index| lower(gpu, &inner, index, variant)).collect::<Result<_>>()?;
-        let mut cost = Cost::default();
+        let lowered: Vec<Lowered<'_>> = live
+            .into_iter()
+            .map(|node| lower(gpu, &inner, node, variant, &mut cost.largest_binding))
+            .collect::<Result<_>>()?;
         let storage = Storage::new(gpu, &inner, &lowered, &keep, &mut cost)?;
         let step_uniform = gpu.uniform_buffer("step", size_of::<Step>() as u64)?;
         let mut plan = Self {
@@ -120,6 +126,7 @@ impl Plan {
             plan.record(&inner, &storage, at, one)?;
         }
         plan.cost.dispatches = plan.recording.len();
+        plan.cost.submits = plan.recording.submits(0..plan.recording.len()).count();
         // Inputs and outputs stay addressable by every handle that names them, aliases included.
         for (index, info) in inner.tensors.iter().enumerate() {
             let id = TensorId(index);
@@ -131,15 +138,21 @@ impl Plan {
         Ok(plan)
     }
 
-    fn record(&mut self, inner: &Inner, storage: &Storage, at: usize, one: &Lowered) -> Result<()> {
-        let node = &inner.nodes[one.node];
-        let start = self.recording.len();
-        let slice = |id: &TensorId| storage.tensors[&inner.root(*id)].clone();
+    fn record(&mut self, inner: &Inner, storage: &Storage, at: usize, one: &Lowered<'_>) -> Result<()> {
+        let node = &one.node;
+        let first = self.recording.len();
         let resolve = |slot: &Slot| match slot {
-            Slot::Input(i) => slice(&node.inputs[*i]),
-            Slot::Output(i) => slice(&node.outputs[*i]),
+            Slot::Input(i) => storage.of(inner, node.inputs[*i]),
+            Slot::Output(i) => storage.of(inner, node.outputs[*i]),
             Slot::Scratch(i) => storage.scratch[at][*i].clone(),
             Slot::Step => self.step_uniform.whole(),
+            Slot::Part(whole, [start, len]) => {
+                let whole = match whole {
+                    Whole::Input(i) => storage.of(inner, node.inputs[*i]),
+                    Whole::Output(i) => storage.of(inner, node.outputs[*i]),
+                };
+                BufferSlice { offset: whole.offset + start, len: *len, ..whole }
+            }
         };
         if self.gpu.options().poison && !node.op.is_alias() {
             let fresh = (0..node.outputs.len()).map(Slot::Output);
@@ -148,40 +161,30 @@ impl Plan {
                 self.recording.push(&self.gpu, &poison(target))?;
             }
         }
-        for dispatch in &one.dispatches {
-            let bindings = dispatch.bindings.iter().map(resolve).collect();
-            let bound = Dispatch { kernel: dispatch.kernel.clone(), bindings, grid: dispatch.grid };
-            self.recording.push(&self.gpu, &bound).map_err(|e| located(e, &node.describe()))?;
-        }
-        let outputs: Vec<_> =
-            node.outputs.iter().map(|id| (inner.tensors[id.0].meta.clone(), slice(id))).collect();
-        let metas = |ids: &[TensorId]| -> Vec<Meta> {
-            ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect()
+        let own = self.recording.len();
+        let bound = |dispatch: &Dispatch<Slot>| Dispatch {
+            kernel: dispatch.kernel.clone(),
+            bindings: dispatch.bindings.iter().map(resolve).collect(),
+            grid: dispatch.grid,
         };
-        let (ins, outs) = (metas(&node.inputs), metas(&node.outputs));
-        let flops = node.op.flops(&ins, &outs);
-        self.cost.flops += flops;
-        let cost = (!node.op.is_alias()).then_some(self.cost.nodes.len());
-        let shapes = |metas: &[Meta]| metas.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" ");
-        if cost.is_some() {
-            self.cost.nodes.push(NodeCost {
-                name: node.describe(),
-                inputs: shapes(&ins),
-                outputs: shapes(&outs),
-                variant: one.variant.clone(),
-                variants: one.variants.len(),
-                dispatches: one.dispatches.len(),
-                flops,
-                bytes: ins.iter().chain(&outs).map(|m| m.len() as u64 * 4).sum(),
-            });
-        }
+        let dispatches: Vec<_> = one.dispatches.iter().map(bound).collect();
+        let mut cost = node_cost(inner, one);
+        self.recording
+            .push_op(&self.gpu, &dispatches, estimate(cost.flops, cost.bytes))
+            .map_err(|e| located(e, &cost.name))?;
+        cost.dispatches = self.recording.len() - own;
+        let meta = |id: &TensorId| inner.tensors[id.0].meta.clone();
         self.nodes.push(PlannedNode {
-            name: node.describe(),
-            commands: start..self.recording.len(),
-            cost,
-            outputs,
+            name: cost.name.clone(),
+            commands: first..self.recording.len(),
+            cost: (!node.op.is_alias()).then_some(self.cost.nodes.len()),
+            outputs: node.outputs.iter().map(|id| (meta(id), storage.of(inner, *id))).collect(),
             has_effect: !node.op.in_place().is_empty(),
         });
+        self.cost.flops += cost.flops;
+        if !node.op.is_alias() {
+            self.cost.nodes.push(cost);
+        }
         Ok(())
     }
 
@@ -210,7 +213,8 @@ impl Plan {
         self.gpu.write(slice, values)
     }
 
-    /// Runs one step: one uniform write, one encoder, one pass, one submit. Returns at once.
+    /// Runs one step: one uniform write, and for each of [`Cost::submits`] one encoder, one pass, one submit. Returns at
+    /// once.
     pub fn run(&self, step: &Step) -> Result<()> {
         self.gpu.write(&self.step_uniform.whole(), &[*step])?;
         self.recording.submit(&self.gpu, 0..self.recording.len())
@@ -268,29 +272,17 @@ impl Plan {
     }
 }
 
-/// Nodes that lead to a kept tensor or write a caller's buffer, ascending.
-pub(super) fn live_nodes(inner: &Inner, keep: &BTreeSet<TensorId>) -> Vec<usize> {
-    let mut wanted = keep.clone();
-    let mut live = Vec::new();
-    for (index, node) in inner.nodes.iter().enumerate().rev() {
-        let effect = !node.op.in_place().is_empty();
-        let placed = node.outputs.iter().any(|id| inner.tensors[id.0].placed.is_some());
-        if effect || placed || node.outputs.iter().any(|id| wanted.contains(id)) {
-            // An alias stands for its root: wanting either means wanting the node that writes the root.
-            wanted.extend(node.inputs.iter().flat_map(|&id| [id, inner.root(id)]));
-            live.push(index);
-        }
-    }
-    live.reverse();
-    live
-}
-
 /// A node's dispatches, by the variant of that name, else by the one that was measured or asked for, else by the default.
-fn lower(gpu: &Gpu, inner: &Inner, index: usize, variant: Option<&str>) -> Result<Lowered> {
-    let node = &inner.nodes[index];
+fn lower<'a>(
+    gpu: &Gpu,
+    inner: &Inner,
+    node: Live<'a>,
+    variant: Option<&str>,
+    largest: &mut (u64, String),
+) -> Result<Lowered<'a>> {
     let metas =
         |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
-    let (inputs, outputs) = (metas(&node.inputs), metas(&node.outputs));
+    let (inputs, outputs) = (metas(node.inputs), metas(node.outputs));
     let mut to = Lowering::new(gpu.caps(), &inputs, &outputs);
     to.wanted = match (variant, gpu.options().variant) {
         (Some(name), _) => Wanted::Name(name.into()),
@@ -304,14 +296,33 @@ fn lower(gpu: &Gpu, inner: &Inner, index: usize, variant: Option<&str>) -> Resul
     if !node.op.is_alias() && (outputs.is_empty() || outputs.iter().any(|m| !m.is_empty())) {
         node.op.lower(&mut to)?;
     }
+    check_bindings(gpu, inner, &node, &to, largest)?;
     let variant = to.taken.and_then(|at| to.offered.get(at).cloned());
-    let (scratch, dispatches) = (to.scratch, to.dispatches);
-    Ok(Lowered { node: index, scratch, dispatches, variant, variants: to.offered })
+    Ok(Lowered { node, scratch: to.scratch, dispatches: to.dispatches, variant, variants: to.offered })
 }
 
 /// The variants that a node offers, the default first.
-pub(super) fn offered(gpu: &Gpu, inner: &Inner, index: usize) -> Result<Vec<String>> {
-    Ok(lower(gpu, inner, index, None)?.variants)
+pub(super) fn offered(gpu: &Gpu, inner: &Inner, node: Live<'_>) -> Result<Vec<String>> {
+    Ok(lower(gpu, inner, node, None, &mut Default::default())?.variants)
+}
+
+/// What a node costs, its dispatches not counted yet.
+fn node_cost(inner: &Inner, one: &Lowered<'_>) -> NodeCost {
+    let node = &one.node;
+    let metas =
+        |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
+    let (ins, outs) = (metas(node.inputs), metas(node.outputs));
+    let shapes = |metas: &[Meta]| metas.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" ");
+    NodeCost {
+        name: node.describe(),
+        inputs: shapes(&ins),
+        outputs: shapes(&outs),
+        variant: one.variant.clone(),
+        variants: one.variants.len(),
+        dispatches: 0,
+        flops: node.op.flops(&ins, &outs),
+        bytes: ins.iter().chain(&outs).map(|m| m.len() as u64 * 4).sum(),
+    }
 }
 
 /// Where every tensor and scratch area of the plan lives.
@@ -321,10 +332,15 @@ struct Storage {
 }
 
 impl Storage {
+    /// Where a tensor lives, an alias where what it stands for does.
+    fn of(&self, inner: &Inner, id: TensorId) -> BufferSlice {
+        self.tensors[&inner.root(id)].clone()
+    }
+
     fn new(
         gpu: &Gpu,
         inner: &Inner,
-        lowered: &[Lowered],
+        lowered: &[Lowered<'_>],
         keep: &BTreeSet<TensorId>,
         cost: &mut Cost,
     ) -> Result<Self> {
@@ -335,8 +351,8 @@ impl Storage {
         let mut lives: Vec<Lifetime> = Vec::new();
         let mut index: HashMap<TensorId, usize> = HashMap::new();
         for (at, one) in lowered.iter().enumerate() {
-            let node = &inner.nodes[one.node];
-            for id in node.inputs.iter().chain(&node.outputs).map(|&id| inner.root(id)) {
+            let node = &one.node;
+            for id in node.inputs.iter().chain(node.outputs).map(|&id| inner.root(id)) {
                 if made.tensors.contains_key(&id) {
                     continue;
                 }
@@ -355,13 +371,6 @@ impl Storage {
         let (place, sizes) = assign(&lives);
         cost.planned_bytes = sizes.iter().sum();
         cost.unshared_bytes = lives.iter().map(|l| l.bytes).sum();
-        let limit = gpu.caps().max_binding_bytes;
-        for (owner, life) in owners.iter().zip(&lives) {
-            check_fits(life.bytes, limit, || inner.describe(*owner))?;
-            if life.bytes > cost.largest_binding.0 {
-                cost.largest_binding = (life.bytes, inner.describe(*owner));
-            }
-        }
         let buffers: Vec<Buffer> =
             sizes.iter().map(|&bytes| gpu.buffer("intermediate", bytes)).collect::<Result<_>>()?;
         let slice = |i: usize| BufferSlice { len: lives[i].bytes, ..buffers[place[i]].whole() };
@@ -379,17 +388,16 @@ impl Storage {
         &mut self,
         gpu: &Gpu,
         inner: &Inner,
-        lowered: &[Lowered],
+        lowered: &[Lowered<'_>],
         keep: &BTreeSet<TensorId>,
         cost: &mut Cost,
     ) -> Result<()> {
         let ids: BTreeSet<TensorId> = lowered
             .iter()
-            .flat_map(|one| inner.nodes[one.node].inputs.iter().chain(&inner.nodes[one.node].outputs))
+            .flat_map(|one| one.node.inputs.iter().chain(one.node.outputs))
             .chain(keep)
             .map(|&id| inner.root(id))
             .collect();
-        let limit = gpu.caps().max_binding_bytes;
         for id in ids {
             let info = &inner.tensors[id.0];
             let slice = match (&info.source, &info.placed) {
@@ -399,7 +407,6 @@ impl Storage {
                     slice.clone()
                 }
                 (Source::Input(_) | Source::Constant(_), _) => {
-                    check_fits(info.meta.bytes(), limit, || inner.describe(id))?;
                     cost.input_bytes += info.meta.bytes();
                     gpu.buffer(&inner.describe(id), info.meta.bytes())?.whole()
                 }
@@ -407,21 +414,45 @@ impl Storage {
             if let Source::Constant(bytes) = &info.source {
                 gpu.write(&slice, bytes)?;
             }
-            if slice.len > cost.largest_binding.0 {
-                cost.largest_binding = (slice.len, inner.describe(id));
-            }
             self.tensors.insert(id, slice);
         }
         Ok(())
     }
 }
 
-fn check_fits(bytes: u64, limit: u64, what: impl Fn() -> String) -> Result<()> {
-    if bytes <= limit {
-        return Ok(());
+/// Refuses what one binding does not hold, before any memory is asked for. Notes the largest binding.
+fn check_bindings(
+    gpu: &Gpu,
+    inner: &Inner,
+    node: &Live<'_>,
+    lowered: &Lowering<'_>,
+    largest: &mut (u64, String),
+) -> Result<()> {
+    let limit = gpu.caps().max_binding_bytes;
+    let bytes = |id: TensorId| inner.tensors[id.0].meta.bytes();
+    for slot in lowered.dispatches.iter().flat_map(|dispatch| &dispatch.bindings) {
+        let (needed, tensor) = match *slot {
+            Slot::Input(i) => (bytes(node.inputs[i]), Some(node.inputs[i])),
+            Slot::Output(i) => (bytes(node.outputs[i]), Some(node.outputs[i])),
+            Slot::Part(Whole::Input(i), [_, len]) => (len, Some(node.inputs[i])),
+            Slot::Part(Whole::Output(i), [_, len]) => (len, Some(node.outputs[i])),
+            Slot::Scratch(i) => (lowered.scratch[i], None),
+            Slot::Step => continue,
+        };
+        let what = || tensor.map_or("working memory".to_string(), |id| inner.describe(id));
+        if needed > limit {
+            let shapes: Vec<_> = node.outputs.iter().map(|id| inner.tensors[id.0].meta.to_string()).collect();
+            let what =
+                format!("the binding of {} for {} {}, in bytes,", what(), node.describe(), shapes.join(" "));
+            let hint =
+                "use a smaller batch, image or layer, or an adapter that binds more (limbeck adapters)";
+            return Err(Error::Limit { what, needed, limit, hint: hint.into() });
+        }
+        if needed > largest.0 {
+            *largest = (needed, what());
+        }
     }
-    let hint = "use a smaller batch size or image size".to_string();
-    Err(Error::Limit { what: format!("tensor {}", what()), needed: bytes, limit, hint })
+    Ok(())
 }
 
 fn located(error: Error, node: &str) -> Error {

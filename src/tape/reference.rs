@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::array::Array;
+use super::fuse::live_nodes;
 use super::op::Op;
-use super::plan::live_nodes;
 use super::shape::{DType, Meta};
 use super::step::Step;
 use super::tensor::{Source, Tape, Tensor, TensorId};
@@ -44,7 +44,7 @@ impl Tape {
             let missing = || Error::shape("reference", "a value for every leaf", inner.describe(id));
             values.get(&id).cloned().ok_or_else(missing)
         };
-        let keep: BTreeSet<TensorId> = wanted.iter().map(|t| inner.root(t.id())).collect();
+        let keep: BTreeSet<TensorId> = wanted.iter().flat_map(|t| [t.id(), inner.root(t.id())]).collect();
         for index in live_nodes(&inner, &keep) {
             let node = &inner.nodes[index];
             let arrays =

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::fuse::FusedNode;
 use super::op::Op;
 use super::shape::{DType, Meta, Shape};
 use super::step::{Scalar, scalar_for};
@@ -49,6 +50,8 @@ pub(super) struct Node {
     pub inputs: Vec<TensorId>,
     pub outputs: Vec<TensorId>,
     pub scope: String,
+    /// Another way to the same output, where the op knows one.
+    pub fused: Option<FusedNode>,
 }
 
 pub(super) struct Info {
@@ -182,6 +185,12 @@ impl Tape {
 
     /// [`Tape::record`] for an op that is already shared.
     pub fn record_shared(&self, op: Rc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let made = self.append(op, inputs)?;
+        self.note_fused(&made, inputs);
+        Ok(made)
+    }
+
+    fn append(&self, op: Rc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         if inputs.iter().any(|t| !t.tape.is(self)) {
             return Err(Error::shape(op.name(), "tensors of one tape", "tensors of different tapes"));
         }
@@ -219,6 +228,7 @@ impl Tape {
             inputs: inputs.iter().map(|t| t.id).collect(),
             outputs: made.iter().map(|t| t.id).collect(),
             scope: inner.scopes.join("/"),
+            fused: None,
         };
         inner.nodes.push(node);
         Ok(made)
@@ -263,7 +273,7 @@ impl Tape {
             let inputs: Vec<Tensor> =
                 inputs.iter().map(|id| copies.get(id).cloned().unwrap_or_else(|| self.tensor(*id))).collect();
             let inputs: Vec<&Tensor> = inputs.iter().collect();
-            let made = self.scope(&scope, || self.record_shared(op, &inputs))?;
+            let made = self.scope(&scope, || self.append(op, &inputs))?;
             for (original, copy) in outputs.into_iter().zip(made) {
                 let mut inner = self.inner.borrow_mut();
                 // Backward rules ask which inputs want a gradient.
@@ -304,9 +314,13 @@ impl Inner {
 
 impl Node {
     pub fn describe(&self) -> String {
+        self.describe_as(self.op.name())
+    }
+
+    pub fn describe_as(&self, name: &str) -> String {
         match self.scope.as_str() {
-            "" => self.op.name().to_string(),
-            scope => format!("{scope}/{}", self.op.name()),
+            "" => name.to_string(),
+            scope => format!("{scope}/{name}"),
         }
     }
 }

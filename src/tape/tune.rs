@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::array::Array;
+use super::fuse::Live;
 use super::op::Op;
 use super::plan::{Plan, offered};
 use super::shape::{DType, Meta};
@@ -35,17 +36,16 @@ struct Work {
 }
 
 /// Measures all work of the given nodes that has variants and no choice yet, and keeps the choices.
-pub(super) fn tune(gpu: &Gpu, inner: &Inner, live: &[usize]) -> Result<()> {
+pub(super) fn tune(gpu: &Gpu, inner: &Inner, live: &[Live<'_>]) -> Result<()> {
     let known = gpu.tuned().choices();
     let mut open: BTreeMap<String, Work> = BTreeMap::new();
-    for &index in live {
-        let node = &inner.nodes[index];
+    for &node in live {
         let inputs: Vec<Meta> = node.inputs.iter().map(|id| inner.tensors[id.0].meta.clone()).collect();
         let key = work(node.op.as_ref(), &inputs);
         if known.contains_key(&key) || open.contains_key(&key) {
             continue;
         }
-        let variants = offered(gpu, inner, index)?;
+        let variants = offered(gpu, inner, node)?;
         if variants.len() > 1 {
             open.insert(key, Work { op: node.op.clone(), inputs, variants });
         }
@@ -120,6 +120,10 @@ impl Work {
         self.inputs
             .iter()
             .map(|meta| match meta.dtype {
+                // A vector may be a variance.
+                DType::F32 if meta.shape.dims().len() == 1 => {
+                    (0..meta.len()).map(|_| random.uniform(0.5, 1.5) as f32).collect()
+                }
                 DType::F32 => (0..meta.len()).map(|_| random.normal() as f32).collect(),
                 DType::I32 => vec![0.0; meta.len()],
             })
@@ -166,7 +170,7 @@ impl Work {
 }
 
 /// Fills in the samples, round by round.
-fn measure(gpu: &Gpu, runners: &mut Vec<Runner>) -> Result<()> {
+fn measure(gpu: &Gpu, runners: &mut [Runner]) -> Result<()> {
     /// A sample takes at least so many milliseconds, which coarse clocks can tell from another.
     const SAMPLE_MS: f64 = 2.0;
     let watch = Stopwatch::new(gpu)?;

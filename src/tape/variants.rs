@@ -9,13 +9,24 @@ use crate::Result;
 pub struct Variant<'a> {
     /// Names it in the file of choices.
     pub name: String,
-    lower: Box<dyn FnOnce(&mut Lowering<'_>) -> Result<()> + 'a>,
+    lower: Lower<'a>,
 }
+
+type Lower<'a> = Box<dyn FnOnce(&mut Lowering<'_>) -> Result<()> + 'a>;
 
 impl<'a> Variant<'a> {
     /// A variant that appends its dispatches by `lower`.
     pub fn new(name: impl Into<String>, lower: impl FnOnce(&mut Lowering<'_>) -> Result<()> + 'a) -> Self {
         Self { name: name.into(), lower: Box::new(lower) }
+    }
+
+    /// This variant after other dispatches.
+    pub fn after(self, first: impl FnOnce(&mut Lowering<'_>) -> Result<()> + 'a) -> Self {
+        let Self { name, lower } = self;
+        Self::new(name, move |to| {
+            first(to)?;
+            lower(to)
+        })
     }
 
     /// This variant, and then more dispatches.

@@ -8,16 +8,21 @@ use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions, TileVariant};
 
 /// The test device, with poisoned buffers. Fails with instructions where there is no adapter.
 pub fn gpu() -> Gpu {
-    open(None, None)
+    open(None, options(None))
+}
+
+/// The test device with other options.
+pub fn gpu_with(options: GpuOptions) -> Gpu {
+    open(None, options)
 }
 
 /// The devices the conformance runs on: the default adapter with each tile engine it offers, and OpenGL where there is
 /// one beside it, because its drivers offer less and make the fall-backs run.
 pub fn adapters() -> Vec<Gpu> {
-    let first = open(None, None);
+    let first = gpu();
     let mut all = vec![];
     if first.caps().tile != TileVariant::Workgroup {
-        all.push(open(None, Some(TileVariant::Workgroup)));
+        all.push(gpu_with(options(Some(TileVariant::Workgroup))));
     }
     let chosen = std::env::var("LIMBECK_BACKEND").is_ok() || std::env::var("LIMBECK_ADAPTER").is_ok();
     if !chosen && first.caps().backend != "gl" {
@@ -39,14 +44,15 @@ pub fn again(gpu: &Gpu, place: usize) -> Gpu {
     Gpu::open_blocking(&request, options).expect("the device that was there a moment ago")
 }
 
-fn open(backend: Option<String>, tile: Option<TileVariant>) -> Gpu {
+fn open(backend: Option<String>, options: GpuOptions) -> Gpu {
     let mut request = AdapterRequest::from_env().expect("LIMBECK_BACKEND, LIMBECK_ADAPTER, LIMBECK_POWER");
     request.backend = backend.or(request.backend);
-    Gpu::open_blocking(&request, options(tile)).unwrap_or_else(|error| {
+    Gpu::open_blocking(&request, options).unwrap_or_else(|error| {
         panic!("these tests need a GPU adapter, a software one will do: {error}\nRun `make setup` to install one.")
     })
 }
 
-fn options(tile: Option<TileVariant>) -> GpuOptions {
+/// With poisoned buffers.
+pub fn options(tile: Option<TileVariant>) -> GpuOptions {
     GpuOptions { tile, poison: true, ..Default::default() }
 }

@@ -1,0 +1,128 @@
+//! What must stand still does, to the bit: a teacher, whatever is learned from it, and the paraphraser of
+//! `ft` once its stage is over. (Apart from tests/training.rs, which watches how much memory its process
+//! has.)
+
+mod common;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use limbeck::data::{Dataset, LoadOptions, load};
+use limbeck::distill::{self, METHODS, MethodConfig};
+use limbeck::files::{ReadOptions, read_safetensors_with};
+use limbeck::gpu::Gpu;
+use limbeck::models::{ModelConfig, Network, build};
+use limbeck::nn::{DeviceParams, ParamKind};
+use limbeck::train::{Checkpoints, Observer, Teacher, TrainConfig, Trainer};
+
+/// Ends a run before step `at`.
+struct StopAt(u64);
+
+impl Observer for StopAt {
+    fn proceed(&mut self, step: u64) -> bool {
+        step < self.0
+    }
+}
+
+struct Setting {
+    gpu: Gpu,
+    training: Arc<Dataset>,
+    held_out: Arc<Dataset>,
+    teacher: Network,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
+        let training = Arc::new(training.sample(320, 0).unwrap());
+        let mut teacher = network(3);
+        // Running statistics that are not a fresh network's, nor those of any batch.
+        for param in teacher.params.iter_mut().filter(|p| p.kind == ParamKind::State) {
+            param.values.iter_mut().for_each(|v| *v += 0.25);
+        }
+        Self { gpu: common::gpu(), training, held_out: Arc::new(held_out.sample(20, 0).unwrap()), teacher }
+    }
+
+    fn frozen(&self) -> DeviceParams {
+        DeviceParams::frozen(&self.gpu, "teacher", &self.teacher.params).unwrap()
+    }
+
+    fn trainer<'a>(
+        &'a self,
+        config: &'a TrainConfig,
+        methods: &str,
+        params: &'a DeviceParams,
+    ) -> Trainer<'a> {
+        let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
+        let teacher = Teacher { network: &self.teacher, params, terms, taps: Vec::new() };
+        Trainer::new(&self.gpu, config, &self.training, &self.held_out).teacher(teacher)
+    }
+}
+
+fn network(seed: u64) -> Network {
+    let mut network = build("resnet_b:8,4,4,8,8", &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap();
+    network.params.initialise(seed);
+    network
+}
+
+fn bits(network: &Network) -> Vec<u32> {
+    network.params.iter().flat_map(|p| p.values.iter().map(|v| v.to_bits())).collect()
+}
+
+/// Every method, alone, leaves the teacher's weights and running statistics as they are, and differentiates
+/// nothing of it.
+#[test]
+fn no_method_touches_its_teacher() {
+    let setting = Setting::new();
+    let config =
+        TrainConfig { max_steps: Some(2), batch_size: 32, learning_rate: 0.01, ..Default::default() };
+    for spec in METHODS {
+        let method = if spec.name == "crd" { "crd,dim=8,negatives=32" } else { spec.name };
+        let frozen = setting.frozen();
+        assert!(!frozen.is_trainable(), "{method}: the teacher has a gradient buffer");
+        let cost = setting.trainer(&config, method, &frozen).plan(&mut network(1)).unwrap();
+        let differentiated =
+            |owner: &str| cost.nodes.iter().any(|n| n.name.starts_with(owner) && n.name.contains("backward"));
+        assert!(differentiated("student/"), "{method}: {:?}", cost.nodes);
+        assert!(!differentiated("teacher/"), "{method}: {:?}", cost.nodes);
+        setting.trainer(&config, method, &frozen).fit(&mut network(1)).unwrap();
+        let mut after = network(0);
+        frozen.download(&mut after.params).unwrap();
+        assert_eq!(bits(&setting.teacher), bits(&after), "{method}");
+    }
+}
+
+/// The factors of `ft` are those of a paraphraser that stands still once its stage is over, whatever momentum
+/// and weight decay do to what was learned.
+#[test]
+fn a_paraphraser_stands_still_after_its_stage() {
+    let setting = Setting::new();
+    let path: PathBuf =
+        std::env::temp_dir().join(format!("limbeck-paraphraser-{}.safetensors", std::process::id()));
+    // Thirty steps, of which six are the first stage.
+    let config = TrainConfig { epochs: 3, batch_size: 32, learning_rate: 0.01, ..Default::default() };
+    let frozen = setting.frozen();
+    let at = |step: u64, resume| {
+        let mut observer = StopAt(step);
+        let trainer = setting.trainer(&config, "ft,first=0.2", &frozen).observer(&mut observer);
+        let checkpoints = Checkpoints { path: path.clone(), every_steps: None, resume };
+        trainer.checkpoints(checkpoints).fit(&mut network(1)).unwrap();
+        // What lies between two parameters may be anything.
+        let (tensors, _) = read_safetensors_with(&path, ReadOptions { allow_nonfinite: true }).unwrap();
+        ["paraphraser", "kept"].map(|part| {
+            let found = tensors.iter().filter(|t| t.name.contains(&format!("pair0.{part}.")));
+            let values: Vec<f32> = found.flat_map(|t| t.data.clone()).collect();
+            assert!(!values.is_empty(), "no {part}");
+            values
+        })
+    };
+    let [early, during, start, end] =
+        [(2, false), (5, true), (6, true), (u64::MAX, true)].map(|(s, r)| at(s, r));
+    std::fs::remove_file(&path).unwrap();
+    assert_ne!(early[1], during[1], "the copy does not follow");
+    assert_eq!(start[1], end[1], "the copy moved");
+    assert_ne!(start[0], end[0], "nothing moves what was learned: this test shows nothing");
+    // It is what was learned at the start of the last step of its stage.
+    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart(&during[0], &start[1]) < 1e-6, "the copy is not what was learned");
+}

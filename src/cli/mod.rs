@@ -140,6 +140,11 @@ impl AdapterFlags {
     fn open(&self) -> Result<Gpu> {
         Gpu::open_blocking(&self.request(), self.options())
     }
+
+    /// [`AdapterFlags::open`] for plans in which every op is one of its own, as the network names them.
+    fn open_unfused(&self) -> Result<Gpu> {
+        Gpu::open_blocking(&self.request(), GpuOptions { unfused: true, ..self.options() })
+    }
 }
 
 /// An error for a terminal. It may quote a file, so control codes, which could move the cursor or change colours, go; the

@@ -4,7 +4,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use limbeck::Result;
 use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
@@ -16,6 +16,17 @@ use limbeck::ops::augment::ImageBatch;
 use limbeck::optim::{EmaConfig, OptimizerConfig};
 use limbeck::tape::Step;
 use limbeck::train::{Checkpoints, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer};
+
+/// Tests of this file share a process, and one of them watches its memory.
+static TURNS: RwLock<()> = RwLock::new(());
+
+fn together() -> RwLockReadGuard<'static, ()> {
+    TURNS.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    TURNS.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 /// A folder that is gone after the test.
 struct Scratch(PathBuf);
@@ -130,6 +141,7 @@ fn measured(run: &Run) -> Vec<(u64, u64, u64, u64)> {
 
 #[test]
 fn two_runs_are_equal_to_the_bit() {
+    let _turn = together();
     let setting = Setting::new();
     let config = config(OptimizerConfig::sgd(0.9));
     let (one, first) = setting.fit(&config, Some("kd+feature"), None, &mut ()).unwrap();
@@ -143,6 +155,7 @@ fn two_runs_are_equal_to_the_bit() {
 
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one() {
+    let _turn = together();
     let setting = Setting::new();
     let scratch = Scratch::new("resume");
     for (name, optimizer, methods) in [
@@ -172,6 +185,7 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
 
 #[test]
 fn a_killed_run_goes_on_from_its_last_checkpoint() {
+    let _turn = together();
     let setting = Setting::new();
     let scratch = Scratch::new("killed");
     let config = config(OptimizerConfig::sgd(0.9));
@@ -187,6 +201,7 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
 
 #[test]
 fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
+    let _turn = together();
     let setting = Setting::new();
     let scratch = Scratch::new("refused");
     let config = config(OptimizerConfig::sgd(0.9));
@@ -210,6 +225,7 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
 
 #[test]
 fn early_stop_keeps_the_best_epoch() {
+    let _turn = together();
     let setting = Setting::new();
     // A rate that destroys what was learned: the first epochs are the best ones.
     let config = TrainConfig {
@@ -236,6 +252,7 @@ fn early_stop_keeps_the_best_epoch() {
 
 #[test]
 fn a_loss_that_is_not_finite_ends_training_with_the_place() {
+    let _turn = together();
     let setting = Setting::new();
     let config = TrainConfig { learning_rate: 1e30, epochs: 2, batch_size: 32, ..Default::default() };
     let message = setting.fit(&config, None, None, &mut ()).map(drop).unwrap_err().to_string();
@@ -245,6 +262,7 @@ fn a_loss_that_is_not_finite_ends_training_with_the_place() {
 /// Nothing is made after the first steps, and the process does not grow.
 #[test]
 fn memory_is_flat_over_two_thousand_steps() {
+    let _turn = alone();
     let setting = Setting::new();
     let student = network("cnn:3,4");
     let params = DeviceParams::trainable(&setting.gpu, "student", &student.params).unwrap();
@@ -302,6 +320,7 @@ fn resident_kib() -> Option<u64> {
 /// A frozen teacher has no gradient buffer, costs no saved activations, and keeps its running statistics to the bit.
 #[test]
 fn a_teacher_stays_as_it_is() {
+    let _turn = together();
     let setting = Setting::new();
     let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &setting.teacher.params).unwrap();
     assert!(!frozen.is_trainable());

@@ -5,8 +5,8 @@
     python3 benches/peers/compare.py             measures, prints the table
     python3 benches/peers/compare.py --write     the same, and puts the table into docs/performance.md
 
---python names the interpreter that has requirements.txt. --only picks rows by parts of their names, with commas
-between; the other rows are then those of an earlier run.
+--python names the interpreter that has requirements.txt. --only picks rows by parts of their names, with
+commas between; the other rows are then those of an earlier run.
 """
 
 import argparse
@@ -147,14 +147,18 @@ def build():
     for name in RUST:
         shutil.rmtree(TARGET / name, ignore_errors=True)
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        command = ["cargo", "build", "--release", "--locked", "-j2", "-p", f"{name}-peer"]
-        env = os.environ | {"CARGO_TARGET_DIR": str(TARGET / name)}
-        subprocess.run(command, cwd=HERE, check=True, env=env)
+        compile_peer(name)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         built[name] = {"cpu_s": cpu, "wall_s": time.perf_counter() - start}
         (TARGET / "builds.json").write_text(json.dumps(built, indent=1))
         note(f"{name}: {built[name]}")
+
+
+def compile_peer(name):
+    """Leaves a program that is up to date as it is."""
+    command = ["cargo", "build", "--release", "--locked", "-j2", "-p", f"{name}-peer"]
+    subprocess.run(command, cwd=HERE, check=True, env=os.environ | {"CARGO_TARGET_DIR": str(TARGET / name)})
 
 
 def footprint():
@@ -208,7 +212,8 @@ def main():
     options = options.parse_args()
     if options.build:
         return build()
-    TARGET.mkdir(exist_ok=True)
+    for name in RUST:
+        compile_peer(name)
     subprocess.run([options.python, HERE / "torch_peer.py", "--inputs", INPUTS], check=True)
     recorded = TARGET / "results.json"
     earlier = json.loads(recorded.read_text())["rows"] if options.only and recorded.exists() else []

@@ -141,8 +141,8 @@ impl AdapterFlags {
         Gpu::open_blocking(&self.request(), self.options())
     }
 
-    /// [`AdapterFlags::open`] for plans in which every op is one of its own, as the network names them.
-    fn open_unfused(&self) -> Result<Gpu> {
+    /// For costs by layer: no op does another one's work.
+    fn open_by_layer(&self) -> Result<Gpu> {
         Gpu::open_blocking(&self.request(), GpuOptions { unfused: true, ..self.options() })
     }
 }

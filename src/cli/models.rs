@@ -84,7 +84,7 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
         let config = ModelConfig { input: input.unwrap_or([3, 32, 32]), classes: flags.classes as usize };
         build(&flags.name, &config)?
     };
-    let (taps, cost) = record(&adapter.open_unfused()?, &network)?;
+    let (taps, cost) = record(&adapter.open_by_layer()?, &network)?;
     let params: Vec<(String, usize)> = network
         .params
         .iter()

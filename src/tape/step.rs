@@ -85,7 +85,9 @@ mod tests {
     /// The uniform's layout in WGSL, as naga sees it, is the layout of the Rust struct.
     #[test]
     fn layout_matches_the_shader() {
-        let module = naga::front::wgsl::parse_str(include_str!("../../shaders/prelude.wgsl")).unwrap();
+        // The kernel defines it.
+        let prelude = concat!("const FIRST_WORKGROUP: u32 = 0u;", include_str!("../../shaders/prelude.wgsl"));
+        let module = naga::front::wgsl::parse_str(prelude).unwrap();
         let (_, ty) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Step")).unwrap();
         let naga::TypeInner::Struct { members, span } = &ty.inner else { panic!("Step is not a struct") };
         let offsets: Vec<u32> = members.iter().map(|m| m.offset).collect();

@@ -4,9 +4,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::task::{Context, Poll, Waker};
 
 use limbeck::Result;
 use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
@@ -17,9 +15,7 @@ use limbeck::nn::{DeviceParams, Precision};
 use limbeck::ops::augment::ImageBatch;
 use limbeck::optim::{EmaConfig, LossScaleConfig, OptimizerConfig};
 use limbeck::tape::Step;
-use limbeck::train::{
-    Checkpoints, Evaluator, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer,
-};
+use limbeck::train::{Checkpoints, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer};
 
 /// Tests of this file share a process, and one of them watches its memory.
 static TURNS: RwLock<()> = RwLock::new(());
@@ -155,66 +151,6 @@ fn two_runs_are_equal_to_the_bit() {
     let other = TrainConfig { seed: 6, ..config };
     let (three, _) = setting.fit(&other, Some("kd+feature"), None, &mut ()).unwrap();
     assert_ne!(bits(&one), bits(&three), "the seed changes nothing: the comparison sees nothing");
-}
-
-type Turn<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
-
-/// Polls futures in turns on one thread, as an application's event loop does, and counts how often one gave way.
-fn in_turns<T>(mut futures: Vec<Turn<'_, T>>) -> (Vec<T>, usize) {
-    let mut context = Context::from_waker(Waker::noop());
-    let (mut done, mut waits): (Vec<Option<T>>, usize) = (futures.iter().map(|_| None).collect(), 0);
-    while done.iter().any(Option::is_none) {
-        for (future, result) in futures.iter_mut().zip(&mut done).filter(|(_, result)| result.is_none()) {
-            match future.as_mut().poll(&mut context) {
-                Poll::Ready(value) => *result = Some(value),
-                Poll::Pending => waits += 1,
-            }
-        }
-    }
-    (done.into_iter().flatten().collect(), waits)
-}
-
-/// Two trainings and an evaluation share a thread and a device; none blocks the others, and each ends in the bits that
-/// it has alone.
-#[test]
-fn trainings_give_way_and_end_in_the_same_bits() {
-    let _turn = together();
-    let setting = Setting::new();
-    let scratch = Scratch::new("async");
-    let configs = [1, 2].map(|seed| TrainConfig { seed, ..config(OptimizerConfig::sgd(0.9)) });
-    let alone = configs.each_ref().map(|config| setting.fit(config, None, None, &mut ()).unwrap());
-    let mut students = configs.each_ref().map(|config| {
-        let mut student = network("cnn:3,4");
-        student.params.initialise(config.seed);
-        student
-    });
-    let checkpoints =
-        Checkpoints { path: scratch.file("run.safetensors"), every_steps: Some(7), resume: false };
-    let futures = configs
-        .iter()
-        .zip(&mut students)
-        .map(|(config, student)| {
-            let trainer = Trainer::new(&setting.gpu, config, &setting.training, &setting.held_out);
-            let trainer = if config.seed == 1 { trainer.checkpoints(checkpoints.clone()) } else { trainer };
-            Box::pin(trainer.fit_async(student)) as Turn<'_, Result<Run>>
-        })
-        .collect();
-    let (runs, waits) = in_turns(futures);
-    assert!(waits > 20, "they gave way {waits} times only");
-    for ((student, run), (bits_alone, run_alone)) in students.iter().zip(runs).zip(&alone) {
-        assert_eq!(bits(student), bits(bits_alone));
-        assert_eq!(measured(&run.unwrap()), measured(run_alone));
-    }
-    assert!(checkpoints.path.exists());
-
-    let params = DeviceParams::frozen(&setting.gpu, "student", &students[0].params).unwrap();
-    let evaluator = Evaluator::new(&setting.gpu, &students[0], &params, 25, &setting.held_out).unwrap();
-    let config = LoaderConfig { batch_size: 25, shuffle: false, ..Default::default() };
-    let loader = Loader::new(setting.held_out.clone(), config).unwrap();
-    let once = Box::pin(evaluator.top1_accuracy_async(loader.epoch(0)));
-    let (accuracies, waits) = in_turns(vec![once as Turn<'_, Result<f64>>]);
-    assert_eq!(*accuracies[0].as_ref().unwrap(), alone[0].1.accuracy());
-    assert!(waits > 0);
 }
 
 #[test]

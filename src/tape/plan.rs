@@ -280,9 +280,7 @@ fn lower<'a>(
     variant: Option<&str>,
     largest: &mut (u64, String),
 ) -> Result<Lowered<'a>> {
-    let metas =
-        |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
-    let (inputs, outputs) = (metas(node.inputs), metas(node.outputs));
+    let (inputs, outputs) = (inner.metas(node.inputs), inner.metas(node.outputs));
     let mut to = Lowering::new(gpu.caps(), &inputs, &outputs);
     to.wanted = match (variant, gpu.options().variant) {
         (Some(name), _) => Wanted::Name(name.into()),
@@ -309,9 +307,7 @@ pub(super) fn offered(gpu: &Gpu, inner: &Inner, node: Live<'_>) -> Result<Vec<St
 /// What a node costs, its dispatches not counted yet.
 fn node_cost(inner: &Inner, one: &Lowered<'_>) -> NodeCost {
     let node = &one.node;
-    let metas =
-        |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
-    let (ins, outs) = (metas(node.inputs), metas(node.outputs));
+    let (ins, outs) = (inner.metas(node.inputs), inner.metas(node.outputs));
     let shapes = |metas: &[Meta]| metas.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" ");
     NodeCost {
         name: node.describe(),

@@ -301,6 +301,11 @@ impl Inner {
         self.tensors[id.0].alias_of.unwrap_or(id)
     }
 
+    /// Shapes and types of tensors.
+    pub fn metas(&self, ids: &[TensorId]) -> Vec<Meta> {
+        ids.iter().map(|id| self.tensors[id.0].meta.clone()).collect()
+    }
+
     /// What errors call a tensor.
     pub fn describe(&self, id: TensorId) -> String {
         let info = &self.tensors[id.0];

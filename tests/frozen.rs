@@ -7,22 +7,14 @@ mod common;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use limbeck::data::{Dataset, LoadOptions, load};
+use common::digits::{Digits, StopAt};
+use limbeck::data::Dataset;
 use limbeck::distill::{self, METHODS, MethodConfig};
 use limbeck::files::{ReadOptions, read_safetensors_with};
 use limbeck::gpu::Gpu;
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::{DeviceParams, ParamKind};
-use limbeck::train::{Checkpoints, Observer, Teacher, TrainConfig, Trainer};
-
-/// Ends a run before step `at`.
-struct StopAt(u64);
-
-impl Observer for StopAt {
-    fn proceed(&mut self, step: u64) -> bool {
-        step < self.0
-    }
-}
+use limbeck::train::{Checkpoints, Teacher, TrainConfig, Trainer};
 
 struct Setting {
     gpu: Gpu,
@@ -33,14 +25,13 @@ struct Setting {
 
 impl Setting {
     fn new() -> Self {
-        let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
-        let training = Arc::new(training.sample(320, 0).unwrap());
+        let Digits { gpu, training, held_out } = Digits::new(320, 20);
         let mut teacher = network(3);
         // Running statistics that are not a fresh network's, nor those of any batch.
         for param in teacher.params.iter_mut().filter(|p| p.kind == ParamKind::State) {
             param.values.iter_mut().for_each(|v| *v += 0.25);
         }
-        Self { gpu: common::gpu(), training, held_out: Arc::new(held_out.sample(20, 0).unwrap()), teacher }
+        Self { gpu, training, held_out, teacher }
     }
 
     fn frozen(&self) -> DeviceParams {

@@ -2,11 +2,9 @@
 
 mod common;
 
-use std::sync::Arc;
-
-use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
+use common::digits::Digits;
+use limbeck::data::{Loader, LoaderConfig};
 use limbeck::distill::{self, MethodConfig};
-use limbeck::gpu::Gpu;
 use limbeck::models::saved::{self, Facts, Overrides};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
@@ -14,19 +12,7 @@ use limbeck::train::{Evaluator, Teacher, TrainConfig, Trainer};
 
 const MODEL: &str = "resnet_b:8,8,8,16,16";
 
-struct Setting {
-    gpu: Gpu,
-    training: Arc<Dataset>,
-    held_out: Arc<Dataset>,
-}
-
-impl Setting {
-    fn new() -> Self {
-        let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
-        let training = Arc::new(training.sample(320, 0).unwrap());
-        Self { gpu: common::gpu(), training, held_out: Arc::new(held_out.sample(64, 0).unwrap()) }
-    }
-
+impl Digits {
     fn learn(&self, model: &str, teacher: &Network, methods: &str, rate: f64) -> limbeck::Result<Network> {
         let params = DeviceParams::frozen(&self.gpu, "teacher", &teacher.params)?;
         let terms = distill::parse(methods, &MethodConfig::default())?.terms;
@@ -62,7 +48,7 @@ fn network(name: &str) -> Network {
 /// factors, answers alike.
 #[test]
 fn two_layers_are_the_product_of_their_weights() {
-    let setting = Setting::new();
+    let setting = Digits::new(320, 64);
     let teacher = network(MODEL);
     let student = setting.learn(MODEL, &teacher, "weights,rank=0.5", 0.0).unwrap();
     assert_eq!(student.name, format!("{MODEL}+lowrank:0.5"));
@@ -94,7 +80,7 @@ fn two_layers_are_the_product_of_their_weights() {
 
 #[test]
 fn what_is_saved_opens_again() {
-    let setting = Setting::new();
+    let setting = Digits::new(320, 64);
     let teacher = network(MODEL);
     let start = setting.learn(MODEL, &teacher, "weights,rank=0.5", 0.0).unwrap();
     let student = setting.learn(MODEL, &teacher, "weights,rank=0.5", 0.05).unwrap();
@@ -115,7 +101,7 @@ fn what_is_saved_opens_again() {
 
 #[test]
 fn what_cannot_be_factorised_is_refused() {
-    let setting = Setting::new();
+    let setting = Digits::new(320, 64);
     let refused = |model: &str, methods: &str| {
         setting.learn(model, &network(MODEL), methods, 0.0).err().expect("an error").to_string()
     };

@@ -3,42 +3,19 @@
 mod common;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use common::digits::{Digits, StopAt};
 use limbeck::Result;
-use limbeck::data::{Dataset, LoadOptions, load};
 use limbeck::distill::{self, MethodConfig};
-use limbeck::gpu::Gpu;
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::optim::{EmaConfig, OptimizerConfig};
 use limbeck::rng::Stream;
 use limbeck::tape::{Plan, Step, Tape};
 use limbeck::train::schemes::{Link, Member, Scheme, chain, mean_logits};
-use limbeck::train::{Checkpoints, Observer, Run, Teacher, TrainConfig, Trainer};
+use limbeck::train::{Checkpoints, Run, Teacher, TrainConfig, Trainer};
 
-struct Setting {
-    gpu: Gpu,
-    training: Arc<Dataset>,
-    held_out: Arc<Dataset>,
-}
-
-/// Ends a run before step `at`.
-struct StopAt(u64);
-
-impl Observer for StopAt {
-    fn proceed(&mut self, step: u64) -> bool {
-        step < self.0
-    }
-}
-
-impl Setting {
-    fn new() -> Self {
-        let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
-        let training = Arc::new(training.sample(160, 0).unwrap());
-        Self { gpu: common::gpu(), training, held_out: Arc::new(held_out.sample(50, 0).unwrap()) }
-    }
-
+impl Digits {
     fn trainer<'a>(&'a self, config: &'a TrainConfig) -> Trainer<'a> {
         Trainer::new(&self.gpu, config, &self.training, &self.held_out)
     }
@@ -113,7 +90,7 @@ fn several_teachers_are_averaged_by_hand() {
 
 #[test]
 fn a_second_teacher_counts_by_its_weight() {
-    let setting = Setting::new();
+    let setting = Digits::new(160, 50);
     let (one, two) = (network("cnn:4", 1), network("mlp:9", 2));
     let frozen = [setting.frozen(&one), setting.frozen(&two)];
     let config = config(6);
@@ -145,7 +122,7 @@ fn a_second_teacher_counts_by_its_weight() {
 /// One step of peers is one step of each from the other as it was, frozen: nothing of a peer's loss reaches the other.
 #[test]
 fn peers_do_not_leak_gradients() {
-    let setting = Setting::new();
+    let setting = Digits::new(160, 50);
     let config = config(1);
     let (mut one, mut two) = (network("mlp:12", 1), network("mlp:20,9", 2));
     setting.trainer(&config).peer(&mut two, 1.0).fit(&mut one).unwrap();
@@ -168,7 +145,7 @@ fn peers_do_not_leak_gradients() {
 
 #[test]
 fn peers_resume_to_the_bit() {
-    let setting = Setting::new();
+    let setting = Digits::new(160, 50);
     let config = config(14);
     let path = folder("peers").join("run.safetensors");
     let fit = |checkpoint: Option<bool>, stop: u64| {
@@ -190,7 +167,7 @@ fn peers_resume_to_the_bit() {
 /// With a decay of 1 the teacher stays what the student was; with 0 it is the student.
 #[test]
 fn a_mean_teacher_follows_its_student() {
-    let setting = Setting::new();
+    let setting = Digits::new(160, 50);
     let config = config(14);
     let path = folder("mean").join("run.safetensors");
     let fit = |decay: Option<f64>, checkpoint: Option<bool>, stop: u64| {
@@ -229,7 +206,7 @@ fn a_mean_teacher_follows_its_student() {
 /// Born again and teacher assistants: both are chains, here one whose networks shrink.
 #[test]
 fn a_chain_resumes_to_the_bit() {
-    let setting = Setting::new();
+    let setting = Digits::new(160, 50);
     let config = config(8);
     let scratch = folder("chain");
     let run = |resume: Option<bool>, stop: (usize, u64)| -> Result<Vec<(Network, Run)>> {

@@ -3,39 +3,16 @@
 
 mod common;
 
-use std::sync::Arc;
-
-use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
+use common::digits::{Digits, StopAt};
+use limbeck::data::{Loader, LoaderConfig};
 use limbeck::distill::{self, MethodConfig};
-use limbeck::gpu::Gpu;
 use limbeck::models::reuse::CLASSIFIER;
 use limbeck::models::saved::{self, Facts, Overrides};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
-use limbeck::train::{Checkpoints, Evaluator, Observer, Run, Teacher, TrainConfig, Trainer};
+use limbeck::train::{Checkpoints, Evaluator, Run, Teacher, TrainConfig, Trainer};
 
-struct Setting {
-    gpu: Gpu,
-    training: Arc<Dataset>,
-    held_out: Arc<Dataset>,
-}
-
-/// Ends a run before step `at`.
-struct StopAt(u64);
-
-impl Observer for StopAt {
-    fn proceed(&mut self, step: u64) -> bool {
-        step < self.0
-    }
-}
-
-impl Setting {
-    fn new() -> Self {
-        let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
-        let training = Arc::new(training.sample(320, 0).unwrap());
-        Self { gpu: common::gpu(), training, held_out: Arc::new(held_out.sample(100, 0).unwrap()) }
-    }
-
+impl Digits {
     fn fit(&self, network: &mut Network, config: &TrainConfig, teacher: Option<&Network>) -> Run {
         self.fit_until(network, config, teacher, u64::MAX, None)
     }
@@ -95,7 +72,7 @@ fn values<'a>(network: &'a Network, name: &str) -> &'a [f32] {
 
 #[test]
 fn what_is_saved_is_what_was_measured() {
-    let setting = Setting::new();
+    let setting = Digits::new(320, 100);
     let teacher = setting.teacher();
     let mut student = network("resnet_b:8,4,4,8,12");
     let run = setting.fit(&mut student, &TrainConfig { ce_weight: 0.0, ..config(8) }, Some(&teacher));
@@ -119,7 +96,7 @@ fn what_is_saved_is_what_was_measured() {
 
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one() {
-    let setting = Setting::new();
+    let setting = Digits::new(320, 100);
     let teacher = setting.teacher();
     let path = std::env::temp_dir().join(format!("limbeck-simkd-resume-{}.safetensors", std::process::id()));
     let config = config(2);
@@ -138,7 +115,7 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
 /// A wide residual network's classifier reads the mean of what follows its last stage.
 #[test]
 fn the_map_that_the_classifier_reads_is_found() {
-    let setting = Setting::new();
+    let setting = Digits::new(320, 100);
     let teacher = network("wrn:10,1");
     let mut student = network("cnn:3,5");
     setting.fit(&mut student, &TrainConfig { max_steps: Some(2), ..config(1) }, Some(&teacher));
@@ -148,7 +125,7 @@ fn the_map_that_the_classifier_reads_is_found() {
 /// An ONNX graph's map and classifier are found as a native teacher's are: the student has the same bits.
 #[test]
 fn an_onnx_teacher_s_classifier_is_reused() {
-    let setting = Setting::new();
+    let setting = Digits::new(320, 100);
     let data = &setting.training;
     let fallback = Overrides {
         input: Some([1, 8, 8]),
@@ -170,7 +147,7 @@ fn an_onnx_teacher_s_classifier_is_reused() {
 
 #[test]
 fn a_teacher_without_such_a_classifier_is_refused() {
-    let setting = Setting::new();
+    let setting = Digits::new(320, 100);
     let refused = |teacher: &Network, student: &str| {
         let params = DeviceParams::frozen(&setting.gpu, "teacher", &teacher.params).unwrap();
         let terms = distill::parse("simkd", &MethodConfig::default()).unwrap().terms;

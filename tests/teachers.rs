@@ -2,30 +2,15 @@
 
 mod common;
 
-use std::sync::Arc;
-
+use common::digits::Digits;
 use common::fixture::path;
-use limbeck::data::{Dataset, LoadOptions, load};
 use limbeck::distill::{self, MethodConfig};
-use limbeck::gpu::Gpu;
 use limbeck::models::saved::{self, Overrides};
 use limbeck::models::{ModelConfig, NameMap, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::train::{Teacher, TrainConfig, Trainer};
 
-struct Setting {
-    gpu: Gpu,
-    training: Arc<Dataset>,
-    held_out: Arc<Dataset>,
-}
-
-impl Setting {
-    fn new() -> Self {
-        let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
-        let training = Arc::new(training.sample(160, 0).unwrap());
-        Self { gpu: common::gpu(), training, held_out: Arc::new(held_out.sample(20, 0).unwrap()) }
-    }
-
+impl Digits {
     /// What a file lacks comes from the data set, as in `limbeck distill`.
     fn open(&self, file: &str, overrides: &Overrides) -> limbeck::Result<Network> {
         let data = &self.training;
@@ -62,7 +47,7 @@ const RELU: &str = "/layer3/layer3.0/Relu_1";
 
 #[test]
 fn the_same_teacher_from_any_file_gives_the_same_student() {
-    let setting = Setting::new();
+    let setting = Digits::new(160, 20);
     let native = setting.open("teacher/teacher.safetensors", &named(MODEL)).unwrap();
     let want = setting.student(&native, "layer3.0");
 
@@ -87,7 +72,7 @@ fn the_same_teacher_from_any_file_gives_the_same_student() {
 
 #[test]
 fn another_teacher_gives_another_student() {
-    let setting = Setting::new();
+    let setting = Digits::new(160, 20);
     let mut teacher = setting.open("teacher/teacher.safetensors", &named(MODEL)).unwrap();
     let want = setting.student(&teacher, "layer3.0");
     teacher.params.find_mut("fc.weight").unwrap().values[0] += 0.5;
@@ -96,7 +81,7 @@ fn another_teacher_gives_another_student() {
 
 #[test]
 fn what_does_not_fit_is_listed_by_name_and_shape() {
-    let setting = Setting::new();
+    let setting = Digits::new(160, 20);
     let message =
         setting.open("teacher/teacher.pth", &named("resnet_b:8,4,4,8,12")).err().unwrap().to_string();
     for part in
@@ -116,7 +101,7 @@ fn what_does_not_fit_is_listed_by_name_and_shape() {
 
 #[test]
 fn a_map_renames_tensors() {
-    let setting = Setting::new();
+    let setting = Digits::new(160, 20);
     let file = std::env::temp_dir().join(format!("limbeck-map-{}.toml", std::process::id()));
     let open = |lines: &str| {
         std::fs::write(&file, lines).unwrap();

@@ -6,8 +6,9 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use common::digits::{Digits, StopAt};
 use limbeck::Result;
-use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
+use limbeck::data::{Dataset, Loader, LoaderConfig};
 use limbeck::distill::{self, MethodConfig, TermSchedule};
 use limbeck::gpu::Gpu;
 use limbeck::models::{ModelConfig, Network, build};
@@ -49,15 +50,6 @@ impl Drop for Scratch {
     }
 }
 
-/// Ends a run before step `at`, as a user who presses stop.
-struct StopAt(u64);
-
-impl Observer for StopAt {
-    fn proceed(&mut self, step: u64) -> bool {
-        step < self.0
-    }
-}
-
 struct Setting {
     gpu: Gpu,
     training: Arc<Dataset>,
@@ -67,12 +59,10 @@ struct Setting {
 
 impl Setting {
     fn new() -> Self {
-        let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
-        let training = Arc::new(training.sample(320, 0).unwrap());
-        let held_out = Arc::new(held_out.sample(100, 0).unwrap());
+        let Digits { gpu, training, held_out } = Digits::new(320, 100);
         let mut teacher = network("cnn:6,8");
         teacher.params.initialise(11);
-        Self { gpu: common::gpu(), training, held_out, teacher }
+        Self { gpu, training, held_out, teacher }
     }
 
     fn fit(

@@ -1,7 +1,8 @@
 //! Gradients of conv2d, recorded by its backward rule.
 
 use super::common::per_element;
-use super::conv2d::{self, Conv2d, Sizes};
+use super::conv2d::{Conv2d, Sizes};
+use super::conv2d_lower;
 use super::conv2d_rows_dw;
 use super::epilogue::Epilogue;
 use super::reduce;
@@ -54,7 +55,7 @@ impl Op for Conv2dBackwardX {
             ..s.job("BACKWARD_X", s.ci_g(), s.images * pixels, s.co_g() * s.taps())
         };
         let [w, dy, dx] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-        let (by_rows, by_tiles) = (conv2d::Operands::plain(dy, w, dx), Operands::plain(w, dy, dx));
+        let (by_rows, by_tiles) = (conv2d_lower::Operands::plain(dy, w, dx), Operands::plain(w, dy, dx));
         s.lower_by_rows_or_tiles(to, &s.rows_backward_x(), &by_rows, &job, &by_tiles)
     }
 

@@ -9,7 +9,8 @@ use std::rc::Rc;
 
 use super::batch_norm::BatchNormEval;
 use super::common::expect_inputs;
-use super::conv2d::{Conv2d, Norm, Operands};
+use super::conv2d::Conv2d;
+use super::conv2d_lower::{Norm, Operands};
 use super::epilogue::Epilogue;
 use super::spec::{Case, Fill, Input, OpSpec};
 use super::unary::Function;

@@ -2,7 +2,7 @@
 //! there.
 
 use super::common::per_element;
-use super::conv2d::Operands;
+use super::conv2d_lower::Operands;
 use super::epilogue::Epilogue;
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
 use crate::tape::{Lowering, Slot, Variant};

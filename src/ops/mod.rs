@@ -8,6 +8,7 @@ mod batch_norm_backward;
 mod common;
 pub mod conformance;
 mod conv2d_backward;
+mod conv2d_lower;
 mod conv2d_rows;
 mod conv2d_rows_dw;
 mod epilogue;

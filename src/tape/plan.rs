@@ -287,9 +287,7 @@ fn lower<'a>(
     (variant, keep): (Option<&str>, &BTreeSet<TensorId>),
     largest: &mut (u64, String),
 ) -> Result<Lowered<'a>> {
-    let metas =
-        |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
-    let (inputs, outputs) = (metas(node.inputs), metas(node.outputs));
+    let (inputs, outputs) = (inner.metas(node.inputs), inner.metas(node.outputs));
     let mut to = Lowering::new(gpu.caps(), &inputs, &outputs);
     to.wanted = match (variant, gpu.options().variant) {
         (Some(name), _) => Wanted::Name(name.into()),
@@ -316,9 +314,7 @@ pub(super) fn offered(gpu: &Gpu, inner: &Inner, node: Live<'_>) -> Result<Vec<St
 /// What a node costs, its dispatches not counted yet.
 fn node_cost(inner: &Inner, one: &Lowered<'_>, storage: &Storage) -> NodeCost {
     let node = &one.node;
-    let metas =
-        |ids: &[TensorId]| -> Vec<Meta> { ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect() };
-    let (ins, outs) = (metas(node.inputs), metas(node.outputs));
+    let (ins, outs) = (inner.metas(node.inputs), inner.metas(node.outputs));
     let each = |id: TensorId| if storage.holds_half(inner, id) { 2 } else { 4 };
     let bytes = |id: &TensorId| inner.tensors[id.0].meta.len() as u64 * each(*id);
     let shapes = |metas: &[Meta]| metas.iter().map(|m| m.shape.to_string()).collect::<Vec<_>>().join(" ");

@@ -36,8 +36,7 @@ impl Tape {
     /// The ops recorded so far with the shapes of their inputs, in order.
     pub fn ops(&self) -> Vec<(Rc<dyn Op>, Vec<Meta>)> {
         let inner = self.inner.borrow();
-        let metas = |ids: &[TensorId]| ids.iter().map(|id| inner.tensors[id.0].meta.clone()).collect();
-        inner.nodes.iter().map(|node| (node.op.clone(), metas(&node.inputs))).collect()
+        inner.nodes.iter().map(|node| (node.op.clone(), inner.metas(&node.inputs))).collect()
     }
 
     /// The values of `wanted` by the references, from those of the leaves. In-place ops change a leaf's value, as they do

@@ -350,6 +350,11 @@ impl Inner {
         self.is_half(root) && !keep.contains(&root) && self.tensors[root.0].placed.is_none()
     }
 
+    /// Shapes and types of tensors.
+    pub fn metas(&self, ids: &[TensorId]) -> Vec<Meta> {
+        ids.iter().map(|id| self.tensors[id.0].meta.clone()).collect()
+    }
+
     /// What errors call a tensor.
     pub fn describe(&self, id: TensorId) -> String {
         let info = &self.tensors[id.0];

@@ -40,7 +40,7 @@ pub(super) fn tune(gpu: &Gpu, inner: &Inner, live: &[Live<'_>]) -> Result<()> {
     let known = gpu.tuned().choices();
     let mut open: BTreeMap<String, Work> = BTreeMap::new();
     for &node in live {
-        let inputs: Vec<Meta> = node.inputs.iter().map(|id| inner.tensors[id.0].meta.clone()).collect();
+        let inputs = inner.metas(node.inputs);
         let key = work(node.op.as_ref(), &inputs);
         if known.contains_key(&key) || open.contains_key(&key) {
             continue;
@@ -199,6 +199,10 @@ fn measure(gpu: &Gpu, runners: &mut [Runner]) -> Result<()> {
 
 /// What is wrong with a variant's outputs; nothing where they are right.
 fn mismatch(got: &[Vec<f64>], want: &[Vec<f64>]) -> Option<String> {
+    let sizes = |outputs: &[Vec<f64>]| outputs.iter().map(Vec::len).collect::<Vec<_>>();
+    if sizes(got) != sizes(want) {
+        return Some(format!("outputs of {:?} elements, expected {:?}", sizes(got), sizes(want)));
+    }
     for (output, (got, want)) in got.iter().zip(want).enumerate() {
         let largest = want.iter().fold(0.0f64, |most, w| most.max(w.abs()));
         let allowed = TOLERANCE * largest + f64::MIN_POSITIVE;

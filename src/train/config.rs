@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::batch::views;
-use crate::data::Dataset;
+use crate::data::{Dataset, LoaderConfig};
 use crate::distill::{Objective, TermSchedule};
 use crate::nn::Precision;
 use crate::ops::augment::ImageBatch;
@@ -85,6 +85,11 @@ impl TrainConfig {
     /// How a step decodes and augments images of `training`.
     pub(super) fn images(&self, training: &Dataset) -> ImageBatch {
         views(training, self.crop_padding, self.flip)
+    }
+
+    /// How a training goes through its images: shuffled anew for each epoch, in full batches only.
+    pub(super) fn loader(&self) -> LoaderConfig {
+        LoaderConfig { batch_size: self.batch_size, seed: self.seed, drop_last: true, ..Default::default() }
     }
 
     /// Steps of the whole training, at so many batches an epoch.

@@ -55,13 +55,7 @@ impl<'a, 'n> Session<'a, 'n> {
         let (gpu, config) = (trainer.gpu, trainer.config);
         config.validate()?;
         let training = trainer.training;
-        let loader = LoaderConfig {
-            batch_size: config.batch_size,
-            seed: config.seed,
-            drop_last: true,
-            ..Default::default()
-        };
-        let loader = Loader::new(training.clone(), loader)?;
+        let loader = Loader::new(training.clone(), config.loader())?;
         let in_order = LoaderConfig { batch_size: config.batch_size, shuffle: false, ..Default::default() };
         let check = Loader::new(trainer.held_out.clone(), in_order)?;
         let steps = config.steps(loader.batches());

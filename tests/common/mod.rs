@@ -1,6 +1,7 @@
 //! Shared by the integration tests.
 #![allow(dead_code)]
 
+pub mod digits;
 pub mod fixture;
 pub mod translate;
 

@@ -7,7 +7,7 @@ use super::answers::agreement;
 use super::balance::CE;
 use super::figures::{Figures, TapFigure, TeacherFigure, TermFigure};
 use super::{Finding, diagnose};
-use crate::data::{Batch, Dataset, IGNORE_LABEL, Loader, LoaderConfig};
+use crate::data::{Batch, Dataset, IGNORE_LABEL, Loader};
 use crate::distill::TermSchedule;
 use crate::gpu::Gpu;
 use crate::models::Network;
@@ -81,8 +81,7 @@ pub fn measure(subject: &Subject<'_>, mut teaching: Teaching<'_>, scheme: &Schem
     let subject = &Subject { student: extended.as_ref().unwrap_or(subject.student), ..*subject };
     let Subject { gpu, student, training, config } = *subject;
     let batch_size = config.batch_size;
-    let loader = LoaderConfig { batch_size, seed: config.seed, drop_last: true, ..Default::default() };
-    let loader = Loader::new(training.clone(), loader)?;
+    let loader = Loader::new(training.clone(), config.loader())?;
     let mut weights = student.params.clone();
     for term in teaching.terms() {
         start(term, &mut weights, &teaching)?;

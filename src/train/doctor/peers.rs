@@ -8,7 +8,7 @@ use super::examine::{Subject, peak, squared_gradient};
 use super::figures::{Figures, TermFigure};
 use super::{Finding, diagnose};
 use crate::Result;
-use crate::data::{IGNORE_LABEL, Loader, LoaderConfig};
+use crate::data::{IGNORE_LABEL, Loader};
 use crate::models::Network;
 use crate::nn::{DeviceParams, Forward};
 use crate::ops::cross_entropy::CrossEntropy;
@@ -36,13 +36,7 @@ pub fn examine_peers(subject: &Subject<'_>, peer: &Network, weight: f32) -> Resu
 /// The figures of the student, and those of its peer: terms only.
 fn measure(subject: &Subject<'_>, peer: &Network, weight: f32) -> Result<[Figures; 2]> {
     let Subject { gpu, student, training, config } = *subject;
-    let loader = LoaderConfig {
-        batch_size: config.batch_size,
-        seed: config.seed,
-        drop_last: true,
-        ..Default::default()
-    };
-    let loader = Loader::new(training.clone(), loader)?;
+    let loader = Loader::new(training.clone(), config.loader())?;
     let tape = Tape::new();
     let inputs = Inputs::new(&tape, config.batch_size, &config.images(training))?;
     let ours = DeviceParams::trainable(gpu, "student", &student.params)?;

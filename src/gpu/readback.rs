@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// How long a read waits before it says that the device hangs.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// A read under way. `.await` it, or call [`Readback::wait`] where blocking is allowed (never in a browser).
+/// A read under way, which gives way at least once. `.await` it, or call [`Readback::wait`] where blocking is allowed (never in a browser).
 #[must_use = "await the read, or call wait()"]
 pub struct Readback {
     gpu: Gpu,
@@ -20,6 +20,7 @@ pub struct Readback {
     len: usize,
     shared: Arc<Mutex<Shared>>,
     deadline: Deadline,
+    gave_way: bool,
 }
 
 #[derive(Default)]
@@ -40,7 +41,7 @@ impl Readback {
                 waker.wake();
             }
         });
-        Self { gpu, staging, len, shared, deadline: Deadline::after(DEADLINE) }
+        Self { gpu, staging, len, shared, deadline: Deadline::after(DEADLINE), gave_way: false }
     }
 
     /// Blocks until the bytes are here.
@@ -77,7 +78,12 @@ impl Readback {
 impl Future for Readback {
     type Output = Result<Vec<u8>>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Once whatever happens, so that loops that share a thread take turns, also where the device is faster than they are.
+        if !std::mem::replace(&mut self.gave_way, true) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         // Natively nobody else drives the device; in a browser this does nothing and the callback wakes us.
         let _ = self.gpu.device().poll(wgpu::PollType::Poll);
         if let Some(done) = self.take() {

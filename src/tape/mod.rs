@@ -8,6 +8,7 @@
 mod array;
 mod backward;
 mod fuse;
+mod half;
 mod lowering;
 mod memory;
 mod op;
@@ -16,6 +17,7 @@ mod profile;
 mod reference;
 mod shape;
 mod step;
+mod storage;
 mod tensor;
 mod tune;
 mod variants;

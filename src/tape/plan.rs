@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::fuse::{Live, chosen_nodes};
 use super::lowering::{Lowering, Slot, Whole};
-use super::memory::{Lifetime, assign};
+
 use super::shape::{DType, Meta};
 use super::step::Step;
+use super::storage::Storage;
 use super::tensor::{Inner, Source, Tape, Tensor, TensorId};
 use super::tune::tune;
 use super::variants::{Wanted, work};
@@ -79,9 +80,9 @@ pub(super) struct PlannedNode {
 }
 
 /// A live node, lowered.
-struct Lowered<'a> {
-    node: Live<'a>,
-    scratch: Vec<u64>,
+pub(super) struct Lowered<'a> {
+    pub node: Live<'a>,
+    pub scratch: Vec<u64>,
     dispatches: Vec<Dispatch<Slot>>,
     variant: Option<String>,
     variants: Vec<String>,
@@ -335,122 +336,6 @@ fn all_finite(bytes: &[u8], half: bool) -> bool {
         bytes.chunks_exact(2).all(|b| half::f16::from_le_bytes([b[0], b[1]]).is_finite())
     } else {
         bytes.chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite())
-    }
-}
-
-/// Where every tensor and scratch area of the plan lives.
-struct Storage {
-    tensors: HashMap<TensorId, BufferSlice>,
-    /// Intermediates that are stored as f16.
-    halves: BTreeSet<TensorId>,
-    scratch: Vec<Vec<BufferSlice>>,
-}
-
-impl Storage {
-    /// Where a tensor lives, an alias where what it stands for does.
-    fn of(&self, inner: &Inner, id: TensorId) -> BufferSlice {
-        self.tensors[&inner.root(id)].clone()
-    }
-
-    fn holds_half(&self, inner: &Inner, id: TensorId) -> bool {
-        self.halves.contains(&inner.root(id))
-    }
-
-    /// Whether what a dispatch of `node` binds is stored as f16.
-    fn is_half(&self, inner: &Inner, slot: &Slot, node: &Live<'_>) -> bool {
-        match *slot {
-            Slot::Input(i) | Slot::Part(Whole::Input(i), _) => self.holds_half(inner, node.inputs[i]),
-            Slot::Output(i) | Slot::Part(Whole::Output(i), _) => self.holds_half(inner, node.outputs[i]),
-            Slot::Scratch(_) | Slot::Step => false,
-        }
-    }
-
-    fn new(
-        gpu: &Gpu,
-        inner: &Inner,
-        lowered: &[Lowered<'_>],
-        keep: &BTreeSet<TensorId>,
-        cost: &mut Cost,
-    ) -> Result<Self> {
-        let mut made = Self { tensors: HashMap::new(), halves: BTreeSet::new(), scratch: Vec::new() };
-        made.leaves(gpu, inner, lowered, keep, cost)?;
-        // Intermediates: first writer to last reader; kept tensors to the end.
-        let mut owners: Vec<TensorId> = Vec::new();
-        let mut lives: Vec<Lifetime> = Vec::new();
-        let mut index: HashMap<TensorId, usize> = HashMap::new();
-        for (at, one) in lowered.iter().enumerate() {
-            let node = &one.node;
-            for id in node.inputs.iter().chain(node.outputs).map(|&id| inner.root(id)) {
-                if made.tensors.contains_key(&id) {
-                    continue;
-                }
-                let slot = *index.entry(id).or_insert_with(|| {
-                    owners.push(id);
-                    let half = inner.stores_half(id, keep);
-                    made.halves.extend(half.then_some(id));
-                    let bytes = inner.tensors[id.0].meta.bytes_at(if half { 2 } else { 4 });
-                    lives.push(Lifetime { bytes, first: at, last: at });
-                    lives.len() - 1
-                });
-                lives[slot].last = if keep.contains(&id) { usize::MAX } else { at };
-            }
-        }
-        let tensors = lives.len();
-        for (at, one) in lowered.iter().enumerate() {
-            lives.extend(one.scratch.iter().map(|&bytes| Lifetime { bytes, first: at, last: at }));
-        }
-        if !made.halves.is_empty() {
-            gpu.need_f16()?;
-        }
-        let (place, sizes) = assign(&lives);
-        cost.planned_bytes = sizes.iter().sum();
-        cost.unshared_bytes = lives.iter().map(|l| l.bytes).sum();
-        let buffers: Vec<Buffer> =
-            sizes.iter().map(|&bytes| gpu.buffer("intermediate", bytes)).collect::<Result<_>>()?;
-        let slice = |i: usize| BufferSlice { len: lives[i].bytes, ..buffers[place[i]].whole() };
-        made.tensors.extend(owners.iter().enumerate().map(|(i, &id)| (id, slice(i))));
-        let mut next = tensors;
-        for one in lowered {
-            made.scratch.push((next..next + one.scratch.len()).map(slice).collect());
-            next += one.scratch.len();
-        }
-        Ok(made)
-    }
-
-    /// Inputs and constants get buffers of their own; callers' tensors and placed outputs have one already.
-    fn leaves(
-        &mut self,
-        gpu: &Gpu,
-        inner: &Inner,
-        lowered: &[Lowered<'_>],
-        keep: &BTreeSet<TensorId>,
-        cost: &mut Cost,
-    ) -> Result<()> {
-        let ids: BTreeSet<TensorId> = lowered
-            .iter()
-            .flat_map(|one| one.node.inputs.iter().chain(one.node.outputs))
-            .chain(keep)
-            .map(|&id| inner.root(id))
-            .collect();
-        for id in ids {
-            let info = &inner.tensors[id.0];
-            let slice = match (&info.source, &info.placed) {
-                (Source::Node(_), None) => continue,
-                (Source::Node(_), Some(slice)) | (Source::External(_, slice), _) => {
-                    cost.external_bytes += slice.len;
-                    slice.clone()
-                }
-                (Source::Input(_) | Source::Constant(_), _) => {
-                    cost.input_bytes += info.meta.bytes();
-                    gpu.buffer(&inner.describe(id), info.meta.bytes())?.whole()
-                }
-            };
-            if let Source::Constant(bytes) = &info.source {
-                gpu.write(&slice, bytes)?;
-            }
-            self.tensors.insert(id, slice);
-        }
-        Ok(())
     }
 }
 

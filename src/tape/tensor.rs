@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,9 +69,6 @@ pub(super) struct Info {
     /// May be stored as f16. An alias goes by its root.
     pub half: bool,
 }
-
-/// Smaller tensors are not worth a conversion.
-const FEWEST_HALVES: usize = 256;
 
 pub(super) enum Source {
     /// Written by the host before a run.
@@ -186,27 +183,6 @@ impl Tape {
             inner.recomputed.push(start..end);
         }
         out
-    }
-
-    /// Runs `record` so that a plan may store as f16 what it records: outputs of two dimensions or more and at least 256
-    /// elements, and the gradients of those. Ops need not know: kernels compute in f32 on values that were rounded. f32
-    /// stay what the plan keeps, what lies in a caller's buffer, statistics ([`Op::in_full`]), and what
-    /// [`Tensor::keep_full`] asks for. A plan of such a tape needs an adapter with f16: [`crate::gpu::Gpu::need_f16`].
-    pub fn half<T>(&self, record: impl FnOnce() -> T) -> T {
-        self.inner.borrow_mut().half_depth += 1;
-        let out = record();
-        self.inner.borrow_mut().half_depth -= 1;
-        out
-    }
-
-    /// [`Tape::half`] where `wanted`.
-    pub fn half_if<T>(&self, wanted: bool, record: impl FnOnce() -> T) -> T {
-        if wanted { self.half(record) } else { record() }
-    }
-
-    /// Whether what is recorded now may be stored as f16, where it has this shape.
-    pub fn would_halve(&self, meta: &Meta) -> bool {
-        self.inner.borrow().half_depth > 0 && meta.may_be_half()
     }
 
     /// Appends a node and returns its outputs. This is how every op, also a user's own, gets on the tape.
@@ -338,18 +314,6 @@ impl Inner {
         self.tensors[id.0].alias_of.unwrap_or(id)
     }
 
-    /// Whether `id`, or what it is an alias of, may be stored as f16.
-    pub fn is_half(&self, id: TensorId) -> bool {
-        self.tensors[self.root(id).0].half
-    }
-
-    /// Whether a plan that keeps `keep` stores `id` as f16: not what is kept, whose readers get f32, nor what lies in a
-    /// caller's buffer.
-    pub fn stores_half(&self, id: TensorId, keep: &BTreeSet<TensorId>) -> bool {
-        let root = self.root(id);
-        self.is_half(root) && !keep.contains(&root) && self.tensors[root.0].placed.is_none()
-    }
-
     /// Shapes and types of tensors.
     pub fn metas(&self, ids: &[TensorId]) -> Vec<Meta> {
         ids.iter().map(|id| self.tensors[id.0].meta.clone()).collect()
@@ -363,12 +327,6 @@ impl Inner {
             Source::Constant(_) => format!("a constant ({})", info.meta),
             Source::Node(node) => format!("{} ({})", self.nodes[*node].describe(), info.meta),
         }
-    }
-}
-
-impl Meta {
-    fn may_be_half(&self) -> bool {
-        self.dtype == DType::F32 && self.shape.rank() >= 2 && self.len() >= FEWEST_HALVES
     }
 }
 
@@ -441,37 +399,6 @@ impl Tensor {
 
     fn requires_grad_in(&self, inner: &Inner) -> bool {
         inner.tensors[self.id.0].requires_grad
-    }
-
-    /// Keeps this node output as f32 where [`Tape::half`] would have it stored as f16.
-    pub fn keep_full(&self) {
-        let mut inner = self.tape.inner.borrow_mut();
-        let root = inner.root(self.id);
-        inner.tensors[root.0].half = false;
-    }
-
-    /// Whether a plan may store it as f16.
-    pub(crate) fn is_half(&self) -> bool {
-        self.tape.inner.borrow().is_half(self.id)
-    }
-
-    /// Lets this node output be stored as f16, whatever its shape: for conformance, where small tensors matter most.
-    pub(crate) fn store_half(&self) {
-        let mut inner = self.tape.inner.borrow_mut();
-        let root = inner.root(self.id);
-        let info = &mut inner.tensors[root.0];
-        info.half = matches!(info.source, Source::Node(_)) && info.meta.dtype == DType::F32;
-    }
-
-    /// Lets this node output be stored as f16 where `like` is.
-    pub(super) fn halve_like(&self, like: TensorId) {
-        let mut inner = self.tape.inner.borrow_mut();
-        let root = inner.root(self.id);
-        let info = &inner.tensors[root.0];
-        let may = matches!(info.source, Source::Node(_)) && info.meta.may_be_half();
-        if may && inner.is_half(like) {
-            inner.tensors[root.0].half = true;
-        }
     }
 
     /// Asks that this node output be written to the caller's buffer. False where it can't be: leaves, aliases, and

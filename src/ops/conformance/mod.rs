@@ -25,6 +25,8 @@ pub struct Report {
     pub gradient: Option<f64>,
     /// Most variants that a node of the case has: the op itself, or a part of its gradient.
     pub variants: usize,
+    /// The names of the variants that the nodes of the case took.
+    pub taken: Vec<String>,
     /// What failed, in words; empty where the case passes.
     pub failures: Vec<String>,
 }
@@ -133,8 +135,10 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
 
 impl Report {
     fn new(case: &Case, plan: &Plan) -> Self {
-        let variants = plan.cost().nodes.iter().map(|node| node.variants).max().unwrap_or(0);
-        Self { label: case.label(), forward: 0.0, gradient: None, variants, failures: Vec::new() }
+        let nodes = &plan.cost().nodes;
+        let variants = nodes.iter().map(|node| node.variants).max().unwrap_or(0);
+        let taken = nodes.iter().filter_map(|node| node.variant.clone()).collect();
+        Self { label: case.label(), forward: 0.0, gradient: None, variants, taken, failures: Vec::new() }
     }
 
     fn gradient(&mut self, worst: f64) {

@@ -1,5 +1,5 @@
-// What the tile engines that stage A and B in workgroup memory put there: zeros of A from k_end on, so that whole tiles can be
-// multiplied; rows and columns beyond C repeat the last one and are not stored.
+// What the tile engines that stage A and B in workgroup memory put there: zeros of A from k_end on, so that
+// whole tiles can be multiplied; rows and columns beyond C repeat the last one and are not stored.
 
 fn load_a(batch: u32, m: u32, k: u32, k_end: u32) -> f32 {
     return select(0.0, a_at(batch, min(m, M - 1u), min(k, K - 1u)), k < k_end);

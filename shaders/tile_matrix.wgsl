@@ -1,16 +1,19 @@
-// Tile engine for cooperative matrices: a workgroup of SUBGROUPS_M x SUBGROUPS_N subgroups computes
-// C[m, n] = sum_k A[m, k] B[k, n], BM x BN matrices of SIZE x SIZE a subgroup, with TILE_K values of k at a time staged in
-// workgroup memory, where matrices are loaded from. Sums are f32. tile_load.wgsl fills the tiles, so that sizes need not be
-// multiples of anything; the loader file (gemm.wgsl, conv2d.wgsl) says what A and B are; tile_store.wgsl writes C.
+// Tile engine for cooperative matrices: a workgroup of SUBGROUPS_M x SUBGROUPS_N subgroups computes C[m, n] =
+// sum_k A[m, k] B[k, n], BM x BN matrices of SIZE x SIZE a subgroup, with TILE_K values of k at a time staged
+// in workgroup memory, where matrices are loaded from. Sums are f32. tile_load.wgsl fills the tiles, so that
+// sizes need not be multiples of anything; the loader file (gemm.wgsl, conv2d.wgsl) says what A and B are;
+// tile_store.wgsl writes C.
 //
-// Constants: M, N, K, BATCH, K_SLICES, K_SLICE, SIZE, SIZE_16 (it is 16, else 8), STEPS = 16 / SIZE, SUBGROUPS_M,
-// SUBGROUPS_N, BM, BN, LANES (the most invocations of a subgroup), HALF (A and B are stored as f16, and staged so too), A_K_FAST
-// (neighbouring invocations load along k of A, where k is contiguous in memory), B_K_FAST likewise; EMULATED: for tests on
-// adapters without such matrices, tile_matrix_emulated.wgsl takes the place of the five built-in calls, and each invocation
-// that of a subgroup.
+// Constants: M, N, K, BATCH, K_SLICES, K_SLICE, SIZE, SIZE_16 (it is 16, else 8), STEPS = 16 / SIZE,
+// SUBGROUPS_M, SUBGROUPS_N, BM, BN, LANES (the most invocations of a subgroup), HALF (A and B are stored as
+// f16, and staged so too), A_K_FAST (neighbouring invocations load along k of A, where k is contiguous in
+// memory), B_K_FAST likewise; EMULATED: for tests on adapters without such matrices,
+// tile_matrix_emulated.wgsl takes the place of the five built-in calls, and SIZE invocations that of a
+// subgroup.
 //
-// A subgroup may turn out to have fewer invocations than LANES. There are more subgroups in the workgroup then: those compute
-// once more what the last one does, and put it where it is not read. So no subgroup leaves early, and control flow is uniform.
+// A subgroup may turn out to have fewer invocations than LANES. There are more subgroups in the workgroup
+// then: those compute once more what the last one does, and put it where it is not read. So no subgroup
+// leaves early, and control flow is uniform.
 
 #if EMULATED
 #else
@@ -62,7 +65,7 @@ fn tile(
 #end
 ) {
 #if EMULATED
-    let subgroup = lane;
+    let subgroup = lane / SIZE;
 #end
     let flat = flat_workgroup(workgroup, grid);
     // Surplus workgroups of a folded grid repeat the last tile.
@@ -85,7 +88,7 @@ fn tile(
 #repeat i BM
 #repeat j BN
 #if EMULATED
-    var acc{i}_{j} = load_sums(0u, STRIDE_C);
+    var acc{i}_{j} = load_row(lane % SIZE, 0u, STRIDE_C);
 #else
     var acc{i}_{j} = coopLoadT<MatrixC>(&strips[0], STRIDE_C);
 #end
@@ -131,7 +134,7 @@ fn tile(
 #end
 #repeat j BN
 #if EMULATED
-            multiply_add(a{i}, STRIDE_A, b{j}, STRIDE_B, &acc{i}_{j});
+            multiply_add(lane % SIZE, a{i}, STRIDE_A, b{j}, STRIDE_B, &acc{i}_{j});
 #else
             acc{i}_{j} = coopMultiplyAdd(a{i}, b{j}, acc{i}_{j});
 #end
@@ -144,7 +147,7 @@ fn tile(
 #repeat i BM
 #repeat j BN
 #if EMULATED
-    store_sums(&acc{i}_{j}, strip + {j}u * SIZE, STRIDE_C);
+    store_row(lane % SIZE, acc{i}_{j}, strip + {j}u * SIZE, STRIDE_C);
 #else
     coopStoreT(acc{i}_{j}, &strips[strip + {j}u * SIZE], STRIDE_C);
 #end

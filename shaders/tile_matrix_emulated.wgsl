@@ -1,41 +1,43 @@
-// The built-in calls of tile_matrix.wgsl as plain arithmetic of one invocation: the same places in workgroup memory, the same
-// products, so that tests on any adapter see whether tiles are staged, addressed and stored right. A matrix of A or B is the
-// place where it would be loaded from, which nothing writes to before it is used; C is an array.
+// The built-in calls of tile_matrix.wgsl as plain arithmetic: the same places in workgroup memory, the same
+// products, so that tests on any adapter see whether tiles are staged, addressed and stored right. SIZE
+// invocations take the place of a subgroup, each with one row of C. A matrix of A or B is the place where it
+// would be loaded from, which nothing writes to before it is used.
+//
+// Constants: SIZE; QUADS = SIZE / 4.
 
-alias Start = u32;
-alias Sums = array<f32, SIZE * SIZE>;
+alias Row = array<vec4<f32>, QUADS>;
 
-// SIZE, as no compiler knows: it would unroll these loops, in every one of many copies.
-fn size() -> u32 {
-    return SIZE * min(arrayLength(&b), 1u);
-}
-
-fn load_sums(at: u32, stride: u32) -> Sums {
-    var sums: Sums;
-    for (var i = 0u; i < size(); i++) {
-        for (var j = 0u; j < size(); j++) {
-            sums[i * SIZE + j] = strips[at + i * stride + j];
-        }
-    }
+fn load_row(row: u32, at: u32, stride: u32) -> Row {
+    var sums: Row;
+#repeat q QUADS
+    sums[{q}] = strip_quad(at + row * stride + 4u * {q}u);
+#end
     return sums;
 }
 
-fn store_sums(sums: ptr<function, Sums>, at: u32, stride: u32) {
-    for (var i = 0u; i < size(); i++) {
-        for (var j = 0u; j < size(); j++) {
-            strips[at + i * stride + j] = (*sums)[i * SIZE + j];
-        }
-    }
+fn strip_quad(at: u32) -> vec4<f32> {
+    return vec4(strips[at], strips[at + 1u], strips[at + 2u], strips[at + 3u]);
 }
 
-fn multiply_add(left: Start, stride_left: u32, right: Start, stride_right: u32, sums: ptr<function, Sums>) {
-    for (var i = 0u; i < size(); i++) {
-        for (var j = 0u; j < size(); j++) {
-            var sum = (*sums)[i * SIZE + j];
-            for (var k = 0u; k < size(); k++) {
-                sum += f32(tile_a[left + i * stride_left + k]) * f32(tile_b[right + k * stride_right + j]);
-            }
-            (*sums)[i * SIZE + j] = sum;
-        }
+fn store_row(row: u32, sums: Row, at: u32, stride: u32) {
+#repeat q QUADS
+#repeat c 4
+    strips[at + row * stride + 4u * {q}u + {c}u] = sums[{q}][{c}];
+#end
+#end
+}
+
+fn multiply_add(row: u32, left: u32, stride_left: u32, right: u32, stride_right: u32, sums: ptr<function, Row>) {
+    for (var k = 0u; k < SIZE; k++) {
+        let a = f32(tile_a[left + row * stride_left + k]);
+        let at = right + k * stride_right;
+#repeat q QUADS
+        (*sums)[{q}] += a * vec4(
+            f32(tile_b[at + 4u * {q}u]),
+            f32(tile_b[at + 4u * {q}u + 1u]),
+            f32(tile_b[at + 4u * {q}u + 2u]),
+            f32(tile_b[at + 4u * {q}u + 3u]),
+        );
+#end
     }
 }

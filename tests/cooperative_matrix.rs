@@ -1,6 +1,6 @@
-//! The tile engine for cooperative matrices on any adapter: its kernels reach the back ends that have such matrices, and, with
-//! the built-in calls emulated, what it computes is held against the f64 reference. Where the adapter has the matrices
-//! themselves, tests/conformance.rs runs the engine on them.
+//! The tile engine for cooperative matrices on any adapter: its kernels reach the back ends that have such
+//! matrices, and, with the built-in calls emulated, what it computes is held against the f64 reference. Where
+//! the adapter has the matrices themselves, tests/conformance.rs runs the engine on them.
 
 mod common;
 
@@ -17,7 +17,8 @@ const TILED: [&str; 4] = ["gemm", "gemm_fused", "conv2d", "conv2d_fused"];
 /// How a case is run.
 type Run = fn(&Gpu, &Case, u64) -> Result<Report>;
 
-/// All cases of the ops that take the engines, by every variant: what failed, and the variants of matrices that ran.
+/// All cases of the ops that take the engines, by every variant: what failed, and the variants of matrices
+/// that ran.
 fn conform(gpu: &Gpu, run: Run) -> (Vec<String>, BTreeSet<String>) {
     let all: Vec<Case> =
         OPS.iter().filter(|spec| TILED.contains(&spec.name)).flat_map(|spec| (spec.cases)()).collect();
@@ -26,7 +27,9 @@ fn conform(gpu: &Gpu, run: Run) -> (Vec<String>, BTreeSet<String>) {
     for place in 1.. {
         left.retain(|case| match run(&device, case, 1) {
             Ok(report) => {
-                failures.extend(report.failures.iter().map(|f| format!("{} ({:?}): {f}", report.label, report.taken)));
+                failures.extend(
+                    report.failures.iter().map(|f| format!("{} ({:?}): {f}", report.label, report.taken)),
+                );
                 ran.extend(report.taken.into_iter().filter(|name| name.starts_with("matrix")));
                 report.variants > place
             }

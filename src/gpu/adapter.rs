@@ -47,7 +47,12 @@ impl AdapterRequest {
                 return Err(Error::config("LIMBECK_COOPERATIVE_MATRIX", message));
             }
         };
-        Ok(Self { backend: read("LIMBECK_BACKEND"), name: read("LIMBECK_ADAPTER"), power, cooperative_matrix })
+        Ok(Self {
+            backend: read("LIMBECK_BACKEND"),
+            name: read("LIMBECK_ADAPTER"),
+            power,
+            cooperative_matrix,
+        })
     }
 
     fn backends(&self) -> Result<wgpu::Backends> {

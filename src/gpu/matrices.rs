@@ -1,15 +1,16 @@
-//! Cooperative matrices: matrices that the invocations of a subgroup hold and multiply together (tensor cores, simdgroup
-//! matrices). wgpu offers them as an experiment, so that limbeck uses them only where it is asked to.
+//! Cooperative matrices: matrices that the invocations of a subgroup hold and multiply together (tensor
+//! cores, simdgroup matrices). wgpu offers them as an experiment, so that limbeck uses them only where it is
+//! asked to.
 //!
-//! What wgpu and naga 30 have is square matrices of 8 x 8 or 16 x 16 that belong to a subgroup, of f32 or f16. limbeck
-//! multiplies D = A B + C with C and D of f32, and uses two configurations:
+//! What wgpu and naga 30 have is square matrices of 8 x 8 or 16 x 16 that belong to a subgroup, of f32 or
+//! f16. limbeck multiplies D = A B + C with C and D of f32, and uses two configurations:
 //!
 //! - A and B of f32, 8 x 8 x 8: Metal from Apple7 on, lavapipe;
 //! - A and B of f16, 16 x 16 x 16 or 8 x 8 x 8, for products whose both operands are stored as f16 (mixed precision), which
 //!   changes no bit of an operand: NVIDIA from Turing on and AMD from RDNA 3 on (16), Metal and lavapipe (8).
 //!
-//! Sizes that are not square (16 x 8 x 16, 8 x 16 x 16), sums in f16, and integers are not used. An adapter has to offer
-//! subgroups too, of at most 64 invocations: each must know which one of its workgroup it is.
+//! Sizes that are not square (16 x 8 x 16, 8 x 16 x 16), sums in f16, and integers are not used. An adapter
+//! has to offer subgroups too, of at most 64 invocations: each must know which one of its workgroup it is.
 
 use wgpu::{CooperativeMatrixProperties as Offer, CooperativeScalarType as Scalar};
 
@@ -24,7 +25,7 @@ pub struct Matrices {
     pub half: Option<usize>,
     /// The most invocations of a subgroup.
     pub lanes: usize,
-    /// The engine runs on plain arithmetic, an invocation taking the place of a subgroup: for tests, on any device.
+    /// The engine runs on plain arithmetic, an invocation a row of a matrix: for tests, on any device.
     pub emulated: bool,
 }
 
@@ -131,7 +132,8 @@ mod tests {
     fn a_refusal_names_the_adapter_what_is_needed_and_what_is_there() {
         let offers = [words(&offer([8, 16, 16], Scalar::F16, Scalar::F32))];
         let message = refusal("Arc (vulkan)", &offers).to_string();
-        let parts = ["Arc (vulkan)", "8x8x8 of f32", "it offers 8x16x16 of f16 with sums of f32", "limbeck adapters"];
+        let parts =
+            ["Arc (vulkan)", "8x8x8 of f32", "it offers 8x16x16 of f16 with sums of f32", "limbeck adapters"];
         for part in parts {
             assert!(message.contains(part), "{part} in {message}");
         }

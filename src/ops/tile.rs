@@ -1,8 +1,8 @@
 //! The tile engines behind gemm and convolution: C[m, n] = sum_k A[m, k] B[k, n] (+ bias), for each batch.
 //!
 //! An op brings a loader (WGSL that says what A and B are and where C goes); this file says which engines, tiles and splits
-//! of the reduction an adapter can take, and which one it takes unless another was measured to be faster. Split reductions are added in a fixed order: results are the same
-//! to the bit in every run.
+//! of the reduction an adapter can take, and which one it takes unless another was measured to be faster. Split reductions
+//! are added in a fixed order: results are the same to the bit in every run.
 
 use super::epilogue::Epilogue;
 use super::tile_matrix::MatrixTile;
@@ -324,3 +324,7 @@ impl Job {
             .define("B_VEC4", 0)
     }
 }
+
+#[cfg(test)]
+#[path = "tile_tests.rs"]
+mod tests;

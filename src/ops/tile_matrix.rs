@@ -1,11 +1,12 @@
 //! The tile engine for cooperative matrices: which tiles it has, and its kernel (shaders/tile_matrix.wgsl).
 //!
-//! A workgroup's subgroups lie 2 x 2, or side by side where C has few rows; each adds up blocks of matrices. A and B are staged
-//! as f32 and multiplied as f32 8 x 8 matrices; where both are stored as f16, they are staged and multiplied as f16, which is
-//! exact, and added up in f32. [`Matrices`] says which of the two a device has; without the one that a job needs, the job
-//! takes another engine.
+//! A workgroup's subgroups lie 2 x 2, or side by side where C has few rows; each adds up blocks of matrices.
+//! A and B are staged as f32 and multiplied as f32 8 x 8 matrices; where both are stored as f16, they are
+//! staged and multiplied as f16, which is exact, and added up in f32. [`Matrices`] says which of the two a
+//! device has; without the one that a job needs, the job takes another engine.
 //!
-//! No adapter here runs it fast, so nothing is known of its speed: the tuner measures it against the other engines.
+//! No adapter here runs it fast, so nothing is known of its speed: the tuner measures it against the other
+//! engines.
 
 use crate::gpu::{Caps, Kernel, Matrices};
 
@@ -32,7 +33,8 @@ pub struct MatrixTile {
 }
 
 impl MatrixTile {
-    /// The tiles that a device can run, large ones first: none without cooperative matrices for such operands.
+    /// The tiles that a device can run, large ones first: none without cooperative matrices for such
+    /// operands.
     pub fn all(caps: &Caps, half: bool) -> Vec<Self> {
         let Some(Matrices { full, half: size_of_half, lanes, emulated }) = caps.matrices else {
             return Vec::new();
@@ -65,13 +67,15 @@ impl MatrixTile {
 
     /// Adds the engine to a loader.
     pub fn kernel(&self, kernel: Kernel) -> Kernel {
-        let kernel = if self.emulated { kernel.with(EMULATED) } else { kernel.enable("wgpu_cooperative_matrix") };
+        let kernel =
+            if self.emulated { kernel.with(EMULATED) } else { kernel.enable("wgpu_cooperative_matrix") };
         let kernel = if self.half { kernel.enable("f16") } else { kernel };
         kernel
             .with(LOAD)
             .with(ENGINE)
             .define("SIZE", self.size)
             .define("SIZE_16", (self.size == 16) as usize)
+            .define("QUADS", self.size / 4)
             .define("STEPS", TILE_K / self.size)
             .define("SUBGROUPS_M", self.subgroups[0])
             .define("SUBGROUPS_N", self.subgroups[1])

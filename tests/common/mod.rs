@@ -43,10 +43,10 @@ pub fn with_matrices(options: GpuOptions) -> Option<Gpu> {
     Some(Gpu::open_blocking(&request, options).expect("an adapter with the matrices that it offers"))
 }
 
-/// The test device with the engine for cooperative matrices on plain arithmetic: f32 in 8 x 8, f16 in 16 x 16. A subgroup
-/// has one invocation where up to two are said to be possible, so that some do nothing of their own.
+/// The test device with the engine for cooperative matrices on plain arithmetic: f32 in 8 x 8, f16 in 16 x 16. A
+/// subgroup of 8 has fewer invocations than are said to be possible, so that some do nothing of their own.
 pub fn emulated_matrices() -> Gpu {
-    let matrices = Matrices { full: Some(8), half: Some(16), lanes: 2, emulated: true };
+    let matrices = Matrices { full: Some(8), half: Some(16), lanes: 16, emulated: true };
     gpu_with(GpuOptions { emulate_matrices: Some(matrices), ..options(Some(TileVariant::Workgroup)) })
 }
 
@@ -63,7 +63,8 @@ pub fn again(gpu: &Gpu, place: usize) -> Gpu {
 }
 
 fn request() -> AdapterRequest {
-    AdapterRequest::from_env().expect("LIMBECK_BACKEND, LIMBECK_ADAPTER, LIMBECK_POWER, LIMBECK_COOPERATIVE_MATRIX")
+    AdapterRequest::from_env()
+        .expect("LIMBECK_BACKEND, LIMBECK_ADAPTER, LIMBECK_POWER, LIMBECK_COOPERATIVE_MATRIX")
 }
 
 fn open(backend: Option<String>, options: GpuOptions) -> Gpu {

@@ -27,10 +27,10 @@ fn store_row(row: u32, sums: Row, at: u32, stride: u32) {
 #end
 }
 
-fn multiply_add(row: u32, left: u32, stride_left: u32, right: u32, stride_right: u32, sums: ptr<function, Row>) {
+fn multiply_add(row: u32, left: u32, stride_a: u32, right: u32, stride_b: u32, sums: ptr<function, Row>) {
     for (var k = 0u; k < SIZE; k++) {
-        let a = f32(tile_a[left + row * stride_left + k]);
-        let at = right + k * stride_right;
+        let a = f32(tile_a[left + row * stride_a + k]);
+        let at = right + k * stride_b;
 #repeat q QUADS
         (*sums)[{q}] += a * vec4(
             f32(tile_b[at + 4u * {q}u]),

@@ -92,7 +92,7 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
     say!("errors as a share of what is allowed: up to 1 passes\n")?;
     say!("{:<16} {:>6} {:>10} {:>10}", "op file", "cases", "forward", "gradient")?;
     let wanted = |spec: &&&OpSpec| flags.ops.is_empty() || flags.ops.iter().any(|n| n == spec.name);
-    let ops = check_all(&gpu, check, OPS.iter().filter(wanted))?;
+    let ops = check_all(&gpu, check, OPS.iter().filter(wanted).copied())?;
     let with_matrices = check_matrices(adapter, &gpu, check, &ops)?;
     let more = with_matrices.iter().flat_map(|with| &with.ops);
     let failures: Vec<&String> = ops.iter().chain(more).flat_map(|one| &one.failures).collect();
@@ -126,16 +126,16 @@ fn check_all<'a>(gpu: &Gpu, check: Check, specs: impl Iterator<Item = &'a OpSpec
     Ok(all)
 }
 
-/// The op files with variants once more, with cooperative matrices, where the adapter offers them and they were not asked
-/// for in the first place.
+/// The op files with variants once more, with cooperative matrices, where the adapter offers them and they were
+/// not asked for in the first place.
 fn check_matrices(
     adapter: &AdapterFlags,
     gpu: &Gpu,
     check: Check,
     ops: &[Summary],
 ) -> Result<Option<WithMatrices>> {
-    let several = |spec: &&OpSpec| ops.iter().any(|one| one.name == spec.name && one.variants > 1);
-    let specs: Vec<&OpSpec> = OPS.iter().filter(several).collect();
+    let several = |spec: &&&OpSpec| ops.iter().any(|one| one.name == spec.name && one.variants > 1);
+    let specs: Vec<&OpSpec> = OPS.iter().filter(several).copied().collect();
     let offered = summary(adapter, gpu)?.and_then(|summary| summary.matrices);
     let Some(matrices) = offered.filter(|_| gpu.caps().matrices.is_none() && !specs.is_empty()) else {
         return Ok(None);

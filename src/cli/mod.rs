@@ -65,9 +65,10 @@ struct AdapterFlags {
     /// 1 on GPUs by default, inf on CPUs
     #[arg(long, global = true, help_heading = "Adapter", value_name = "SECONDS", env = "LIMBECK_SUBMIT_SECONDS", value_parser = SubmitLimit::parse)]
     submit_seconds: Option<SubmitLimit>,
-    /// Use cooperative matrices (tensor cores, simdgroup matrices) in matrix products and convolutions: an experiment of wgpu,
-    /// refused where the adapter has none that limbeck can use (`limbeck adapters` says)
-    #[arg(long, global = true, help_heading = "Adapter", env = "LIMBECK_COOPERATIVE_MATRIX", value_parser = BoolishValueParser::new())]
+    /// Use cooperative matrices (tensor cores, simdgroup matrices) in matrix products and convolutions: an
+    /// experiment of wgpu, refused where the adapter has none that limbeck can use (limbeck adapters says)
+    #[arg(long, global = true, help_heading = "Adapter", env = "LIMBECK_COOPERATIVE_MATRIX")]
+    #[arg(value_parser = BoolishValueParser::new())]
     cooperative_matrix: bool,
     /// Measure the variants of kernels that are needed and not measured on this adapter yet, and keep the choice
     #[arg(long, global = true, help_heading = "Adapter", conflicts_with = "no_tune")]

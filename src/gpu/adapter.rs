@@ -12,8 +12,8 @@ pub struct AdapterRequest {
     pub name: Option<String>,
     /// Prefer the fast adapter or the frugal one.
     pub power: Power,
-    /// Use cooperative matrices in gemm and convolution: an experiment of wgpu, refused where the adapter has none that
-    /// limbeck can use.
+    /// Use cooperative matrices in gemm and convolution: an experiment of wgpu, refused where the adapter has
+    /// none that limbeck can use.
     pub cooperative_matrix: bool,
 }
 
@@ -28,8 +28,8 @@ pub enum Power {
 }
 
 impl AdapterRequest {
-    /// Reads `LIMBECK_BACKEND`, `LIMBECK_ADAPTER`, `LIMBECK_POWER` (`high` or `low`) and `LIMBECK_COOPERATIVE_MATRIX` (`1`
-    /// or `0`).
+    /// Reads `LIMBECK_BACKEND`, `LIMBECK_ADAPTER`, `LIMBECK_POWER` (`high` or `low`) and
+    /// `LIMBECK_COOPERATIVE_MATRIX` (`1` or `0`).
     pub fn from_env() -> Result<Self> {
         let read = |key: &str| std::env::var(key).ok().filter(|v| !v.is_empty());
         let power = match read("LIMBECK_POWER").as_deref() {

@@ -42,8 +42,8 @@ pub struct GpuOptions {
     pub tuned_file: Option<PathBuf>,
     /// The place of the variant that all work takes, or the last one where there are fewer. For tests.
     pub variant: Option<usize>,
-    /// Run the engine for cooperative matrices of this kind on plain arithmetic, whatever the device has. For tests: it is
-    /// slow.
+    /// Run the engine for cooperative matrices of this kind on plain arithmetic, whatever the device has. For
+    /// tests: it is slow.
     pub emulate_matrices: Option<Matrices>,
 }
 
@@ -96,8 +96,8 @@ impl Gpu {
     /// Opens the adapter that `request` asks for.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] where none matches or it refuses; [`Error::Config`] where cooperative matrices are asked for and
-    /// the adapter has none that limbeck can use.
+    /// [`Error::NoAdapter`] where none matches or it refuses; [`Error::Config`] where cooperative matrices are
+    /// asked for and the adapter has none that limbeck can use.
     pub async fn open(request: &AdapterRequest, options: GpuOptions) -> Result<Self> {
         let adapter = request.find().await?;
         let matrices = request.cooperative_matrix.then(|| Matrices::need(&adapter)).transpose()?;
@@ -106,9 +106,9 @@ impl Gpu {
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if matrices.is_some() {
             wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
-            // SAFETY: wgpu asks to accept that an experimental feature may have unsound bugs. Whoever asks for cooperative
-            // matrices accepts that; what limbeck does with them is one kernel (shaders/tile_matrix.wgsl), which naga
-            // validates and which reads and writes only workgroup memory by them, at places known when it is made.
+            // SAFETY: wgpu asks to accept that an experimental feature may have unsound bugs. Whoever asks for
+            // cooperative matrices accepts that; limbeck has one kernel with them (shaders/tile_matrix.wgsl),
+            // which naga validates, and which reads and writes by them only workgroup memory, inside its arrays.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
         let descriptor = wgpu::DeviceDescriptor {
@@ -131,7 +131,7 @@ impl Gpu {
     }
 
     /// Wraps a device that the application owns. limbeck takes over its uncaptured-error and device-lost callbacks,
-    /// to report them as [`Error`]s. A device does not say which cooperative matrices it has, so that they are not used.
+    /// to report them as [`Error`]s. A device does not say which cooperative matrices it has: they are not used.
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue, options: GpuOptions) -> Self {
         Self::wrap(device, queue, options, None)
     }

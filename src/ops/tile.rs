@@ -1,8 +1,8 @@
 //! The tile engines behind gemm and convolution: C[m, n] = sum_k A[m, k] B[k, n] (+ bias), for each batch.
 //!
-//! An op brings a loader (WGSL that says what A and B are and where C goes); this file says which engines, tiles and splits
-//! of the reduction an adapter can take, and which one it takes unless another was measured to be faster. Split reductions
-//! are added in a fixed order: results are the same to the bit in every run.
+//! An op brings a loader (WGSL that says what A and B are and where C goes); this file says which engines, tiles
+//! and splits of the reduction an adapter can take, and which one it takes unless another was measured to be
+//! faster. Split reductions are added in a fixed order: results are the same to the bit in every run.
 
 use super::epilogue::Epilogue;
 use super::tile_matrix::MatrixTile;
@@ -186,9 +186,9 @@ impl Job {
         cuts
     }
 
-    /// The engines that this adapter can run, the default first. Tiles that would mostly lie outside C are left out, except
-    /// for the default and the smallest of cooperative matrices, which are the default where one fits. `half`: A and B are
-    /// stored as f16.
+    /// The engines that this adapter can run, the default first. Tiles that would mostly lie outside C are left
+    /// out, except for the default and the smallest of cooperative matrices, which are the default where one fits.
+    /// `half`: A and B are stored as f16.
     fn engines(&self, caps: &Caps, half: bool) -> Vec<Engine> {
         let fits = |engine: &Engine| {
             let [m, n] = engine.tile();

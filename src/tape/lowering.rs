@@ -73,7 +73,7 @@ impl<'a> Lowering<'a> {
         self.outputs[i].shape.dims()
     }
 
-    /// Whether what a slot stands for is an input that is stored as f16. Kernels need not know: they see f32 all the same.
+    /// Whether what a slot stands for is an input that is stored as f16. Kernels need not know: they see f32.
     pub fn is_half(&self, slot: Slot) -> bool {
         match slot {
             Slot::Input(i) | Slot::Part(Whole::Input(i), _) => self.halves[i],

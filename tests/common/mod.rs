@@ -17,8 +17,8 @@ pub fn gpu_with(options: GpuOptions) -> Gpu {
     open(None, options)
 }
 
-/// The devices the conformance runs on: the default adapter with each tile engine it offers, cooperative matrices among
-/// them, and OpenGL where there is one beside it, because its drivers offer less and make the fall-backs run.
+/// The devices the conformance runs on: the default adapter with each tile engine it offers, cooperative matrices
+/// among them, and OpenGL where there is one beside it, because its drivers offer less and make the fall-backs run.
 pub fn adapters() -> Vec<Gpu> {
     let first = gpu();
     let mut all = vec![];

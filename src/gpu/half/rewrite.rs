@@ -61,7 +61,7 @@ impl Rewriter<'_> {
 
     fn expression(&mut self, mut expression: Expression, span: Span) -> Rewritten<()> {
         let half = self.kind_of(&expression);
-        // A whole matrix would be of another type than the kernel says: matrices come from workgroup memory, which stays.
+        // A matrix would be of another type than the kernel says: matrices come from workgroup memory, which stays.
         if let Expression::CooperativeLoad { data, .. } = &expression
             && self.place(data.pointer).half.is_some()
         {

@@ -5,10 +5,10 @@
 //! What wgpu and naga 30 have is square matrices of 8 x 8 or 16 x 16 that belong to a subgroup, of f32 or
 //! f16. limbeck multiplies D = A B + C with C and D of f32, and uses two configurations:
 //!
-//! - A and B of f32, 8 x 8 x 8: Metal from Apple7 on, lavapipe;
+//! - A and B of f32, 8 x 8 x 8: Metal from Apple7 on;
 //! - A and B of f16, 16 x 16 x 16 or 8 x 8 x 8, for products whose both operands are stored as f16 (mixed
 //!   precision), which changes no bit of an operand: NVIDIA from Turing on and AMD from RDNA 3 on (16), Metal
-//!   and lavapipe (8).
+//!   and the lavapipe of newer Mesa (8; that of 26.2 has no other).
 //!
 //! Sizes that are not square (16 x 8 x 16, 8 x 16 x 16), sums in f16, and integers are not used. An adapter
 //! has to offer subgroups too, of at most 64 invocations: each must know which one of its workgroup it is.

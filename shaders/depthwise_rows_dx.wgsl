@@ -31,7 +31,9 @@ fn backward_x(
 #repeat kw K_W
         // Constants: what is false costs nothing.
         if ({a}u + P_H + K_H * S_H - {kh}u) % S_H == 0u && ({p}u + P_W + K_W * S_W - {kw}u) % S_W == 0u {
-            let value = rows[({a}u + P_H + K_H * S_H - {kh}u) / S_H + HALO_H - K_H][({p}u + P_W + K_W * S_W - {kw}u) / S_W + HALO - K_W];
+            const ROW = ({a}u + P_H + K_H * S_H - {kh}u) / S_H + HALO_H - K_H;
+            const COLUMN = ({p}u + P_W + K_W * S_W - {kw}u) / S_W + HALO - K_W;
+            let value = rows[ROW][COLUMN];
             sum{a}_{p} = fma(taps[{kh}u * K_W + {kw}u], value, sum{a}_{p});
         }
 #end

@@ -137,12 +137,12 @@ impl<'a> Walk<'a> {
         const MOST_VALUES: usize = 160;
         let (stride, width) = (self.sizes.config.stride[1], self.result[1]);
         let unit = if self.pass == Pass::BackwardX { stride } else { 1 };
-        let least = width.clamp(1, 4);
-        let mut widths: Vec<usize> = [least, 8, 16].map(|columns| columns.next_multiple_of(unit)).to_vec();
+        let mut widths: Vec<usize> =
+            [4, 8, 16, width].map(|columns| columns.min(width).clamp(1, 16).next_multiple_of(unit)).to_vec();
+        widths.sort_unstable();
         widths.dedup();
         widths.retain(|&columns| {
-            let fits = columns == least.next_multiple_of(unit) || columns < width.next_multiple_of(4) + 4;
-            fits && columns * self.sizes.taps() * self.rows <= MOST_PRODUCTS
+            columns * self.sizes.taps() * self.rows <= MOST_PRODUCTS
                 && self.window * self.values(columns) <= MOST_VALUES
         });
         // A GPU has registers and wants lanes; loads of neighbouring lanes are one there.

@@ -211,7 +211,7 @@ fn cases() -> Vec<Case> {
     let grouped = Conv2d { groups: 3, ..Conv2d::square(1, 1) };
     let depthwise = |groups, stride| Conv2d { groups, ..Conv2d::square(stride, 1) };
     let unpadded = Conv2d { groups: 2, ..base };
-    let shapes: [(Conv2d, [usize; 4], [usize; 4]); 36] = [
+    let shapes: [(Conv2d, [usize; 4], [usize; 4]); 40] = [
         (base, [1, 1, 1, 1], [1, 1, 1, 1]),
         (base, [2, 3, 5, 7], [4, 3, 3, 3]),
         (Conv2d::square(1, 1), [2, 4, 8, 8], [32, 4, 3, 3]),
@@ -244,6 +244,11 @@ fn cases() -> Vec<Case> {
         (Conv2d { stride: [1, 3], dilation: [1, 2], ..depthwise(2, 1) }, [1, 2, 5, 20], [2, 1, 3, 3]),
         (Conv2d { padding: [4, 0], ..unpadded }, [1, 2, 6, 12], [2, 1, 3, 2]),
         (Conv2d { padding: [6, 6], ..unpadded }, [1, 2, 9, 15], [2, 1, 13, 13]),
+        // Enough planes for walks of several rows, and for several images a lane.
+        (depthwise(64, 1), [20, 64, 5, 4], [64, 1, 3, 3]),
+        (depthwise(64, 2), [17, 64, 7, 8], [64, 1, 3, 3]),
+        (Conv2d { padding: [2, 2], ..depthwise(40, 1) }, [13, 40, 7, 5], [40, 1, 5, 5]),
+        (Conv2d { stride: [3, 1], ..depthwise(35, 1) }, [19, 35, 10, 3], [70, 1, 5, 2]),
         (Conv2d::square(1, 1), [8, 16, 16, 16], [16, 16, 3, 3]),
         (Conv2d::square(2, 1), [8, 16, 16, 16], [16, 16, 3, 3]),
         (Conv2d::square(2, 0), [16, 5, 15, 14], [6, 5, 3, 3]),

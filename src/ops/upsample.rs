@@ -290,6 +290,9 @@ fn cases() -> Vec<Case> {
         ([1, 1, 3, 41], [3, 47]),
         ([1, 1, 13, 2], [13, 1]),
         ([2, 2, 3, 5], [9, 10]),
+        // Enough columns for walks of several rows.
+        ([9, 7, 6, 13], [11, 17]),
+        ([10, 11, 5, 10], [3, 2]),
         ([3, 1, 2, 12], [2, 60]),
     ];
     let case = |interpolation, (x, size): ([usize; 4], [usize; 2])| {

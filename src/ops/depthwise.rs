@@ -152,8 +152,10 @@ impl<'a> Walk<'a> {
         widths
     }
 
-    /// Estimated time of one step over the width of a plane, in what 8 lanes cost on lavapipe: loads, products, stores.
+    /// Estimated time of one step over the width of a plane, in what 8 lanes cost on lavapipe: loads, products, stores, and
+    /// what a step costs besides.
     fn nanoseconds(&self, columns: usize) -> f64 {
+        const STEP: f64 = 60.0;
         let Loads { left, body, right } = self.loads(columns);
         let loads = (13 * (left + right) + 24 * body) as f64 * (self.window - self.keep) as f64;
         let products = (columns * self.sizes.taps()) as f64;
@@ -161,7 +163,7 @@ impl<'a> Walk<'a> {
         // Of dX's taps, a pixel meets those of its residue.
         let stride = self.sizes.config.stride[1] as f64;
         let products = if self.pass == Pass::BackwardX { products / stride } else { products };
-        (loads + products + result) * self.strips(columns) as f64
+        (loads + products + result + STEP) * self.strips(columns) as f64
     }
 
     /// The cut for a width: as long a walk as leaves enough lanes.

@@ -1,5 +1,9 @@
-//! Convolutions with one input channel a group. Too few rows for a tile: shaders/depthwise_rows*.wgsl walk down strips of
-//! columns instead, and shaders/depthwise.wgsl does whatever these can't, one invocation an element.
+//! Convolutions with one input channel a group (depthwise: Howard et al. 1704.04861), x (N, C, H, W) and w (C * M, 1, k_h, k_w):
+//! `y[img, co, oh, ow] = bias[co] + sum over kh, kw of w[co, kh, kw] * x[img, co / M, oh * stride - padding + kh * dilation, ..]`.
+//!
+//! They have far too few rows for a tile. shaders/depthwise_rows*.wgsl walk down strips of columns instead, so that an element
+//! is loaded once for all taps; shaders/depthwise.wgsl does whatever these can't, one invocation an element: kernels too
+//! large to unroll, and of dX a multiplier or dilation.
 
 use super::common::per_element;
 use super::conv2d::{Conv2d, Sizes};
@@ -310,7 +314,8 @@ impl Sizes {
         let plain = |kernel| Epilogue::default().define(kernel).define("BIAS", 0);
         let weights = self.c_out * self.taps();
         let mut variants = Vec::new();
-        if let Some(walk) = Walk::new(self, Pass::BackwardW) {
+        // Without an image there is no lane, but a sum of nothing.
+        if let Some(walk) = Walk::new(self, Pass::BackwardW).filter(|_| self.images > 0) {
             variants = walk.variants(caps, move |to, cut| {
                 let [chunks, slices] = walk.parts(cut);
                 let parts = walk.strips(cut.columns) * chunks * slices;

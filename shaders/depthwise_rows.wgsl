@@ -1,15 +1,18 @@
-// conv2d with one input channel a group (depthwise), by lanes that walk down a strip of columns: the rows of the source that
-// consecutive rows of the result share stay in registers, and what is loaded of a row serves all taps.
-//   forward     y[img, co, oh, ow] = bias[co] + sum over (kh, kw) of
-//                   w[co, kh, kw] * x[img, co / MULTIPLIER, oh * S_H - P_H + kh * D_H, ow * S_W - P_W + kw * D_W]
-//   backward_x  dx[img, c, h, w] = sum over (kh, kw) of w[c, kh, kw] * dy[img, c, (h + P_H - kh) / S_H, (w + P_W - kw) / S_W]
+// conv2d with one input channel a group (depthwise), by lanes that walk down a strip of columns: the rows of
+// the source that consecutive rows of the result share stay in registers, and what is loaded of a row serves
+// all taps. M is MULTIPLIER, outputs a channel.
+//   forward     y[img, co, oh, ow] = bias[co] + sum over (kh, kw) of w[co, kh, kw]
+//                   * x[img, co / M, oh * S_H - P_H + kh * D_H, ow * S_W - P_W + kw * D_W]
+//   backward_x  dx[img, c, h, w] = sum over (kh, kw) of w[c, kh, kw]
+//                   * dy[img, c, (h + P_H - kh) / S_H, (w + P_W - kw) / S_W]
 //               where these are whole numbers; a multiplier and dilations of 1.
-//   backward_w  dw[co, kh, kw] = sum over (img, oh, ow) of dy[img, co, oh, ow] * x at the place of `forward`, in slices.
+//   backward_w  dw[co, kh, kw] = sum over (img, oh, ow) of dy[img, co, oh, ow] * x as in `forward`, in slices.
 //
-// Constants: as in conv2d.wgsl; COLUMNS of the result a lane owns, ROWS it walks at most (backward_x: steps of S_H rows).
-// The source is a plane of X_H x X_W; of a row a strip needs NX values, the first HALO of them left of column SHIFT * strip.
-// They are loaded as LEFT numbers, BODY vec4 and RIGHT numbers; WINDOW rows are held, KEEP of them from the step before.
-// X_VEC4, Y_VEC4: rows of the source and of the result are whole vec4.
+// Constants: as in conv2d.wgsl; COLUMNS of the result a lane owns, STEPS it walks at most: rows of the result,
+// of backward_x S_H rows each. The source is a plane of X_H x X_W; of a row a strip needs NX values, the first
+// HALO of them left of column SHIFT * strip. They are loaded as LEFT numbers, BODY vec4 and RIGHT numbers.
+// WINDOW rows are held, KEEP of them from the step before. X_VEC4, Y_VEC4: rows of the source and of the
+// result are whole vec4.
 
 const MULTIPLIER: u32 = C_OUT / C_IN;
 
@@ -83,7 +86,9 @@ fn store(row: u32, strip: u32, width: u32, results: array<f32, COLUMNS>) {
 #repeat v COLUMNS_4
     if first + {v}u * 4u < width {
         let at{v} = (row + first) / 4u + {v}u;
-        var value{v} = vec4(results[{v}u * 4u], results[{v}u * 4u + 1u], results[{v}u * 4u + 2u], results[{v}u * 4u + 3u]);
+        let low{v} = vec2(results[{v}u * 4u], results[{v}u * 4u + 1u]);
+        let high{v} = vec2(results[{v}u * 4u + 2u], results[{v}u * 4u + 3u]);
+        var value{v} = vec4(low{v}, high{v});
 #if RESIDUAL
         value{v} += residual[at{v}];
 #end

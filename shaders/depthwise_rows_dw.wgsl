@@ -1,4 +1,5 @@
-// SLICES slices of IMAGES_A_LANE images each, and CHUNKS of ROWS rows. Partial sums lie as (slice, chunk, strip, channel, tap).
+// SLICES slices of IMAGES_A_LANE images each, and CHUNKS of ROWS rows. Partial sums lie as (slice, chunk,
+// strip, channel, tap).
 @compute @workgroup_size(64)
 fn backward_w(
     @builtin(workgroup_id) workgroup: vec3<u32>,

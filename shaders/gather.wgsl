@@ -39,8 +39,9 @@ fn forward(
     y[i] = value;
 }
 
-// An invocation owns SEGMENT places along the axis in one line of dx, and adds to them the dy that were taken from there, in
-// ascending order: no atomics, and each index is read by as many invocations as a line has segments, not by a whole line.
+// An invocation owns SEGMENT places along the axis in one line of dx, and adds to them the dy that were taken
+// from there, in ascending order: no atomics, and each index is read by as many invocations as a line has
+// segments, not by a whole line.
 @compute @workgroup_size(64)
 fn backward_x(
     @builtin(workgroup_id) workgroup: vec3<u32>,

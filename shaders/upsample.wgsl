@@ -90,8 +90,8 @@ fn forward(
 #end
 }
 
-// An invocation walks down STEPS elements of a column, for which the weights across are the same: TOUCHED columns of dy at most,
-// 0 where they are too many to be unrolled.
+// An invocation walks down STEPS elements of a column, for which the weights across are the same: TOUCHED
+// columns of dy at most, 0 where they are too many to be unrolled.
 @compute @workgroup_size(64)
 fn backward_x(
     @builtin(workgroup_id) workgroup: vec3<u32>,

@@ -1,5 +1,6 @@
-// Nearest resizing of (N, C, H, W) planes to F_H x F_W times as many elements: each becomes a block. By Reals, as rows.wgsl
-// has them: REALS of a row of x; VECTOR where x's rows are whole vec4, so that y's are too.
+// Nearest resizing of (N, C, H, W) planes to F_H x F_W times as many elements: each becomes a block. By
+// Reals, as rows.wgsl has them: REALS of a row of x; VECTOR where x's rows are whole vec4, so that y's are
+// too.
 
 #if VECTOR
 alias Real = vec4<f32>;

@@ -13,7 +13,8 @@ const ELEMENTWISE_WORKGROUP: usize = 256;
 /// Invocations that a CPU adapter runs at once. One thread runs a workgroup, whatever its size.
 pub const CPU_LANES: usize = 8;
 
-/// Invocations of a workgroup that reduces together: barriers of more than run at once are dear on CPU adapters.
+/// Invocations of a workgroup that reduces together: barriers of more than run at once are dear on CPU
+/// adapters.
 pub fn reducing_lanes(caps: &Caps) -> usize {
     if caps.is_cpu { CPU_LANES } else { 64 }
 }

@@ -230,7 +230,7 @@ fn cases() -> Vec<Case> {
         (depthwise(4, 1), [2, 4, 7, 9], [4, 1, 3, 3]),
         (depthwise(3, 2), [2, 3, 8, 7], [6, 1, 3, 3]),
         (Conv2d { dilation: [2, 2], ..depthwise(2, 1) }, [1, 2, 9, 9], [2, 1, 3, 3]),
-        // Depthwise: whole vec4 and not, one strip and several, the last one cut off; kernels too large to unroll.
+        // Depthwise: whole vec4 and not, one strip and several, the last one cut off; too large to unroll.
         (depthwise(3, 1), [2, 3, 4, 1], [3, 1, 3, 3]),
         (depthwise(2, 1), [3, 2, 1, 3], [4, 1, 3, 3]),
         (depthwise(2, 2), [2, 2, 5, 5], [2, 1, 3, 3]),

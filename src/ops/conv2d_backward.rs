@@ -115,7 +115,7 @@ impl Op for Conv2dBackwardW {
         } else {
             Vec::new()
         };
-        variants.extend(self.with_bias_alone(job.variants(to.caps(), &by_tiles), &s));
+        variants.extend(self.with_bias_alone(job.variants(to, &by_tiles), &s));
         to.lower_by(variants)
     }
 

@@ -1,9 +1,10 @@
-//! Convolutions with one input channel a group (depthwise: Howard et al. 1704.04861), x (N, C, H, W) and w (C * M, 1, k_h, k_w):
-//! `y[img, co, oh, ow] = bias[co] + sum over kh, kw of w[co, kh, kw] * x[img, co / M, oh * stride - padding + kh * dilation, ..]`.
+//! Convolutions with one input channel a group (depthwise: Howard et al. 1704.04861), x (N, C, H, W) and
+//! w (C * M, 1, k_h, k_w): `y[img, co, oh, ow] = bias[co] + sum over kh, kw of w[co, kh, kw] *`
+//! `x[img, co / M, oh * stride - padding + kh * dilation, ow * stride - padding + kw * dilation]`.
 //!
-//! They have far too few rows for a tile. shaders/depthwise_rows*.wgsl walk down strips of columns instead, so that an element
-//! is loaded once for all taps; shaders/depthwise.wgsl does whatever these can't, one invocation an element: kernels too
-//! large to unroll, and of dX a multiplier or dilation.
+//! They have far too few rows for a tile. shaders/depthwise_rows*.wgsl walk down strips of columns instead,
+//! so that an element is loaded once for all taps; shaders/depthwise.wgsl does whatever these can't, one
+//! invocation an element: kernels too large to unroll, and of dX a multiplier or dilation.
 
 use super::common::per_element;
 use super::conv2d::{Conv2d, Sizes};
@@ -31,7 +32,8 @@ enum Pass {
     BackwardW,
 }
 
-/// What a pass walks along. The source is x, of dX it is dy; the result is y, also of dW, which reads it; of dX it is dx.
+/// What a pass walks along. The source is x, of dX it is dy; the result is y, also of dW, which reads it; of
+/// dX it is dx.
 #[derive(Debug, Clone, Copy)]
 struct Walk<'a> {
     sizes: &'a Sizes,
@@ -90,7 +92,7 @@ impl<'a> Walk<'a> {
         let suits = sizes.co_g() == 1 && dilation == [1, 1] && (0..2).all(|i| padding[i] < k[i]);
         // Row h meets dy's rows from (h + padding - (k - 1)) / stride to (h + padding) / stride.
         let halo = [0, 1].map(|i| (k[i] - 1).saturating_sub(padding[i]).div_ceil(stride[i]));
-        let keep = halo[0] + (stride[0] - 1 + padding[0]) / stride[0];
+        let keep = halo[0] + padding[0].div_ceil(stride[0]);
         let steps = x[0].div_ceil(stride[0]);
         let (window, rows) = (keep + 1, stride[0]);
         suits.then_some(Self { sizes, pass, source: y, result: x, halo, window, keep, steps, rows })
@@ -134,8 +136,8 @@ impl<'a> Walk<'a> {
         self.result[1].div_ceil(columns)
     }
 
-    /// Widths of a strip that are worth a try, the one estimated to be the fastest first. None for kernels so large that
-    /// unrolling them would take the compiler too long.
+    /// Widths of a strip that are worth a try, the one estimated to be the fastest first. None for kernels so
+    /// large that unrolling them would take the compiler too long.
     fn widths(&self, caps: &Caps) -> Vec<usize> {
         const MOST_PRODUCTS: usize = 640;
         const MOST_VALUES: usize = 160;
@@ -156,8 +158,8 @@ impl<'a> Walk<'a> {
         widths
     }
 
-    /// Estimated time of one step over the width of a plane, in what 8 lanes cost on lavapipe: loads, products, stores, and
-    /// what a step costs besides.
+    /// Estimated time of one step over the width of a plane, in what 8 lanes cost on lavapipe: loads,
+    /// products, stores, and what a step costs besides.
     fn nanoseconds(&self, columns: usize) -> f64 {
         const STEP: f64 = 60.0;
         let Loads { left, body, right } = self.loads(columns);

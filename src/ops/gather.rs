@@ -1,8 +1,9 @@
 //! Elements taken along an axis: y[.., j, ..] = x[.., index[.., j, ..], ..], as torch.gather.
 //!
 //! `index` is i32, with as many dimensions as x and, but for the axis, sizes of at most x's; y has its shape. An index
-//! outside 0..size gives NaN there and no gradient. dx is cleared, and then each line of it gets its dy in ascending order by
-//! one invocation, or by several that own a segment each: no atomics, so the same bits every time.
+//! outside 0..size gives NaN there and no gradient. dx is cleared, and then each line of it gets its dy in
+//! ascending order by one invocation, or by several that own a segment each: no atomics, so the same bits
+//! every time.
 
 use super::common::{elementwise, expect_inputs, per_element};
 use super::spec::{Case, Input, OpSpec};

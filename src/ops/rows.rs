@@ -100,8 +100,8 @@ impl Rows {
         Spread { shared: true, workgroup: if self.columns < LONG { 64 } else { WIDE }, groups: self.rows }
     }
 
-    /// Barriers are dear there, and one thread runs a workgroup whatever its size: rows are shared only where they are too
-    /// few for all cores, and by no more invocations than run at once.
+    /// Barriers are dear there, and one thread runs a workgroup whatever its size: rows are shared only where
+    /// they are too few for all cores, and by no more invocations than run at once.
     fn spread_on_cpu(self) -> Spread {
         const FEW: usize = 64;
         const PLENTY: usize = 1024;

@@ -27,8 +27,8 @@ pub struct Teacher<'a> {
 pub enum Teaching<'a> {
     /// A frozen network.
     Live(Teacher<'a>),
-    /// Its outputs; no weights of it are there.
-    Stored(StoredTeacher),
+    /// Its outputs.
+    Stored(StoredTeacher<'a>),
 }
 
 impl<'a> From<Teacher<'a>> for Teaching<'a> {
@@ -37,8 +37,8 @@ impl<'a> From<Teacher<'a>> for Teaching<'a> {
     }
 }
 
-impl From<StoredTeacher> for Teaching<'_> {
-    fn from(teacher: StoredTeacher) -> Self {
+impl<'a> From<StoredTeacher<'a>> for Teaching<'a> {
+    fn from(teacher: StoredTeacher<'a>) -> Self {
         Self::Stored(teacher)
     }
 }
@@ -60,12 +60,17 @@ impl<'a> Teaching<'a> {
         }
     }
 
+    /// The teacher on the host, where it is there.
+    pub(super) fn network(&self) -> Option<&'a Network> {
+        match self {
+            Self::Live(teacher) => Some(teacher.network),
+            Self::Stored(teacher) => teacher.network,
+        }
+    }
+
     /// The teacher's weights on the host, where they are there.
     pub fn params(&self) -> Option<&'a Params> {
-        match self {
-            Self::Live(teacher) => Some(&teacher.network.params),
-            Self::Stored(_) => None,
-        }
+        self.network().map(|network| &network.params)
     }
 
     fn terms_mut(&mut self) -> &mut [Term] {
@@ -116,7 +121,7 @@ impl<'a> Teaching<'a> {
             }
             Self::Stored(teacher) => {
                 let inputs = StoredInputs::new(tape, teacher.outputs.clone(), images.dims()[0])?;
-                let pass = TeacherPass::Stored { taps: inputs.taps.clone() };
+                let pass = TeacherPass::Stored { taps: inputs.taps.clone(), shown: None };
                 Ok(Recorded { pass, logits: inputs.logits.clone(), inputs: Some(inputs) })
             }
         }

@@ -60,15 +60,21 @@ impl TeacherPass<'_> {
             Self::Stored { taps, .. } => {
                 let found = taps.iter().find(|tap| tap.name == name || tap.alias == name);
                 found.map(|tap| tap.tensor.clone()).ok_or_else(|| {
-                    let all: Vec<String> =
-                        taps.iter().map(|t| format!("{} {}", t.name, t.tensor.shape())).collect();
-                    let there = if all.is_empty() { "no features".into() } else { all.join(", ") };
+                    let there = if taps.is_empty() { "no features".into() } else { Tap::list(taps) };
                     Error::config(
                         format!("tap \"{name}\" of the teacher outputs"),
                         format!("the file has {there}; write it again with this tap"),
                     )
                 })
             }
+        }
+    }
+
+    /// The taps that there are, in order.
+    pub fn taps(&self) -> Vec<Tap> {
+        match self {
+            Self::Live { forward, .. } => forward.taps(),
+            Self::Stored { taps, .. } => taps.clone(),
         }
     }
 

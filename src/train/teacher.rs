@@ -7,7 +7,7 @@ use super::stored::{StoredInputs, StoredTeacher};
 use crate::distill::{Pair, TapNeed, TeacherPass, Term};
 use crate::gpu::Gpu;
 use crate::models::Network;
-use crate::nn::{DeviceParams, Forward, Mode, ParamBuilder, ParamId, Params, Precision};
+use crate::nn::{DeviceParams, Forward, Mode, ParamBuilder, ParamId, Params, Precision, Tap};
 use crate::tape::{Gradients, Scalar, Tape, Tensor};
 use crate::{Error, Result};
 
@@ -238,7 +238,8 @@ impl Distillation {
         let mut host = Params::default();
         for ((term, taps), targets) in terms.iter_mut().zip(&taps).zip(&targets) {
             let pair = pair(by_batch.as_ref().filter(|_| term.method.teacher_by_batch()), taps, targets);
-            term.method.prepare(&pair, ParamBuilder::new(&mut host).sub(term.name))?;
+            let prepared = term.method.prepare(&pair, ParamBuilder::new(&mut host).sub(term.name));
+            prepared.map_err(|error| with_taps(error, &pair))?;
         }
         host.initialise(seed);
         let device = DeviceParams::trainable(gpu, "regressors", &host)?;
@@ -248,7 +249,8 @@ impl Distillation {
         let mut sum: Option<Tensor> = None;
         for ((term, taps), targets) in terms.iter().zip(&taps).zip(&targets) {
             let pair = pair(by_batch.as_ref().filter(|_| term.method.teacher_by_batch()), taps, targets);
-            let loss = tape.scope(term.name, || term.method.loss(&pair, &own))?;
+            let loss = tape.scope(term.name, || term.method.loss(&pair, &own));
+            let loss = loss.map_err(|error| with_taps(error, &pair))?;
             let (weighted, scalar) = scaled(&loss, term.name)?;
             weights.push(scalar);
             recorded.push((term.name, loss));
@@ -263,6 +265,18 @@ impl Distillation {
         let tapped = tapped(&pass, student.forward, &taps);
         let teachers = everyone.into_iter().map(|(logits, _)| logits).collect();
         Ok(Self { loss, terms: recorded, weights, regressors, teachers, targets, tapped, stored })
+    }
+}
+
+/// An error about the shapes of taps, with the taps that there are instead.
+fn with_taps(error: Error, pair: &Pair<'_>) -> Error {
+    match error {
+        Error::Shape { op, expected, got } if !pair.taps.is_empty() => {
+            let [teacher, student] = [pair.teacher.taps(), pair.student.taps()].map(|taps| Tap::list(&taps));
+            let got = format!("{got}; the teacher's taps are {teacher}; the student's are {student}");
+            Error::Shape { op, expected, got }
+        }
+        other => other,
     }
 }
 

@@ -117,7 +117,7 @@ pub(super) enum Source {
     /// At least one teacher, each with its share.
     Live(Vec<(Saved, f32)>),
     /// What one wrote to disk, and itself where a method reads its layers.
-    Stored(Arc<Outputs>, Option<Saved>),
+    Stored(Arc<Outputs>, Option<Box<Saved>>),
 }
 
 impl Source {
@@ -145,7 +145,7 @@ impl Source {
             outputs.fits_teacher(&weights_hash(&teacher.network.params))?;
             if let Some(methods) = methods {
                 let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
-                kept = terms.iter().any(|term| term.method.reads_teacher()).then_some(teacher);
+                kept = terms.iter().any(|term| term.method.reads_teacher()).then(|| Box::new(teacher));
             }
         }
         if outputs.info().mean.len() == job.training.channels {

@@ -80,8 +80,8 @@ impl Operands {
 /// An engine and its tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Engine {
-    /// Rows of A that a lane loads.
-    Subgroup { rows: usize },
+    /// Rows of A that a lane loads, and quads of columns that it owns.
+    Subgroup { rows: usize, quads: usize },
     /// Invocations along m and n, and blocks of 4 x 4 outputs an invocation along m and n.
     Workgroup { invocations: [usize; 2], blocks: [usize; 2] },
 }
@@ -90,7 +90,7 @@ impl Engine {
     /// Outputs of a workgroup along m and n.
     fn tile(&self) -> [usize; 2] {
         match *self {
-            Self::Subgroup { rows } => [8 * rows, 32],
+            Self::Subgroup { rows, quads } => [8 * rows, 32 * quads],
             Self::Workgroup { invocations: [tm, tn], blocks: [bm, bn] } => [4 * bm * tm, 4 * bn * tn],
         }
     }
@@ -118,6 +118,8 @@ impl Cut {
     }
 }
 
+/// Enough workgroups to keep the cores of a CPU busy to the end.
+const CPU_WORKGROUPS: usize = 16;
 /// No part of a split reduction is shorter.
 const MIN_K: usize = 128;
 
@@ -182,7 +184,11 @@ impl Job {
     /// The engines that this adapter can run, the default first. Tiles that would mostly lie outside C are left out.
     fn engines(&self, caps: &Caps) -> Vec<Engine> {
         let rows = self.m.div_ceil(8).clamp(1, 4);
-        let subgroup = [rows, 4, 2, 1].map(|rows| Engine::Subgroup { rows });
+        // A third fewer loads for the same work, where C is large enough to keep all cores busy with such tiles.
+        let wide = Engine::Subgroup { rows, quads: 2 };
+        let large = self.n >= 64 && self.tiles(&wide) >= CPU_WORKGROUPS;
+        let narrow = [rows, 4, 2, 1].map(|rows| Engine::Subgroup { rows, quads: 1 });
+        let subgroup = if large { [&[wide][..], &narrow].concat() } else { [&narrow[..], &[wide]].concat() };
         // Flat tiles where C has few rows.
         let flat = match self.m {
             0..=16 => [4, 32],
@@ -200,7 +206,7 @@ impl Job {
         let workgroup = shapes.map(|(invocations, blocks)| Engine::Workgroup { invocations, blocks });
         let mut all = match (caps.tile, caps.is_cpu, caps.subgroup_size) {
             // Barriers are dear on CPUs.
-            (TileVariant::Subgroup, true, _) => subgroup.to_vec(),
+            (TileVariant::Subgroup, true, _) => subgroup,
             (TileVariant::Subgroup, false, _) => [&subgroup[..], &workgroup[..]].concat(),
             (TileVariant::Workgroup, _, _) => workgroup.to_vec(),
         };
@@ -219,7 +225,7 @@ impl Job {
 
     /// Enough workgroups to fill the adapter, none with less than MIN_K to add up.
     fn slices(&self, engine: &Engine, caps: &Caps) -> usize {
-        let wanted: usize = if caps.is_cpu { 16 } else { 512 };
+        let wanted = if caps.is_cpu { CPU_WORKGROUPS } else { 512 };
         wanted.div_ceil(self.tiles(engine).max(1)).min(self.k / MIN_K).max(1)
     }
 
@@ -262,7 +268,7 @@ impl Job {
             .define("SPLIT", split as usize)
             .define("OUT_N4", out_n4 as usize);
         match cut.engine {
-            Engine::Subgroup { rows } => self.subgroup(kernel, cut, rows),
+            Engine::Subgroup { rows, quads } => self.subgroup(kernel.define("QUADS", quads), cut, rows),
             Engine::Workgroup { invocations, blocks } => self.workgroup(kernel, invocations, blocks),
         }
     }

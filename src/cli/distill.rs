@@ -82,14 +82,14 @@ fn offline(
     alone: &TrainConfig,
     config: &TrainConfig,
 ) -> Result<()> {
-    let source = Source::open(job)?;
+    let source = Source::open(job, Some(methods))?;
     doctor::classes(job, methods, source.live());
     let frozen = source.upload(job)?;
     let mut student = job.network()?;
     let cost = job.plan(config, source.lesson(job, methods, &frozen)?)?;
     if dry_run {
         print_plan(&cost, config, config.steps(job.training.len() / config.batch_size))?;
-        if let Source::Stored(outputs) = &source {
+        if let Source::Stored(outputs, _) = &source {
             say!("teacher               outputs in {}, no weights", outputs.path().display())?;
         }
         return Ok(());
@@ -116,13 +116,14 @@ fn offline(
 pub(super) enum Source {
     /// At least one teacher, each with its share.
     Live(Vec<(Saved, f32)>),
-    /// What one wrote to disk.
-    Stored(Arc<Outputs>),
+    /// What one wrote to disk, and itself where a method reads its layers.
+    Stored(Arc<Outputs>, Option<Box<Saved>>),
 }
 
 impl Source {
-    /// The teachers, or the outputs where there are some; the images are normalised as they need them.
-    pub fn open(job: &mut Job) -> Result<Self> {
+    /// The teachers, or the outputs where there are some, with the teacher where `methods` read it; the images are
+    /// normalised as they need them.
+    pub fn open(job: &mut Job, methods: Option<&str>) -> Result<Self> {
         let Some(path) = &job.recipe.teacher_outputs else {
             if job.recipe.teacher_hash.is_some() {
                 let message = "tells of which teacher --teacher-outputs must be; give them, or leave it out";
@@ -137,23 +138,28 @@ impl Source {
         if let Some(hash) = &job.recipe.teacher_hash {
             outputs.fits_teacher(hash)?;
         }
+        let mut kept = None;
         if job.recipe.teacher.is_some() {
-            // It is read to be told from others, and not kept.
+            // It is read to be told from others, and most often not kept.
             let teacher = open_teacher(&job.recipe, &job.training)?;
             outputs.fits_teacher(&weights_hash(&teacher.network.params))?;
+            if let Some(methods) = methods {
+                let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
+                kept = terms.iter().any(|term| term.method.reads_teacher()).then(|| Box::new(teacher));
+            }
         }
         if outputs.info().mean.len() == job.training.channels {
             let info = outputs.info().clone();
             job.normalise_as(&info.mean, &info.std);
         }
         outputs.fits(&job.training)?;
-        Ok(Self::Stored(Arc::new(outputs)))
+        Ok(Self::Stored(Arc::new(outputs), kept))
     }
 
     pub fn live(&self) -> &[(Saved, f32)] {
         match self {
             Self::Live(teachers) => teachers,
-            Self::Stored(_) => &[],
+            Self::Stored(..) => &[],
         }
     }
 
@@ -163,8 +169,8 @@ impl Source {
                 let names: Vec<&str> = teachers.iter().map(|(t, _)| t.network.name.as_str()).collect();
                 names.join(" and ")
             }
-            Self::Stored(outputs) if outputs.info().teacher.is_empty() => "teacher outputs".into(),
-            Self::Stored(outputs) => printable(&outputs.info().teacher).into_owned(),
+            Self::Stored(outputs, _) if outputs.info().teacher.is_empty() => "teacher outputs".into(),
+            Self::Stored(outputs, _) => printable(&outputs.info().teacher).into_owned(),
         }
     }
 
@@ -176,10 +182,11 @@ impl Source {
 
     /// `frozen` are what [`Source::upload`] made.
     pub fn lesson<'a>(&'a self, job: &Job, methods: &str, frozen: &'a [DeviceParams]) -> Result<Lesson<'a>> {
-        if let Self::Stored(outputs) = self {
+        if let Self::Stored(outputs, teacher) = self {
             let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
             let taps = job.recipe.tap_pairs()?.unwrap_or_default();
-            let stored = StoredTeacher { outputs: outputs.clone(), terms, taps };
+            let network = teacher.as_ref().map(|teacher| &teacher.network);
+            let stored = StoredTeacher { outputs: outputs.clone(), network, terms, taps };
             return Ok(Lesson { teaching: Some(stored.into()), ..Default::default() });
         }
         let mut all = self.live().iter().zip(frozen);

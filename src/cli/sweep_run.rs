@@ -86,7 +86,7 @@ impl Place<'_> {
         key: String,
         teacher: Option<f64>,
     ) -> Result<Outcome> {
-        let source = Source::open(job)?;
+        let source = Source::open(job, lesson.methods.as_deref())?;
         // One seed is as good as another to see what is not meant.
         let examine = lesson.methods.is_some() && self.findings(pair, lesson).is_none();
         if examine {

@@ -177,6 +177,13 @@ impl Source {
         }
     }
 
+    pub fn stored(&self) -> Option<&Outputs> {
+        match self {
+            Self::Live(_) => None,
+            Self::Stored(outputs) => Some(outputs),
+        }
+    }
+
     fn name(&self) -> String {
         match self {
             Self::Live(teachers) => {

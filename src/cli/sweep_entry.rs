@@ -122,7 +122,7 @@ impl Table {
         let paths = |all: &Vec<PathBuf>| all.iter().map(|p| p.display().to_string()).collect::<Vec<_>>();
         let numbers = |all: &Vec<f32>| all.iter().map(f32::to_string).collect::<Vec<_>>();
         let settings = [
-            self.generations.map(|n| format!("{n} generations")),
+            self.generations.map(|n| format!("generations {n}")),
             self.assistant.as_ref().map(|all| format!("assistant {}", all.join(", "))),
             self.peer.as_ref().map(|peer| format!("peer {peer}")),
             self.teacher_decay.map(|decay| format!("teacher_decay {decay}")),

@@ -182,10 +182,14 @@ fn source(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<(Source,
     let recipe = Recipe { teacher_outputs: None, ..job.recipe.clone() };
     let live = Source::of(&recipe, job)?;
     let frozen = live.upload(job)?;
-    let planned = job.plan(config, live.lesson(job, methods, &frozen)?);
-    drop(frozen);
-    planned?;
-    let why = format!("learned from the teacher itself, not from its stored outputs: {name}: {message}");
+    job.plan(config, live.lesson(job, methods, &frozen)?)?;
+    let features = match source.stored().map(|outputs| outputs.info().taps.join(", ")) {
+        Some(taps) if !taps.is_empty() => format!("the features {taps}"),
+        _ => "no features".into(),
+    };
+    let why = format!(
+        "learns from the teacher itself, not from its stored outputs, which hold {features}: {name}: {message}"
+    );
     Ok((live, Some(why)))
 }
 

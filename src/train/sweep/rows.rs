@@ -72,7 +72,10 @@ pub fn overview(sweep: &Sweep) -> Vec<Vec<String>> {
 pub fn footnotes(pair: &PairRuns) -> Vec<String> {
     let mut notes = pair.notes.clone();
     let labelled = pair.methods.iter().filter(|m| m.written != m.method);
-    notes.extend(labelled.map(|m| format!("{} is {}", m.method, m.written)));
+    notes.extend(labelled.map(|m| match m.written.strip_prefix(&m.method) {
+        Some(with) if with.starts_with(' ') => m.written.clone(),
+        _ => format!("{} is {}", m.method, m.written),
+    }));
     for runs in &pair.methods {
         if let Some((_, outcome)) = runs.done.iter().find(|(_, outcome)| outcome.trainings > 1) {
             let (method, trainings) = (&runs.method, outcome.trainings);

@@ -253,7 +253,7 @@ fn written(file: &Path) -> std::time::SystemTime {
     std::fs::metadata(file).unwrap().modified().unwrap()
 }
 
-/// The one file `name` in the folder of a row of one seed.
+/// The first file `name` in the folders of a row.
 fn of_row(out: &Path, row: &str, name: &str) -> PathBuf {
     let found = files(out, name);
     let of = |path: &&PathBuf| {
@@ -351,8 +351,19 @@ fn stored_outputs_give_way_to_their_teacher() {
     let of_live = rows(&std::fs::read_to_string(at.join("live/results.md")).unwrap());
     assert_eq!(rows_of_both["feature:1"], of_live["feature:1"]);
     assert_eq!(rows_of_both["alone"], of_live["alone"]);
-    let gflop = |rows: &BTreeMap<String, Vec<String>>| rows["kd"][5].parse::<f64>().unwrap();
-    assert!(gflop(&rows_of_both) < gflop(&of_live), "no teacher runs beside kd: {rows_of_both:?}");
+    let bytes = |out: &str, row: &str, file: &str| std::fs::read(of_row(&at.join(out), row, file)).unwrap();
+    let model = "model.safetensors";
+    assert_eq!(bytes("out", "feature-1", model), bytes("live", "feature-1", model));
+    let flops = |out: &str| {
+        let result: serde_json::Value = serde_json::from_slice(&bytes(out, "kd", "result.json")).unwrap();
+        result["flops"].as_u64().unwrap()
+    };
+    assert!(
+        2 * flops("out") < flops("live"),
+        "no teacher runs beside kd: {} {}",
+        flops("out"),
+        flops("live")
+    );
 
     let output = sweep(&at, &both.replace("limit_train = 96", "limit_train = 80"), &["--out", "other"]);
     assert_eq!(output.status.code(), Some(1));

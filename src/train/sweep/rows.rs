@@ -27,9 +27,15 @@ pub fn cells(pair: &PairRuns, runs: &MethodRuns) -> [String; 9] {
         summary.seeds.to_string(),
         or_dash(summary.steps.map(|v| format!("{v:.0}"))),
         or_dash(summary.ms_per_step.map(|v| format!("{v:.1}"))),
-        or_dash(summary.gflop.map(|v| format!("{v:.3}"))),
+        or_dash(summary.gflop.map(gflop)),
         or_dash(summary.mib.map(|v| format!("{v:.1}"))),
     ]
+}
+
+/// `3.142`, and as many digits of small networks' work.
+fn gflop(value: f64) -> String {
+    let digits = if value > 0.0 { (2.0 - value.log10().floor()).clamp(3.0, 9.0) as usize } else { 3 };
+    format!("{value:.digits$}")
 }
 
 /// `71.20 ± 0.31`

@@ -54,6 +54,17 @@ fn markdown_has_rectangular_tables() {
 }
 
 #[test]
+fn small_work_keeps_its_digits() {
+    let shown = |flops: u64| {
+        let mut small = runs("kd", &[0.5]);
+        small.done[0].1.flops = flops;
+        super::rows::cells(&PairRuns::default(), &small)[7].clone()
+    };
+    let cells = [12_345_678_900, 60_400_000, 123_456, 0].map(shown);
+    assert_eq!(cells, ["12.346", "0.0604", "0.000123", "0.000"]);
+}
+
+#[test]
 fn html_escapes_what_files_and_users_say() {
     let page = sweep().html();
     assert!(page.contains("expected &lt;8&gt;") && !page.contains("<8>"), "{page}");

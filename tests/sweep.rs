@@ -308,6 +308,19 @@ fn schemes_are_rows() {
         assert_eq!(ours, bytes(at.join(row).join("model.safetensors")), "{row} is another student");
     }
 
+    // Several teachers of a pair are those of its methods.
+    let of_pair = with.replace(entries, "[\"kd\"]").replace(
+        "teacher = \"first/model.safetensors\"",
+        "teachers = [\"first/model.safetensors\", \"second/model.safetensors\"]\nteacher_weights = [3, 1]",
+    );
+    let output = sweep(&at, &of_pair, &["--out", "several"]);
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    let ours = std::fs::read(of_row(&at.join("several"), "kd", "model.safetensors")).unwrap();
+    assert_eq!(ours, std::fs::read(at.join("two/model.safetensors")).unwrap());
+    let of_several = std::fs::read_to_string(at.join("several/results.md")).unwrap();
+    let teachers = of_several.lines().find(|line| line.starts_with("| teacher |")).unwrap();
+    assert_eq!(teachers.matches(" / ").count(), 1, "{of_several}");
+
     // What is there is taken; of a scheme that was stopped, its trainings that were done.
     let kept: Vec<PathBuf> = files(&at.join("out"), "result.json");
     let takd = of_row(&at.join("out"), "takd", "result.json");
@@ -499,6 +512,14 @@ fn mistakes_are_named() {
         (
             SWEEP.replace("\"kd\"", "{ scheme = \"dml\", generations = 2 }"),
             "sweep.toml: [[pair]] \"teacher to cnn:3\": methods: \"dml\": generations: is of no use for --",
+        ),
+        (
+            SWEEP.replace("\"kd\"", "{ scheme = \"takd\", assistant = [\"resnet21\"] }"),
+            "methods: \"takd\": assistant: no model \"resnet21\"; there are ",
+        ),
+        (
+            SWEEP.replace("cnn:3", "cmm:3"),
+            "[[pair]] \"teacher to cmm:3\": model: no model \"cmm:3\"; there are ",
         ),
         (SWEEP.replace("\"kd\"", "{ scheme = \"ban\", generations = 0 }"), "expected at least 1, got 0"),
         (SWEEP.replace("\"kd\"", "{ scheme = \"ema\", teacher_decay = 2.0 }"), "expected 0 to 1, got 2"),

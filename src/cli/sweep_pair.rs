@@ -9,6 +9,7 @@ use super::recipe::Recipe;
 use super::schemes::{self, Who};
 use super::sweep_entry::{Lesson, joined};
 use super::sweep_file::{SweepFile, inside, labels, unique};
+use crate::models::check_name;
 use crate::{Error, Result};
 
 /// What stands for the seed in the name of stored outputs, which are of one seed where images are cropped or flipped.
@@ -131,6 +132,8 @@ impl PairFile {
             let message = "are one teacher's, and the pair has several; leave one of both out";
             return Err(Error::config("teacher_outputs", message));
         }
+        known_models("model", [&self.model])?;
+        known_models("train_teacher", self.train_teacher.iter().filter_map(|own| own.model.as_ref()))?;
         unique("methods", labels(&self.methods))?;
         if let Some(name) = self.without.iter().find(|name| file.methods.iter().all(|m| m.label != **name)) {
             let known = labels(&file.methods).join(", ");
@@ -160,6 +163,8 @@ impl PairFile {
         }
         let who = Who::of(&recipe)?;
         lesson.turns()?;
+        known_models("assistant", recipe.assistant.iter().flatten())?;
+        known_models("peer", &recipe.peer)?;
         let methods = recipe.method.clone().unwrap_or_else(|| schemes::default_methods(&recipe).into());
         let teacherless = is_teacherless(&recipe, who, &methods)?;
         let given = recipe.teacher.is_some() || (who == Who::Offline && recipe.teacher_outputs.is_some());
@@ -170,6 +175,16 @@ impl PairFile {
         }
         Ok(())
     }
+}
+
+/// Refuses a name of no architecture, before other rows have run for hours.
+fn known_models<'a>(key: &str, names: impl IntoIterator<Item = &'a String>) -> Result<()> {
+    names.into_iter().try_for_each(|name| {
+        check_name(name).map_err(|error| match error {
+            Error::Config { message, .. } => Error::config(key, message),
+            other => other,
+        })
+    })
 }
 
 /// Refuses what has a place of its own in a sweep.

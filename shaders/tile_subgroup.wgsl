@@ -1,15 +1,15 @@
-// Tile engine for subgroups of 8: a subgroup computes (8 * ROWS) x 32 outputs of C[m, n] = sum_k A[m, k] B[k, n].
+// Tile engine for subgroups of 8: a subgroup computes (8 * ROWS) x (32 * QUADS) outputs of C[m, n] = sum_k A[m, k] B[k, n].
 //
-// Lane l owns columns n_base + 4l .. n_base + 4l + 3 and loads the A rows m_base + ROWS * l + j; every lane then gets every row by
-// broadcast, which costs an ALU operation where a load costs ten. The loader file (gemm.wgsl, conv2d_*.wgsl) says what
-// A and B are, and writes C.
+// Lane l owns the four columns n_base + 32g + 4l and on of each quad g, and loads the A rows m_base + ROWS * l + j; every lane
+// then gets every row by broadcast, which costs an ALU operation where a load costs ten. The loader file (gemm.wgsl,
+// conv2d_*.wgsl) says what A and B are, and writes C.
 //
-// Constants: M, N, K, BATCH, K_SLICES, K_SLICE (a multiple of UNROLL), ROWS (1..4), UNROLL (1 to 4, a divisor of K; 4 where a
-// side is read as vec4 along k),
+// Constants: M, N, K, BATCH, K_SLICES, K_SLICE (a multiple of UNROLL), ROWS (1..4), QUADS, UNROLL (1 to 4, a divisor of K;
+// 4 where a side is read as vec4 along k),
 // A_K4 / A_M4 (A is read as vec4 along k / along m), B_K4 / B_N4 (B likewise).
 
 const TILE_M: u32 = 8u * ROWS;
-const TILE_N: u32 = 32u;
+const TILE_N: u32 = 32u * QUADS;
 const TILES_M: u32 = (M + TILE_M - 1u) / TILE_M;
 const TILES_N: u32 = (N + TILE_N - 1u) / TILE_N;
 
@@ -27,18 +27,22 @@ fn tile(
     let n_base = ((flat / TILES_M) % TILES_N) * TILE_N;
     let batch = (flat / (TILES_M * TILES_N)) % BATCH;
     let slice = flat / (TILES_M * TILES_N * BATCH);
-    let n = n_base + 4u * lane;
     let m = m_base + ROWS * lane;
+#repeat g QUADS
+    let n{g} = n_base + 32u * {g}u + 4u * lane;
 #repeat c 4
     // Columns and rows beyond the edge repeat the last one; they are computed and not stored.
-    let column{c} = b_column(batch, min(n + {c}u, N - 1u));
+    let column{g}_{c} = b_column(batch, min(n{g} + {c}u, N - 1u));
+#end
 #end
 #repeat j ROWS
     let m{j} = min(m + {j}u, M - 1u);
 #end
 #repeat j ROWS
 #repeat r 8
-    var acc{j}_{r} = vec4<f32>();
+#repeat g QUADS
+    var acc{j}_{r}_{g} = vec4<f32>();
+#end
 #end
 #end
     let k_end = min((slice + 1u) * K_SLICE, K);
@@ -49,19 +53,25 @@ fn tile(
 #end
 #end
 #if B_K4
+#repeat g QUADS
 #repeat c 4
-        let b_k{c} = b_vec4(b_row(batch, k), column{c});
+        let b_k{g}_{c} = b_vec4(b_row(batch, k), column{g}_{c});
+#end
 #end
 #end
 #repeat u UNROLL
         let row{u} = b_row(batch, k + {u}u);
+#repeat g QUADS
 #if B_K4
-        let b{u} = vec4(b_k0[{u}], b_k1[{u}], b_k2[{u}], b_k3[{u}]);
+        let b{u}_{g} = vec4(b_k{g}_0[{u}], b_k{g}_1[{u}], b_k{g}_2[{u}], b_k{g}_3[{u}]);
 #else
 #if B_N4
-        let b{u} = b_vec4(row{u}, column0);
+        let b{u}_{g} = b_vec4(row{u}, column{g}_0);
 #else
-        let b{u} = vec4(b_at(row{u}, column0), b_at(row{u}, column1), b_at(row{u}, column2), b_at(row{u}, column3));
+        let b{u}_{g} = vec4(
+            b_at(row{u}, column{g}_0), b_at(row{u}, column{g}_1), b_at(row{u}, column{g}_2), b_at(row{u}, column{g}_3),
+        );
+#end
 #end
 #end
 #if A_K4
@@ -81,13 +91,18 @@ fn tile(
 #repeat r 8
 #repeat u UNROLL
 #if A_K4
-        acc{j}_{r} = fma(vec4(subgroupBroadcast(a_k{j}[{u}], {r}u)), b{u}, acc{j}_{r});
+        let a{j}_{r}_{u} = vec4(subgroupBroadcast(a_k{j}[{u}], {r}u));
 #else
 #if A_M4
-        acc{j}_{r} = fma(vec4(subgroupBroadcast(a_m{u}[{j}], {r}u)), b{u}, acc{j}_{r});
+        let a{j}_{r}_{u} = vec4(subgroupBroadcast(a_m{u}[{j}], {r}u));
 #else
-        acc{j}_{r} = fma(vec4(subgroupBroadcast(a{u}_{j}, {r}u)), b{u}, acc{j}_{r});
+        let a{j}_{r}_{u} = vec4(subgroupBroadcast(a{u}_{j}, {r}u));
 #end
+#end
+#end
+#repeat g QUADS
+#repeat u UNROLL
+        acc{j}_{r}_{g} = fma(a{j}_{r}_{u}, b{u}_{g}, acc{j}_{r}_{g});
 #end
 #end
 #end
@@ -95,7 +110,9 @@ fn tile(
     }
 #repeat j ROWS
 #repeat r 8
-    store(slice, batch, m_base + ROWS * {r}u + {j}u, n, acc{j}_{r});
+#repeat g QUADS
+    store(slice, batch, m_base + ROWS * {r}u + {j}u, n{g}, acc{j}_{r}_{g});
+#end
 #end
 #end
 }

@@ -18,15 +18,6 @@ const TILES_N: u32 = (N + TILE_N - 1u) / TILE_N;
 var<workgroup> tile_a: array<vec4<f32>, TILE_K * QUADS_M>;
 var<workgroup> tile_b: array<vec4<f32>, TILE_K * QUADS_N>;
 
-fn load_a(batch: u32, m: u32, k: u32, k_end: u32) -> f32 {
-    return select(0.0, a_at(batch, min(m, M - 1u), min(k, K - 1u)), k < k_end);
-}
-
-fn load_b(batch: u32, k: u32, n: u32) -> f32 {
-    // Beyond k_end the A side is zero, so any finite value will do.
-    return b_at(b_row(batch, min(k, K - 1u)), b_column(batch, min(n, N - 1u)));
-}
-
 @compute @workgroup_size(TM * TN)
 fn tile(
     @builtin(workgroup_id) workgroup: vec3<u32>,

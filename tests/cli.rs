@@ -289,6 +289,28 @@ fn adapters_are_listed_by_the_flags() {
     refused("adapters --backend nope", &["backend", "nope", "vulkan"]);
 }
 
+/// They are an experiment: used where they are asked for, and refused where the adapter has none of use.
+#[test]
+fn cooperative_matrices_are_asked_for() {
+    let adapters = works("adapters");
+    let said =
+        adapters.lines().find(|l| l.starts_with("    cooperative matrices: ")).expect("a line about them");
+    let check = "check --ops one_hot";
+    works(check);
+    let by_variable = command(&words(check)).env("LIMBECK_COOPERATIVE_MATRIX", "1").output().unwrap();
+    if said.contains("--cooperative-matrix uses") {
+        works(&format!("{check} --cooperative-matrix"));
+        assert!(by_variable.status.success());
+    } else {
+        let name = adapters.lines().next().and_then(|l| l.rsplit_once(" (")).expect("an adapter").0;
+        let parts = [name, "no cooperative matrices", "needed 8x8x8 of f32", "it offers", "limbeck adapters"];
+        refused(&format!("{check} --cooperative-matrix"), &parts);
+        assert!(text(&by_variable.stderr).contains("no cooperative matrices"));
+    }
+    let off = command(&words(check)).env("LIMBECK_COOPERATIVE_MATRIX", "0").output().unwrap();
+    assert!(off.status.success(), "{}", text(&off.stderr));
+}
+
 /// A regressor belongs to the training: the saved student has the tensors of its architecture and no other.
 #[test]
 fn tuning_is_kept_and_can_be_left_out() {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::AdapterFlags;
 use super::out::say;
 use crate::Result;
+use crate::gpu::AdapterSummary;
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -26,6 +27,17 @@ pub fn run(flags: &AdapterFlags) -> Result<ExitCode> {
             if names.is_empty() { "none".to_string() } else { names.join(", ") }
         };
         say!("    features: {}; not offered: {}", offered(true), offered(false))?;
+        say!("    cooperative matrices: {}", matrices(adapter))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which of them `--cooperative-matrix` uses, and which there are.
+fn matrices(adapter: &AdapterSummary) -> String {
+    let all = adapter.matrix_configurations.join(", ");
+    match (&adapter.matrices, all.is_empty()) {
+        (Some(used), _) => format!("--cooperative-matrix uses {used}; all: {all}"),
+        (None, false) => format!("none that limbeck can use; all: {all}"),
+        (None, true) => "none".into(),
+    }
 }

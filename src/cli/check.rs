@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::AdapterFlags;
 use super::out::say;
-use crate::gpu::{AdapterSummary, Gpu};
+use crate::gpu::{AdapterRequest, AdapterSummary, Gpu};
 use crate::nn::Precision;
 use crate::ops::conformance::{self, Summary};
 use crate::ops::{OPS, OpSpec};
@@ -55,7 +55,21 @@ struct Report {
     features: serde_json::Map<String, serde_json::Value>,
     conforms: bool,
     ops: Vec<Summary>,
+    /// Once more what has variants, with cooperative matrices, where the adapter offers them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cooperative_matrix: Option<WithMatrices>,
 }
+
+/// A second run, on the same adapter with cooperative matrices.
+#[derive(Serialize)]
+struct WithMatrices {
+    /// Those that are used.
+    configuration: String,
+    ops: Vec<Summary>,
+}
+
+/// Runs the cases of one op file.
+type Check = fn(&Gpu, &OpSpec, u64) -> Result<Summary>;
 
 /// Runs the conformance of every op, prints the worst errors by op file, and fails where a case fails.
 pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
@@ -67,7 +81,7 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
         ));
     }
     let gpu = adapter.open()?;
-    let check: fn(&Gpu, &OpSpec, u64) -> Result<Summary> = match flags.precision {
+    let check: Check = match flags.precision {
         Precision::F32 => conformance::check,
         Precision::Mixed => {
             gpu.need_f16()?;
@@ -78,14 +92,10 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
     say!("errors as a share of what is allowed: up to 1 passes\n")?;
     say!("{:<16} {:>6} {:>10} {:>10}", "op file", "cases", "forward", "gradient")?;
     let wanted = |spec: &&&OpSpec| flags.ops.is_empty() || flags.ops.iter().any(|n| n == spec.name);
-    let mut ops = Vec::new();
-    for spec in OPS.iter().filter(wanted) {
-        let one = check(&gpu, spec, 1)?;
-        let gradient = one.gradient.map_or("-".into(), |g| format!("{g:.3}"));
-        say!("{:<16} {:>6} {:>10.3} {gradient:>10}", one.name, one.cases, one.forward)?;
-        ops.push(one);
-    }
-    let failures: Vec<&String> = ops.iter().flat_map(|one| &one.failures).collect();
+    let ops = check_all(&gpu, check, OPS.iter().filter(wanted).copied())?;
+    let with_matrices = check_matrices(adapter, &gpu, check, &ops)?;
+    let more = with_matrices.iter().flat_map(|with| &with.ops);
+    let failures: Vec<&String> = ops.iter().chain(more).flat_map(|one| &one.failures).collect();
     for failure in &failures {
         say!("FAILED {failure}")?;
     }
@@ -93,7 +103,11 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
     let count = failures.len();
     say!("\n{}", if conforms { "every op conforms".into() } else { format!("{count} failures") })?;
     if let Some(path) = &flags.report {
-        let report = report(adapter, &gpu, flags.precision, ops)?;
+        let report = Report {
+            conforms,
+            cooperative_matrix: with_matrices,
+            ..report(adapter, &gpu, flags.precision, ops)?
+        };
         let text = serde_json::to_string_pretty(&report).map_err(|e| Error::file(path, e))?;
         files::write_atomic(path, |file| file.write_all(text.as_bytes()))?;
         say!("wrote {}", path.display())?;
@@ -101,11 +115,49 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
     Ok(if conforms { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn report(adapter: &AdapterFlags, gpu: &Gpu, precision: Precision, ops: Vec<Summary>) -> Result<Report> {
+fn check_all<'a>(gpu: &Gpu, check: Check, specs: impl Iterator<Item = &'a OpSpec>) -> Result<Vec<Summary>> {
+    let mut all = Vec::new();
+    for spec in specs {
+        let one = check(gpu, spec, 1)?;
+        let gradient = one.gradient.map_or("-".into(), |g| format!("{g:.3}"));
+        say!("{:<16} {:>6} {:>10.3} {gradient:>10}", one.name, one.cases, one.forward)?;
+        all.push(one);
+    }
+    Ok(all)
+}
+
+/// The op files with variants once more, with cooperative matrices, where the adapter offers them and they were
+/// not asked for in the first place.
+fn check_matrices(
+    adapter: &AdapterFlags,
+    gpu: &Gpu,
+    check: Check,
+    ops: &[Summary],
+) -> Result<Option<WithMatrices>> {
+    let several = |spec: &&&OpSpec| ops.iter().any(|one| one.name == spec.name && one.variants > 1);
+    let specs: Vec<&OpSpec> = OPS.iter().filter(several).copied().collect();
+    let offered = summary(adapter, gpu)?.and_then(|summary| summary.matrices);
+    let Some(matrices) = offered.filter(|_| gpu.caps().matrices.is_none() && !specs.is_empty()) else {
+        return Ok(None);
+    };
+    let configuration = matrices.to_string();
+    say!("\nwith cooperative matrices, {configuration}")?;
+    let request = AdapterRequest { cooperative_matrix: true, ..adapter.request() };
+    let ops = check_all(&Gpu::open_blocking(&request, adapter.options())?, check, specs.into_iter())?;
+    Ok(Some(WithMatrices { configuration, ops }))
+}
+
+/// What `limbeck adapters` says of the adapter.
+fn summary(adapter: &AdapterFlags, gpu: &Gpu) -> Result<Option<AdapterSummary>> {
     let caps = gpu.caps();
     let all = pollster::block_on(adapter.request().list())?;
-    let ours = |a: &&AdapterSummary| a.name == caps.name && a.backend == caps.backend;
-    let summary = all.iter().find(ours);
+    Ok(all.into_iter().find(|a| a.name == caps.name && a.backend == caps.backend))
+}
+
+fn report(adapter: &AdapterFlags, gpu: &Gpu, precision: Precision, ops: Vec<Summary>) -> Result<Report> {
+    let caps = gpu.caps();
+    let summary = summary(adapter, gpu)?;
+    let summary = summary.as_ref();
     Ok(Report {
         limbeck_check: 1,
         version: env!("CARGO_PKG_VERSION"),
@@ -115,12 +167,16 @@ fn report(adapter: &AdapterFlags, gpu: &Gpu, precision: Precision, ops: Vec<Summ
         adapter: caps.name.clone(),
         backend: caps.backend.clone(),
         driver: caps.driver.clone(),
-        tile_engine: format!("{:?}", caps.tile),
+        tile_engine: match caps.matrices {
+            Some(matrices) => format!("Matrix of {matrices}, else {:?}", caps.tile),
+            None => format!("{:?}", caps.tile),
+        },
         precision,
         limits: summary.map(|a| a.limits.iter().map(named).collect()).unwrap_or_default(),
         features: summary.map(|a| a.features.iter().map(named).collect()).unwrap_or_default(),
         conforms: ops.iter().all(|one| one.failures.is_empty()),
         ops,
+        cooperative_matrix: None,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power, SubmitLimit, Tuning};
@@ -69,6 +70,11 @@ struct AdapterFlags {
     /// 1 on GPUs by default, inf on CPUs
     #[arg(long, global = true, help_heading = "Adapter", value_name = "SECONDS", env = "LIMBECK_SUBMIT_SECONDS", value_parser = SubmitLimit::parse)]
     submit_seconds: Option<SubmitLimit>,
+    /// Use cooperative matrices (tensor cores, simdgroup matrices) in matrix products and convolutions: an
+    /// experiment of wgpu, refused where the adapter has none that limbeck can use (limbeck adapters says)
+    #[arg(long, global = true, help_heading = "Adapter", env = "LIMBECK_COOPERATIVE_MATRIX")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    cooperative_matrix: bool,
     /// Measure the variants of kernels that are needed and not measured on this adapter yet, and keep the choice
     #[arg(long, global = true, help_heading = "Adapter", conflicts_with = "no_tune")]
     tune: bool,
@@ -129,7 +135,12 @@ enum Command {
 impl AdapterFlags {
     fn request(&self) -> AdapterRequest {
         let power = if self.power == "low" { Power::Low } else { Power::High };
-        AdapterRequest { backend: self.backend.clone(), name: self.adapter.clone(), power }
+        AdapterRequest {
+            backend: self.backend.clone(),
+            name: self.adapter.clone(),
+            power,
+            cooperative_matrix: self.cooperative_matrix,
+        }
     }
 
     fn options(&self) -> GpuOptions {

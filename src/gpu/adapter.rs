@@ -1,5 +1,6 @@
 //! Choosing an adapter by flag, environment or API: backend, name substring, power preference.
 
+use super::matrices::{Matrices, configurations};
 use crate::{Error, Result};
 
 /// Which adapter to open. The default takes the first of: discrete, integrated, virtual, software.
@@ -11,6 +12,9 @@ pub struct AdapterRequest {
     pub name: Option<String>,
     /// Prefer the fast adapter or the frugal one.
     pub power: Power,
+    /// Use cooperative matrices in gemm and convolution: an experiment of wgpu, refused where the adapter has
+    /// none that limbeck can use.
+    pub cooperative_matrix: bool,
 }
 
 /// Power preference where several adapters match.
@@ -24,7 +28,8 @@ pub enum Power {
 }
 
 impl AdapterRequest {
-    /// Reads `LIMBECK_BACKEND`, `LIMBECK_ADAPTER` and `LIMBECK_POWER` (`high` or `low`).
+    /// Reads `LIMBECK_BACKEND`, `LIMBECK_ADAPTER`, `LIMBECK_POWER` (`high` or `low`) and
+    /// `LIMBECK_COOPERATIVE_MATRIX` (`1` or `0`).
     pub fn from_env() -> Result<Self> {
         let read = |key: &str| std::env::var(key).ok().filter(|v| !v.is_empty());
         let power = match read("LIMBECK_POWER").as_deref() {
@@ -34,7 +39,20 @@ impl AdapterRequest {
                 return Err(Error::config("LIMBECK_POWER", format!("expected high or low, got \"{other}\"")));
             }
         };
-        Ok(Self { backend: read("LIMBECK_BACKEND"), name: read("LIMBECK_ADAPTER"), power })
+        let cooperative_matrix = match read("LIMBECK_COOPERATIVE_MATRIX").as_deref() {
+            None | Some("0" | "false" | "no" | "off") => false,
+            Some("1" | "true" | "yes" | "on") => true,
+            Some(other) => {
+                let message = format!("expected 1 or 0, got \"{other}\"");
+                return Err(Error::config("LIMBECK_COOPERATIVE_MATRIX", message));
+            }
+        };
+        Ok(Self {
+            backend: read("LIMBECK_BACKEND"),
+            name: read("LIMBECK_ADAPTER"),
+            power,
+            cooperative_matrix,
+        })
     }
 
     fn backends(&self) -> Result<wgpu::Backends> {
@@ -112,6 +130,10 @@ pub struct AdapterSummary {
     pub limits: Vec<(&'static str, u64)>,
     /// Named optional features limbeck knows how to use, and whether they are there.
     pub features: Vec<(&'static str, bool)>,
+    /// The cooperative matrices that [`AdapterRequest::cooperative_matrix`] would use.
+    pub matrices: Option<Matrices>,
+    /// All cooperative matrices that it offers, in words.
+    pub matrix_configurations: Vec<String>,
 }
 
 async fn enumerate(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
@@ -157,5 +179,7 @@ fn summary(adapter: &wgpu::Adapter) -> AdapterSummary {
             ("pipeline cache", features.contains(wgpu::Features::PIPELINE_CACHE)),
             ("cooperative matrix", features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX)),
         ],
+        matrices: Matrices::offered(adapter),
+        matrix_configurations: configurations(adapter),
     }
 }

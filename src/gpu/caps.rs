@@ -1,5 +1,7 @@
 //! What the opened device offers, as the kernels choose their variants by it.
 
+use super::matrices::Matrices;
+
 /// Limits and features of an open device.
 #[derive(Debug, Clone)]
 pub struct Caps {
@@ -25,6 +27,8 @@ pub struct Caps {
     pub f16: bool,
     /// Which tile engine gemm and convolution use.
     pub tile: TileVariant,
+    /// The cooperative matrices that gemm and convolution use: none unless they were asked for.
+    pub matrices: Option<Matrices>,
 }
 
 /// How a gemm or convolution computes its output tile (shaders/tile_*.wgsl).
@@ -37,7 +41,11 @@ pub enum TileVariant {
 }
 
 impl Caps {
-    pub(super) fn new(device: &wgpu::Device, forced: Option<TileVariant>) -> Self {
+    pub(super) fn new(
+        device: &wgpu::Device,
+        forced: Option<TileVariant>,
+        matrices: Option<Matrices>,
+    ) -> Self {
         let (info, limits) = (device.adapter_info(), device.limits());
         let fixed = info.subgroup_min_size == info.subgroup_max_size && info.subgroup_min_size > 0;
         let subgroups = device.features().contains(wgpu::Features::SUBGROUP);
@@ -63,6 +71,7 @@ impl Caps {
             timestamps: device.features().contains(wgpu::Features::TIMESTAMP_QUERY),
             f16: device.features().contains(wgpu::Features::SHADER_F16),
             tile,
+            matrices,
         }
     }
 }

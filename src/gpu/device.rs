@@ -10,6 +10,7 @@ use super::buffer::{Buffer, BufferSlice};
 use super::caps::{Caps, TileVariant};
 use super::kernel::{Kernel, Pipeline, ready};
 use super::limit::SubmitLimit;
+use super::matrices::Matrices;
 use super::readback::Readback;
 use super::tuned::{Tuned, Tuning};
 use crate::{Error, Result};
@@ -41,6 +42,9 @@ pub struct GpuOptions {
     pub tuned_file: Option<PathBuf>,
     /// The place of the variant that all work takes, or the last one where there are fewer. For tests.
     pub variant: Option<usize>,
+    /// Run the engine for cooperative matrices of this kind on plain arithmetic, whatever the device has. For
+    /// tests: it is slow.
+    pub emulate_matrices: Option<Matrices>,
 }
 
 impl GpuOptions {
@@ -90,20 +94,35 @@ impl std::fmt::Debug for Gpu {
 
 impl Gpu {
     /// Opens the adapter that `request` asks for.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where none matches or it refuses; [`Error::Config`] where cooperative matrices are
+    /// asked for and the adapter has none that limbeck can use.
     pub async fn open(request: &AdapterRequest, options: GpuOptions) -> Result<Self> {
         let adapter = request.find().await?;
-        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
+        let matrices = request.cooperative_matrix.then(|| Matrices::need(&adapter)).transpose()?;
+        let mut wanted =
+            wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if matrices.is_some() {
+            wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            // SAFETY: wgpu asks to accept that an experimental feature may have unsound bugs. Whoever asks for
+            // cooperative matrices accepts that; limbeck has one kernel with them (shaders/tile_matrix.wgsl),
+            // which naga validates, and which reads and writes by them only workgroup memory, inside its arrays.
+            experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("limbeck"),
             required_features: adapter.features() & wanted,
             required_limits: adapter.limits(),
+            experimental_features,
             ..Default::default()
         };
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
             .map_err(|e| Error::NoAdapter(format!("{} refused a device: {e}", adapter.get_info().name)))?;
-        Ok(Self::from_device(device, queue, options))
+        Ok(Self::wrap(device, queue, options, matrices))
     }
 
     /// [`Gpu::open`] for callers that may block.
@@ -112,8 +131,17 @@ impl Gpu {
     }
 
     /// Wraps a device that the application owns. limbeck takes over its uncaptured-error and device-lost callbacks,
-    /// to report them as [`Error`]s.
+    /// to report them as [`Error`]s. A device does not say which cooperative matrices it has: they are not used.
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue, options: GpuOptions) -> Self {
+        Self::wrap(device, queue, options, None)
+    }
+
+    fn wrap(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        options: GpuOptions,
+        matrices: Option<Matrices>,
+    ) -> Self {
         let failure = Arc::new(Mutex::new(None));
         let (uncaptured, lost) = (failure.clone(), failure.clone());
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -122,7 +150,7 @@ impl Gpu {
         device.set_device_lost_callback(move |reason, message| {
             note(&lost, Failure::Lost(format!("{reason:?}: {message}")));
         });
-        let caps = Caps::new(&device, options.tile);
+        let caps = Caps::new(&device, options.tile, matrices.or(options.emulate_matrices));
         let tuned = Tuned::open(options.tuning, options.tuned_file.clone(), &caps);
         Self {
             inner: Arc::new(Inner {

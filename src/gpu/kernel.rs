@@ -28,6 +28,7 @@ pub enum Define {
 pub struct Kernel {
     name: &'static str,
     entry: &'static str,
+    enables: Vec<&'static str>,
     parts: Vec<&'static str>,
     defines: Vec<(&'static str, Define)>,
     half: u32,
@@ -37,12 +38,26 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel of one WGSL file. `name` is the op's name: it labels the pipeline and every error.
     pub fn new(name: &'static str, entry: &'static str, source: &'static str) -> Self {
-        Self { name, entry, parts: vec![source], defines: Vec::new(), first_workgroup: 0, half: 0 }
+        Self {
+            name,
+            entry,
+            enables: Vec::new(),
+            parts: vec![source],
+            defines: Vec::new(),
+            first_workgroup: 0,
+            half: 0,
+        }
     }
 
     /// Adds another file's text, for code that several ops share.
     pub fn with(mut self, source: &'static str) -> Self {
         self.parts.push(source);
+        self
+    }
+
+    /// Adds `enable extension;`, which WGSL wants before all else.
+    pub fn enable(mut self, extension: &'static str) -> Self {
+        self.enables.push(extension);
         self
     }
 
@@ -108,7 +123,8 @@ impl Kernel {
 
     /// The whole WGSL text, constants first, before anything of it is stored as f16.
     pub fn source(&self) -> Result<String> {
-        let mut text = format!("const FIRST_WORKGROUP: u32 = {}u;\n", self.first_workgroup);
+        let mut text: String = self.enables.iter().map(|name| format!("enable {name};\n")).collect();
+        text.push_str(&format!("const FIRST_WORKGROUP: u32 = {}u;\n", self.first_workgroup));
         for (name, value) in &self.defines {
             match value {
                 // Writing to a String cannot fail.

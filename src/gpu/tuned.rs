@@ -61,7 +61,11 @@ impl Tuned {
     /// Reads the choices for an adapter from `path`, or from the user's cache where none is given. A file that can't be read
     /// is replaced when something is measured.
     pub(super) fn open(mode: Tuning, path: Option<PathBuf>, caps: &Caps) -> Self {
-        let adapter = format!("{} | {} | {}", caps.name, caps.backend, caps.driver);
+        let mut adapter = format!("{} | {} | {}", caps.name, caps.backend, caps.driver);
+        // With cooperative matrices other variants race: the choices without them stay what they are.
+        if caps.matrices.is_some() {
+            adapter.push_str(" | cooperative matrix");
+        }
         let path = path.or_else(|| Some(cache_dir()?.join("tuned.json"))).filter(|_| mode != Tuning::Off);
         let mut file = path.as_deref().map(read).unwrap_or_default();
         let choices = file.adapters.remove(&adapter).unwrap_or_default();

@@ -129,7 +129,7 @@ impl Op for Conv2dBackwardW {
         } else {
             Vec::new()
         };
-        for tiles in job.variants(to.caps(), &by_tiles) {
+        for tiles in job.variants(to, &by_tiles) {
             variants.push(tiles.then(|to| {
                 self.bias_alone(to, &s);
                 Ok(())

@@ -213,7 +213,7 @@ impl Sizes {
     ) -> Result<()> {
         let suits = !rows.is_empty() && rows.iter().all(|conv| conv.suits(to.caps()));
         let mut variants = if suits { RowConv::variants(rows, by_rows, job.epilogue) } else { Vec::new() };
-        for tiles in job.variants(to.caps(), by_tiles) {
+        for tiles in job.variants(to, by_tiles) {
             variants.push(tiles.after(|to| {
                 self.fold(to, by_rows);
                 Ok(())

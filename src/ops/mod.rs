@@ -17,6 +17,7 @@ mod rows;
 mod spec;
 mod strided;
 mod tile;
+mod tile_matrix;
 
 pub mod adam;
 pub mod argmax;

@@ -1,16 +1,18 @@
 //! The tile engines behind gemm and convolution: C[m, n] = sum_k A[m, k] B[k, n] (+ bias), for each batch.
 //!
-//! An op brings a loader (WGSL that says what A and B are and where C goes); this file says which engines, tiles and splits
-//! of the reduction an adapter can take, and which one it takes unless another was measured to be faster. Split reductions are added in a fixed order: results are the same
-//! to the bit in every run.
+//! An op brings a loader (WGSL that says what A and B are and where C goes); this file says which engines, tiles
+//! and splits of the reduction an adapter can take, and which one it takes unless another was measured to be
+//! faster. Split reductions are added in a fixed order: results are the same to the bit in every run.
 
 use super::epilogue::Epilogue;
+use super::tile_matrix::MatrixTile;
 use crate::Result;
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
 use crate::tape::{Lowering, Slot, Variant};
 
 const SUBGROUP: &str = include_str!("../../shaders/tile_subgroup.wgsl");
 const WORKGROUP: &str = include_str!("../../shaders/tile_workgroup.wgsl");
+const LOAD: &str = include_str!("../../shaders/tile_load.wgsl");
 const STORE: &str = include_str!("../../shaders/tile_store.wgsl");
 
 /// One matrix product for the engines.
@@ -80,18 +82,21 @@ impl Operands {
 /// An engine and its tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Engine {
-    /// Rows of A that a lane loads.
-    Subgroup { rows: usize },
+    /// Rows of A that a lane loads, and quads of columns that it owns.
+    Subgroup { rows: usize, quads: usize },
     /// Invocations along m and n, and blocks of 4 x 4 outputs an invocation along m and n.
     Workgroup { invocations: [usize; 2], blocks: [usize; 2] },
+    /// Cooperative matrices.
+    Matrix(MatrixTile),
 }
 
 impl Engine {
     /// Outputs of a workgroup along m and n.
     fn tile(&self) -> [usize; 2] {
         match *self {
-            Self::Subgroup { rows } => [8 * rows, 32],
+            Self::Subgroup { rows, quads } => [8 * rows, 32 * quads],
             Self::Workgroup { invocations: [tm, tn], blocks: [bm, bn] } => [4 * bm * tm, 4 * bn * tn],
+            Self::Matrix(tile) => tile.outputs(),
         }
     }
 }
@@ -113,24 +118,28 @@ impl Cut {
             Engine::Workgroup { blocks: [bm, bn], .. } => {
                 format!("workgroup {m}x{n} by {}x{}", 4 * bm, 4 * bn)
             }
+            Engine::Matrix(tile) => tile.name(),
         };
         format!("{engine} in {}", self.k_slices)
     }
 }
 
+/// Enough workgroups to keep the cores of a CPU busy to the end.
+const CPU_WORKGROUPS: usize = 16;
 /// No part of a split reduction is shorter.
 const MIN_K: usize = 128;
 
 impl Job {
     /// Appends the dispatches of the measured variant, or of the default.
     pub fn lower(self, to: &mut Lowering<'_>, operands: &Operands) -> Result<()> {
-        let variants = self.variants(to.caps(), operands);
+        let variants = self.variants(to, operands);
         to.lower_by(variants)
     }
 
     /// The ways to do it on an adapter, the default first.
-    pub fn variants<'a>(&'a self, caps: &Caps, operands: &'a Operands) -> Vec<Variant<'a>> {
-        self.cuts(caps)
+    pub fn variants<'a>(&'a self, to: &Lowering<'_>, operands: &'a Operands) -> Vec<Variant<'a>> {
+        let half = to.is_half(operands.a) && to.is_half(operands.b);
+        self.cuts(to.caps(), half)
             .into_iter()
             .map(|cut| Variant::new(cut.name(), move |to| self.lower_cut(to, &cut, operands)))
             .collect()
@@ -159,8 +168,8 @@ impl Job {
     }
 
     /// Default and alternatives: other tiles, and for the default tile other splits.
-    fn cuts(&self, caps: &Caps) -> Vec<Cut> {
-        let engines = self.engines(caps);
+    fn cuts(&self, caps: &Caps, half: bool) -> Vec<Cut> {
+        let engines = self.engines(caps, half);
         let mut cuts: Vec<Cut> =
             engines.iter().map(|&engine| self.cut(engine, self.slices(&engine, caps))).collect();
         if let Some(Cut { engine, k_slices, .. }) = cuts.first().copied() {
@@ -179,10 +188,32 @@ impl Job {
         cuts
     }
 
-    /// The engines that this adapter can run, the default first. Tiles that would mostly lie outside C are left out.
-    fn engines(&self, caps: &Caps) -> Vec<Engine> {
+    /// The engines that this adapter can run, the default first. Tiles that would mostly lie outside C are left
+    /// out, except for the default and the smallest of cooperative matrices, which are the default where one fits.
+    /// `half`: A and B are stored as f16.
+    fn engines(&self, caps: &Caps, half: bool) -> Vec<Engine> {
+        let fits = |engine: &Engine| {
+            let [m, n] = engine.tile();
+            m < 2 * self.m && n < 2 * self.n
+        };
+        let matrices = MatrixTile::all(caps, half).into_iter().map(Engine::Matrix);
+        let (mut all, others): (Vec<_>, Vec<_>) = matrices.partition(fits);
+        let last = others.last().filter(|_| all.is_empty()).copied();
+        let plain = self.plain_engines(caps);
+        let default = plain[0];
+        all.extend(plain.into_iter().filter(|engine| *engine == default || fits(engine)));
+        all.extend(last);
+        all
+    }
+
+    /// The engines without cooperative matrices, the default first.
+    fn plain_engines(&self, caps: &Caps) -> Vec<Engine> {
         let rows = self.m.div_ceil(8).clamp(1, 4);
-        let subgroup = [rows, 4, 2, 1].map(|rows| Engine::Subgroup { rows });
+        // A third fewer loads for the same work, where C is large enough to keep all cores busy with such tiles.
+        let wide = Engine::Subgroup { rows, quads: 2 };
+        let large = self.n >= 64 && self.tiles(&wide) >= CPU_WORKGROUPS;
+        let narrow = [rows, 4, 2, 1].map(|rows| Engine::Subgroup { rows, quads: 1 });
+        let subgroup = if large { [&[wide][..], &narrow].concat() } else { [&narrow[..], &[wide]].concat() };
         // Flat tiles where C has few rows.
         let flat = match self.m {
             0..=16 => [4, 32],
@@ -198,18 +229,12 @@ impl Job {
             ([8, 8], [1, 1]),
         ];
         let workgroup = shapes.map(|(invocations, blocks)| Engine::Workgroup { invocations, blocks });
-        let mut all = match (caps.tile, caps.is_cpu, caps.subgroup_size) {
+        match (caps.tile, caps.is_cpu, caps.subgroup_size) {
             // Barriers are dear on CPUs.
-            (TileVariant::Subgroup, true, _) => subgroup.to_vec(),
+            (TileVariant::Subgroup, true, _) => subgroup,
             (TileVariant::Subgroup, false, _) => [&subgroup[..], &workgroup[..]].concat(),
             (TileVariant::Workgroup, _, _) => workgroup.to_vec(),
-        };
-        let default = all[0];
-        all.retain(|engine| {
-            let [m, n] = engine.tile();
-            *engine == default || (m < 2 * self.m && n < 2 * self.n)
-        });
-        all
+        }
     }
 
     fn tiles(&self, engine: &Engine) -> usize {
@@ -219,7 +244,7 @@ impl Job {
 
     /// Enough workgroups to fill the adapter, none with less than MIN_K to add up.
     fn slices(&self, engine: &Engine, caps: &Caps) -> usize {
-        let wanted: usize = if caps.is_cpu { 16 } else { 512 };
+        let wanted = if caps.is_cpu { CPU_WORKGROUPS } else { 512 };
         wanted.div_ceil(self.tiles(engine).max(1)).min(self.k / MIN_K).max(1)
     }
 
@@ -262,8 +287,9 @@ impl Job {
             .define("SPLIT", split as usize)
             .define("OUT_N4", out_n4 as usize);
         match cut.engine {
-            Engine::Subgroup { rows } => self.subgroup(kernel, cut, rows),
+            Engine::Subgroup { rows, quads } => self.subgroup(kernel.define("QUADS", quads), cut, rows),
             Engine::Workgroup { invocations, blocks } => self.workgroup(kernel, invocations, blocks),
+            Engine::Matrix(tile) => self.staged(tile.kernel(kernel)),
         }
     }
 
@@ -288,15 +314,23 @@ impl Job {
     }
 
     fn workgroup(&self, kernel: Kernel, [tm, tn]: [usize; 2], [bm, bn]: [usize; 2]) -> Kernel {
-        kernel
-            .with(WORKGROUP)
+        self.staged(kernel.with(LOAD).with(WORKGROUP))
             .define("TM", tm)
             .define("TN", tn)
             .define("BM", bm)
             .define("BN", bn)
+    }
+
+    /// Operands that are staged in workgroup memory, number by number.
+    fn staged(&self, kernel: Kernel) -> Kernel {
+        kernel
             .define("A_K_FAST", matches!(self.a, Along::K { .. }) as usize)
             .define("B_K_FAST", matches!(self.b, Along::K { .. }) as usize)
             .define("A_VEC4", 0)
             .define("B_VEC4", 0)
     }
 }
+
+#[cfg(test)]
+#[path = "tile_tests.rs"]
+mod tests;

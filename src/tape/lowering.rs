@@ -33,6 +33,8 @@ pub struct Lowering<'a> {
     caps: &'a Caps,
     inputs: &'a [Meta],
     outputs: &'a [Meta],
+    /// Inputs that are stored as f16.
+    halves: Vec<bool>,
     pub(super) scratch: Vec<u64>,
     pub(super) dispatches: Vec<Dispatch<Slot>>,
     /// The variant to take, the ones there were, and the one that was taken.
@@ -42,11 +44,12 @@ pub struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn new(caps: &'a Caps, inputs: &'a [Meta], outputs: &'a [Meta]) -> Self {
+    pub(super) fn new(caps: &'a Caps, inputs: &'a [Meta], outputs: &'a [Meta], halves: Vec<bool>) -> Self {
         Self {
             caps,
             inputs,
             outputs,
+            halves,
             scratch: Vec::new(),
             dispatches: Vec::new(),
             wanted: Wanted::Place(0),
@@ -68,6 +71,14 @@ impl<'a> Lowering<'a> {
     /// Output `i`'s sizes.
     pub fn output(&self, i: usize) -> &'a [usize] {
         self.outputs[i].shape.dims()
+    }
+
+    /// Whether what a slot stands for is an input that is stored as f16. Kernels need not know: they see f32.
+    pub fn is_half(&self, slot: Slot) -> bool {
+        match slot {
+            Slot::Input(i) | Slot::Part(Whole::Input(i), _) => self.halves[i],
+            Slot::Part(..) | Slot::Output(_) | Slot::Scratch(_) | Slot::Step => false,
+        }
     }
 
     /// Number of inputs.

@@ -289,7 +289,8 @@ fn lower<'a>(
     largest: &mut (u64, String),
 ) -> Result<Lowered<'a>> {
     let (inputs, outputs) = (inner.metas(node.inputs), inner.metas(node.outputs));
-    let mut to = Lowering::new(gpu.caps(), &inputs, &outputs);
+    let halves = node.inputs.iter().map(|&id| inner.stores_half(id, keep)).collect();
+    let mut to = Lowering::new(gpu.caps(), &inputs, &outputs, halves);
     to.wanted = match (variant, gpu.options().variant) {
         (Some(name), _) => Wanted::Name(name.into()),
         (None, Some(place)) => Wanted::Place(place),

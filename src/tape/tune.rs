@@ -96,6 +96,9 @@ impl Work {
         }
         let default = self.variants[0].clone();
         measure(gpu, &mut runners)?;
+        for runner in &runners {
+            log::debug!("{}: {:.3} ms in {} samples", runner.name, runner.ms(), runner.samples.len());
+        }
         let default_ms = runners.iter().find(|r| r.name == default).map_or(f64::INFINITY, Runner::ms);
         let best = runners.iter().min_by(|a, b| a.ms().total_cmp(&b.ms()));
         let Some(best) = best else {

@@ -21,6 +21,10 @@ pub fn translate(source: &str, entry: &str) -> Result<(), String> {
     let pipeline = msl::PipelineOptions { entry_point: Some((stage, entry.into())), ..Default::default() };
     msl::write_string(&module, &info, &options, &pipeline).map_err(|e| format!("MSL: {e}"))?;
 
+    // Only Vulkan and Metal have cooperative matrices.
+    if source.contains("enable wgpu_cooperative_matrix;") {
+        return Ok(());
+    }
     let options = hlsl::Options {
         shader_model: if half { hlsl::ShaderModel::V6_2 } else { hlsl::ShaderModel::V6_0 },
         fake_missing_bindings: true,

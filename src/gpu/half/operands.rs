@@ -23,6 +23,8 @@ pub fn of_expression(expression: &mut Expression, mut visit: impl FnMut(&mut Han
             std::iter::once(arg).chain([arg1, arg2, arg3].into_iter().flatten()).for_each(visit);
         }
         E::ArrayLength(array) => visit(array),
+        E::CooperativeLoad { data, .. } => [&mut data.pointer, &mut data.stride].into_iter().for_each(visit),
+        E::CooperativeMultiplyAdd { a, b, c } => [a, b, c].into_iter().for_each(visit),
         _ => return false,
     }
     true
@@ -43,6 +45,9 @@ pub fn of_statement(statement: &mut Statement, mut visit: impl FnMut(&mut Handle
             if let AtomicFunction::Exchange { compare: Some(compare) } = fun {
                 visit(compare);
             }
+        }
+        S::CooperativeStore { target, data } => {
+            [target, &mut data.pointer, &mut data.stride].into_iter().for_each(visit);
         }
         S::WorkGroupUniformLoad { pointer, result } => [pointer, result].into_iter().for_each(visit),
         S::Call { arguments, result, .. } => arguments.iter_mut().chain(result).for_each(visit),

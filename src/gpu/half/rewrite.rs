@@ -61,6 +61,12 @@ impl Rewriter<'_> {
 
     fn expression(&mut self, mut expression: Expression, span: Span) -> Rewritten<()> {
         let half = self.kind_of(&expression);
+        // A matrix would be of another type than the kernel says: matrices come from workgroup memory, which stays.
+        if let Expression::CooperativeLoad { data, .. } = &expression
+            && self.place(data.pointer).half.is_some()
+        {
+            return Err("a cooperative matrix can't be loaded from it".into());
+        }
         let known = operands::of_expression(&mut expression, |operand| *operand = self.value(*operand));
         if !known {
             return Err(format!("expression {expression:?} is not known here"));

@@ -25,6 +25,8 @@ pub struct Report {
     pub gradient: Option<f64>,
     /// Most variants that a node of the case has: the op itself, or a part of its gradient.
     pub variants: usize,
+    /// The names of the variants that the nodes of the case took.
+    pub taken: Vec<String>,
     /// What failed, in words; empty where the case passes.
     pub failures: Vec<String>,
 }
@@ -36,6 +38,8 @@ pub struct Summary {
     pub name: &'static str,
     /// Its cases.
     pub cases: usize,
+    /// Most variants that a node of a case has.
+    pub variants: usize,
     /// Largest forward error of all, as a share of what is allowed: up to 1 passes. JSON has null for one without end.
     pub forward: f64,
     /// Largest gradient error, likewise; absent where no case checks a gradient.
@@ -59,11 +63,18 @@ type Run = fn(&Gpu, &Case, u64) -> Result<Report>;
 
 fn check_by(run: Run, gpu: &Gpu, spec: &OpSpec, seed: u64) -> Result<Summary> {
     let cases = (spec.cases)();
-    let mut all =
-        Summary { name: spec.name, cases: cases.len(), forward: 0.0, gradient: None, failures: Vec::new() };
+    let mut all = Summary {
+        name: spec.name,
+        cases: cases.len(),
+        variants: 0,
+        forward: 0.0,
+        gradient: None,
+        failures: Vec::new(),
+    };
     for case in &cases {
         match run(gpu, case, seed) {
             Ok(report) => {
+                all.variants = all.variants.max(report.variants);
                 all.forward = all.forward.max(report.forward);
                 all.gradient =
                     report.gradient.map_or(all.gradient, |g| Some(g.max(all.gradient.unwrap_or(0.0))));
@@ -133,8 +144,10 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
 
 impl Report {
     fn new(case: &Case, plan: &Plan) -> Self {
-        let variants = plan.cost().nodes.iter().map(|node| node.variants).max().unwrap_or(0);
-        Self { label: case.label(), forward: 0.0, gradient: None, variants, failures: Vec::new() }
+        let nodes = &plan.cost().nodes;
+        let variants = nodes.iter().map(|node| node.variants).max().unwrap_or(0);
+        let taken = nodes.iter().filter_map(|node| node.variant.clone()).collect();
+        Self { label: case.label(), forward: 0.0, gradient: None, variants, taken, failures: Vec::new() }
     }
 
     fn gradient(&mut self, worst: f64) {

@@ -73,7 +73,8 @@ pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether nobody but the student itself teaches: neither a network nor outputs are given, and no method needs them.
+/// Whether nobody but the student itself teaches: neither a network nor outputs are given, and no method
+/// needs them.
 pub(super) fn is_teacherless(recipe: &Recipe, who: Who, methods: &str) -> Result<bool> {
     let terms = distill::parse(methods, &recipe.method_config())?.terms;
     let given = recipe.teacher.is_some() || recipe.teacher_outputs.is_some();

@@ -72,8 +72,8 @@ impl Made {
     }
 }
 
-/// Trains by a scheme; methods of [`Who::Offline`] must need no teacher. Claims the job's folder once nothing is left that
-/// could be wrong with the settings.
+/// Trains by a scheme; methods of [`Who::Offline`] must need no teacher. Claims the job's folder once nothing
+/// is left that could be wrong with the settings.
 pub fn train(job: &mut Job, who: Who, ask: Ask<'_>) -> Result<Made> {
     match who {
         Who::Offline | Who::Exits => without_teacher(job, ask),
@@ -149,7 +149,8 @@ fn mean_teacher(job: &mut Job, ask: Ask<'_>) -> Result<Made> {
 /// The student learns by methods that need no teacher.
 fn without_teacher(job: &mut Job, ask: Ask<'_>) -> Result<Made> {
     let (mut student, stand_in) = (job.network()?, job.network()?);
-    // Methods see a teacher of the student's own architecture. None of them reads it, so the plan leaves it out.
+    // Methods see a teacher of the student's own architecture. None of them reads it, so the plan leaves it
+    // out.
     let params = DeviceParams::frozen(&job.gpu, "teacher", &stand_in.params)?;
     let teacher = teach(job, ask.methods, &stand_in, &params)?;
     let config = taught_by(job, ask)?;

@@ -19,7 +19,8 @@ pub struct Lesson {
     pub label: String,
     /// What the label stands for.
     pub written: String,
-    /// Method, scheme and what goes with them, by the names of `distill`'s flags; nothing for the student alone.
+    /// Method, scheme and what goes with them, by the names of `distill`'s flags; nothing for the student
+    /// alone.
     pub asks: Recipe,
 }
 
@@ -38,8 +39,8 @@ impl Lesson {
         Who::named(self.asks.scheme.as_deref())
     }
 
-    /// Its trainings where there are several. `asks` says all that they depend on: a teacher is of a chain where it is
-    /// named here, or where the scheme can't do without.
+    /// Its trainings where there are several. `asks` says all that they depend on: a teacher is of a chain
+    /// where it is named here, or where the scheme can't do without.
     pub fn turns(&self) -> Result<Vec<Turn>> {
         schemes::turns(&self.asks, self.who()?)
     }
@@ -59,8 +60,8 @@ impl<'de> Visitor<'de> for Entry {
 
     fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(
-            "a method such as \"kd\", or a table such as { label = \"soft\", method = \"kd:1,temperature=8\" } or \
-             { scheme = \"dml\" }",
+            "a method such as \"kd\", or a table such as { label = \"soft\", method = \"kd:1,temperature=8\" } \
+             or { scheme = \"dml\" }",
         )
     }
 
@@ -94,7 +95,8 @@ impl Table {
         let (Some(label), true) = (named.cloned(), self.method.is_some() || self.scheme.is_some()) else {
             let got = self.label.map_or("neither".into(), |label| format!("only the label \"{label}\""));
             let message = format!(
-                "expected method = \"..\", a method such as \"kd\", or scheme = \"..\", such as \"dml\", got {got}"
+                "expected method = \"..\", a method such as \"kd\", or scheme = \"..\", such as \"dml\", \
+                 got {got}"
             );
             return Err(Error::config("methods", message));
         };

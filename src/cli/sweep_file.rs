@@ -1,5 +1,5 @@
-//! The file of a sweep: settings as `train` and `distill` have them, methods and schemes, seeds, and pairs of teacher and
-//! student.
+//! The file of a sweep: settings as `train` and `distill` have them, methods and schemes, seeds, and pairs of
+//! teacher and student.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -23,7 +23,8 @@ enum Left {
     Unknown,
 }
 
-/// Prints every run, and a sum. The adapter is opened only where one pair's time is to be told from another's.
+/// Prints every run, and a sum. The adapter is opened only where one pair's time is to be told from
+/// another's.
 pub fn list(adapter: &AdapterFlags, place: Place<'_>) -> Result<()> {
     let all: Vec<Vec<Finished>> = place.file.pairs.iter().map(|pair| finished(place, pair)).collect();
     let rate = seconds_per_flop(&all.concat());

@@ -12,7 +12,8 @@ use super::sweep_file::{SweepFile, inside, labels, unique};
 use crate::models::check_name;
 use crate::{Error, Result};
 
-/// What stands for the seed in the name of stored outputs, which are of one seed where images are cropped or flipped.
+/// What stands for the seed in the name of stored outputs, which are of one seed where images are cropped or
+/// flipped.
 const SEED: &str = "{seed}";
 
 /// A teacher and a student.
@@ -153,7 +154,8 @@ impl PairFile {
             let teachers = teachers_of(&recipe)?.len();
             if teachers > 1 && lesson.who()? != Who::Offline {
                 let message = format!(
-                    "expected one teacher for this scheme, got the pair's {teachers}; give the entry one in teachers"
+                    "expected one teacher for this scheme, got the pair's {teachers}; \
+                     give the entry one in teachers"
                 );
                 return Err(Error::config("teachers", message));
             }

@@ -168,14 +168,15 @@ impl Place<'_> {
     }
 }
 
-/// Who teaches: the stored outputs where there are some, but for methods that they are not enough for; then the teacher
-/// itself where it is there, and why.
+/// Who teaches: the stored outputs where there are some, but for methods that they are not enough for; then
+/// the teacher itself where it is there, and why.
 fn source(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<(Source, Option<String>)> {
     let source = Source::open(job)?;
     if job.recipe.teacher_outputs.is_none() || job.recipe.teacher.is_none() {
         return Ok((source, None));
     }
-    // Outputs of other data, seed or teacher are an error of their file. What is left are the method's own wants.
+    // Outputs of other data, seed or teacher are an error of their file. What is left are the method's own
+    // wants.
     let Err(Error::Config { name, message }) = job.plan(config, source.lesson(job, methods, &[])?) else {
         return Ok((source, None));
     };
@@ -188,7 +189,8 @@ fn source(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<(Source,
         _ => "no features".into(),
     };
     let why = format!(
-        "learns from the teacher itself, not from its stored outputs, which hold {features}: {name}: {message}"
+        "learns from the teacher itself, not from its stored outputs, which hold {features}: \
+         {name}: {message}"
     );
     Ok((live, Some(why)))
 }

@@ -60,8 +60,8 @@ struct Measured {
     accuracy: f64,
 }
 
-/// The accuracy of each of the pair's teachers on the test set: measured once, and kept in the sweep's teachers.json.
-/// None where only their outputs are there.
+/// The accuracy of each of the pair's teachers on the test set: measured once, and kept in the sweep's
+/// teachers.json. None where only their outputs are there.
 pub fn accuracies(gpu: &Gpu, place: Place<'_>, pair: &PairFile) -> Result<Vec<f64>> {
     let recipe = pair.recipe(place.file, &Lesson::alone(), 0, &place.out.join("teachers"))?;
     if recipe.teacher.is_none() {

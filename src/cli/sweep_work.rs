@@ -1,5 +1,6 @@
-//! About how many floating-point operations a run takes, from passes that are compiled and not run: 3 times a trained
-//! network's forward pass, since its gradients by weights and by inputs cost as much each, and once that of a frozen one.
+//! About how many floating-point operations a run takes, from passes that are compiled and not run: 3 times a
+//! trained network's forward pass, since its gradients by weights and by inputs cost as much each, and once
+//! that of a frozen one.
 
 use std::collections::BTreeMap;
 

@@ -137,8 +137,8 @@ fn outline(name: &str, config: &ModelConfig) -> Result<Network> {
     })
 }
 
-/// Fails for a name that belongs to no family of architectures, listing those there are. Whether the numbers in it fit
-/// images and classes, only [`build`] can say.
+/// Fails for a name that belongs to no family of architectures, listing those there are. Whether the numbers
+/// in it fit images and classes, only [`build`] can say.
 pub fn check_name(name: &str) -> Result<()> {
     find(base_of(name)).map(drop)
 }

@@ -15,8 +15,8 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Seconds of a run like it of so many steps: all that it took from its start to its result, or its steps where no
-    /// more was kept. `None` where it is not known how many steps there were.
+    /// Seconds of a run like it of so many steps: all that it took from its start to its result, or its steps
+    /// where no more was kept. `None` where it is not known how many steps there were.
     fn seconds_of(&self, steps: u64) -> Option<f64> {
         let own = self.outcome.steps as f64;
         let seconds = self.outcome.seconds.unwrap_or(own * self.outcome.ms_per_step / 1e3);
@@ -24,9 +24,9 @@ impl Finished {
     }
 }
 
-/// Seconds of another run of `label`, which takes so many trainings: what the method's finished runs took in whole, or the
-/// pair's other taught ones, or the student alone, scaled by steps; the median of several. `None` where no run of the pair
-/// is done.
+/// Seconds of another run of `label`, which takes so many trainings: what the method's finished runs took in
+/// whole, or the pair's other taught ones, or the student alone, scaled by steps; the median of several.
+/// `None` where no run of the pair is done.
 pub fn left_seconds(finished: &[Finished], label: &str, trainings: u64) -> Option<f64> {
     let each = finished.iter().map(|f| f.outcome.steps / f.outcome.trainings.max(1)).max()?;
     let steps = each * trainings.max(1);
@@ -37,8 +37,8 @@ pub fn left_seconds(finished: &[Finished], label: &str, trainings: u64) -> Optio
     of(&|f| f.label == label).or_else(|| of(&|f| f.label != ALONE)).or_else(|| of(&|_| true))
 }
 
-/// Median seconds that a floating-point operation took in finished runs, of any pair, everything that they took besides
-/// counted in. `None` where none is done.
+/// Median seconds that a floating-point operation took in finished runs, of any pair, everything that they
+/// took besides counted in. `None` where none is done.
 pub fn seconds_per_flop(finished: &[Finished]) -> Option<f64> {
     let priced = finished.iter().filter(|f| f.outcome.flops > 0);
     let all = priced.filter_map(|f| f.seconds_of(1).map(|seconds| seconds / f.outcome.flops as f64));

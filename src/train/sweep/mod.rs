@@ -34,7 +34,8 @@ pub struct Outcome {
     /// Trainings that led to the student, its own included.
     #[serde(default = "one")]
     pub trainings: u64,
-    /// Seconds from its start to its result, before it was resumed too; none in results of versions that did not keep it.
+    /// Seconds from its start to its result, before it was resumed too; none in results of versions that did
+    /// not keep it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// Floating-point operations a step, over the steps of all its trainings.
@@ -53,8 +54,8 @@ fn one() -> u64 {
 }
 
 impl Outcome {
-    /// Of trainings one after the other, the student's own last, whose kept weights have the accuracy `last` on the test
-    /// set; `seconds` passed since its start, or since it was resumed.
+    /// Of trainings one after the other, the student's own last, whose kept weights have the accuracy `last`
+    /// on the test set; `seconds` passed since its start, or since it was resumed.
     pub fn new(key: String, last: f64, trainings: &[Run], student_params: u64, seconds: f64) -> Self {
         let steps_of = |run: &Run| run.epochs.last().map_or(0, |epoch| epoch.step);
         let steps: u64 = trainings.iter().map(steps_of).sum();

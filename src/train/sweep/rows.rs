@@ -73,8 +73,9 @@ pub fn overview(sweep: &Sweep) -> Vec<Vec<String>> {
     rows
 }
 
-/// What stands under a pair's table: what is said of the pair, what labels stand for, how often a scheme trains, what is
-/// peculiar to a method's runs, what the doctor found, and what failed, once for seeds of one reason.
+/// What stands under a pair's table: what is said of the pair, what labels stand for, how often a scheme
+/// trains, what is peculiar to a method's runs, what the doctor found, and what failed, once for seeds of one
+/// reason.
 pub fn footnotes(pair: &PairRuns) -> Vec<String> {
     let mut notes = pair.notes.clone();
     let labelled = pair.methods.iter().filter(|m| m.written != m.method);

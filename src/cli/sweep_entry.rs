@@ -60,8 +60,8 @@ impl<'de> Visitor<'de> for Entry {
 
     fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(
-            "a method such as \"kd\", or a table such as { label = \"soft\", method = \"kd:1,temperature=8\" } \
-             or { scheme = \"dml\" }",
+            "a method such as \"kd\", or a table such as { label = \"soft\", method = \"kd:1,temperature=8\" \
+             } or { scheme = \"dml\" }",
         )
     }
 

@@ -374,6 +374,8 @@ impl<'a, 'n> Session<'a, 'n> {
             kept_epoch,
             finished,
             batch_size: self.trainer.config.batch_size,
+            cost: self.step.cost().clone(),
+            seconds_before: self.position.seconds,
         })
     }
 

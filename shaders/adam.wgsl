@@ -1,7 +1,7 @@
 // Adam and AdamW (DECOUPLED) on vec4. Shares shaders/update.wgsl.
 
-@group(0) @binding(4) var<storage, read_write> m: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> v: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> v: array<vec4<f32>>;
 
 @compute @workgroup_size(256)
 fn forward(
@@ -22,7 +22,7 @@ fn forward(
     let correction_1 = step.scalars[CORRECTION_1_VEC][CORRECTION_1_LANE];
     let correction_2 = step.scalars[CORRECTION_2_VEC][CORRECTION_2_LANE];
     var weight = w[i];
-    var g = dw[i] * clip(total.x);
+    var g = gradient(i, total.x);
 #if DECOUPLED
     weight -= rate * decay(i) * weight;
 #else

@@ -7,7 +7,7 @@
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 
-const LANES: u32 = 64u;
+// LANES of a workgroup: a multiple of 8.
 var<workgroup> values: array<f32, LANES>;
 var<workgroup> places: array<u32, LANES>;
 
@@ -49,7 +49,7 @@ fn scan(base: u32, first: u32, step: u32) -> Best {
 }
 
 // One invocation an output.
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn serial(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
@@ -62,7 +62,7 @@ fn serial(
 }
 
 // One workgroup an output.
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn cooperative(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
@@ -76,8 +76,8 @@ fn cooperative(
     values[lane] = mine.value;
     places[lane] = mine.place;
     workgroupBarrier();
-    // 64 to 8 to 1: two barriers instead of six.
-    if lane < 8u {
+    // By eights: two barriers instead of one each halving.
+    if lane < LANES / 8u {
         var best = Best(values[lane * 8u], places[lane * 8u]);
         for (var j = 1u; j < 8u; j++) {
             best = better(best, Best(values[lane * 8u + j], places[lane * 8u + j]));
@@ -88,7 +88,7 @@ fn cooperative(
     workgroupBarrier();
     if lane == 0u {
         var best = Best(values[0], places[0]);
-        for (var j = 1u; j < 8u; j++) {
+        for (var j = 1u; j < LANES / 8u; j++) {
             best = better(best, Best(values[j * 8u], places[j * 8u]));
         }
         y[o] = i32(best.place);

@@ -7,6 +7,7 @@
 @group(0) @binding(1) var<storage, read> index: array<i32>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(2) var<storage, read_write> cleared: array<vec4<f32>>;
 
 // Where i of index lies in x, with coordinate 0 along the axis.
 fn place(i: u32) -> u32 {
@@ -38,35 +39,49 @@ fn forward(
     y[i] = value;
 }
 
-// Each element of dx adds up the dy along the axis that were taken from it, in ascending order.
-@compute @workgroup_size(256)
+// An invocation owns SEGMENT places along the axis in one line of dx, and adds to them the dy that were taken
+// from there, in ascending order: no atomics, and each index is read by as many invocations as a line has
+// segments, not by a whole line.
+@compute @workgroup_size(64)
 fn backward_x(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = flat_workgroup(workgroup, grid) * 256u + lane;
-    if i >= LEN {
+    let i = flat_workgroup(workgroup, grid) * 64u + lane;
+    if i >= LINES * SEGMENTS {
         return;
     }
-    var rest = i;
-    var at = 0u;
-    var inside = true;
+    var rest = i % LINES;
+    var taken = 0u;
+    var line = 0u;
 #repeat a AXES
-    let t{a} = rest % X_SIZE{a};
-    inside = inside && (KEEP{a} == 0u || t{a} < INDEX_SIZE{a});
-    at += t{a} * INDEX_STRIDE{a} * KEEP{a};
-    rest /= X_SIZE{a};
+    let size{a} = select(1u, INDEX_SIZE{a}, KEEP{a} == 1u);
+    taken += rest % size{a} * INDEX_STRIDE{a};
+    line += rest % size{a} * X_STRIDE{a};
+    rest /= size{a};
 #end
-    var sum = 0.0;
-    if inside {
-        let here = i32(i / X_AXIS_STRIDE % max(X_AXIS, 1u));
-        for (var j = 0u; j < INDEX_AXIS; j++) {
-            let o = at + j * INDEX_AXIS_STRIDE;
-            if index[o] == here {
-                sum += dy[o];
-            }
+    let first = i / LINES * SEGMENT;
+    let places = min(SEGMENT, X_AXIS - first);
+    for (var j = 0u; j < INDEX_AXIS; j++) {
+        let o = taken + j * INDEX_AXIS_STRIDE;
+        // What lies before the segment, or is negative, is a huge unsigned number.
+        let place = u32(index[o]) - first;
+        if place < places {
+            dx[line + (first + place) * X_AXIS_STRIDE] += dy[o];
         }
     }
-    dx[i] = sum;
+}
+
+// dx = 0, to add to.
+@compute @workgroup_size(256)
+fn clear(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = flat_workgroup(workgroup, grid) * 256u + lane;
+    if i < VEC4S {
+        cleared[i] = vec4<f32>();
+    }
 }

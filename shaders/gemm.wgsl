@@ -1,5 +1,6 @@
 // Loader of the tile engines for C = op(A) op(B): A is (BATCH, M, K) or transposed (BATCH, K, M), B is (BATCH, K, N) or
-// transposed (BATCH, N, K); SHARED_B: one B for every batch.
+// transposed (BATCH, N, K); SHARED_B: one B for every batch; PACKED_B: columns to a panel of B, which then is
+// (BATCH, N / PACKED_B, K, PACKED_B), or 0.
 
 #if A_VEC4
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
@@ -35,7 +36,11 @@ fn b_column(batch: u32, n: u32) -> u32 {
 #if TRANS_B
     return n * K;
 #else
+#if PACKED_B
+    return n / PACKED_B * (K * PACKED_B) + n % PACKED_B;
+#else
     return n;
+#end
 #end
 }
 
@@ -48,7 +53,11 @@ fn b_row(batch: u32, k: u32) -> u32 {
 #if TRANS_B
     return start + k;
 #else
+#if PACKED_B
+    return start + k * PACKED_B;
+#else
     return start + k * N;
+#end
 #end
 }
 

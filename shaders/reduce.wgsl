@@ -18,7 +18,7 @@ alias Result = Value;
 @group(0) @binding(0) var<storage, read> x: array<Value>;
 @group(0) @binding(1) var<storage, read_write> y: array<Result>;
 
-const LANES: u32 = 64u;
+// LANES of a workgroup: a multiple of 8.
 var<workgroup> partials: array<f32, LANES>;
 
 // Offset in x of the first element that output o reduces.
@@ -82,7 +82,7 @@ fn finish(total: Value) -> Result {
 }
 
 // One invocation an output and chunk.
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn serial(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
@@ -99,7 +99,7 @@ fn serial(
 
 #if ROWS
 // One workgroup an output and chunk: neighbouring lanes read neighbouring elements.
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn cooperative(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
@@ -113,8 +113,8 @@ fn cooperative(
     let end = min(start + CHUNK, REDUCED);
     partials[lane] = finish(reduce(kept_offset(i / CHUNKS), start, start + lane, end, LANES));
     workgroupBarrier();
-    // 64 to 8 to 1: two barriers instead of six.
-    if lane < 8u {
+    // By eights: two barriers instead of one each halving.
+    if lane < LANES / 8u {
         var total = partials[lane * 8u];
         for (var j = 1u; j < 8u; j++) {
             total = combine_scalars(total, partials[lane * 8u + j]);
@@ -124,7 +124,7 @@ fn cooperative(
     workgroupBarrier();
     if lane == 0u {
         var total = partials[0];
-        for (var j = 1u; j < 8u; j++) {
+        for (var j = 1u; j < LANES / 8u; j++) {
             total = combine_scalars(total, partials[j * 8u]);
         }
         y[i] = total;

@@ -1,6 +1,6 @@
 // w -= rate * update, with momentum or Nesterov momentum, on vec4. Shares shaders/update.wgsl.
 
-@group(0) @binding(4) var<storage, read_write> velocity: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> velocity: array<vec4<f32>>;
 
 @compute @workgroup_size(256)
 fn forward(
@@ -18,7 +18,7 @@ fn forward(
         return;
     }
     let before = w[i];
-    var g = dw[i] * clip(total.x) + decay(i) * before;
+    var g = gradient(i, total.x) + decay(i) * before;
 #if MOMENTUM_ON
     let v = MOMENTUM * velocity[i] + g;
     velocity[i] = v;

@@ -6,7 +6,9 @@
 @group(0) @binding(2) var<storage, read> norm: array<vec2<f32>>;
 // One factor for 64 elements, 16 vec4.
 @group(0) @binding(3) var<storage, read> decay_mask: array<f32>;
-@group(0) @binding(6) var<uniform> step: Step;
+// Of each 64 elements how many, from the first, are parameters.
+@group(0) @binding(4) var<storage, read> extents: array<u32>;
+@group(0) @binding(7) var<uniform> step: Step;
 
 fn learning_rate() -> f32 {
     return step.scalars[RATE_VEC][RATE_LANE];
@@ -19,6 +21,13 @@ fn clip(norm: f32) -> f32 {
 #else
     return 1.0;
 #end
+}
+
+// The clipped gradient of vec4 `i`, given the global norm. What lies between two parameters may be NaN and counts as 0.
+fn gradient(i: u32, norm: f32) -> vec4<f32> {
+    let place = 4u * (i % 16u);
+    let left = max(extents[i / 16u], place) - place;
+    return select(vec4(0.0), dw[i] * clip(norm), vec4(0u, 1u, 2u, 3u) < vec4(left));
 }
 
 // The weight-decay coefficient of vec4 `i`.

@@ -90,30 +90,59 @@ fn forward(
 #end
 }
 
-@compute @workgroup_size(256)
+// An invocation walks down STEPS elements of a column, for which the weights across are the same: TOUCHED
+// columns of dy at most, 0 where they are too many to be unrolled.
+@compute @workgroup_size(64)
 fn backward_x(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = flat_workgroup(workgroup, grid) * 256u + lane;
-    if i >= LEN {
+    let i = flat_workgroup(workgroup, grid) * 64u + lane;
+    let w = i % W_IN;
+    let begin = i / W_IN % CHUNKS * STEPS;
+    let plane = i / (W_IN * CHUNKS);
+    if plane >= PLANES {
         return;
     }
-    let w = i % W_IN;
-    let h = i / W_IN % H_IN;
-    let plane = i / (W_IN * H_IN) * (H_OUT * W_OUT);
-    var sum = 0.0;
-    for (var row = first_output(h, H_IN, H_OUT); row < end_output(h, H_IN, H_OUT); row++) {
-        let down = weight(rows(row), h);
-        if down != 0.0 {
-            for (var column = first_output(w, W_IN, W_OUT); column < end_output(w, W_IN, W_OUT); column++) {
-                let across = weight(columns(column), w);
-                if across != 0.0 {
-                    sum += dy[plane + row * W_OUT + column] * down * across;
-                }
-            }
-        }
+    let end = end_output(w, W_IN, W_OUT);
+    var first = first_output(w, W_IN, W_OUT);
+    while first + 1u < end && weight(columns(first), w) == 0.0 {
+        first++;
     }
-    dx[i] = sum;
+#repeat k TOUCHED
+    let across{k} = select(0.0, weight(columns(first + {k}u), w), first + {k}u < end);
+#end
+    // Rows of dy in ascending order: each is added to element h, to the next one, or to both.
+    var h = begin;
+    let last = min(begin + STEPS, H_IN) - 1u;
+    var sum = 0.0;
+    var next = 0.0;
+    for (var row = first_output(begin, H_IN, H_OUT); row < end_output(last, H_IN, H_OUT); row++) {
+        let at = rows(row);
+        while h < at.low && h < last {
+            dx[(plane * H_IN + h) * W_IN + w] = sum;
+            sum = next;
+            next = 0.0;
+            h++;
+        }
+        let line = (plane * H_OUT + row) * W_OUT;
+        var across_row = 0.0;
+#if TOUCHED
+#repeat k TOUCHED
+        across_row += dy[line + min(first + {k}u, W_OUT - 1u)] * across{k};
+#end
+#else
+        for (var column = first; column < end; column++) {
+            across_row += dy[line + column] * weight(columns(column), w);
+        }
+#end
+        sum += across_row * weight(at, h);
+        next += select(0.0, across_row * at.share, at.high == h + 1u);
+    }
+    for (; h <= last; h++) {
+        dx[(plane * H_IN + h) * W_IN + w] = sum;
+        sum = next;
+        next = 0.0;
+    }
 }

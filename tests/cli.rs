@@ -63,6 +63,10 @@ fn unknown_methods_and_taps() {
     refused(&format!("{distill} --method kd:x"), &["\"kd\"", "\"x\""]);
     refused(&format!("{distill} --method feature --taps nope:pool1"), &["nope", "pool1"]);
     refused(&format!("{distill} --method feature --taps pool1:nope"), &["nope", "pool1"]);
+    // Shapes that do not fit: what there is instead, of both.
+    let shapes =
+        ["fc [64, 10]", "the teacher's taps are conv1", "the student's are conv1", "pool1 [64, 2, 4, 4]"];
+    refused(&format!("{distill} --method at --taps fc:pool1"), &shapes);
     refused(&format!("{distill} --taps pool1"), &["pool1", "TEACHER-LAYER:STUDENT-LAYER"]);
     refused("distill --model cnn:2 --out untouched-taps", &["teacher", "--teacher"]);
     refused(&format!("{distill} --scheme nope"), &["nope", "offline, dml, ban, takd, byot, tf-kd, ema"]);

@@ -86,7 +86,7 @@ impl Setting {
     }
 
     /// What the teacher writes to disk, to learn from by `methods`.
-    fn stored(&self, name: &str, methods: &str) -> StoredTeacher {
+    fn stored(&self, name: &str, methods: &str) -> StoredTeacher<'static> {
         let config = TeachConfig {
             batch_size: 64,
             topk: None,
@@ -99,7 +99,12 @@ impl Setting {
         let path = folder(name).join("outputs.safetensors");
         teach(&self.gpu, &self.teacher, &self.training, &config, &path, |_| ()).unwrap();
         let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
-        StoredTeacher { outputs: Arc::new(Outputs::open(path).unwrap()), terms, taps: Vec::new() }
+        StoredTeacher {
+            outputs: Arc::new(Outputs::open(path).unwrap()),
+            network: None,
+            terms,
+            taps: Vec::new(),
+        }
     }
 }
 

@@ -100,7 +100,7 @@ fn what_cannot_be_related_is_refused() {
         let ids = tape.input_i32("ids", [shape[0]]);
         let pair = Pair {
             student: &student,
-            teacher: &TeacherPass::Stored { taps: vec![tap("t")] },
+            teacher: &TeacherPass::Stored { taps: vec![tap("t")], shown: None },
             student_logits: &logits,
             teacher_logits: &logits,
             labels: &ids,

@@ -3,6 +3,9 @@
 
 mod common;
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use common::digits::{Digits, StopAt};
 use limbeck::data::{Loader, LoaderConfig};
 use limbeck::distill::{self, MethodConfig};
@@ -10,7 +13,11 @@ use limbeck::models::reuse::CLASSIFIER;
 use limbeck::models::saved::{self, Facts, Overrides};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
-use limbeck::train::{Checkpoints, Evaluator, Run, Teacher, TrainConfig, Trainer};
+use limbeck::tape::Cost;
+use limbeck::train::{
+    Checkpoints, Evaluator, Outputs, Run, StoredTeacher, TeachConfig, Teacher, Teaching, TrainConfig,
+    Trainer, teach,
+};
 
 impl Digits {
     fn fit(&self, network: &mut Network, config: &TrainConfig, teacher: Option<&Network>) -> Run {
@@ -48,6 +55,44 @@ impl Digits {
         let logits = loader.epoch(0).flat_map(|batch| evaluator.logits(&batch).unwrap());
         let logits = logits.map(f32::to_bits).collect();
         (evaluator.top1_accuracy(loader.epoch(0)).unwrap(), logits)
+    }
+
+    /// The teacher's outputs with these taps.
+    fn write(&self, teacher: &Network, taps: &[&str]) -> PathBuf {
+        let name =
+            format!("limbeck-simkd-{}-{}-{}", taps.join("-"), teacher.stages.len(), std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let taps = taps.iter().map(ToString::to_string).collect();
+        let config = TeachConfig {
+            batch_size: 32,
+            topk: None,
+            taps,
+            crop_padding: 0,
+            flip: false,
+            seed: 0,
+            epochs: 1,
+        };
+        teach(&self.gpu, teacher, &self.training, &config, &path, |_| ()).unwrap();
+        path
+    }
+
+    /// Trains by outputs on disk, which are then removed; or only compiles the step.
+    fn learn(
+        &self,
+        network: &mut Network,
+        config: &TrainConfig,
+        outputs: &Path,
+        teacher: Option<&Network>,
+        plan: bool,
+    ) -> limbeck::Result<Cost> {
+        let terms = distill::parse("simkd", &MethodConfig::default())?.terms;
+        let stored = Arc::new(Outputs::open(outputs)?);
+        let teaching = StoredTeacher { outputs: stored, network: teacher, terms, taps: Vec::new() };
+        let trainer = Trainer::new(&self.gpu, config, &self.training, &self.held_out);
+        let trainer = trainer.teaching(Teaching::from(teaching));
+        let cost = if plan { trainer.plan(network) } else { trainer.fit(network).map(|_| Cost::default()) };
+        std::fs::remove_file(outputs).unwrap();
+        cost
     }
 
     fn teacher(&self) -> Network {
@@ -143,6 +188,34 @@ fn an_onnx_teacher_s_classifier_is_reused() {
     };
     let native = student("teacher/teacher.safetensors", Some("resnet_b:8,4,4,8,8"));
     assert_eq!(student("teacher/norms.onnx", None), native);
+}
+
+/// What teaches lies on disk; of the teacher's file only the classifier is used, and no step holds the rest.
+#[test]
+fn a_map_on_disk_gives_the_bits_of_the_live_teacher() {
+    let setting = Digits::new(320, 100);
+    for (teacher, tap) in [(setting.teacher(), "layer3"), (network("wrn:10,1"), "relu")] {
+        let config = TrainConfig { max_steps: Some(12), ..config(2) };
+        let mut live = network("cnn:3,5");
+        setting.fit(&mut live, &config, Some(&teacher));
+        let write = |taps: &[&str]| setting.write(&teacher, taps);
+        let mut stored = network("cnn:3,5");
+        let cost = setting.learn(&mut network("cnn:3,5"), &config, &write(&[tap]), Some(&teacher), true);
+        assert!(cost.unwrap().nodes.iter().all(|node| !node.name.starts_with("teacher/")));
+        setting.learn(&mut stored, &config, &write(&[tap]), Some(&teacher), false).unwrap();
+        assert_eq!(stored.name, live.name);
+        assert_eq!(setting.measure(&stored), setting.measure(&live), "{}", teacher.name);
+
+        let refused = |outputs: &Path, teacher| {
+            let learned = setting.learn(&mut network("cnn:3,5"), &config, outputs, teacher, true);
+            learned.unwrap_err().to_string()
+        };
+        let message = refused(&write(&[tap]), None);
+        assert!(message.contains("--teacher FILE --teacher-outputs FILE"), "{message}");
+        // A map of its own, and of the wrong place.
+        let message = refused(&write(&[&teacher.stages[0]]), Some(&teacher));
+        assert!(message.contains("another map") && message.contains(&format!("--taps {tap}")), "{message}");
+    }
 }
 
 #[test]

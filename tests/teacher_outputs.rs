@@ -90,7 +90,8 @@ impl Setting {
 
     fn stored(&self, file: &Path, methods: &str) -> Result<Teaching<'static>> {
         let terms = distill::parse(methods, &MethodConfig::default())?.terms;
-        Ok(StoredTeacher { outputs: Arc::new(Outputs::open(file)?), terms, taps: Vec::new() }.into())
+        let outputs = Arc::new(Outputs::open(file)?);
+        Ok(StoredTeacher { outputs, network: None, terms, taps: Vec::new() }.into())
     }
 
     fn trainer<'a>(&'a self, config: &'a TrainConfig, teaching: Teaching<'a>) -> Trainer<'a> {

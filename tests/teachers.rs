@@ -2,13 +2,15 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::digits::Digits;
 use common::fixture::path;
 use limbeck::distill::{self, MethodConfig};
 use limbeck::models::saved::{self, Overrides};
 use limbeck::models::{ModelConfig, NameMap, Network, build};
 use limbeck::nn::DeviceParams;
-use limbeck::train::{Teacher, TrainConfig, Trainer};
+use limbeck::train::{Outputs, StoredTeacher, TeachConfig, Teacher, Teaching, TrainConfig, Trainer, teach};
 
 impl Digits {
     /// What a file lacks comes from the data set, as in `limbeck distill`.
@@ -26,15 +28,55 @@ impl Digits {
 
     /// The weights of a student after five steps with this teacher's logits and features.
     fn student(&self, teacher: &Network, tap: &str) -> Vec<f32> {
-        let frozen = DeviceParams::frozen(&self.gpu, "teacher", &teacher.params).unwrap();
+        let taps = vec![(tap.to_string(), "conv2".to_string())];
+        self.taught(teacher, "kd+feature:1", taps).unwrap()
+    }
+
+    /// The weights of a student after five steps with a teacher, whose own must not change.
+    fn taught(
+        &self,
+        teacher: &Network,
+        methods: &str,
+        taps: Vec<(String, String)>,
+    ) -> limbeck::Result<Vec<f32>> {
+        let frozen = DeviceParams::frozen(&self.gpu, "teacher", &teacher.params)?;
+        let terms = distill::parse(methods, &MethodConfig::default())?.terms;
+        let weights = self.fit(Teacher { network: teacher, params: &frozen, terms, taps }.into())?;
+        let mut after = teacher.params.clone();
+        frozen.download(&mut after)?;
+        assert!(after.iter().zip(teacher.params.iter()).all(|(a, b)| a.values == b.values), "{methods}");
+        Ok(weights)
+    }
+
+    /// [`Digits::student`] by what the teacher wrote to disk.
+    fn student_by_outputs(&self, teacher: &Network, tap: &str) -> Vec<f32> {
+        let path = std::env::temp_dir().join(format!("limbeck-teachers-{}", std::process::id()));
+        let taps = vec![tap.to_string()];
+        let config = TeachConfig {
+            batch_size: 32,
+            topk: None,
+            taps,
+            crop_padding: 0,
+            flip: false,
+            seed: 0,
+            epochs: 1,
+        };
+        teach(&self.gpu, teacher, &self.training, &config, &path, |_| ()).unwrap();
+        let outputs = Arc::new(Outputs::open(&path).unwrap());
         let terms = distill::parse("kd+feature:1", &MethodConfig::default()).unwrap().terms;
         let taps = vec![(tap.to_string(), "conv2".to_string())];
-        let teaching = Teacher { network: teacher, params: &frozen, terms, taps };
-        let mut student = build("cnn:4,6", &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap();
+        let weights = self.fit(StoredTeacher { outputs, network: None, terms, taps }.into()).unwrap();
+        std::fs::remove_file(path).unwrap();
+        weights
+    }
+
+    fn fit(&self, teaching: Teaching<'_>) -> limbeck::Result<Vec<f32>> {
+        let mut student = build("cnn:4,6", &ModelConfig { input: [1, 8, 8], classes: 10 })?;
         let config = TrainConfig { epochs: 1, batch_size: 32, learning_rate: 0.01, ..Default::default() };
-        let trainer = Trainer::new(&self.gpu, &config, &self.training, &self.held_out).teacher(teaching);
-        trainer.fit(&mut student).unwrap();
-        student.params.iter().flat_map(|param| param.values.clone()).collect()
+        Trainer::new(&self.gpu, &config, &self.training, &self.held_out)
+            .teaching(teaching)
+            .fit(&mut student)?;
+        Ok(student.params.iter().flat_map(|param| param.values.clone()).collect())
     }
 }
 
@@ -61,6 +103,12 @@ fn the_same_teacher_from_any_file_gives_the_same_student() {
     assert_eq!(onnx.params.trainable_elements(), native.params.trainable_elements());
     assert_eq!(setting.student(&onnx, RELU), want, "from ONNX with its batch norms");
 
+    for (form, teacher, tap) in
+        [("safetensors", &native, "layer3.0"), (".pth", &pth, "layer3.0"), ("ONNX", &onnx, RELU)]
+    {
+        assert_eq!(setting.student_by_outputs(teacher, tap), want, "from outputs of the teacher in {form}");
+    }
+
     // Batch norms that the exporter folded into convolutions round differently: close, and not the same.
     let folded = setting.open("teacher/folded.onnx", &Overrides::default()).unwrap();
     let got = setting.student(&folded, RELU);
@@ -68,6 +116,27 @@ fn the_same_teacher_from_any_file_gives_the_same_student() {
     let worst = got.iter().zip(&want).fold(0.0f32, |most, (g, w)| most.max((g - w).abs())) / scale;
     println!("folded: the student's weights differ by {worst:.1e} of the largest");
     assert!(worst < 1e-4, "folded: {worst:e}");
+}
+
+/// What stands before a stage's last activation, and the batch norm behind it, are found in a graph as in a network.
+#[test]
+fn a_graph_s_preactivations_and_norms_are_those_of_the_network() {
+    let setting = Digits::new(160, 20);
+    let native = setting.open("teacher/teacher.safetensors", &named(MODEL)).unwrap();
+    let onnx = setting.open("teacher/norms.onnx", &Overrides::default()).unwrap();
+    assert_eq!(onnx.preactivations.len(), native.preactivations.len(), "{:?}", onnx.preactivations);
+    let students = ["ab", "ofd", "ofd,statistics=running"].map(|methods| {
+        let [want, got] = [&native, &onnx].map(|t| setting.taught(t, methods, Vec::new()).unwrap());
+        assert_eq!(got, want, "{methods}");
+        got
+    });
+    assert_ne!(students[1], students[2], "the batch's statistics change nothing: this test shows nothing");
+
+    let folded = setting.open("teacher/folded.onnx", &Overrides::default()).unwrap();
+    let message = setting.taught(&folded, "ofd", Vec::new()).unwrap_err().to_string();
+    for part in ["no batch norm's output", "TrainingMode.PRESERVE"] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
 }
 
 #[test]

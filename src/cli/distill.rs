@@ -13,6 +13,7 @@ use super::model_file::{class_difference, facts_of};
 use super::out::say;
 use super::plan::print_plan;
 use super::recipe::Recipe;
+use super::scheme_runs::{self, Ask, Made};
 use super::schemes::{self, Who};
 use crate::data::Dataset;
 use crate::distill;
@@ -47,49 +48,63 @@ pub struct DistillFlags {
 /// Distils and writes the student, the metrics and a report.
 pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     let mut job = Job::new(adapter, &flags.job)?;
-    let methods = job.recipe.method.clone().unwrap_or_else(|| schemes::default_methods(&job).into());
-    let objective = distill::parse(&methods, &job.recipe.method_config())?;
+    let methods = job.recipe.method.clone().unwrap_or_else(|| schemes::default_methods(&job.recipe).into());
     let alone = job.recipe.train_config()?;
-    let config = schemes::taught(&job, &objective, &alone);
-    let who = Who::of(&job)?;
-    let teacherless = job.recipe.teacher.is_none()
-        && job.recipe.teacher_outputs.is_none()
-        && objective.terms.iter().all(|t| !t.method.needs_teacher());
-    if who == Who::Exits && !teacherless {
-        return Err(Error::config("method", "--scheme byot takes methods that need no teacher: byot, tf-kd"));
-    }
+    let who = Who::of(&job.recipe)?;
+    let teacherless = is_teacherless(&job.recipe, who, &methods)?;
     if (who != Who::Offline || teacherless) && flags.job.dry_run {
         let cost = job.plan(&alone, Lesson::default())?;
         print_plan(&cost, &alone, alone.steps(job.training.len() / alone.batch_size))?;
         say!("this is the student alone: what it learns from besides labels is not counted")?;
         return Ok(ExitCode::SUCCESS);
     }
-    match who {
-        Who::Offline | Who::Exits if teacherless => schemes::without_teacher(&mut job, &methods, &config)?,
-        Who::Offline => offline(&mut job, flags.job.dry_run, &methods, &alone, &config)?,
-        Who::Mutual => schemes::mutual(&mut job, &alone)?,
-        Who::MeanTeacher => schemes::mean_teacher(&mut job, &methods, &config)?,
-        _ => schemes::in_turn(&mut job, who, &methods, &alone)?,
+    if who == Who::Offline && !teacherless {
+        offline(&mut job, flags.job.dry_run, &methods, &alone)?;
+    } else {
+        let label = match who {
+            Who::Mutual => "dml",
+            Who::MeanTeacher => "ema",
+            _ => &methods,
+        };
+        let ask = Ask { label, methods: &methods, alone: &alone, examine: &|_| true };
+        let made = scheme_runs::train(&mut job, who, ask)?;
+        report(&mut job, made)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether nobody but the student itself teaches: neither a network nor outputs are given, and no method
+/// needs them.
+pub(super) fn is_teacherless(recipe: &Recipe, who: Who, methods: &str) -> Result<bool> {
+    let terms = distill::parse(methods, &recipe.method_config())?.terms;
+    let given = recipe.teacher.is_some() || recipe.teacher_outputs.is_some();
+    let teacherless = !given && terms.iter().all(|t| !t.method.needs_teacher());
+    if who == Who::Exits && !teacherless {
+        return Err(Error::config("method", "--scheme byot takes methods that need no teacher: byot, tf-kd"));
+    }
+    Ok(teacherless)
+}
+
+/// A row for every network that took part, and the report.
+fn report(job: &mut Job, made: Made) -> Result<()> {
+    for part in made.parts() {
+        job.row(&part.label, part.role, &part.network, part.run.as_ref())?;
+    }
+    made.save(job)?;
+    job.finish(&made.student.network, &made.title, made.notes)
+}
+
 /// Frozen teachers, or what one wrote to disk.
-fn offline(
-    job: &mut Job,
-    dry_run: bool,
-    methods: &str,
-    alone: &TrainConfig,
-    config: &TrainConfig,
-) -> Result<()> {
-    let source = Source::open(job)?;
+fn offline(job: &mut Job, dry_run: bool, methods: &str, alone: &TrainConfig) -> Result<()> {
+    let config = &scheme_runs::taught(job, &distill::parse(methods, &job.recipe.method_config())?, alone);
+    let source = Source::open(job, Some(methods))?;
     doctor::classes(job, methods, source.live());
     let frozen = source.upload(job)?;
     let mut student = job.network()?;
     let cost = job.plan(config, source.lesson(job, methods, &frozen)?)?;
     if dry_run {
         print_plan(&cost, config, config.steps(job.training.len() / config.batch_size))?;
-        if let Source::Stored(outputs) = &source {
+        if let Source::Stored(outputs, _) = &source {
             say!("teacher               outputs in {}, no weights", outputs.path().display())?;
         }
         return Ok(());
@@ -116,44 +131,63 @@ fn offline(
 pub(super) enum Source {
     /// At least one teacher, each with its share.
     Live(Vec<(Saved, f32)>),
-    /// What one wrote to disk.
-    Stored(Arc<Outputs>),
+    /// What one wrote to disk, and itself where a method reads its layers.
+    Stored(Arc<Outputs>, Option<Box<Saved>>),
 }
 
 impl Source {
-    /// The teachers, or the outputs where there are some; the images are normalised as they need them.
-    pub fn open(job: &mut Job) -> Result<Self> {
-        let Some(path) = &job.recipe.teacher_outputs else {
-            if job.recipe.teacher_hash.is_some() {
+    /// The teachers, or the outputs where there are some, with the teacher where `methods` read it; the images are
+    /// normalised as they need them.
+    pub fn open(job: &mut Job, methods: Option<&str>) -> Result<Self> {
+        let recipe = job.recipe.clone();
+        Self::of(&recipe, job, methods)
+    }
+
+    /// [`Source::open`] by the teacher settings of another recipe than the job's.
+    pub fn of(recipe: &Recipe, job: &mut Job, methods: Option<&str>) -> Result<Self> {
+        let Some(path) = &recipe.teacher_outputs else {
+            if recipe.teacher_hash.is_some() {
                 let message = "tells of which teacher --teacher-outputs must be; give them, or leave it out";
                 return Err(Error::config("--teacher-hash", message));
             }
-            let teachers = open_teachers(job)?;
+            let teachers = open_teachers(recipe, &job.training)?;
             let facts = &teachers[0].0.facts;
             job.normalise_as(&facts.mean, &facts.std);
             return Ok(Self::Live(teachers));
         };
         let outputs = Outputs::open(path)?;
-        if let Some(hash) = &job.recipe.teacher_hash {
+        if let Some(hash) = &recipe.teacher_hash {
             outputs.fits_teacher(hash)?;
         }
-        if job.recipe.teacher.is_some() {
-            // It is read to be told from others, and not kept.
-            let teacher = open_teacher(&job.recipe, &job.training)?;
+        let mut kept = None;
+        if recipe.teacher.is_some() {
+            // It is read to be told from others, and most often not kept.
+            let teacher = open_teacher(recipe, &job.training)?;
             outputs.fits_teacher(&weights_hash(&teacher.network.params))?;
+            if let Some(methods) = methods {
+                let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
+                kept = terms.iter().any(|term| term.method.reads_teacher()).then(|| Box::new(teacher));
+            }
         }
         if outputs.info().mean.len() == job.training.channels {
             let info = outputs.info().clone();
             job.normalise_as(&info.mean, &info.std);
         }
         outputs.fits(&job.training)?;
-        Ok(Self::Stored(Arc::new(outputs)))
+        Ok(Self::Stored(Arc::new(outputs), kept))
     }
 
     pub fn live(&self) -> &[(Saved, f32)] {
         match self {
             Self::Live(teachers) => teachers,
-            Self::Stored(_) => &[],
+            Self::Stored(..) => &[],
+        }
+    }
+
+    pub fn stored(&self) -> Option<&Outputs> {
+        match self {
+            Self::Live(_) => None,
+            Self::Stored(outputs, _) => Some(outputs),
         }
     }
 
@@ -163,8 +197,8 @@ impl Source {
                 let names: Vec<&str> = teachers.iter().map(|(t, _)| t.network.name.as_str()).collect();
                 names.join(" and ")
             }
-            Self::Stored(outputs) if outputs.info().teacher.is_empty() => "teacher outputs".into(),
-            Self::Stored(outputs) => printable(&outputs.info().teacher).into_owned(),
+            Self::Stored(outputs, _) if outputs.info().teacher.is_empty() => "teacher outputs".into(),
+            Self::Stored(outputs, _) => printable(&outputs.info().teacher).into_owned(),
         }
     }
 
@@ -176,10 +210,11 @@ impl Source {
 
     /// `frozen` are what [`Source::upload`] made.
     pub fn lesson<'a>(&'a self, job: &Job, methods: &str, frozen: &'a [DeviceParams]) -> Result<Lesson<'a>> {
-        if let Self::Stored(outputs) = self {
+        if let Self::Stored(outputs, teacher) = self {
             let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
             let taps = job.recipe.tap_pairs()?.unwrap_or_default();
-            let stored = StoredTeacher { outputs: outputs.clone(), terms, taps };
+            let network = teacher.as_ref().map(|teacher| &teacher.network);
+            let stored = StoredTeacher { outputs: outputs.clone(), network, terms, taps };
             return Ok(Lesson { teaching: Some(stored.into()), ..Default::default() });
         }
         let mut all = self.live().iter().zip(frozen);
@@ -194,20 +229,25 @@ fn member<'a>(((teacher, weight), params): (&'a (Saved, f32), &'a DeviceParams))
     Member { network: &teacher.network, params, weight: *weight }
 }
 
-/// All teachers, at least one, with their shares.
-fn open_teachers(job: &Job) -> Result<Vec<(Saved, f32)>> {
-    let text = job.recipe.need(&job.recipe.teacher, "teacher", "runs/teacher/model.safetensors")?;
+/// The files of all teachers, at least one, with their shares.
+pub(super) fn teachers_of(recipe: &Recipe) -> Result<Vec<(PathBuf, f32)>> {
+    let text = recipe.need(&recipe.teacher, "teacher", "runs/teacher/model.safetensors")?;
     let paths: Vec<PathBuf> = match text.to_str() {
         Some(names) if !text.exists() => names.split(',').map(|name| name.trim().into()).collect(),
         _ => vec![text.clone()],
     };
-    let weights = job.recipe.teacher_weights.clone().unwrap_or_else(|| vec![1.0; paths.len()]);
+    let weights = recipe.teacher_weights.clone().unwrap_or_else(|| vec![1.0; paths.len()]);
     if weights.len() != paths.len() {
         let message = format!("expected {}, one for each teacher, got {}", paths.len(), weights.len());
         return Err(Error::config("teacher_weights", message));
     }
-    let teachers =
-        paths.iter().zip(weights).map(|(path, weight)| Ok((open(&job.recipe, &job.training, path)?, weight)));
+    Ok(paths.into_iter().zip(weights).collect())
+}
+
+/// All teachers, at least one, with their shares.
+fn open_teachers(recipe: &Recipe, data: &Dataset) -> Result<Vec<(Saved, f32)>> {
+    let paths = teachers_of(recipe)?;
+    let teachers = paths.iter().map(|(path, weight)| Ok((open(recipe, data, path)?, *weight)));
     let teachers = teachers.collect::<Result<Vec<_>>>()?;
     let facts = |saved: &Saved| (saved.facts.mean.clone(), saved.facts.std.clone());
     match teachers.iter().find(|(teacher, _)| facts(teacher) != facts(&teachers[0].0)) {

@@ -78,6 +78,9 @@ impl Job {
         let recipe = flags.recipe.over_file(flags.config.as_deref())?;
         let mut job = Self::open(adapter.open()?, recipe, flags.resume)?;
         job.overwrite = flags.overwrite;
+        if flags.resume && !flags.dry_run && job.held().is_empty() {
+            log::warn!("{} holds no run to resume: starting one", job.out.display());
+        }
         Ok(job)
     }
 
@@ -159,9 +162,6 @@ impl Job {
             let message = "holds a run already; pass --resume to go on with it, --overwrite to start anew, or \
                            another --out";
             return Err(Error::file(&self.out, message));
-        }
-        if self.resume && held.is_empty() {
-            log::warn!("{} holds no run to resume: starting one", self.out.display());
         }
         if self.overwrite {
             // A checkpoint left here would be taken for one of the new run.

@@ -135,7 +135,7 @@ fn total(network: &Network, cost: &Cost) -> Result<()> {
 }
 
 /// A pass in use with one image, compiled but not run.
-fn record(gpu: &Gpu, network: &Network) -> Result<(Vec<Tap>, Cost)> {
+pub(super) fn record(gpu: &Gpu, network: &Network) -> Result<(Vec<Tap>, Cost)> {
     let params = DeviceParams::frozen(gpu, SCOPE, &network.params)?;
     let tape = Tape::new();
     let [c, h, w] = network.input();

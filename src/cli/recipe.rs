@@ -167,7 +167,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_map: Option<PathBuf>,
     /// Learn from what limbeck teach, or another program, wrote: no teacher is loaded. With --teacher, it is checked that
-    /// it was that one
+    /// it was that one, and simkd and weights find its weights there
     #[arg(long, value_name = "FILE", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_outputs: Option<PathBuf>,

@@ -1,20 +1,25 @@
 //! One run of a sweep: its folder, its result, or its result from an earlier time.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use super::distill::Source;
+use super::distill::{Source, is_teacherless};
 use super::doctor;
 use super::job::{self, Job};
 use super::recipe::Recipe;
-use super::schemes;
-use super::sweep_file::{Lesson, PairFile, SweepFile};
+use super::scheme_runs::{self, Ask};
+use super::schemes::{self, Who};
+use super::sweep_entry::Lesson;
+use super::sweep_file::SweepFile;
+use super::sweep_pair::PairFile;
 use crate::files::{read_text, write_atomic};
 use crate::gpu::Gpu;
-use crate::models::saved;
-use crate::train::TrainConfig;
+use crate::models::{Network, saved};
 use crate::train::sweep::Outcome;
+use crate::train::{Run, TrainConfig};
 use crate::{Error, Result, distill};
 
 /// The sweep's file, and where its runs go.
@@ -24,6 +29,14 @@ pub struct Place<'a> {
     pub out: &'a Path,
 }
 
+/// A student as its training left it.
+struct Trained {
+    network: Network,
+    /// One a training, the student's own last.
+    runs: Vec<Run>,
+    note: Option<String>,
+}
+
 impl Place<'_> {
     /// Where a run's files go.
     pub fn folder(&self, pair: &PairFile, lesson: &Lesson, seed: u64) -> PathBuf {
@@ -31,9 +44,9 @@ impl Place<'_> {
             text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect()
         };
         let name = |text: &str| format!("{}-{}", plain(text), short_hash(text));
-        let written = match &lesson.methods {
-            Some(methods) if *methods != lesson.label => format!("{}={methods}", lesson.label),
-            _ => lesson.label.clone(),
+        let written = match lesson.written == lesson.label {
+            false => format!("{}={}", lesson.label, lesson.written),
+            true => lesson.label.clone(),
         };
         self.out.join(name(&pair.name())).join(format!("{}-seed{seed}", name(&written)))
     }
@@ -48,79 +61,149 @@ impl Place<'_> {
         Ok(Some(outcome))
     }
 
-    /// What was said of the first run of these methods; `None` where none was examined.
+    /// What was said of the first run of this lesson; `None` where none of its trainings was examined.
     pub fn findings(&self, pair: &PairFile, lesson: &Lesson) -> Option<Vec<String>> {
-        let folders = self.file.seeds.iter().map(|seed| self.folder(pair, lesson, *seed));
-        folders.into_iter().find_map(|folder| doctor::kept(&folder, &lesson.label))
+        let turns = lesson.turns().unwrap_or_default();
+        if turns.is_empty() {
+            return self.examined(pair, lesson, &lesson.label);
+        }
+        let of = |label: String| {
+            let found = self.examined(pair, lesson, &label)?;
+            Some(found.into_iter().map(move |finding| format!("{label}: {finding}")))
+        };
+        let all: Vec<_> = turns.into_iter().filter_map(|turn| of(turn.label)).collect();
+        (!all.is_empty()).then(|| all.into_iter().flatten().collect())
     }
 
-    /// Trains, measures and writes the result, unless it is there. The teacher's accuracy is measured where it is not known.
-    pub fn run(
-        &self,
-        gpu: &Gpu,
-        pair: &PairFile,
-        lesson: &Lesson,
-        seed: u64,
-        teacher: Option<f64>,
-    ) -> Result<Outcome> {
+    /// What was said of the training of this label, under the first seed that was examined.
+    fn examined(&self, pair: &PairFile, lesson: &Lesson, label: &str) -> Option<Vec<String>> {
+        let folders = self.file.seeds.iter().map(|seed| self.folder(pair, lesson, *seed));
+        folders.into_iter().find_map(|folder| doctor::kept(&folder, label))
+    }
+
+    /// Trains, measures and writes the result, unless it is there.
+    pub fn run(&self, gpu: &Gpu, pair: &PairFile, lesson: &Lesson, seed: u64) -> Result<Outcome> {
         let folder = self.folder(pair, lesson, seed);
-        let recipe = pair.recipe(self.file, lesson.methods.as_deref(), seed, &folder)?;
-        let key = key(&recipe, &pair.teacher)?;
+        let recipe = pair.recipe(self.file, lesson, seed, &folder)?;
+        let key = key(&recipe, &pair.files(std::slice::from_ref(lesson), used_outputs(&recipe, &seed)))?;
         if let Some(outcome) = self.result(pair, lesson, seed)? {
             return same_run(outcome, &key, &result_file(&folder));
         }
+        let started = Instant::now();
         let mut job = Job::open(gpu.clone(), recipe, true)?;
-        let outcome = self.train(&mut job, pair, lesson, key, teacher)?;
+        let trained = self.train(&mut job, pair, lesson)?;
+        saved::save(job.out.join("model.safetensors"), &trained.network, &job.facts())?;
+        let outcome = outcome(&job, key, trained, started)?;
         let path = result_file(&folder);
         let text = serde_json::to_string_pretty(&outcome).map_err(|e| Error::file(&path, e))?;
         write_atomic(&path, |w| w.write_all(text.as_bytes()))?;
         Ok(outcome)
     }
 
-    /// Trains the student and saves it.
-    fn train(
+    /// All runs of a pair see the same images, as its teacher needs them, whether they learn from it or not.
+    fn train(&self, job: &mut Job, pair: &PairFile, lesson: &Lesson) -> Result<Trained> {
+        let (alone, who) = (job.recipe.train_config()?, Who::of(&job.recipe)?);
+        let methods = job.recipe.method.clone();
+        let methods = methods.unwrap_or_else(|| schemes::default_methods(&job.recipe).into());
+        let untaught = lesson.is_alone() || is_teacherless(&job.recipe, who, &methods)?;
+        if who == Who::Offline && !untaught {
+            return self.offline(job, pair, lesson, &methods, &alone);
+        }
+        self.normalise(job, pair)?;
+        if lesson.is_alone() {
+            let mut network = job.network()?;
+            let run = job.fit(&lesson.label, &mut network, &alone, job::Lesson::default())?;
+            return Ok(Trained { network, runs: vec![run], note: None });
+        }
+        let examine = |label: &str| self.examined(pair, lesson, label).is_none();
+        let ask = Ask { label: &lesson.label, methods: &methods, alone: &alone, examine: &examine };
+        let made = scheme_runs::train(job, who, ask)?;
+        made.save(job)?;
+        let (network, runs) = made.into_student();
+        Ok(Trained { network, runs, note: None })
+    }
+
+    fn normalise(&self, job: &mut Job, pair: &PairFile) -> Result<()> {
+        let recipe = pair.recipe(self.file, &Lesson::alone(), job.recipe.seed.unwrap_or(0), &job.out)?;
+        if recipe.teacher.is_some() || recipe.teacher_outputs.is_some() {
+            Source::of(&recipe, job, None)?;
+        }
+        Ok(())
+    }
+
+    /// The student of frozen teachers, or of what one wrote to disk.
+    fn offline(
         &self,
         job: &mut Job,
         pair: &PairFile,
         lesson: &Lesson,
-        key: String,
-        teacher: Option<f64>,
-    ) -> Result<Outcome> {
-        let source = Source::open(job)?;
+        methods: &str,
+        alone: &TrainConfig,
+    ) -> Result<Trained> {
+        let config = &scheme_runs::taught(job, &distill::parse(methods, &job.recipe.method_config())?, alone);
+        let (source, note) = source(job, methods, config)?;
+        if let Some(note) = note.as_ref().filter(|_| !self.is_noted(pair, lesson)) {
+            log::warn!("{}: {} {note}", pair.name(), lesson.label);
+        }
         // One seed is as good as another to see what is not meant.
-        let examine = lesson.methods.is_some() && self.findings(pair, lesson).is_none();
+        let examine = self.findings(pair, lesson).is_none();
         if examine {
             doctor::classes(job, &lesson.label, source.live());
         }
-        let (mut student, config) = (job.network()?, config(job, lesson)?);
-        let frozen = source.upload(job)?;
-        let lessons = |job: &Job| match &lesson.methods {
-            None => Ok(job::Lesson::default()),
-            Some(methods) => source.lesson(job, methods, &frozen),
-        };
-        let cost = job.plan(&config, lessons(job)?)?;
+        let (mut network, frozen) = (job.network()?, source.upload(job)?);
+        let taught = source.lesson(job, methods, &frozen)?;
         if examine {
-            doctor::first_batches(job, &lesson.label, &student, &config, lessons(job)?);
+            let examined = source.lesson(job, methods, &frozen)?;
+            doctor::first_batches(job, &lesson.label, &network, config, examined);
         }
-        let taught = lessons(job)?;
-        let run = job.fit(&lesson.label, &mut student, &config, taught)?;
-        let last =
-            if job.recipe.validation.is_none() { run.accuracy() } else { job.test_accuracy(&student)? };
-        saved::save(job.out.join("model.safetensors"), &student, &job.facts())?;
-        let teacher = match (teacher, source.live().first()) {
-            (None, Some((saved, _))) => Some(job.test_accuracy(&saved.network)?),
-            (known, _) => known,
-        };
-        let params = student.params.trainable_elements() as u64;
-        Ok(Outcome { teacher, ..Outcome::new(key, last, &run, &cost, params) })
+        let run = job.fit(&lesson.label, &mut network, config, taught)?;
+        Ok(Trained { network, runs: vec![run], note })
+    }
+
+    /// Whether a run of another seed has said already what is peculiar to these.
+    fn is_noted(&self, pair: &PairFile, lesson: &Lesson) -> bool {
+        let results =
+            self.file.seeds.iter().filter_map(|seed| self.result(pair, lesson, *seed).ok().flatten());
+        results.into_iter().any(|outcome| outcome.note.is_some())
     }
 }
 
-fn config(job: &Job, lesson: &Lesson) -> Result<TrainConfig> {
-    let alone = job.recipe.train_config()?;
-    let Some(methods) = &lesson.methods else { return Ok(alone) };
-    let objective = distill::parse(methods, &job.recipe.method_config())?;
-    Ok(schemes::taught(job, &objective, &alone))
+/// Who teaches: the stored outputs where there are some, but for methods that they are not enough for; then
+/// the teacher itself where it is there, and why.
+fn source(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<(Source, Option<String>)> {
+    let source = Source::open(job, Some(methods))?;
+    if job.recipe.teacher_outputs.is_none() || job.recipe.teacher.is_none() {
+        return Ok((source, None));
+    }
+    // Outputs of other data, seed or teacher are an error of their file. What is left are the method's own
+    // wants.
+    let Err(Error::Config { name, message }) = job.plan(config, source.lesson(job, methods, &[])?) else {
+        return Ok((source, None));
+    };
+    let recipe = Recipe { teacher_outputs: None, ..job.recipe.clone() };
+    let live = Source::of(&recipe, job, None)?;
+    let frozen = live.upload(job)?;
+    job.plan(config, live.lesson(job, methods, &frozen)?)?;
+    let features = match source.stored().map(|outputs| outputs.info().taps.join(", ")) {
+        Some(taps) if !taps.is_empty() => format!("the features {taps}"),
+        _ => "no features".into(),
+    };
+    let why = format!(
+        "learns from the teacher itself, not from its stored outputs, which hold {features}: \
+         {name}: {message}"
+    );
+    Ok((live, Some(why)))
+}
+
+fn outcome(job: &Job, key: String, trained: Trained, started: Instant) -> Result<Outcome> {
+    let Some(run) = trained.runs.last() else { return Err(Error::config("scheme", "trained no student")) };
+    let last = match job.recipe.validation {
+        None => run.accuracy(),
+        Some(_) => job.test_accuracy(&trained.network)?,
+    };
+    let params = trained.network.params.trainable_elements() as u64;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Outcome { note: trained.note, ..Outcome::new(key, last, &trained.runs, params, seconds) })
 }
 
 fn result_file(folder: &Path) -> PathBuf {
@@ -135,12 +218,28 @@ fn same_run(outcome: Outcome, key: &str, path: &Path) -> Result<Outcome> {
     Err(Error::config("sweep", format!("{} {message}", path.display())))
 }
 
-/// What a result depends on: every setting but where it goes, and the teacher's bytes.
-fn key(recipe: &Recipe, teacher: &Path) -> Result<String> {
+/// The seeds whose stored outputs a run depends on: its own, or none.
+fn used_outputs<'a>(recipe: &Recipe, seed: &'a u64) -> &'a [u64] {
+    if recipe.teacher_outputs.is_some() { std::slice::from_ref(seed) } else { &[] }
+}
+
+/// What a result depends on: every setting but where it goes, and the bytes of the teachers' files.
+pub fn key(recipe: &Recipe, files: &[PathBuf]) -> Result<String> {
     let settings = Recipe { out: None, ..recipe.clone() }.to_toml()?;
-    let bytes = std::fs::read(teacher).map_err(|e| Error::file(teacher, e))?;
-    let hash = Sha256::new().chain_update(settings).chain_update(bytes).finalize();
-    Ok(hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    let mut hash = Sha256::new().chain_update(settings);
+    // Stored outputs may be larger than memory.
+    let mut chunk = vec![0; 1 << 20];
+    for path in files {
+        let refuse = |e| Error::file(path, e);
+        let mut file = std::fs::File::open(path).map_err(refuse)?;
+        loop {
+            match file.read(&mut chunk).map_err(refuse)? {
+                0 => break,
+                n => hash.update(&chunk[..n]),
+            }
+        }
+    }
+    Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Tells names apart that are one when written with letters and digits alone.

@@ -34,6 +34,10 @@ impl Method for Standardised {
         self.0.needs_teacher()
     }
 
+    fn reads_teacher(&self) -> bool {
+        self.0.reads_teacher()
+    }
+
     fn teacher_by_batch(&self) -> bool {
         self.0.teacher_by_batch()
     }

@@ -48,7 +48,7 @@ mod weights;
 mod wsld;
 
 pub use low_rank::{Factors, Rank, low_rank};
-pub use pair::{Pair, TeacherPass};
+pub use pair::{Pair, Shown, TeacherPass};
 pub use parse::{Objective, parse};
 pub use schedule::TermSchedule;
 pub use settings::{Kind, MethodConfig, Setting, Values};
@@ -80,6 +80,12 @@ pub trait Method {
     /// Whether the loss depends on a teacher: not where what teaches is made of the student or of the labels.
     fn needs_teacher(&self) -> bool {
         true
+    }
+
+    /// Whether it reads layers or weights of the teacher itself, besides its logits and taps: with outputs on disk it then
+    /// needs the teacher's file, too.
+    fn reads_teacher(&self) -> bool {
+        false
     }
 
     /// Whether it learns from what the frozen teacher says where its batch norms go by the batch's statistics, and not by

@@ -38,7 +38,18 @@ pub enum TeacherPass<'a> {
     Stored {
         /// By name.
         taps: Vec<Tap>,
+        /// The teacher itself in a pass that is never run, where its file is at hand, too: it shows a method of which
+        /// layer a feature is. Not there while a step is recorded.
+        shown: Option<Shown<'a>>,
     },
+}
+
+/// A pass of a teacher whose outputs lie on disk, to be looked at.
+pub struct Shown<'a> {
+    /// Its pass.
+    pub forward: &'a Forward<'a>,
+    /// Its weights on the host.
+    pub params: &'a Params,
 }
 
 impl TeacherPass<'_> {
@@ -46,18 +57,32 @@ impl TeacherPass<'_> {
     pub fn tap(&self, name: &str) -> Result<Tensor> {
         match self {
             Self::Live { forward, .. } => forward.tap(name),
-            Self::Stored { taps } => {
+            Self::Stored { taps, .. } => {
                 let found = taps.iter().find(|tap| tap.name == name || tap.alias == name);
                 found.map(|tap| tap.tensor.clone()).ok_or_else(|| {
-                    let all: Vec<String> =
-                        taps.iter().map(|t| format!("{} {}", t.name, t.tensor.shape())).collect();
-                    let there = if all.is_empty() { "no features".into() } else { all.join(", ") };
+                    let there = if taps.is_empty() { "no features".into() } else { Tap::list(taps) };
                     Error::config(
                         format!("tap \"{name}\" of the teacher outputs"),
                         format!("the file has {there}; write it again with this tap"),
                     )
                 })
             }
+        }
+    }
+
+    /// The taps that there are, in order.
+    pub fn taps(&self) -> Vec<Tap> {
+        match self {
+            Self::Live { forward, .. } => forward.taps(),
+            Self::Stored { taps, .. } => taps.clone(),
+        }
+    }
+
+    /// The teacher's own pass and weights, where they are there: of a teacher in the step, or of one that is shown.
+    pub fn network(&self) -> Option<(&Forward<'_>, &Params)> {
+        match self {
+            Self::Live { forward, params } => Some((forward, params)),
+            Self::Stored { shown, .. } => shown.as_ref().map(|shown| (shown.forward, shown.params)),
         }
     }
 
@@ -71,16 +96,16 @@ impl TeacherPass<'_> {
         let Self::Live { forward, params } = self else {
             return refuse("outputs on disk hold no batch norm; this method needs the teacher itself");
         };
-        let mut tensor = forward.tap(tap)?;
-        if let Some(branch) = tensor.made_from(&Binary::Add) {
-            tensor = branch;
-        }
-        let own = forward.taps().into_iter().filter(|t| t.tensor.id() == tensor.id());
-        let vector = |name: String| params.find(&name).filter(|p| p.shape.dims() == [tensor.dims()[1]]);
-        let found = own.map(|t| (vector(format!("{}.weight", t.name)), vector(format!("{}.bias", t.name))));
-        match found.filter_map(|(weight, bias)| weight.zip(bias)).next() {
-            Some((weight, bias)) => Ok((&weight.values, &bias.values)),
-            None => refuse("it is no batch norm's output, nor a sum of one; name one that is with --taps"),
+        let tensor = forward.tap(tap)?;
+        let summands = tensor.made_by::<Binary>().filter(|(op, _)| *op == Binary::Add);
+        let candidates = summands.map_or(vec![tensor], |(_, summands)| summands);
+        match candidates.iter().find_map(|t| norm_of(forward, params, t)) {
+            Some(found) => Ok(found),
+            None => refuse(
+                "it is no batch norm's output, nor a sum of one; name one that is with --taps. An exporter that folds \
+                 batch norms into convolutions leaves none: export an ONNX teacher with its norms \
+                 (torch.onnx.export(..., training=TrainingMode.PRESERVE, dynamo=False))",
+            ),
         }
     }
 
@@ -97,6 +122,23 @@ impl TeacherPass<'_> {
             }
         }
     }
+}
+
+/// Scale and shift of the batch norm that made a tensor: what its op reads, or what is named after the tap.
+fn norm_of<'a>(forward: &Forward<'_>, params: &'a Params, tensor: &Tensor) -> Option<(&'a [f32], &'a [f32])> {
+    if let Some((scale, shift)) = tensor.normalised_by() {
+        let leaves = forward.leaves();
+        let values = |read: &Tensor| {
+            let (id, _) = leaves.iter().find(|(_, leaf)| leaf.id() == read.id())?;
+            Some(&*params.get(*id).values)
+        };
+        return values(&scale).zip(values(&shift));
+    }
+    let own = forward.taps().into_iter().filter(|t| t.tensor.id() == tensor.id());
+    let vector = |name: String| params.find(&name).filter(|p| p.shape.dims() == [tensor.dims()[1]]);
+    let mut named = own.map(|t| (vector(format!("{}.weight", t.name)), vector(format!("{}.bias", t.name))));
+    let (weight, bias) = named.find_map(|(weight, bias)| weight.zip(bias))?;
+    Some((&weight.values, &bias.values))
 }
 
 impl Pair<'_> {

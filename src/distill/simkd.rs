@@ -7,7 +7,8 @@
 //! not change. The cross-entropy of these logits has the weight 0, as in the authors' code; `simkd+ce:1` is
 //! its `-c 1`.
 //!
-//! f_t is the map whose mean the teacher's classifier reads, f_s the student's tap.
+//! f_t is the map whose mean the teacher's classifier reads, f_s the student's tap. f_t may lie on disk: of the
+//! teacher's file, which is then given beside its outputs, only the classifier is used.
 
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, TeacherPass, features};
 use crate::models::base_of;
@@ -35,10 +36,14 @@ struct SimKd {
 }
 
 impl Method for SimKd {
+    fn reads_teacher(&self) -> bool {
+        true
+    }
+
     fn student(&self, name: &str, pair: &Pair<'_>) -> Result<Option<String>> {
-        let TeacherPass::Live { params, .. } = pair.teacher else {
-            let message =
-                "needs the teacher itself, to end in its classifier; its outputs on disk hold no weights";
+        let Some((_, params)) = pair.teacher.network() else {
+            let message = "the student ends in the teacher's classifier, which outputs on disk do not hold; give the \
+                           teacher's file beside them (--teacher FILE --teacher-outputs FILE)";
             return Err(Error::config("simkd", message));
         };
         let (teacher, tap) = (reused(pair)?, guided(pair)?);
@@ -78,13 +83,27 @@ fn guided<'a>(pair: &'a Pair<'_>) -> Result<&'a str> {
 
 /// The teacher's map (N, C, H, W) whose mean its classifier reads, or its tap where that can't be seen.
 fn reused(pair: &Pair<'_>) -> Result<Tensor> {
-    if let TeacherPass::Live { forward, .. } = pair.teacher
-        && let Some(map) = forward.taps().iter().rev().find_map(|tap| tap.tensor.pooled_from())
-    {
-        return Ok(map);
+    let taps = pair.teacher.network().map_or(Vec::new(), |(forward, _)| forward.taps());
+    let map = taps.iter().rev().find_map(|tap| tap.tensor.pooled_from());
+    if let (TeacherPass::Live { .. }, Some(map)) = (pair.teacher, &map) {
+        return Ok(map.clone());
     }
-    let (hint, _) = pair.taps.last().ok_or_else(|| Error::config("taps", "simkd needs a pair of taps"))?;
-    pair.teacher.tap(hint)
+    let (hint, guided) =
+        pair.taps.last().ok_or_else(|| Error::config("taps", "simkd needs a pair of taps"))?;
+    let named: Vec<_> =
+        taps.iter().filter(|tap| map.as_ref().is_some_and(|map| map.id() == tap.tensor.id())).collect();
+    match named.last() {
+        Some(last) if named.iter().all(|tap| tap.name != *hint && tap.alias != *hint) => {
+            let message = format!(
+                "its classifier reads the mean of another map, {} {}; write the outputs with --taps {0}, and name it \
+                 with --taps {0}:{guided} where they have more",
+                last.name,
+                last.tensor.shape()
+            );
+            Err(Error::config(format!("tap \"{hint}\" of the teacher outputs"), message))
+        }
+        _ => pair.teacher.tap(hint),
+    }
 }
 
 /// The teacher's last linear layer, which must take the projected features as they are: weight (classes,

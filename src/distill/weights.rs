@@ -93,6 +93,10 @@ impl Weights {
 }
 
 impl Method for Weights {
+    fn reads_teacher(&self) -> bool {
+        true
+    }
+
     fn student(&self, name: &str, _: &Pair<'_>) -> Result<Option<String>> {
         if !self.factorises() {
             return Ok(None);

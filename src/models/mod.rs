@@ -137,6 +137,12 @@ fn outline(name: &str, config: &ModelConfig) -> Result<Network> {
     })
 }
 
+/// Fails for a name that belongs to no family of architectures, listing those there are. Whether the numbers
+/// in it fit images and classes, only [`build`] can say.
+pub fn check_name(name: &str) -> Result<()> {
+    find(base_of(name)).map(drop)
+}
+
 /// The name of the network from which one with this name is made: `resnet8` of `resnet8+lowrank:0.5`.
 pub fn base_of(name: &str) -> &str {
     name.split('+').next().unwrap_or(name)

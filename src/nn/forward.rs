@@ -61,6 +61,15 @@ pub struct Tap {
     pub tensor: Tensor,
 }
 
+impl Tap {
+    /// Names and shapes, for errors.
+    pub fn list(taps: &[Tap]) -> String {
+        let all: Vec<String> =
+            taps.iter().map(|tap| format!("{} {}", tap.name, tap.tensor.shape())).collect();
+        all.join(", ")
+    }
+}
+
 /// Records one network's forward pass on a tape.
 pub struct Forward<'a> {
     tape: Tape,
@@ -197,10 +206,9 @@ impl<'a> Forward<'a> {
         if let Some(found) = found {
             return Ok(found.tensor.clone());
         }
-        let all: Vec<String> = taps.iter().map(|t| format!("{} {}", t.name, t.tensor.shape())).collect();
         Err(Error::config(
             format!("tap \"{name}\" of {}", self.params.name()),
-            format!("there are {}", all.join(", ")),
+            format!("there are {}", Tap::list(&taps)),
         ))
     }
 

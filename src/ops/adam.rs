@@ -12,7 +12,7 @@ use crate::tape::{Array, Lowering, Meta, Op, Scalar, Step};
 
 const SHADER: &str = include_str!("../../shaders/adam.wgsl");
 
-/// Inputs `w, dw, norm, decay_mask, m, v`; see [`super::update`].
+/// Inputs `w, dw, norm, decay_mask, extents, m, v`; see [`super::update`].
 #[derive(Debug, Clone, Copy)]
 pub struct Adam {
     /// Learning rate, weight decay, clipping.
@@ -41,7 +41,7 @@ impl Op for Adam {
     }
 
     fn in_place(&self) -> &[usize] {
-        &[0, 4, 5]
+        &[0, 5, 6]
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
@@ -65,7 +65,7 @@ impl Op for Adam {
     fn reference(&self, step: &Step, inputs: &[Array]) -> Vec<Array> {
         let rate = self.settings.rate(step);
         let [correction_1, correction_2] = self.corrections.map(|s| f64::from(step.get(s)));
-        let (mut m, mut v) = (inputs[4].clone(), inputs[5].clone());
+        let (mut m, mut v) = (inputs[5].clone(), inputs[6].clone());
         let w = self.settings.reference(inputs, |i, w, g, decay| {
             let (w, g) = if self.decoupled { (w - rate * decay * w, g) } else { (w, g + decay * w) };
             m.data[i] = self.betas[0] * m.data[i] + (1.0 - self.betas[0]) * g;

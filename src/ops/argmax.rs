@@ -1,16 +1,14 @@
 //! Place of the maximum along a dimension as i32, the first one of equals; and the gradient of max, which goes there.
 
-use super::common::{expect_f32, expect_inputs, per_element};
+use super::common::{expect_f32, expect_inputs, per_element, reducing_lanes};
 use super::layout::{Axis, IndexNames, collapse, define_index, index_names, project};
 use super::reduce::{Space, check_axes, kept_sizes, reduced_shape};
 use super::spec::{Case, Fill, Input, OpSpec};
-use crate::gpu::{Grid, Kernel};
+use crate::gpu::{Caps, Grid, Kernel};
 use crate::tape::{Array, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../shaders/argmax.wgsl");
-/// Invocations a workgroup of the kernels that look for the maximum.
-const LANES: usize = 64;
 const OUTPUT: IndexNames = index_names!("OUTPUT");
 const PLACE: IndexNames = index_names!("PLACE");
 
@@ -29,12 +27,12 @@ pub(super) struct Scatter {
 }
 
 /// The constants of every entry point of the shader.
-fn kernel(name: &'static str, entry: &'static str, space: &Space) -> Kernel {
+fn kernel(caps: &Caps, name: &'static str, entry: &'static str, space: &Space) -> Kernel {
     let turned = |axes: &[Axis]| -> Vec<Axis> {
         axes.iter().map(|a| Axis { pitch: a.stride, size: a.size, stride: a.pitch }).collect()
     };
     let len = space.outputs * space.elements;
-    let kernel = space.define(Kernel::new(name, entry, SHADER));
+    let kernel = space.define(Kernel::new(name, entry, SHADER)).define("LANES", reducing_lanes(caps));
     let kernel = define_index(kernel, &OUTPUT, &turned(&space.kept), len);
     define_index(kernel, &PLACE, &turned(&space.reduced), len)
 }
@@ -50,14 +48,16 @@ pub(super) fn lower_argmax(
     let space = Space::new(dims);
     // Columns read neighbours with neighbouring invocations; long rows need a workgroup for that.
     let rows = dims.last().is_none_or(|d| d.1);
-    let plenty = space.outputs >= if rows { 2048 } else { 64 };
-    let serial = space.elements <= 32 || (plenty && (!rows || space.elements <= 512));
+    let (cpu, lanes) = (to.caps().is_cpu, reducing_lanes(to.caps()));
+    let plenty = space.outputs >= if rows && !cpu { 2048 } else { 64 };
+    let longest = if cpu { 16_384 } else { 512 };
+    let serial = space.elements <= 32 || (plenty && (!rows || space.elements <= longest));
     let (entry, workgroups) = match serial {
-        true => ("serial", space.outputs.div_ceil(LANES)),
+        true => ("serial", space.outputs.div_ceil(lanes)),
         false => ("cooperative", space.outputs),
     };
     // Only the gradient counts elements of x, but the text is one.
-    let kernel = kernel(name, entry, &space).define("LEN", space.outputs * space.elements);
+    let kernel = kernel(to.caps(), name, entry, &space).define("LEN", space.outputs * space.elements);
     to.dispatch(kernel, &[x, y], Grid::linear(workgroups));
 }
 
@@ -117,7 +117,7 @@ impl Op for Scatter {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let space = Space::new(&collapse(self.output.dims(), |d| self.axes.contains(&d)));
-        let kernel = kernel(self.name(), "backward_max", &space);
+        let kernel = kernel(to.caps(), self.name(), "backward_max", &space);
         per_element(to, kernel, &[Slot::Input(0), Slot::Input(1), Slot::Output(0)], self.output.len());
         Ok(())
     }

@@ -337,6 +337,13 @@ impl Tensor {
     ) -> Result<Tensor> {
         self.tape().record1(BatchNormEval { eps, activation: None }, &[self, gamma, beta, mean, var])
     }
+
+    /// Scale and shift (C) of the batch norm that made this tensor, in either mode; `None` for anything else.
+    pub fn normalised_by(&self) -> Option<(Tensor, Tensor)> {
+        let train = self.made_by::<BatchNormTrain>().map(|(_, inputs)| inputs);
+        let inputs = train.or_else(|| Some(self.made_by::<BatchNormEval>()?.1))?;
+        Some((inputs.get(1)?.clone(), inputs.get(2)?.clone()))
+    }
 }
 
 /// Conformance cases.

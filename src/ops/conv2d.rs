@@ -96,10 +96,6 @@ impl Sizes {
         self.c_out / self.config.groups
     }
 
-    pub fn depthwise(&self) -> bool {
-        self.ci_g() == 1 && self.config.groups > 1
-    }
-
     pub fn taps(&self) -> usize {
         self.k[0] * self.k[1]
     }
@@ -214,7 +210,8 @@ fn cases() -> Vec<Case> {
     let strided = Conv2d { stride: [2, 3], padding: [1, 2], dilation: [2, 1], groups: 1 };
     let grouped = Conv2d { groups: 3, ..Conv2d::square(1, 1) };
     let depthwise = |groups, stride| Conv2d { groups, ..Conv2d::square(stride, 1) };
-    let shapes: [(Conv2d, [usize; 4], [usize; 4]); 23] = [
+    let unpadded = Conv2d { groups: 2, ..base };
+    let shapes: [(Conv2d, [usize; 4], [usize; 4]); 40] = [
         (base, [1, 1, 1, 1], [1, 1, 1, 1]),
         (base, [2, 3, 5, 7], [4, 3, 3, 3]),
         (Conv2d::square(1, 1), [2, 4, 8, 8], [32, 4, 3, 3]),
@@ -233,6 +230,25 @@ fn cases() -> Vec<Case> {
         (depthwise(4, 1), [2, 4, 7, 9], [4, 1, 3, 3]),
         (depthwise(3, 2), [2, 3, 8, 7], [6, 1, 3, 3]),
         (Conv2d { dilation: [2, 2], ..depthwise(2, 1) }, [1, 2, 9, 9], [2, 1, 3, 3]),
+        // Depthwise: whole vec4 and not, one strip and several, the last one cut off; too large to unroll.
+        (depthwise(3, 1), [2, 3, 4, 1], [3, 1, 3, 3]),
+        (depthwise(2, 1), [3, 2, 1, 3], [4, 1, 3, 3]),
+        (depthwise(2, 2), [2, 2, 5, 5], [2, 1, 3, 3]),
+        (depthwise(2, 2), [2, 2, 11, 7], [2, 1, 3, 3]),
+        (depthwise(3, 1), [1, 3, 6, 41], [3, 1, 3, 3]),
+        (depthwise(5, 1), [3, 5, 8, 8], [5, 1, 3, 3]),
+        (depthwise(2, 2), [3, 2, 9, 40], [4, 1, 3, 3]),
+        (depthwise(2, 2), [2, 2, 10, 32], [2, 1, 3, 3]),
+        (Conv2d { padding: [2, 2], ..depthwise(2, 1) }, [2, 2, 5, 28], [2, 1, 5, 5]),
+        (Conv2d { stride: [3, 2], padding: [0, 2], ..depthwise(2, 1) }, [2, 2, 10, 24], [2, 1, 2, 5]),
+        (Conv2d { stride: [1, 3], dilation: [1, 2], ..depthwise(2, 1) }, [1, 2, 5, 20], [2, 1, 3, 3]),
+        (Conv2d { padding: [4, 0], ..unpadded }, [1, 2, 6, 12], [2, 1, 3, 2]),
+        (Conv2d { padding: [6, 6], ..unpadded }, [1, 2, 9, 15], [2, 1, 13, 13]),
+        // Enough planes for walks of several rows, and for several images a lane.
+        (depthwise(64, 1), [20, 64, 5, 4], [64, 1, 3, 3]),
+        (depthwise(64, 2), [17, 64, 7, 8], [64, 1, 3, 3]),
+        (Conv2d { padding: [2, 2], ..depthwise(40, 1) }, [13, 40, 7, 5], [40, 1, 5, 5]),
+        (Conv2d { stride: [3, 1], ..depthwise(35, 1) }, [19, 35, 10, 3], [70, 1, 5, 2]),
         (Conv2d::square(1, 1), [8, 16, 16, 16], [16, 16, 3, 3]),
         (Conv2d::square(2, 1), [8, 16, 16, 16], [16, 16, 3, 3]),
         (Conv2d::square(2, 0), [16, 5, 15, 14], [6, 5, 3, 3]),

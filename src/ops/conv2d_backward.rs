@@ -1,15 +1,12 @@
 //! Gradients of conv2d, recorded by its backward rule.
 
-use super::common::per_element;
 use super::conv2d::{Conv2d, Sizes};
 use super::conv2d_lower;
 use super::conv2d_rows_dw;
-use super::epilogue::Epilogue;
 use super::reduce;
 use super::tile::{Along, Job, Operands};
 use crate::Result;
-use crate::gpu::Grid;
-use crate::tape::{Array, Lowering, Meta, Op, Slot, Step};
+use crate::tape::{Array, Lowering, Meta, Op, Slot, Step, Variant};
 
 /// dX from (w, dy); the shape of x is not known from these.
 #[derive(Debug, Clone)]
@@ -38,14 +35,7 @@ impl Op for Conv2dBackwardX {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let s = self.config.sizes(&self.x, to.input(0))?;
         if s.depthwise() {
-            let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-            per_element(
-                to,
-                s.depthwise_kernel("backward_x", false, Epilogue::default()),
-                &bindings,
-                s.x().iter().product(),
-            );
-            return Ok(());
+            return s.lower_depthwise_x(to, [Slot::Input(0), Slot::Input(1), Slot::Output(0)]);
         }
         let pixels = s.h * s.w;
         let job = Job {
@@ -73,13 +63,6 @@ impl Op for Conv2dBackwardX {
 }
 
 impl Conv2dBackwardW {
-    fn depthwise(&self, to: &mut Lowering<'_>, s: &Sizes) {
-        let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-        let weights = s.c_out * s.taps();
-        let kernel = s.depthwise_kernel("backward_w", false, Epilogue::default()).define("LEN", weights);
-        to.dispatch(kernel, &bindings, Grid::linear(weights));
-    }
-
     /// The weights' gradient for the tile engines.
     fn job(&self, s: &Sizes) -> Job {
         let pixels = s.out[0] * s.out[1];
@@ -92,11 +75,15 @@ impl Conv2dBackwardW {
         }
     }
 
-    /// The bias' gradient, for kernels that leave it out.
-    fn bias_alone(&self, to: &mut Lowering<'_>, s: &Sizes) {
-        if self.bias {
-            reduce::lower_sum(to, &s.y(), &[0, 2, 3], Slot::Input(1), Slot::Output(1));
-        }
+    /// Variants that leave the bias' gradient out, each with that behind it.
+    fn with_bias_alone<'a>(&'a self, variants: Vec<Variant<'a>>, s: &'a Sizes) -> Vec<Variant<'a>> {
+        let bias = |to: &mut Lowering<'_>| {
+            if self.bias {
+                reduce::lower_sum(to, &s.y(), &[0, 2, 3], Slot::Input(1), Slot::Output(1));
+            }
+            Ok(())
+        };
+        variants.into_iter().map(|variant| variant.then(bias)).collect()
     }
 }
 
@@ -115,12 +102,11 @@ impl Op for Conv2dBackwardW {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let s = self.config.sizes(to.input(0), &self.w)?;
-        if s.depthwise() {
-            self.depthwise(to, &s);
-            self.bias_alone(to, &s);
-            return Ok(());
-        }
         let [x, dy, dw] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        if s.depthwise() {
+            let variants = s.depthwise_w_variants(to.caps(), [x, dy, dw]);
+            return to.lower_by(self.with_bias_alone(variants, &s));
+        }
         let (rows, job) = (s.rows_forward(), self.job(&s));
         let operands = conv2d_rows_dw::Operands { x, dy, dw, db: self.bias.then_some(Slot::Output(1)) };
         let by_tiles = Operands::plain(dy, x, dw);
@@ -129,12 +115,7 @@ impl Op for Conv2dBackwardW {
         } else {
             Vec::new()
         };
-        for tiles in job.variants(to, &by_tiles) {
-            variants.push(tiles.then(|to| {
-                self.bias_alone(to, &s);
-                Ok(())
-            }));
-        }
+        variants.extend(self.with_bias_alone(job.variants(to, &by_tiles), &s));
         to.lower_by(variants)
     }
 

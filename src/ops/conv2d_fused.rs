@@ -205,7 +205,7 @@ fn cases() -> Vec<Case> {
     let depthwise = |groups, stride| Conv2d { groups, ..square(stride, 1) };
     let strided = Conv2d { stride: [2, 3], padding: [1, 2], dilation: [2, 1], groups: 1 };
     // Kernels for rows, with vec4 stores and without; tiles, also with a reduction that is split; depthwise.
-    let shapes: [(Conv2d, [usize; 4], [usize; 4]); 10] = [
+    let shapes: [(Conv2d, [usize; 4], [usize; 4]); 11] = [
         (Conv2d::default(), [1, 1, 1, 1], [1, 1, 1, 1]),
         (square(1, 1), [8, 16, 8, 8], [16, 16, 3, 3]),
         (square(1, 1), [3, 2, 6, 41], [5, 2, 3, 3]),
@@ -216,6 +216,7 @@ fn cases() -> Vec<Case> {
         (Conv2d::default(), [1, 300, 3, 5], [7, 300, 1, 1]),
         (strided, [2, 3, 13, 11], [4, 3, 3, 2]),
         (depthwise(3, 2), [2, 3, 8, 7], [6, 1, 3, 3]),
+        (depthwise(3, 1), [2, 3, 6, 12], [3, 1, 3, 3]),
     ];
     use Function::{Hardswish, LeakyRelu, Relu, Relu6};
     let forms = [

@@ -11,7 +11,6 @@ use crate::gpu::Kernel;
 use crate::tape::{Lowering, Slot};
 
 const LOADER: &str = include_str!("../../shaders/conv2d.wgsl");
-const DEPTHWISE: &str = include_str!("../../shaders/depthwise.wgsl");
 const FOLD: &str = include_str!("../../shaders/fold.wgsl");
 const FOLD_WEIGHTS: &str = include_str!("../../shaders/conv2d_fold.wgsl");
 
@@ -178,14 +177,7 @@ impl Sizes {
     pub fn lower_forward(&self, to: &mut Lowering<'_>, at: &Operands, epilogue: Epilogue) -> Result<()> {
         if self.depthwise() {
             self.fold(to, at);
-            let at = at.folded();
-            let mut bindings = vec![at.x, at.w];
-            bindings.extend(at.bias);
-            bindings.push(at.y);
-            bindings.extend(at.residual);
-            let kernel = self.depthwise_kernel("forward", at.bias.is_some(), epilogue);
-            per_element(to, kernel, &bindings, self.y().iter().product());
-            return Ok(());
+            return self.lower_depthwise(to, &at.folded(), epilogue);
         }
         let Operands { x, w, bias, residual, y, .. } = at.folded();
         let pixels = self.out[0] * self.out[1];
@@ -232,13 +224,5 @@ impl Sizes {
             .define("PER", per)
             .define("BIAS", at.bias.is_some().into());
         per_element(to, norm.define(kernel), &norm.bindings([at.w, w], at.bias, bias), self.c_out * per);
-    }
-
-    pub fn depthwise_kernel(&self, entry: &'static str, bias: bool, epilogue: Epilogue) -> Kernel {
-        let kernel = epilogue.define(Kernel::new("depthwise", entry, DEPTHWISE));
-        self.defines()
-            .into_iter()
-            .fold(kernel, |kernel, (name, value)| kernel.define(name, value))
-            .define("BIAS", bias as usize)
     }
 }

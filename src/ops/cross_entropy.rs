@@ -301,7 +301,9 @@ fn cases() -> Vec<Case> {
         all.push(Case::new(HardCrossEntropy(settings), vec![logits, labels]).saved_from(1));
     };
     // Rows of one invocation, of a workgroup of 64, both as scalars and as vec4; more rows than one workgroup takes.
-    for [n, c] in [[1, 1], [1, 10], [64, 10], [65, 47], [257, 100], [3, 1000], [5, 1021], [2, 5003]] {
+    for [n, c] in
+        [[1, 1], [1, 10], [64, 10], [65, 47], [257, 100], [100, 700], [3, 1000], [5, 1021], [2, 5003]]
+    {
         hard(plain, Input::normal([n, c]), Input::below([n], c));
         hard(smooth, Input::filled([n, c], Fill::Normal(20.0)), Input::below([n], c));
     }

@@ -1,13 +1,14 @@
 //! Elements taken along an axis: y[.., j, ..] = x[.., index[.., j, ..], ..], as torch.gather.
 //!
 //! `index` is i32, with as many dimensions as x and, but for the axis, sizes of at most x's; y has its shape. An index
-//! outside 0..size gives NaN there and no gradient. dx sums over the whole axis of `index` for every element: no atomics,
-//! so the same bits every time, but slow for long axes.
+//! outside 0..size gives NaN there and no gradient. dx is cleared, and then each line of it gets its dy in
+//! ascending order by one invocation, or by several that own a segment each: no atomics, so the same bits
+//! every time.
 
-use super::common::{expect_inputs, per_element};
+use super::common::{elementwise, expect_inputs, per_element};
 use super::spec::{Case, Input, OpSpec};
 use super::strided::{MOST_AXES, expect_rank, unravel};
-use crate::gpu::Kernel;
+use crate::gpu::{Caps, Grid, Kernel};
 use crate::tape::{Array, Backward, DType, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
 use crate::{Error, Result};
 
@@ -25,6 +26,32 @@ pub struct Gather {
 struct GatherBackward {
     axis: usize,
     shape: Shape,
+}
+
+/// Invocations a workgroup of `backward_x`.
+const SCATTER_WORKGROUP: usize = 64;
+
+/// How the gradient's invocations share lines of x along the axis.
+struct Segments {
+    lines: usize,
+    /// Segments of a line, and elements of each.
+    count: usize,
+    size: usize,
+}
+
+impl Segments {
+    /// Each segment reads all of a line's indices, so there are no more than keep the adapter busy.
+    fn new(caps: &Caps, along: usize, index: &[usize], axis: usize) -> Self {
+        let wanted = if caps.is_cpu { 128 } else { 16_384 };
+        let lines: usize =
+            index.iter().enumerate().filter(|(a, _)| *a != axis).map(|(_, size)| size).product();
+        let size = along.div_ceil((wanted / lines.max(1)).clamp(1, along.max(1))).max(1);
+        Self { lines, count: along.div_ceil(size), size }
+    }
+
+    fn define(&self, kernel: Kernel) -> Kernel {
+        kernel.define("LINES", self.lines.max(1)).define("SEGMENTS", self.count).define("SEGMENT", self.size)
+    }
 }
 
 /// The kernel's constants for x and index of these sizes.
@@ -103,7 +130,9 @@ impl Op for Gather {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let kernel = kernel("forward", self.axis, to.input(0), to.input(1));
+        let (x, index) = (to.input(0), to.input(1));
+        let segments = Segments::new(to.caps(), x[self.axis], index, self.axis);
+        let kernel = segments.define(kernel("forward", self.axis, x, index)).define("VEC4S", 0);
         let len = to.output(0).iter().product();
         per_element(to, kernel, &[Slot::Input(0), Slot::Input(1), Slot::Output(0)], len);
         Ok(())
@@ -127,10 +156,19 @@ impl Op for GatherBackward {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let kernel = kernel("backward_x", self.axis, to.output(0), to.input(1));
-        let len = to.output(0).iter().product();
-        per_element(to, kernel, &[Slot::Input(0), Slot::Input(1), Slot::Output(0)], len);
+        let (x, index) = (to.output(0), to.input(1));
+        let segments = Segments::new(to.caps(), x[self.axis], index, self.axis);
+        let kernel = |entry| segments.define(kernel(entry, self.axis, x, index));
+        let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
+        elementwise(to, kernel("clear").define("LEN", 0), &bindings[2..], x.iter().product());
+        let grid = Grid::linear((segments.lines * segments.count).div_ceil(SCATTER_WORKGROUP));
+        to.dispatch(kernel("backward_x").define("LEN", 0).define("VEC4S", 0), &bindings, grid);
         Ok(())
+    }
+
+    /// It is added to in memory, which f16 would round every time.
+    fn in_full(&self) -> &[usize] {
+        &[0]
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -170,5 +208,8 @@ fn cases() -> Vec<Case> {
         gather(1, &[3, 5, 7], &[2, 6, 4]),
         gather(3, &[2, 1, 3, 4, 2, 3], &[2, 1, 2, 5, 1, 3]),
         gather(1, &[3, 5], &[3, 0]),
+        gather(0, &[1021, 3], &[55, 2]),
+        gather(0, &[300], &[1021]),
+        gather(1, &[150, 41], &[150, 7]),
     ]
 }

@@ -3,11 +3,20 @@
 use super::common::expect_f32;
 use super::epilogue::Epilogue;
 use super::spec::{Case, Input, OpSpec};
+use super::strided::{View, copy_between};
 use super::tile::{Along, Bias, Job, Operands};
-use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
+use crate::gpu::TileVariant;
+use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor, Variant};
 use crate::{Error, Result};
 
 const LOADER: &str = include_str!("../../shaders/gemm.wgsl");
+
+/// Columns of a panel of B: as many as the widest tile of subgroups has.
+const PANEL: usize = 64;
+/// Where a packed B lies: it is copied before anything else asks for scratch.
+const PACKED: Slot = Slot::Scratch(0);
+/// Products with fewer rows, or a shorter reduction, are not worth a copy of B.
+const FEWEST_ROWS: usize = 256;
 
 /// C = op(A) op(B), op being the transpose of the last two axes where asked for.
 ///
@@ -29,6 +38,28 @@ struct Sizes {
     k: usize,
     shared_b: bool,
     leading: Vec<usize>,
+}
+
+impl Sizes {
+    /// Whether all rows of B begin at one place of a memory page. A panel of it then lies in a few sets of each cache.
+    fn aliases(&self) -> bool {
+        const PAGE: usize = 4096 / 4;
+        self.n.is_multiple_of(PAGE)
+    }
+
+    /// A variant after a copy of B, (batch, k, n), into panels (batch, n / PANEL, k, PANEL).
+    fn packed<'a>(&self, variant: Variant<'a>) -> Variant<'a> {
+        let (k, n) = (self.k, self.n);
+        let batch = if self.shared_b { 1 } else { self.batch };
+        let view = View { axes: vec![(batch, k * n), (n / PANEL, PANEL), (k, n), (PANEL, 1)], base: 0 };
+        let mut packed = variant.after(move |to| {
+            let panels = to.scratch(batch * k * n);
+            copy_between(to, "gemm pack", &view, [Slot::Input(1), panels]);
+            Ok(())
+        });
+        packed.name = format!("packed, {}", packed.name);
+        packed
+    }
 }
 
 impl Gemm {
@@ -67,13 +98,14 @@ impl Gemm {
             true => Along::K { vec4: sizes.k.is_multiple_of(4) },
             false => Along::Other { vec4: other.is_multiple_of(4) },
         };
-        let job = Job {
+        let job = |packed: bool| Job {
             name: "gemm",
             loader: LOADER,
             defines: vec![
                 ("TRANS_A", self.trans_a as usize),
                 ("TRANS_B", self.trans_b as usize),
                 ("SHARED_B", sizes.shared_b as usize),
+                ("PACKED_B", if packed { PANEL } else { 0 }),
             ],
             m: sizes.m,
             n: sizes.n,
@@ -86,8 +118,26 @@ impl Gemm {
             epilogue,
         };
         let bias = has_bias.then_some(Slot::Input(2));
-        let (a, b, c) = (Slot::Input(0), Slot::Input(1), Slot::Output(0));
-        job.lower(to, &Operands { a, b, bias, residual: None, c })
+        let (a, c) = (Slot::Input(0), Slot::Output(0));
+        let operands = |b| Operands { a, b, bias, residual: None, c };
+        let (plain, packed) = ((job(false), operands(Slot::Input(1))), (job(true), operands(PACKED)));
+        let mut variants = plain.0.variants(to, &plain.1);
+        if self.packs(&sizes, to) {
+            // Other tiles are no better for packed panels than for B as it lies: one variant is enough.
+            let first = packed.0.variants(to, &packed.1).into_iter().next().map(|v| sizes.packed(v));
+            let place = if sizes.aliases() { 0 } else { variants.len() };
+            variants.splice(place..place, first);
+        }
+        to.lower_by(variants)
+    }
+
+    /// Whether it may pay to copy B into panels first, which takes as long as two of its rows of C.
+    fn packs(&self, sizes: &Sizes, to: &Lowering<'_>) -> bool {
+        let caps = to.caps();
+        let reused = sizes.m >= FEWEST_ROWS && sizes.k >= FEWEST_ROWS && sizes.n.is_multiple_of(PANEL);
+        let subgroups = caps.is_cpu && caps.tile == TileVariant::Subgroup;
+        // The copy moves whole words.
+        subgroups && reused && !self.trans_b && !to.is_half(Slot::Input(1))
     }
 }
 
@@ -222,6 +272,11 @@ fn cases() -> Vec<Case> {
         let (a, b) =
             (if trans_a { [3, 6, 9] } else { [3, 9, 6] }, if trans_b { [3, 11, 6] } else { [3, 6, 11] });
         all.push(Case::new(Gemm { trans_a, trans_b }, vec![Input::normal(a), Input::normal(b)]));
+    }
+    // Large enough for a copy of B into panels, with one panel and several, of one B and of several.
+    for (a, b) in [(vec![257, 256], vec![256, 64]), (vec![2, 256, 260], vec![2, 260, 128])] {
+        let op = Gemm { trans_a: false, trans_b: false };
+        all.push(Case::new(op, vec![Input::normal(a), Input::normal(b)]));
     }
     // The linear layer, also with a long reduction that is split and with leading axes.
     for (x, w) in [(vec![7, 13], [5, 13]), (vec![64, 784], [10, 784]), (vec![2, 3, 20], [12, 20])] {

@@ -11,6 +11,7 @@ mod conv2d_backward;
 mod conv2d_lower;
 mod conv2d_rows;
 mod conv2d_rows_dw;
+mod depthwise;
 mod epilogue;
 mod layout;
 mod rows;

@@ -3,7 +3,7 @@
 
 use super::argmax::{ArgMax, Scatter};
 use super::broadcast::Broadcast;
-use super::common::{expect_f32, expect_inputs};
+use super::common::{expect_f32, expect_inputs, reducing_lanes};
 use super::layout::{
     Axis, IndexNames, MOST_DIMS, broadcast_axes, broadcast_shapes, collapse, define_index, index_names,
     pitches, project,
@@ -16,9 +16,6 @@ use crate::{Error, Result};
 const SHADER: &str = include_str!("../../shaders/reduce.wgsl");
 const KEPT: IndexNames = index_names!("KEPT");
 const REDUCED: IndexNames = index_names!("REDUCED");
-
-/// Invocations a workgroup of the kernels.
-const LANES: usize = 64;
 
 /// What a reduction computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,11 +153,13 @@ impl Stage {
         }
         let space = Space::new(&dims);
         let (outputs, elements) = (space.outputs, space.elements);
+        let (cpu, lanes) = (to.caps().is_cpu, reducing_lanes(to.caps()));
         // Short rows, and outputs in plenty, need no cooperation; columns never do, their neighbours are outputs.
-        let serial = !rows || elements <= 16 || (outputs >= 2048 && elements <= 512);
+        let enough = if cpu { outputs >= 64 && elements <= 4096 } else { outputs >= 2048 && elements <= 512 };
+        let serial = !rows || elements <= 16 || enough;
         let chunks = match serial {
             // Columns: enough invocations to fill a GPU.
-            true if elements >= 512 => (elements / 32).min(8192 / outputs.max(1)).clamp(1, 256),
+            true if elements >= 512 && !rows => (elements / 32).min(8192 / outputs.max(1)).clamp(1, 256),
             true => 1,
             // Rows: enough workgroups to fill one.
             false if elements >= 4096 => (elements / 1024).min(1024 / outputs.max(1)).max(1),
@@ -173,11 +172,12 @@ impl Stage {
             .define("VEC4", vec4.into())
             .define("ROWS", rows.into())
             .define("MAX", self.max.into())
+            .define("LANES", lanes)
             .define("CHUNK", chunk)
             .define("CHUNKS", chunks)
             .define_f32("FACTOR", factor);
         let jobs = outputs * chunks;
-        let grid = Grid::linear(if serial { jobs.div_ceil(LANES) } else { jobs });
+        let grid = Grid::linear(if serial { jobs.div_ceil(lanes) } else { jobs });
         let kernel = space.define(kernel);
         if chunks == 1 {
             to.dispatch(kernel, &[from, target], grid);

@@ -1,5 +1,6 @@
 //! Dispatching kernels that work by row of a (rows, columns) tensor: shaders/rows.wgsl and shaders/row_loss.wgsl.
 
+use super::common::CPU_LANES;
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::tape::{Lowering, Slot};
 
@@ -61,7 +62,10 @@ impl Rows {
         results: &[Slot],
     ) {
         let spread = self.spread(to.caps());
-        let single = !spread.shared && self.rows <= WIDE;
+        // One workgroup is one core of a CPU: worth the dispatch that it saves where there is little to do.
+        const LITTLE: usize = 1 << 16;
+        let little = !to.caps().is_cpu || self.rows * self.columns <= LITTLE;
+        let single = !spread.shared && self.rows <= WIDE && little;
         let with = |entry: &'static str, spread: &Spread| {
             self.define(kernel(entry).with(ROW_LOSS_SHADER).define("SINGLE", single.into()), spread)
         };
@@ -84,15 +88,28 @@ impl Rows {
         self.columns.is_multiple_of(4) && !self.strided
     }
 
-    /// Short rows go one to an invocation: no barriers, which CPU adapters pay dearly for. Long rows are shared.
+    /// Short rows go one to an invocation, without barriers; long rows are shared.
     fn spread(self, caps: &Caps) -> Spread {
         const LONG: usize = 4096;
-        let most = if caps.is_cpu { 512 } else { 32 };
-        if self.columns <= most {
+        if caps.is_cpu {
+            return self.spread_on_cpu();
+        }
+        if self.columns <= 32 {
             return Spread { shared: false, workgroup: 64, groups: self.rows.div_ceil(64) };
         }
-        let workgroup = if self.columns < LONG || caps.is_cpu { 64 } else { WIDE };
-        Spread { shared: true, workgroup, groups: self.rows }
+        Spread { shared: true, workgroup: if self.columns < LONG { 64 } else { WIDE }, groups: self.rows }
+    }
+
+    /// Barriers are dear there, and one thread runs a workgroup whatever its size: rows are shared only where
+    /// they are too few for all cores, and by no more invocations than run at once.
+    fn spread_on_cpu(self) -> Spread {
+        const FEW: usize = 64;
+        const PLENTY: usize = 1024;
+        if self.columns > 512 && self.rows < FEW {
+            return Spread { shared: true, workgroup: CPU_LANES, groups: self.rows };
+        }
+        let workgroup = if self.rows < PLENTY { CPU_LANES } else { 64 };
+        Spread { shared: false, workgroup, groups: self.rows.div_ceil(workgroup) }
     }
 
     fn define(self, base: Kernel, spread: &Spread) -> Kernel {

@@ -11,7 +11,7 @@ use crate::tape::{Array, Lowering, Meta, Op, Scalar, Step};
 
 const SHADER: &str = include_str!("../../shaders/sgd.wgsl");
 
-/// Inputs `w, dw, norm, decay_mask`, and `velocity` unless momentum is zero; see [`super::update`].
+/// Inputs `w, dw, norm, decay_mask, extents`, and `velocity` unless momentum is zero; see [`super::update`].
 #[derive(Debug, Clone, Copy)]
 pub struct Sgd {
     /// Learning rate, weight decay, clipping.
@@ -42,7 +42,7 @@ impl Op for Sgd {
     }
 
     fn in_place(&self) -> &[usize] {
-        if self.momentum == 0.0 { &[0] } else { &[0, 4] }
+        if self.momentum == 0.0 { &[0] } else { &[0, 5] }
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
@@ -59,7 +59,7 @@ impl Op for Sgd {
 
     fn reference(&self, step: &Step, inputs: &[Array]) -> Vec<Array> {
         let rate = self.settings.rate(step);
-        let mut velocity = inputs.get(4).cloned();
+        let mut velocity = inputs.get(5).cloned();
         let w = self.settings.reference(inputs, |i, w, g, decay| {
             let g = g + decay * w;
             let Some(velocity) = &mut velocity else { return w - rate * g };

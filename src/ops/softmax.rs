@@ -140,7 +140,7 @@ pub const SPEC: OpSpec = OpSpec { name: "softmax", cases };
 
 fn cases() -> Vec<Case> {
     let mut all = Vec::new();
-    let shapes: [(&[usize], usize); 13] = [
+    let shapes: [(&[usize], usize); 14] = [
         (&[1], 0),
         (&[5, 1], 1),
         (&[64, 10], 1),
@@ -151,6 +151,7 @@ fn cases() -> Vec<Case> {
         (&[3, 4, 7, 11], 3),
         (&[0, 5], 1),
         (&[5, 1021], 1),
+        (&[67, 516], 1),
         (&[3, 2048], 1),
         (&[2, 1000, 3], 1),
         (&[2, 5003], 1),

@@ -40,7 +40,12 @@ impl View {
 
 /// Dispatches output 0 = the view of input 0.
 pub fn copy_view(to: &mut Lowering<'_>, name: &'static str, view: &View) {
-    let len = to.output(0).iter().product();
+    copy_between(to, name, view, [Slot::Input(0), Slot::Output(0)]);
+}
+
+/// Dispatches the second slot = the view of the first.
+pub fn copy_between(to: &mut Lowering<'_>, name: &'static str, view: &View, [from, target]: [Slot; 2]) {
+    let len = view.axes.iter().map(|(size, _)| size).product();
     let (mut axes, mut base) = (view.merged(), view.base);
     let rows = axes[0].0 % 4 == 0;
     let vec4 = rows && axes[0].1 == 1 && base % 4 == 0 && axes[1..].iter().all(|(_, stride)| stride % 4 == 0);
@@ -57,7 +62,7 @@ pub fn copy_view(to: &mut Lowering<'_>, name: &'static str, view: &View) {
     for (a, (size, stride)) in axes.into_iter().enumerate() {
         kernel = kernel.define(SIZES[a], size).define(STRIDES[a], stride);
     }
-    elementwise(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
+    elementwise(to, kernel, &[from, target], len);
 }
 
 /// Fails where a tensor has more than [`MOST_AXES`] dimensions.

@@ -130,12 +130,6 @@ const CPU_WORKGROUPS: usize = 16;
 const MIN_K: usize = 128;
 
 impl Job {
-    /// Appends the dispatches of the measured variant, or of the default.
-    pub fn lower(self, to: &mut Lowering<'_>, operands: &Operands) -> Result<()> {
-        let variants = self.variants(to, operands);
-        to.lower_by(variants)
-    }
-
     /// The ways to do it on an adapter, the default first.
     pub fn variants<'a>(&'a self, to: &Lowering<'_>, operands: &'a Operands) -> Vec<Variant<'a>> {
         let half = to.is_half(operands.a) && to.is_half(operands.b);

@@ -1,8 +1,12 @@
 //! What the optimizer ops share: flat operands, clipping by the global gradient norm, masked weight decay.
 //!
 //! Inputs of every update: `w` and `dw` of one shape, `norm` from [`grad_norm`](super::grad_norm) (`[2]`), `decay_mask`
-//! (one weight-decay factor for [`MASK_GRANULE`] elements), then the op's state tensors, shaped as `w`. `w` and the
-//! states are overwritten. Where the norm is flagged as not finite, nothing is.
+//! (one weight-decay factor for [`MASK_GRANULE`] elements), `extents` (i32: of so many elements how many, from the first,
+//! are parameters), then the op's state tensors, shaped as `w`. `w` and the states are overwritten. Where the norm is
+//! flagged as not finite, nothing is.
+//!
+//! A gradient between two parameters may be anything, NaN included, since kernels write whole vec4. It counts as 0, so
+//! that weights and states there keep the zeros that they start with.
 
 use super::common::{expect_f32, expect_inputs, expect_same};
 use crate::gpu::Kernel;
@@ -15,7 +19,7 @@ const SHADER: &str = include_str!("../../shaders/update.wgsl");
 pub const MASK_GRANULE: usize = 64;
 
 /// Inputs before the states.
-const STATES: usize = 4;
+const STATES: usize = 5;
 
 /// Settings that every optimizer op has.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,15 +36,20 @@ impl UpdateSettings {
     /// Shape rule of an update with `states` state tensors: no output.
     pub(super) fn infer(&self, op: &str, inputs: &[Meta], states: usize) -> Result<Vec<Meta>> {
         expect_inputs(op, inputs, STATES + states)?;
-        expect_f32(op, inputs)?;
         let w = &inputs[0].shape;
+        let granules = w.len().div_ceil(MASK_GRANULE);
+        if inputs[4] != Meta::i32([granules]) {
+            let expected = format!("extents {} for weights {w}", Meta::i32([granules]));
+            return Err(Error::shape(op, expected, inputs[4].to_string()));
+        }
+        expect_f32(op, &inputs[..4])?;
+        expect_f32(op, &inputs[STATES..])?;
         for like_w in inputs[1..2].iter().chain(&inputs[STATES..]) {
             expect_same(op, w, &like_w.shape)?;
         }
         if inputs[2].shape.dims() != [2] {
             return Err(Error::shape(op, "a gradient norm of shape [2]", inputs[2].shape.to_string()));
         }
-        let granules = w.len().div_ceil(MASK_GRANULE);
         if inputs[3].len() != granules {
             let expected = format!("a decay mask of {granules} entries for weights {w}");
             return Err(Error::shape(op, expected, inputs[3].shape.to_string()));
@@ -84,7 +93,8 @@ impl UpdateSettings {
         let clip = self.max_grad_norm.map_or(1.0, |most| (most / (norm + 1e-6)).min(1.0));
         for (i, x) in w.data.iter_mut().enumerate() {
             let decay = self.weight_decay * inputs[3].data[i / MASK_GRANULE];
-            *x = update(i, *x, inputs[1].data[i] * clip, decay);
+            let is_parameter = ((i % MASK_GRANULE) as f64) < inputs[4].data[i / MASK_GRANULE];
+            *x = update(i, *x, if is_parameter { inputs[1].data[i] * clip } else { 0.0 }, decay);
         }
         w
     }
@@ -101,10 +111,13 @@ pub(super) fn define_scalar(kernel: Kernel, names: [&'static str; 2], scalar: Sc
     kernel.define(names[0], vector).define(names[1], lane)
 }
 
-/// Inputs of conformance cases: weights, gradients, norm with this flag, and a mask that differs from entry to entry.
+/// Inputs of conformance cases: weights, gradients, norm with this flag, a mask that differs from entry to entry, and
+/// extents of 0 to 64 at random.
 pub(super) fn case_inputs(len: usize, flag: f64) -> Vec<super::spec::Input> {
     use super::spec::{Fill, Input};
     let norm = Input::filled([2], Fill::Values(vec![2.5, flag]));
-    let mask = Input::filled([len.div_ceil(MASK_GRANULE)], Fill::Values(vec![1.0, 0.0, 0.5]));
-    [Input::normal([len]), Input::normal([len]), norm, mask].map(Input::no_grad).into()
+    let granules = len.div_ceil(MASK_GRANULE);
+    let mask = Input::filled([granules], Fill::Values(vec![1.0, 0.0, 0.5]));
+    let extents = Input::below([granules], MASK_GRANULE + 1);
+    [Input::normal([len]), Input::normal([len]), norm, mask, extents].map(Input::no_grad).into()
 }

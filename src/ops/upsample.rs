@@ -6,14 +6,18 @@
 use super::common::{expect_f32, expect_inputs, per_element};
 use super::pool::expect_planes;
 use super::spec::{Case, Input, OpSpec};
-use crate::gpu::Kernel;
+use crate::gpu::{Caps, Grid, Kernel};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../shaders/upsample.wgsl");
+const SHADER_WHOLE: &str = include_str!("../../shaders/upsample_whole.wgsl");
 
 /// Sizes up to here keep the kernel's whole-number coordinates in 32 bits.
 const MOST: usize = 30_000;
+
+/// Repeats across that shaders/upsample_whole.wgsl unrolls at most.
+const MOST_REPEATS: usize = 16;
 
 /// How values between elements come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,34 @@ struct UpsampleBackward {
     shape: Shape,
 }
 
+/// Invocations a workgroup of the gradient that walks.
+const WALKING_WORKGROUP: usize = 64;
+
+/// How far an invocation of the gradient walks down a column of x, and how many share one.
+struct Walk {
+    steps: usize,
+    chunks: usize,
+}
+
+impl Walk {
+    /// As far as leaves enough invocations.
+    fn new(caps: &Caps, x: &[usize]) -> Self {
+        let wanted: usize = if caps.is_cpu { 1024 } else { 32_768 };
+        let steps = x[2].div_ceil(wanted.div_ceil((x[0] * x[1] * x[3]).max(1)).min(x[2]));
+        Self { steps, chunks: x[2].div_ceil(steps) }
+    }
+
+    fn define(&self, op: &Upsample, x: &[usize], kernel: Kernel) -> Kernel {
+        const MOST_TOUCHED: usize = 16;
+        let touched = op.interpolation.touched(x[3], op.size[1]);
+        kernel
+            .define("STEPS", self.steps)
+            .define("CHUNKS", self.chunks)
+            .define("PLANES", x[0] * x[1])
+            .define("TOUCHED", if touched <= MOST_TOUCHED { touched } else { 0 })
+    }
+}
+
 /// The elements that an output lies between, and the share of the second.
 struct Between {
     low: usize,
@@ -68,6 +100,18 @@ impl Interpolation {
         Between { low, high: (low + 1).min(size_in - 1), share: at - low as f64 }
     }
 
+    /// From the first to the last output that reads an element, how many there are at most.
+    fn touched(self, size_in: usize, size_out: usize) -> usize {
+        let mut spans = vec![(usize::MAX, 0); size_in];
+        for o in 0..size_out {
+            let at = self.between(o, size_in, size_out);
+            for i in [at.low, at.high] {
+                spans[i] = (spans[i].0.min(o), spans[i].1.max(o));
+            }
+        }
+        spans.iter().map(|(first, last)| (last + 1).saturating_sub(*first)).max().unwrap_or(0)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Interpolation::Nearest => "upsample_nearest",
@@ -88,6 +132,31 @@ impl Upsample {
             .define("W_OUT", self.size[1])
             .define_f32("SCALE_H", x[2] as f32 / self.size[0] as f32)
             .define_f32("SCALE_W", x[3] as f32 / self.size[1] as f32)
+    }
+
+    /// How often each element is repeated down and across, where that is all there is to it.
+    fn whole(&self, x: &[usize]) -> Option<[usize; 2]> {
+        let repeats = |size_in: usize, size_out: usize| {
+            let factor = size_out / size_in;
+            let element = |o: usize| self.interpolation.between(o, size_in, size_out).low;
+            // The rounded scale decides, as in PyTorch.
+            let all = size_out.is_multiple_of(size_in) && (0..size_out).all(|o| element(o) == o / factor);
+            (all && factor <= MOST_REPEATS).then_some(factor)
+        };
+        let nearest = self.interpolation == Interpolation::Nearest;
+        let (down, across) = (repeats(x[2], self.size[0])?, repeats(x[3], self.size[1])?);
+        nearest.then_some([down, across])
+    }
+
+    /// Dispatches an entry point of upsample_whole.wgsl.
+    fn repeat(&self, to: &mut Lowering<'_>, entry: &'static str, x: &[usize], [down, across]: [usize; 2]) {
+        let width = if x[3].is_multiple_of(4) { 4 } else { 1 };
+        let kernel = Kernel::new(self.name(), entry, SHADER_WHOLE)
+            .define("VECTOR", (width == 4).into())
+            .define("REALS", x[3] / width)
+            .define("F_H", down)
+            .define("F_W", across);
+        per_element(to, kernel, &[Slot::Input(0), Slot::Output(0)], x.iter().product::<usize>() / width);
     }
 
     /// Calls `visit(element of x, element of y, weight)` for all that count.
@@ -130,7 +199,12 @@ impl Op for Upsample {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let kernel = self.kernel("forward", to.input(0));
+        let x = to.input(0);
+        if let Some(factors) = self.whole(x) {
+            self.repeat(to, "forward", x, factors);
+            return Ok(());
+        }
+        let kernel = Walk { steps: 1, chunks: 1 }.define(self, x, self.kernel("forward", x));
         let len = to.output(0).iter().product();
         per_element(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
         Ok(())
@@ -161,9 +235,15 @@ impl Op for UpsampleBackward {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let kernel = self.forward.kernel("backward_x", to.output(0));
-        let len = to.output(0).iter().product();
-        per_element(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
+        let x = to.output(0);
+        if let Some(factors) = self.forward.whole(x) {
+            self.forward.repeat(to, "backward_x", x, factors);
+            return Ok(());
+        }
+        let walk = Walk::new(to.caps(), x);
+        let kernel = walk.define(&self.forward, x, self.forward.kernel("backward_x", x)).define("LEN", 0);
+        let grid = Grid::linear((x[0] * x[1] * x[3] * walk.chunks).div_ceil(WALKING_WORKGROUP));
+        to.dispatch(kernel, &[Slot::Input(0), Slot::Output(0)], grid);
         Ok(())
     }
 
@@ -209,6 +289,11 @@ fn cases() -> Vec<Case> {
         ([1, 1, 4, 3], [1, 1]),
         ([1, 1, 3, 41], [3, 47]),
         ([1, 1, 13, 2], [13, 1]),
+        ([2, 2, 3, 5], [9, 10]),
+        // Enough columns for walks of several rows.
+        ([9, 7, 6, 13], [11, 17]),
+        ([10, 11, 5, 10], [3, 2]),
+        ([3, 1, 2, 12], [2, 60]),
     ];
     let case = |interpolation, (x, size): ([usize; 4], [usize; 2])| {
         Case::new(Upsample { size, interpolation }, vec![Input::normal(x)])

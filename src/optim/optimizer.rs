@@ -20,7 +20,7 @@ pub struct Group {
     /// parameters that are not to decay.
     pub decay_mask: Tensor,
     /// For each [`MASK_GRANULE`](crate::ops::update::MASK_GRANULE) weights how many of them, from the first, are
-    /// parameters, i32: what lies between two parameters is no part of the gradient's norm.
+    /// parameters, i32: what lies between two parameters is no part of the gradient's norm and changes nothing.
     pub extents: Tensor,
 }
 
@@ -143,7 +143,7 @@ impl Optimizer {
             .iter()
             .map(|b| tape.external(b.label(), group.weights.meta().clone(), b.whole(), false))
             .collect::<Result<Vec<_>>>()?;
-        let mut inputs = vec![&group.weights, &group.gradients, grad_norm, &group.decay_mask];
+        let mut inputs = vec![&group.weights, &group.gradients, grad_norm, &group.decay_mask, &group.extents];
         inputs.extend(&states);
         match (self.config, adam) {
             (OptimizerConfig::Sgd { momentum, nesterov, .. }, _) => {

@@ -2,7 +2,7 @@
 //! with the student's weights in it.
 
 use super::teacher::Teaching;
-use crate::distill::Pair;
+use crate::distill::{Pair, Shown, TeacherPass};
 use crate::gpu::Gpu;
 use crate::models::{ModelConfig, Network, base_of, build};
 use crate::nn::{DeviceParams, Forward};
@@ -48,7 +48,23 @@ fn names(gpu: &Gpu, student: &Network, teaching: &Teaching<'_>) -> Result<Vec<St
     let device = DeviceParams::frozen(gpu, "student", &student.params)?;
     let forward = Forward::eval(&tape, &device);
     let logits = student.forward(&forward, &images)?;
-    let (teacher, teacher_logits) = teaching.pass(&tape, &images)?;
+    let (mut teacher, teacher_logits) = teaching.pass(&tape, &images)?;
+    let absent = match &teacher {
+        TeacherPass::Stored { .. } => teaching.network(),
+        TeacherPass::Live { .. } => None,
+    };
+    let frozen = absent.map(|network| DeviceParams::frozen(gpu, "teacher", &network.params)).transpose()?;
+    let passed = match absent.zip(frozen.as_ref()) {
+        Some((network, params)) => {
+            let forward = Forward::eval(&tape, params);
+            network.forward(&forward, &images)?;
+            Some((forward, &network.params))
+        }
+        None => None,
+    };
+    if let (TeacherPass::Stored { shown, .. }, Some((forward, params))) = (&mut teacher, &passed) {
+        *shown = Some(Shown { forward, params });
+    }
     let mut names = Vec::new();
     for term in teaching.terms() {
         let taps = teaching.taps_for(term.taps, student);

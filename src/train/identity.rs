@@ -35,6 +35,9 @@ pub(super) fn identity(
             }
             Teaching::Stored(teacher) => {
                 put("teacher outputs", teacher.outputs.hash().to_string());
+                if let Some(network) = teacher.network {
+                    put("teacher weights", weights_hash(&network.params));
+                }
             }
         }
         let terms = teaching.terms().iter().map(|term| format!("{term:?}"));

@@ -374,6 +374,8 @@ impl<'a, 'n> Session<'a, 'n> {
             kept_epoch,
             finished,
             batch_size: self.trainer.config.batch_size,
+            cost: self.step.cost().clone(),
+            seconds_before: self.position.seconds,
         })
     }
 
@@ -391,8 +393,8 @@ pub(super) fn start(term: &Term, student: &mut Params, teacher: &Teaching<'_>) -
     }
     // A method that looks for a tensor of the teacher finds none here.
     term.method.start(student, &Params::default()).map_err(|_| {
-        let message =
-            "needs the teacher's weights, which outputs on disk do not hold; give the teacher itself";
+        let message = "needs the teacher's weights, which outputs on disk do not hold; give the teacher itself, or \
+                       its file beside them (--teacher FILE --teacher-outputs FILE)";
         Error::config(format!("method {}", term.name), message)
     })
 }

@@ -7,13 +7,17 @@ use super::outputs::Outputs;
 use crate::Result;
 use crate::data::{Batch, Dataset};
 use crate::distill::Term;
+use crate::models::Network;
 use crate::nn::Tap;
 use crate::tape::{Plan, Tape, Tensor};
 
 /// Outputs of a teacher and the terms that use them.
-pub struct StoredTeacher {
+pub struct StoredTeacher<'a> {
     /// The file.
     pub outputs: Arc<Outputs>,
+    /// The teacher itself, on the host, for methods that read its layers or weights
+    /// ([`Method::reads_teacher`](crate::distill::Method::reads_teacher)). It does not run, and no step holds it.
+    pub network: Option<&'a Network>,
     /// The methods.
     pub terms: Vec<Term>,
     /// (hint, guided) taps: a tap of the file, the student's layer. Empty for the file's taps, the deepest first, as far
@@ -21,7 +25,7 @@ pub struct StoredTeacher {
     pub taps: Vec<(String, String)>,
 }
 
-impl StoredTeacher {
+impl StoredTeacher<'_> {
     /// Refuses a file that was not made for this training set and these views of it, naming what differs.
     pub(super) fn check(&self, config: &TrainConfig, training: &Dataset, epochs: u64) -> Result<()> {
         self.outputs.fits(training)?;

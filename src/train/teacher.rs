@@ -7,7 +7,7 @@ use super::stored::{StoredInputs, StoredTeacher};
 use crate::distill::{Pair, TapNeed, TeacherPass, Term};
 use crate::gpu::Gpu;
 use crate::models::Network;
-use crate::nn::{DeviceParams, Forward, Mode, ParamBuilder, ParamId, Params, Precision};
+use crate::nn::{DeviceParams, Forward, Mode, ParamBuilder, ParamId, Params, Precision, Tap};
 use crate::tape::{Gradients, Scalar, Tape, Tensor};
 use crate::{Error, Result};
 
@@ -27,8 +27,8 @@ pub struct Teacher<'a> {
 pub enum Teaching<'a> {
     /// A frozen network.
     Live(Teacher<'a>),
-    /// Its outputs; no weights of it are there.
-    Stored(StoredTeacher),
+    /// Its outputs.
+    Stored(StoredTeacher<'a>),
 }
 
 impl<'a> From<Teacher<'a>> for Teaching<'a> {
@@ -37,8 +37,8 @@ impl<'a> From<Teacher<'a>> for Teaching<'a> {
     }
 }
 
-impl From<StoredTeacher> for Teaching<'_> {
-    fn from(teacher: StoredTeacher) -> Self {
+impl<'a> From<StoredTeacher<'a>> for Teaching<'a> {
+    fn from(teacher: StoredTeacher<'a>) -> Self {
         Self::Stored(teacher)
     }
 }
@@ -60,12 +60,17 @@ impl<'a> Teaching<'a> {
         }
     }
 
+    /// The teacher on the host, where it is there.
+    pub(super) fn network(&self) -> Option<&'a Network> {
+        match self {
+            Self::Live(teacher) => Some(teacher.network),
+            Self::Stored(teacher) => teacher.network,
+        }
+    }
+
     /// The teacher's weights on the host, where they are there.
     pub fn params(&self) -> Option<&'a Params> {
-        match self {
-            Self::Live(teacher) => Some(&teacher.network.params),
-            Self::Stored(_) => None,
-        }
+        self.network().map(|network| &network.params)
     }
 
     fn terms_mut(&mut self) -> &mut [Term] {
@@ -116,7 +121,7 @@ impl<'a> Teaching<'a> {
             }
             Self::Stored(teacher) => {
                 let inputs = StoredInputs::new(tape, teacher.outputs.clone(), images.dims()[0])?;
-                let pass = TeacherPass::Stored { taps: inputs.taps.clone() };
+                let pass = TeacherPass::Stored { taps: inputs.taps.clone(), shown: None };
                 Ok(Recorded { pass, logits: inputs.logits.clone(), inputs: Some(inputs) })
             }
         }
@@ -233,7 +238,8 @@ impl Distillation {
         let mut host = Params::default();
         for ((term, taps), targets) in terms.iter_mut().zip(&taps).zip(&targets) {
             let pair = pair(by_batch.as_ref().filter(|_| term.method.teacher_by_batch()), taps, targets);
-            term.method.prepare(&pair, ParamBuilder::new(&mut host).sub(term.name))?;
+            let prepared = term.method.prepare(&pair, ParamBuilder::new(&mut host).sub(term.name));
+            prepared.map_err(|error| with_taps(error, &pair))?;
         }
         host.initialise(seed);
         let device = DeviceParams::trainable(gpu, "regressors", &host)?;
@@ -243,7 +249,8 @@ impl Distillation {
         let mut sum: Option<Tensor> = None;
         for ((term, taps), targets) in terms.iter().zip(&taps).zip(&targets) {
             let pair = pair(by_batch.as_ref().filter(|_| term.method.teacher_by_batch()), taps, targets);
-            let loss = tape.scope(term.name, || term.method.loss(&pair, &own))?;
+            let loss = tape.scope(term.name, || term.method.loss(&pair, &own));
+            let loss = loss.map_err(|error| with_taps(error, &pair))?;
             let (weighted, scalar) = scaled(&loss, term.name)?;
             weights.push(scalar);
             recorded.push((term.name, loss));
@@ -258,6 +265,18 @@ impl Distillation {
         let tapped = tapped(&pass, student.forward, &taps);
         let teachers = everyone.into_iter().map(|(logits, _)| logits).collect();
         Ok(Self { loss, terms: recorded, weights, regressors, teachers, targets, tapped, stored })
+    }
+}
+
+/// An error about the shapes of taps, with the taps that there are instead.
+fn with_taps(error: Error, pair: &Pair<'_>) -> Error {
+    match error {
+        Error::Shape { op, expected, got } if !pair.taps.is_empty() => {
+            let [teacher, student] = [pair.teacher.taps(), pair.student.taps()].map(|taps| Tap::list(&taps));
+            let got = format!("{got}; the teacher's taps are {teacher}; the student's are {student}");
+            Error::Shape { op, expected, got }
+        }
+        other => other,
     }
 }
 

@@ -51,6 +51,10 @@ pub struct Run {
     pub finished: bool,
     /// Samples a step.
     pub batch_size: usize,
+    /// What a step costs.
+    pub cost: Cost,
+    /// Seconds that it had trained and measured before it was resumed; 0 where it was not.
+    pub seconds_before: f64,
 }
 
 impl Run {

@@ -53,12 +53,14 @@ const RECORDED: &[(&str, usize, Record)] = &[
     ("argmax", 0, |tape| tape.input("x", [1024, 1000]).argmax(1)),
     ("broadcast", 0, |tape| tape.input("x", [1, 64, 1, 1]).broadcast_to([64, 64, 16, 16])),
     ("gather", 1000, |tape| tape.input("x", [1024, 1000]).gather(1, &tape.input_i32("index", [1024, 100]))),
+    ("gather", 20_000, |tape| tape.input("x", [20_000, 64]).gather(0, &tape.input_i32("index", [256, 64]))),
     ("pad", 0, |tape| tape.input("x", [64, 64, 16, 16]).pad(&[(0, 0), (0, 0), (1, 1), (1, 1)], 0.0)),
     ("permute", 0, |tape| tape.input("x", [1024, 1024]).transpose(0, 1)),
     ("reduce", 0, |tape| tape.input("x", [64, 64, 16, 16]).sum(&[0, 2, 3], false)),
     ("reduce", 0, |tape| tape.input("x", [1024, 1000]).mean(&[1], false)),
     ("slice", 0, |tape| tape.input("x", [64, 64, 16, 16]).slice(1, 16, 32)),
     ("upsample", 0, |tape| tape.input("x", [64, 32, 16, 16]).upsample_nearest([32, 32])),
+    ("upsample", 0, |tape| tape.input("x", [64, 32, 16, 16]).upsample_bilinear([32, 32], false)),
 ];
 
 /// Forward, and all gradients together, of each op.

@@ -32,6 +32,11 @@ pub(super) trait Host {
     /// The values of `name` are needed here and now.
     fn read(&self, name: &str);
 
+    /// Whether batch norms go by the batch's statistics.
+    fn by_batch(&self) -> bool {
+        false
+    }
+
     /// Records a node that makes `value`.
     fn node(&self, label: &str, value: &str, record: &mut dyn FnMut() -> Result<Tensor>) -> Result<Tensor>;
 }
@@ -85,6 +90,13 @@ pub(super) fn record(graph: &Graph, host: &dyn Host, images: &Tensor) -> Result<
             "ONNX graph",
             format!("its output \"{}\" does not depend on the images", graph.logits),
         )),
+    }
+}
+
+impl Pass<'_> {
+    /// Whether batch norms go by the batch's statistics.
+    pub fn by_batch(&self) -> bool {
+        self.host.by_batch()
     }
 }
 

@@ -30,7 +30,8 @@ use lower::Host;
 
 use super::{MAX_CLASSES, ModelConfig, Module, Network};
 use crate::files::{self, Metadata};
-use crate::nn::{Forward, Init, ParamBuilder, ParamId, ParamKind, Params};
+use crate::nn::{Forward, Init, Mode, ParamBuilder, ParamId, ParamKind, Params};
+use crate::ops::unary::Unary;
 use crate::tape::{Tape, Tensor};
 use crate::{Error, Result};
 
@@ -133,13 +134,14 @@ fn network(name: String, mut graph: Graph, input: [usize; 3]) -> Result<Network>
     }
     let config = ModelConfig { input, classes };
     let stages = stages(&taps);
+    let preactivations = stages.iter().map(|stage| preactivation(&taps, stage)).collect();
     // The input of the classifier, where that is a linear layer, is not marked in a graph: the deepest map stands for it.
     let embedding = stages.last().cloned().unwrap_or_default();
     Ok(Network {
         name,
         params,
         stages,
-        preactivations: Vec::new(),
+        preactivations,
         embedding,
         module: Box::new(Onnx { graph, ids, readers }),
         config,
@@ -166,10 +168,10 @@ fn logits(output: &Tensor, batch: usize) -> Result<Tensor> {
 }
 
 /// Taps for feature methods: the last node of each image size, from large to small.
-fn stages(taps: &[(String, Vec<usize>)]) -> Vec<String> {
+fn stages(taps: &[(String, Tensor)]) -> Vec<String> {
     let mut stages: Vec<(usize, &str)> = Vec::new();
-    for (name, dims) in taps {
-        let &[_, _, h, w] = &dims[..] else { continue };
+    for (name, tensor) in taps {
+        let &[_, _, h, w] = tensor.dims() else { continue };
         match stages.iter_mut().find(|(area, _)| *area == h * w) {
             Some(stage) => stage.1 = name,
             None if h * w > 1 => stages.push((h * w, name)),
@@ -177,6 +179,14 @@ fn stages(taps: &[(String, Vec<usize>)]) -> Vec<String> {
         }
     }
     stages.into_iter().map(|(_, name)| name.to_string()).collect()
+}
+
+/// What the activation that ends a stage reads; the stage itself where it does not end in one.
+fn preactivation(taps: &[(String, Tensor)], stage: &str) -> String {
+    let last = taps.iter().rfind(|(name, _)| name == stage);
+    let read = last.and_then(|(_, tensor)| Some(tensor.made_by::<Unary>()?.1.first()?.id()));
+    let found = taps.iter().rfind(|(_, tensor)| Some(tensor.id()) == read);
+    found.map_or(stage, |(name, _)| name).to_string()
 }
 
 /// The graph with its weights in a network's parameters.
@@ -216,6 +226,10 @@ impl Host for Recorded<'_> {
 
     fn read(&self, _: &str) {}
 
+    fn by_batch(&self) -> bool {
+        self.fx.mode() == Mode::Train
+    }
+
     fn node(&self, label: &str, value: &str, record: &mut dyn FnMut() -> Result<Tensor>) -> Result<Tensor> {
         self.fx.layer_as(label, value, record)
     }
@@ -227,7 +241,7 @@ struct Outline {
     tape: Tape,
     weights: RefCell<BTreeMap<String, (Rc<Array>, ParamKind)>>,
     read: RefCell<BTreeSet<String>>,
-    taps: RefCell<Vec<(String, Vec<usize>)>>,
+    taps: RefCell<Vec<(String, Tensor)>>,
     readers: RefCell<BTreeMap<String, String>>,
     /// The node being recorded.
     reader: RefCell<String>,
@@ -247,7 +261,7 @@ impl Host for Outline {
     fn node(&self, label: &str, _: &str, record: &mut dyn FnMut() -> Result<Tensor>) -> Result<Tensor> {
         *self.reader.borrow_mut() = label.to_string();
         let tensor = record()?;
-        self.taps.borrow_mut().push((label.to_string(), tensor.dims().to_vec()));
+        self.taps.borrow_mut().push((label.to_string(), tensor.clone()));
         Ok(tensor)
     }
 }

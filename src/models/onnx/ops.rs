@@ -64,8 +64,14 @@ fn batch_norm(at: &At<'_>) -> Result<Tensor> {
         return Err(at.fail("the graph was exported in training mode; export it after model.eval()"));
     }
     let eps = at.node.float("epsilon").unwrap_or(1e-5);
-    let (gamma, beta) = (at.tensor(1)?, at.tensor(2)?);
-    at.tensor(0)?.batch_norm_eval(&gamma, &beta, &at.statistic(3)?, &at.statistic(4)?, eps)
+    let (x, gamma, beta) = (at.tensor(0)?, at.tensor(1)?, at.tensor(2)?);
+    let (mean, var) = (at.statistic(3)?, at.statistic(4)?);
+    if !at.pass.by_batch() {
+        return x.batch_norm_eval(&gamma, &beta, &mean, &var, eps);
+    }
+    // The share that the running statistics keep is what PyTorch calls 1 - momentum. Those of a frozen network stay.
+    let kept = if gamma.requires_grad() { at.node.float("momentum").unwrap_or(0.9) } else { 1.0 };
+    x.batch_norm_train(&gamma, &beta, &mean, &var, 1.0 - kept, eps)
 }
 
 /// alpha * op(A) op(B) + beta * C.

@@ -5,6 +5,9 @@ use super::rows::{COLUMNS, cells, footnotes, overview};
 use crate::train::report::escape;
 use crate::train::report::page::{document, section};
 
+/// Notes keep away from the table that they belong to.
+const NOTES: &str = "table + p { margin-top: 1em; }\n";
+
 pub fn page(sweep: &Sweep) -> String {
     let mut body = String::new();
     let about =
@@ -22,7 +25,7 @@ pub fn page(sweep: &Sweep) -> String {
         let about = pair.student_params().map_or(String::new(), |n| format!("A student of {n} parameters."));
         body += &section(&escape(&pair.name), &about, &inner);
     }
-    document(&sweep.title, &sweep.made, "", &body)
+    document(&sweep.title, &sweep.made, NOTES, &body)
 }
 
 /// The first cell of a row heads it. The others carry their column's name, which a phone shows instead of the header.

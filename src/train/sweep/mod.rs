@@ -5,14 +5,12 @@ mod left;
 mod markdown;
 mod rows;
 
-pub use left::{Finished, left_ms};
+pub use left::{Finished, left_seconds, seconds_per_flop};
 
 use serde::{Deserialize, Serialize};
 
 use super::stats::{mean, median, sample_sd};
 use super::trainer::Run;
-use crate::tape::Cost;
-
 /// The student without a teacher: the label of every pair's first row.
 pub const ALONE: &str = "alone";
 
@@ -20,8 +18,7 @@ pub const ALONE: &str = "alone";
 pub const TEACHER: &str = "teacher";
 
 /// One finished run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// What it ran: changes with every setting, so that a result of other settings is not taken for this one's.
     pub key: String,
@@ -29,34 +26,54 @@ pub struct Outcome {
     pub last: f64,
     /// Accuracy of the best epoch, chosen by looking at it.
     pub best: f64,
-    /// Milliseconds a step.
+    /// Milliseconds a step, over the steps of all its trainings.
     pub ms_per_step: f64,
-    /// Steps it ran; 0 in results of versions that did not keep it.
+    /// Steps it ran, in all its trainings; 0 in results of versions that did not keep it.
     #[serde(default)]
     pub steps: u64,
-    /// Floating-point operations a step.
+    /// Trainings that led to the student, its own included.
+    #[serde(default = "one")]
+    pub trainings: u64,
+    /// Seconds from its start to its result, before it was resumed too; none in results of versions that did
+    /// not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Floating-point operations a step, over the steps of all its trainings.
     pub flops: u64,
-    /// Bytes of a step's intermediates.
+    /// Bytes of a step's intermediates, of the largest of its trainings.
     pub planned_bytes: u64,
     /// Trained parameters of the student.
     pub student_params: u64,
-    /// The teacher's accuracy on the test set; none where only its outputs were there.
-    pub teacher: Option<f64>,
+    /// What is peculiar to how it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+fn one() -> u64 {
+    1
 }
 
 impl Outcome {
-    /// Of a run whose kept weights have this accuracy on the test set, of a student of so many parameters.
-    pub fn new(key: String, last: f64, run: &Run, cost: &Cost, student_params: u64) -> Self {
+    /// Of trainings one after the other, the student's own last, whose kept weights have the accuracy `last`
+    /// on the test set; `seconds` passed since its start, or since it was resumed.
+    pub fn new(key: String, last: f64, trainings: &[Run], student_params: u64, seconds: f64) -> Self {
+        let steps_of = |run: &Run| run.epochs.last().map_or(0, |epoch| epoch.step);
+        let steps: u64 = trainings.iter().map(steps_of).sum();
+        let over_steps = |of: &dyn Fn(&Run) -> f64| {
+            trainings.iter().map(|run| of(run) * steps_of(run) as f64).sum::<f64>() / steps.max(1) as f64
+        };
         Self {
             key,
             last,
             student_params,
-            teacher: None,
-            best: run.best_accuracy(),
-            ms_per_step: run.ms_per_step,
-            steps: run.epochs.last().map_or(0, |epoch| epoch.step),
-            flops: cost.flops,
-            planned_bytes: cost.planned_bytes,
+            steps,
+            best: trainings.last().map_or(0.0, Run::best_accuracy),
+            ms_per_step: over_steps(&|run| run.ms_per_step),
+            trainings: trainings.len() as u64,
+            seconds: Some(seconds + trainings.iter().map(|run| run.seconds_before).sum::<f64>()),
+            flops: over_steps(&|run| run.cost.flops as f64).round() as u64,
+            planned_bytes: trainings.iter().map(|run| run.cost.planned_bytes).max().unwrap_or(0),
+            note: None,
         }
     }
 }
@@ -81,6 +98,10 @@ pub struct MethodRuns {
 pub struct PairRuns {
     /// What the pair is called.
     pub name: String,
+    /// Accuracy of each teacher on the test set; none where they were not measured.
+    pub teachers: Vec<f64>,
+    /// What is to be said of the pair as a whole.
+    pub notes: Vec<String>,
     /// One a method, in the order to show. The student alone comes first.
     pub methods: Vec<MethodRuns>,
 }
@@ -105,6 +126,8 @@ pub struct Summary {
     pub best: Option<f64>,
     /// Points gained over the student alone.
     pub gain: Option<f64>,
+    /// Median of the steps it ran.
+    pub steps: Option<f64>,
     /// Median milliseconds a step.
     pub ms_per_step: Option<f64>,
     /// GFLOP a step.
@@ -116,11 +139,6 @@ pub struct Summary {
 }
 
 impl PairRuns {
-    /// The teacher's accuracy on the test set; none where it could not be measured.
-    pub fn teacher(&self) -> Option<f64> {
-        self.outcomes().find_map(|outcome| outcome.teacher)
-    }
-
     /// Trained parameters of the student; none before a run is done.
     pub fn student_params(&self) -> Option<u64> {
         self.outcomes().next().map(|outcome| outcome.student_params)
@@ -142,6 +160,7 @@ impl PairRuns {
             last: own.map(|mean| (mean, sample_sd(&of(runs, |o| 100.0 * o.last)))),
             best: mean(&of(runs, |o| 100.0 * o.best)),
             gain: own.zip(alone).map(|(own, alone)| own - alone),
+            steps: median(&of(runs, |o| o.steps as f64)).filter(|steps| *steps > 0.0),
             ms_per_step: median(&of(runs, |o| o.ms_per_step)),
             gflop: runs.done.first().map(|(_, o)| o.flops as f64 * 1e-9),
             mib: runs.done.first().map(|(_, o)| o.planned_bytes as f64 / f64::from(1 << 20)),

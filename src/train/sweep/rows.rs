@@ -3,11 +3,20 @@
 use super::{MethodRuns, PairRuns, Summary, Sweep, TEACHER};
 
 /// The columns of a pair's table.
-pub const COLUMNS: [&str; 8] =
-    ["method", "last epoch %", "best epoch %", "gain", "seeds", "ms a step", "GFLOP a step", "MiB a step"];
+pub const COLUMNS: [&str; 9] = [
+    "method",
+    "last epoch %",
+    "best epoch %",
+    "gain",
+    "seeds",
+    "steps",
+    "ms a step",
+    "GFLOP a step",
+    "MiB a step",
+];
 
 /// A method's cells under [`COLUMNS`].
-pub fn cells(pair: &PairRuns, runs: &MethodRuns) -> [String; 8] {
+pub fn cells(pair: &PairRuns, runs: &MethodRuns) -> [String; 9] {
     let summary = pair.summary(runs);
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     [
@@ -16,10 +25,17 @@ pub fn cells(pair: &PairRuns, runs: &MethodRuns) -> [String; 8] {
         or_dash(summary.best.map(|v| format!("{v:.2}"))),
         or_dash(summary.gain.map(|v| format!("{v:+.2}"))),
         summary.seeds.to_string(),
+        or_dash(summary.steps.map(|v| format!("{v:.0}"))),
         or_dash(summary.ms_per_step.map(|v| format!("{v:.1}"))),
-        or_dash(summary.gflop.map(|v| format!("{v:.3}"))),
+        or_dash(summary.gflop.map(gflop)),
         or_dash(summary.mib.map(|v| format!("{v:.1}"))),
     ]
+}
+
+/// `3.142`, and as many digits of small networks' work.
+fn gflop(value: f64) -> String {
+    let digits = if value > 0.0 { (2.0 - value.log10().floor()).clamp(3.0, 9.0) as usize } else { 3 };
+    format!("{value:.digits$}")
 }
 
 /// `71.20 ± 0.31`
@@ -37,11 +53,11 @@ pub fn overview(sweep: &Sweep) -> Vec<Vec<String>> {
     let row = |name: &str, cell: &dyn Fn(&PairRuns) -> String| {
         std::iter::once(name.to_string()).chain(sweep.pairs.iter().map(cell)).collect::<Vec<_>>()
     };
-    let percent = |share: f64| format!("{:.2}", 100.0 * share);
-    let mut rows = vec![
-        row("", &|pair| pair.name.clone()),
-        row(TEACHER, &|pair| pair.teacher().map_or("-".into(), percent)),
-    ];
+    let teachers = |pair: &PairRuns| match &pair.teachers[..] {
+        [] => "-".to_string(),
+        all => all.iter().map(|share| format!("{:.2}", 100.0 * share)).collect::<Vec<_>>().join(" / "),
+    };
+    let mut rows = vec![row("", &|pair| pair.name.clone()), row(TEACHER, &teachers)];
     let mut labels: Vec<&str> = Vec::new();
     for runs in sweep.pairs.iter().flat_map(|pair| &pair.methods) {
         if !labels.contains(&runs.method.as_str()) {
@@ -57,12 +73,23 @@ pub fn overview(sweep: &Sweep) -> Vec<Vec<String>> {
     rows
 }
 
-/// What stands under a pair's table: which methods a label stands for, what the doctor found, and what failed, once for
-/// seeds of one reason.
+/// What stands under a pair's table: what is said of the pair, what labels stand for, how often a scheme
+/// trains, what is peculiar to a method's runs, what the doctor found, and what failed, once for seeds of one
+/// reason.
 pub fn footnotes(pair: &PairRuns) -> Vec<String> {
+    let mut notes = pair.notes.clone();
     let labelled = pair.methods.iter().filter(|m| m.written != m.method);
-    let mut notes: Vec<String> = labelled.map(|m| format!("{} is {}", m.method, m.written)).collect();
+    notes.extend(labelled.map(|m| match m.written.strip_prefix(&m.method) {
+        Some(with) if with.starts_with(' ') => m.written.clone(),
+        _ => format!("{} is {}", m.method, m.written),
+    }));
     for runs in &pair.methods {
+        if let Some((_, outcome)) = runs.done.iter().find(|(_, outcome)| outcome.trainings > 1) {
+            let (method, trainings) = (&runs.method, outcome.trainings);
+            notes.push(format!("{method} takes {trainings} trainings, whose steps all count"));
+        }
+        let peculiar = runs.done.iter().find_map(|(_, outcome)| outcome.note.as_ref());
+        notes.extend(peculiar.map(|note| format!("{} {note}", runs.method)));
         notes.extend(runs.findings.iter().map(|finding| format!("{}: {finding}", runs.method)));
         let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
         for (seed, why) in &runs.failed {

@@ -10,7 +10,8 @@ fn runs(method: &str, last: &[f64]) -> MethodRuns {
         flops: 3_000_000_000,
         planned_bytes: 1 << 20,
         student_params: 10,
-        teacher: Some(0.8),
+        trainings: 1,
+        ..Default::default()
     };
     let done = last.iter().enumerate().map(|(seed, last)| (seed as u64, outcome(*last))).collect();
     MethodRuns { method: method.into(), written: method.into(), done, ..Default::default() }
@@ -20,11 +21,11 @@ fn sweep() -> Sweep {
     let mut broken = runs("dkd|x", &[]);
     broken.failed.extend([1, 3].map(|seed| (seed, "expected <8>, got 7".into())));
     let methods = vec![runs("alone", &[0.70, 0.72]), runs("kd", &[0.73, 0.75]), broken];
-    let pair = PairRuns { name: "a to b".into(), methods };
+    let pair = PairRuns { name: "a to b".into(), teachers: vec![0.8], methods, ..Default::default() };
     // Another order, another text under a label, one method more and one less.
     let kd = MethodRuns { written: "kd:2".into(), ..runs("kd", &[0.5]) };
     let methods = vec![runs("alone", &[0.6]), runs("crd", &[0.65]), kd];
-    let other = PairRuns { name: "c to d".into(), methods };
+    let other = PairRuns { name: "c to d".into(), teachers: vec![0.8, 0.75], methods, ..Default::default() };
     Sweep { title: "t".into(), made: "here".into(), pairs: vec![pair, other] }
 }
 
@@ -48,8 +49,19 @@ fn markdown_has_rectangular_tables() {
         let counts: Vec<usize> = table.lines().map(cells).collect();
         assert!(counts.iter().all(|c| *c == counts[0]), "{table}");
     }
-    assert!(text.contains("| kd | 74.00 ± 1.41 | 75.00 | +3.00 | 2 | 2.0 | 3.000 | 1.0 |"), "{text}");
+    assert!(text.contains("| kd | 74.00 ± 1.41 | 75.00 | +3.00 | 2 | 100 | 2.0 | 3.000 | 1.0 |"), "{text}");
     assert!(text.contains("dkd\\|x with seeds 1, 3 failed"), "{text}");
+}
+
+#[test]
+fn small_work_keeps_its_digits() {
+    let shown = |flops: u64| {
+        let mut small = runs("kd", &[0.5]);
+        small.done[0].1.flops = flops;
+        super::rows::cells(&PairRuns::default(), &small)[7].clone()
+    };
+    let cells = [12_345_678_900, 60_400_000, 123_456, 0].map(shown);
+    assert_eq!(cells, ["12.346", "0.0604", "0.000123", "0.000"]);
 }
 
 #[test]
@@ -66,7 +78,7 @@ fn rows_are_matched_by_label() {
     let columns: Vec<[&str; 3]> = rows.iter().map(|row| [0, 1, 2].map(|i| row[i].as_str())).collect();
     let want = [
         ["", "a to b", "c to d"],
-        ["teacher", "80.00", "80.00"],
+        ["teacher", "80.00", "80.00 / 75.00"],
         ["alone", "71.00 ± 1.41", "60.00"],
         ["kd", "74.00 ± 1.41", "50.00"],
         ["dkd|x", "failed", "-"],
@@ -77,20 +89,65 @@ fn rows_are_matched_by_label() {
     assert!(text.contains("- kd is kd:2\n") && !text.contains("crd is"), "{text}");
 }
 
-/// A run that is left costs what its method's finished runs did, or those of the pair's others.
+fn finished(label: &str, outcome: Outcome) -> Finished {
+    Finished { label: label.into(), seed: 1, outcome }
+}
+
+/// 100 steps in so many seconds.
+fn took(label: &str, seconds: f64) -> Finished {
+    let (_, outcome) = runs(label, &[0.5]).done.remove(0);
+    finished(label, Outcome { seconds: Some(seconds), ..outcome })
+}
+
+/// A run that is left takes what its method's finished runs took in whole, or those of the pair's others.
 #[test]
 fn what_is_left_is_told_from_what_is_done() {
-    let finished = |label: &str, ms_per_step: f64| {
-        let (_, outcome) = runs(label, &[0.5]).done.remove(0);
-        Finished { label: label.into(), seed: 1, outcome: Outcome { ms_per_step, ..outcome } }
-    };
-    let done = [finished("alone", 1.0), finished("kd", 2.0), finished("kd", 4.0), finished("at", 9.0)];
-    assert_eq!(left_ms(&done, "kd"), Some(300.0));
-    assert_eq!(left_ms(&done, "alone"), Some(100.0));
-    assert_eq!(left_ms(&done, "crd"), Some(400.0));
-    assert_eq!(left_ms(&done[..1], "crd"), Some(100.0));
-    assert_eq!(left_ms(&[], "kd"), None);
-    let mut old = finished("kd", 2.0);
+    let done = [took("alone", 10.0), took("kd", 20.0), took("kd", 40.0), took("at", 90.0)];
+    assert_eq!(left_seconds(&done, "kd", 1), Some(30.0));
+    assert_eq!(left_seconds(&done, "alone", 1), Some(10.0));
+    assert_eq!(left_seconds(&done, "crd", 1), Some(40.0));
+    assert_eq!(left_seconds(&done[..1], "crd", 1), Some(10.0));
+    assert_eq!(left_seconds(&done, "takd", 3), Some(120.0));
+    assert_eq!(left_seconds(&[], "kd", 1), None);
+    // Three trainings of 100 steps: one of them took a third.
+    let mut chain = took("takd", 60.0);
+    (chain.outcome.steps, chain.outcome.trainings) = (300, 3);
+    assert_eq!(left_seconds(std::slice::from_ref(&chain), "takd", 3), Some(60.0));
+    assert_eq!(left_seconds(&[chain], "kd", 1), Some(20.0));
+    // Versions that did not keep all of it: its steps, or nothing.
+    let mut old = took("kd", 0.0);
+    old.outcome.seconds = None;
+    assert_eq!(left_seconds(std::slice::from_ref(&old), "kd", 1), Some(0.2));
     old.outcome.steps = 0;
-    assert_eq!(left_ms(&[old], "kd"), None);
+    assert_eq!(left_seconds(&[old], "kd", 1), None);
+}
+
+/// 100 steps of 3 GFLOP each in 30 and in 60 seconds.
+#[test]
+fn flops_have_a_price() {
+    let price = seconds_per_flop(&[took("kd", 30.0), took("at", 60.0)]).unwrap();
+    assert!((price / 1.5e-10 - 1.0).abs() < 1e-9, "{price}");
+    assert_eq!(seconds_per_flop(&[]), None);
+}
+
+/// The cost a step of several trainings, times all their steps, is what they cost together.
+#[test]
+fn trainings_of_a_scheme_count_together() {
+    let run = |steps: u64, ms_per_step: f64, flops: u64, planned_bytes: u64, accuracy: f64| Run {
+        epochs: vec![crate::train::Epoch { epoch: 1, step: steps, accuracy, ..Default::default() }],
+        kept_epoch: 1,
+        ms_per_step,
+        cost: crate::tape::Cost { flops, planned_bytes, ..Default::default() },
+        seconds_before: 2.0,
+        ..Default::default()
+    };
+    let (assistant, student) = (run(30, 8.0, 1000, 70, 0.9), run(10, 4.0, 200, 50, 0.6));
+    let outcome = Outcome::new("k".into(), 0.5, &[assistant, student], 7, 1.5);
+    assert_eq!((outcome.steps, outcome.trainings, outcome.planned_bytes), (40, 2, 70));
+    assert_eq!((outcome.ms_per_step, outcome.flops, outcome.best), (7.0, 800, 0.6));
+    assert_eq!(outcome.seconds, Some(5.5));
+    let old = r#"{"key": "", "last": 1.0, "best": 1.0, "ms_per_step": 1.0, "flops": 1, "planned_bytes": 1,
+        "student_params": 1, "teacher": 0.5}"#;
+    let old: Outcome = serde_json::from_str(old).unwrap();
+    assert_eq!((old.trainings, old.seconds, old.steps), (1, None, 0));
 }

@@ -1,0 +1,116 @@
+//! The teachers of a sweep: trained where their files are missing, and measured once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::distill::{Source, teachers_of};
+use super::job::{Job, Lesson as Taught};
+use super::out::say;
+use super::recipe::Recipe;
+use super::sweep_entry::Lesson;
+use super::sweep_pair::PairFile;
+use super::sweep_run::{Place, key, short_hash};
+use crate::files::{read_text, write_atomic};
+use crate::gpu::Gpu;
+use crate::models::saved;
+use crate::{Error, Result};
+
+/// Refuses files that are not there and that nothing will make, before other pairs have run for hours.
+pub fn to_come(place: Place<'_>, pair: &PairFile) -> Result<()> {
+    let trained = |path: &Path| pair.train_teacher.is_some() && pair.teacher.as_deref() == Some(path);
+    let files = pair.files(&pair.lessons(place.file), &place.file.seeds);
+    let Some(missing) = files.iter().find(|path| !path.exists() && !trained(path)) else { return Ok(()) };
+    let outputs = place.file.seeds.iter().any(|seed| pair.outputs(*seed).as_ref() == Some(missing));
+    let message = match outputs {
+        true => format!("is not there; write it with `limbeck teach`, for {}", pair.name()),
+        false => format!(
+            "is not there; train it with `limbeck train`, or give {} a [pair.train_teacher] with a model",
+            pair.name()
+        ),
+    };
+    Err(Error::file(missing, message))
+}
+
+/// Trains the pair's teacher where its file is missing, on the pair's data, as the sweep says.
+pub fn make(gpu: &Gpu, place: Place<'_>, pair: &PairFile) -> Result<()> {
+    to_come(place, pair)?;
+    let Some((own, file)) = pair.train_teacher.as_ref().zip(pair.teacher.as_ref()) else { return Ok(()) };
+    if file.exists() {
+        return Ok(());
+    }
+    say!("{}: training the teacher", pair.name())?;
+    let folder = place.out.join(format!("teacher-{}", short_hash(&pair.name())));
+    let settings = Recipe { out: Some(folder), ..pair.settings.over(&place.file.settings)? };
+    let recipe = own.over(&settings)?;
+    let mut job = Job::open(gpu.clone(), recipe, true)?;
+    let config = job.recipe.train_config()?;
+    let mut network = job.network()?;
+    job.fit("teacher", &mut network, &config, Taught::default())?;
+    saved::save(file, &network, &job.facts())
+}
+
+/// A teacher's accuracy as the sweep's folder keeps it, under what it depends on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Measured {
+    /// For people.
+    teacher: PathBuf,
+    /// Share of the test images.
+    accuracy: f64,
+}
+
+/// The accuracy of each of the pair's teachers on the test set: measured once, and kept in the sweep's
+/// teachers.json. None where only their outputs are there.
+pub fn accuracies(gpu: &Gpu, place: Place<'_>, pair: &PairFile) -> Result<Vec<f64>> {
+    let recipe = pair.recipe(place.file, &Lesson::alone(), 0, &place.out.join("teachers"))?;
+    if recipe.teacher.is_none() {
+        return Ok(Vec::new());
+    }
+    let paths: Vec<PathBuf> = teachers_of(&recipe)?.into_iter().map(|(path, _)| path).collect();
+    let keys = paths.iter().map(|path| teacher_key(&recipe, path)).collect::<Result<Vec<_>>>()?;
+    let file = place.out.join("teachers.json");
+    let mut known = read(&file);
+    if keys.iter().any(|key| !known.contains_key(key)) {
+        say!("{}: measuring the teacher", pair.name())?;
+        let mut job = Job::open(gpu.clone(), recipe, true)?;
+        let source = Source::open(&mut job, None)?;
+        for ((key, path), (teacher, _)) in keys.iter().zip(&paths).zip(source.live()) {
+            if !known.contains_key(key) {
+                let accuracy = job.test_accuracy(&teacher.network)?;
+                known.insert(key.clone(), Measured { teacher: path.clone(), accuracy });
+            }
+        }
+        let text = serde_json::to_string_pretty(&known).map_err(|e| Error::file(&file, e))?;
+        write_atomic(&file, |w| w.write_all(text.as_bytes()))?;
+    }
+    Ok(keys.iter().filter_map(|key| known.get(key)).map(|measured| measured.accuracy).collect())
+}
+
+/// What a teacher's accuracy depends on: its bytes, what is said about it, and the test images.
+fn teacher_key(recipe: &Recipe, path: &Path) -> Result<String> {
+    let about = recipe.clone();
+    let about = Recipe {
+        teacher_model: about.teacher_model,
+        data: about.data,
+        data_dir: about.data_dir,
+        data_mean: about.data_mean,
+        data_std: about.data_std,
+        limit_test: about.limit_test,
+        ..Default::default()
+    };
+    let files: Vec<PathBuf> = std::iter::once(path.to_path_buf()).chain(recipe.teacher_map.clone()).collect();
+    key(&about, &files)
+}
+
+/// What is known; nothing where the file can't be read, since all of it can be measured again.
+fn read(file: &Path) -> BTreeMap<String, Measured> {
+    if !file.exists() {
+        return BTreeMap::new();
+    }
+    let read = read_text(file).and_then(|text| serde_json::from_str(&text).map_err(|e| Error::file(file, e)));
+    read.unwrap_or_else(|error| {
+        log::warn!("the teachers are measured again: {error}");
+        BTreeMap::new()
+    })
+}

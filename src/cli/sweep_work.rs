@@ -1,0 +1,101 @@
+//! About how many floating-point operations a run takes, from passes that are compiled and not run: 3 times a
+//! trained network's forward pass, since its gradients by weights and by inputs cost as much each, and once
+//! that of a frozen one.
+
+use std::collections::BTreeMap;
+
+use super::distill::{Source, is_teacherless};
+use super::job::Job;
+use super::models::record;
+use super::schemes::{self, Who};
+use super::sweep_entry::Lesson;
+use super::sweep_pair::PairFile;
+use super::sweep_run::Place;
+use crate::Result;
+use crate::gpu::Gpu;
+
+/// A trained network's operations in forward passes.
+const TRAINED: f64 = 3.0;
+
+/// What a pair's runs are made of.
+pub struct Work<'a> {
+    place: Place<'a>,
+    pair: &'a PairFile,
+    job: Job,
+    /// Images of a training, every epoch's.
+    images: f64,
+    /// Operations of a forward pass of one image, by architecture.
+    passes: BTreeMap<String, f64>,
+}
+
+impl<'a> Work<'a> {
+    /// Loads the pair's data.
+    pub fn new(gpu: &Gpu, place: Place<'a>, pair: &'a PairFile) -> Result<Self> {
+        let job = Job::open(gpu.clone(), pair.recipe(place.file, &Lesson::alone(), 0, place.out)?, true)?;
+        let config = job.recipe.train_config()?;
+        let steps = config.steps(job.training.len().div_ceil(config.batch_size));
+        let images = steps as f64 * config.batch_size as f64;
+        Ok(Self { place, pair, job, images, passes: BTreeMap::new() })
+    }
+
+    /// Of a run in all its steps.
+    pub fn flops(&mut self, lesson: &Lesson) -> Result<f64> {
+        let who = lesson.who()?;
+        let recipe = self.pair.recipe(self.place.file, lesson, 0, self.place.out)?;
+        let student = self.pass(None)?;
+        let turns = lesson.turns()?;
+        let an_image = if !turns.is_empty() {
+            let mut before = self.teachers(lesson, who)?;
+            let mut sum = 0.0;
+            for turn in &turns {
+                let own = self.pass(turn.model.as_deref())?;
+                sum += TRAINED * own + before;
+                before = own;
+            }
+            sum
+        } else {
+            let peer = recipe.peer.as_deref();
+            let beside = match who {
+                Who::Mutual => TRAINED * self.pass(peer)?,
+                Who::MeanTeacher => student,
+                _ => self.teachers(lesson, who)?,
+            };
+            TRAINED * student + beside
+        };
+        Ok(self.images * an_image)
+    }
+
+    /// A forward pass of one image by all frozen teachers that run in the step.
+    fn teachers(&mut self, lesson: &Lesson, who: Who) -> Result<f64> {
+        let recipe = self.pair.recipe(self.place.file, lesson, 0, self.place.out)?;
+        let methods = recipe.method.clone().unwrap_or_else(|| schemes::default_methods(&recipe).into());
+        let alone = lesson.is_alone() || is_teacherless(&recipe, who, &methods)?;
+        if alone || recipe.teacher.is_none() || recipe.teacher_outputs.is_some() {
+            return Ok(0.0);
+        }
+        let trained = self.pair.train_teacher.as_ref().and_then(|own| own.model.clone());
+        if let Some(model) = trained.filter(|_| !self.pair.teachers().iter().all(|path| path.exists())) {
+            return self.pass(Some(&model));
+        }
+        let source = Source::of(&recipe, &mut self.job, None)?;
+        let all = source
+            .live()
+            .iter()
+            .map(|(teacher, _)| record(&self.job.gpu, &teacher.network).map(|(_, cost)| cost.flops as f64));
+        all.sum()
+    }
+
+    /// A forward pass of one image by an architecture, or by the student's.
+    fn pass(&mut self, model: Option<&str>) -> Result<f64> {
+        let network = match model {
+            Some(name) => self.job.fresh(name, 0)?,
+            None => self.job.network()?,
+        };
+        if let Some(flops) = self.passes.get(&network.name) {
+            return Ok(*flops);
+        }
+        let flops = record(&self.job.gpu, &network)?.1.flops as f64;
+        self.passes.insert(network.name, flops);
+        Ok(flops)
+    }
+}

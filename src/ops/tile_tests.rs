@@ -37,7 +37,8 @@ fn kinds() -> [Matrices; 3] {
 fn gemm([batch, m, n, k]: [usize; 4], trans_a: bool, trans_b: bool) -> Job {
     let along =
         |k_contiguous| if k_contiguous { Along::K { vec4: false } } else { Along::Other { vec4: false } };
-    let flags = [("TRANS_A", trans_a), ("TRANS_B", trans_b), ("SHARED_B", batch > 1 && !trans_b)];
+    let shared = ("SHARED_B", batch > 1 && !trans_b);
+    let flags = [("TRANS_A", trans_a), ("TRANS_B", trans_b), shared, ("PACKED_B", false)];
     Job {
         name: "gemm",
         loader: GEMM,

@@ -17,7 +17,7 @@ const GRANULES: usize = N / 64;
 /// Op file, part of the op's settings that picks among its cases, and shapes of its inputs.
 #[rustfmt::skip]
 const RESHAPED: &[(&str, &str, &[&[usize]])] = &[
-    ("adam", "decoupled: false", &[&[N], &[N], &[2], &[GRANULES], &[N], &[N]]),
+    ("adam", "decoupled: false", &[&[N], &[N], &[2], &[GRANULES], &[GRANULES], &[N], &[N]]),
     ("augment", "crop_padding: 4, flip: true", &[&[64 * 3 * 32 * 32 / 4], &[64]]),
     ("average_pool", "Adaptive([1, 1])", &[&[64, 128, 8, 8]]),
     ("batch_norm", "BatchNormTrain", &[&[64, 64, 16, 16], &[64], &[64], &[64], &[64]]),
@@ -39,7 +39,7 @@ const RESHAPED: &[(&str, &str, &[&[usize]])] = &[
     ("pull", "", &[&[N], &[N], &[N], &[GRANULES]]),
     ("regression", "Mse", &[&[64, 64, 16, 16], &[64, 64, 16, 16]]),
     ("scale", "Factor(-1.25)", &[&[N]]),
-    ("sgd", "nesterov: false", &[&[N], &[N], &[2], &[GRANULES], &[N]]),
+    ("sgd", "nesterov: false", &[&[N], &[N], &[2], &[GRANULES], &[GRANULES], &[N]]),
     ("softmax", "axis: 1, log: false", &[&[1024, 1000]]),
     ("softmax", "axis: 1, log: true", &[&[1024, 1000]]),
     ("unary", "Relu)", &[&[64, 64, 16, 16]]),

@@ -1,3 +1,5 @@
+// An entry point of depthwise_rows.wgsl, which has the formula and the constants.
+
 @compute @workgroup_size(64)
 fn backward_x(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -46,4 +48,3 @@ fn backward_x(
 #end
     }
 }
-

@@ -1,3 +1,5 @@
+// An entry point of depthwise_rows.wgsl, which has the formula and the constants.
+
 @compute @workgroup_size(64)
 fn forward(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -45,4 +47,3 @@ fn forward(
         store((result * O_H + oh) * O_W, strip, O_W, results);
     }
 }
-

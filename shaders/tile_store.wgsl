@@ -1,4 +1,4 @@
-// How both tile engines write C, and the finish of a split reduction.
+// How the tile engines write C, and the finish of a split reduction.
 //
 // Constants: K_SLICES; OUT_N4 (four neighbouring columns are one aligned vec4 of the output); BIAS_M / BIAS_N (a bias
 // by row of each batch / by column of C); RESIDUAL (a tensor of the output's layout is added); ACTIVATED (then comes

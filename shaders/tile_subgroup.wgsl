@@ -1,8 +1,9 @@
-// Tile engine for subgroups of 8: a subgroup computes (8 * ROWS) x (32 * QUADS) outputs of C[m, n] = sum_k A[m, k] B[k, n].
+// Tile engine for subgroups of 8: a subgroup computes (8 * ROWS) x (32 * QUADS) outputs of
+// C[m, n] = sum_k A[m, k] B[k, n].
 //
-// Lane l owns the four columns n_base + 32g + 4l and on of each quad g, and loads the A rows m_base + ROWS * l + j; every lane
-// then gets every row by broadcast, which costs an ALU operation where a load costs ten. The loader file (gemm.wgsl,
-// conv2d_*.wgsl) says what A and B are, and writes C.
+// Lane l owns the four columns from n_base + 32g + 4l on, for each quad g, and loads the A rows
+// m_base + ROWS * l + j; every lane then gets every row by broadcast, which costs an ALU operation where a load
+// costs ten. The loader file (gemm.wgsl, conv2d_*.wgsl) says what A and B are, and writes C.
 //
 // Constants: M, N, K, BATCH, K_SLICES, K_SLICE (a multiple of UNROLL), ROWS (1..4), QUADS, UNROLL (1 to 4, a divisor of K;
 // 4 where a side is read as vec4 along k),

@@ -93,9 +93,10 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
     say!("{:<16} {:>6} {:>10} {:>10}", "op file", "cases", "forward", "gradient")?;
     let wanted = |spec: &&&OpSpec| flags.ops.is_empty() || flags.ops.iter().any(|n| n == spec.name);
     let ops = check_all(&gpu, check, OPS.iter().filter(wanted).copied())?;
-    let with_matrices = check_matrices(adapter, &gpu, check, &ops)?;
-    let more = with_matrices.iter().flat_map(|with| &with.ops);
-    let failures: Vec<&String> = ops.iter().chain(more).flat_map(|one| &one.failures).collect();
+    let with_matrices = check_matrices(adapter, &gpu, (flags.precision, check), &ops)?;
+    let more = with_matrices.iter().flat_map(|with| &with.ops).flat_map(|one| &one.failures);
+    let more = more.map(|failure| format!("with cooperative matrices: {failure}"));
+    let failures: Vec<String> = ops.iter().flat_map(|one| one.failures.clone()).chain(more).collect();
     for failure in &failures {
         say!("FAILED {failure}")?;
     }
@@ -131,12 +132,14 @@ fn check_all<'a>(gpu: &Gpu, check: Check, specs: impl Iterator<Item = &'a OpSpec
 fn check_matrices(
     adapter: &AdapterFlags,
     gpu: &Gpu,
-    check: Check,
+    (precision, check): (Precision, Check),
     ops: &[Summary],
 ) -> Result<Option<WithMatrices>> {
     let several = |spec: &&&OpSpec| ops.iter().any(|one| one.name == spec.name && one.variants > 1);
     let specs: Vec<&OpSpec> = OPS.iter().filter(several).copied().collect();
     let offered = summary(adapter, gpu)?.and_then(|summary| summary.matrices);
+    // Matrices of f16 alone are used where operands are stored as f16.
+    let offered = offered.filter(|matrices| matrices.full.is_some() || precision == Precision::Mixed);
     let Some(matrices) = offered.filter(|_| gpu.caps().matrices.is_none() && !specs.is_empty()) else {
         return Ok(None);
     };

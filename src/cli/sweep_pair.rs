@@ -104,7 +104,10 @@ impl PairFile {
             out: Some(out.to_path_buf()),
             ..Default::default()
         };
-        lesson.asks.over(&own.over(&self.settings.over(&file.settings)?)?)
+        let recipe = lesson.asks.over(&own.over(&self.settings.over(&file.settings)?)?)?;
+        // It tells of outputs.
+        let teacher_hash = recipe.teacher_hash.clone().filter(|_| recipe.teacher_outputs.is_some());
+        Ok(Recipe { teacher_hash, ..recipe })
     }
 
     /// The student alone, then the sweep's methods as this pair has them, then those of this pair only.
@@ -124,6 +127,10 @@ impl PairFile {
         }
         if self.train_teacher.is_some() && self.teacher.is_none() {
             let message = "says how to train a teacher, and there is no teacher = \"FILE\" to write";
+            return Err(Error::config("train_teacher", message));
+        }
+        if self.train_teacher.as_ref().is_some_and(|own| own.model.is_none()) {
+            let message = "needs model = \"NAME\", the architecture of the teacher that it trains";
             return Err(Error::config("train_teacher", message));
         }
         if self.teacher_weights.is_some() && self.teachers().is_empty() {

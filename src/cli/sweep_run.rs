@@ -85,7 +85,12 @@ impl Place<'_> {
     pub fn run(&self, gpu: &Gpu, pair: &PairFile, lesson: &Lesson, seed: u64) -> Result<Outcome> {
         let folder = self.folder(pair, lesson, seed);
         let recipe = pair.recipe(self.file, lesson, seed, &folder)?;
-        let key = key(&recipe, &pair.files(std::slice::from_ref(lesson), used_outputs(&recipe, &seed)))?;
+        // Rows that do not learn from the pair's outputs still see images that are normalised as these say.
+        let images = pair.recipe(self.file, &Lesson::alone(), seed, &folder)?;
+        let outputs = if recipe.teacher_outputs.is_some() { &recipe } else { &images };
+        let mut files = pair.files(std::slice::from_ref(lesson), used_outputs(outputs, &seed));
+        files.extend(recipe.teacher_map.iter().chain(&recipe.init).cloned());
+        let key = key(&recipe, &files)?;
         if let Some(outcome) = self.result(pair, lesson, seed)? {
             return same_run(outcome, &key, &result_file(&folder));
         }
@@ -102,6 +107,7 @@ impl Place<'_> {
 
     /// All runs of a pair see the same images, as its teacher needs them, whether they learn from it or not.
     fn train(&self, job: &mut Job, pair: &PairFile, lesson: &Lesson) -> Result<Trained> {
+        job.claim()?;
         let (alone, who) = (job.recipe.train_config()?, Who::of(&job.recipe)?);
         let methods = job.recipe.method.clone();
         let methods = methods.unwrap_or_else(|| schemes::default_methods(&job.recipe).into());
@@ -180,7 +186,7 @@ fn source(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<(Source,
     let Err(Error::Config { name, message }) = job.plan(config, source.lesson(job, methods, &[])?) else {
         return Ok((source, None));
     };
-    let recipe = Recipe { teacher_outputs: None, ..job.recipe.clone() };
+    let recipe = Recipe { teacher_outputs: None, teacher_hash: None, ..job.recipe.clone() };
     let live = Source::of(&recipe, job, None)?;
     let frozen = live.upload(job)?;
     job.plan(config, live.lesson(job, methods, &frozen)?)?;

@@ -12,9 +12,9 @@
 //! the mean square of the reconstruction (the student meanwhile from whatever else it has:
 //! `ft+ce:1,from=0.125` lets it wait). Then P stands still: the factors are those of a copy that follows P
 //! through the first stage and afterwards keeps its bits, which neither momentum nor weight decay reach, and
-//! the translator and the student learn from the transfer. The share is that of the benchmark, 30 of 240
-//! epochs, and so is the loss of P, the paper's |x - P(x)|^2 as a mean; the authors' code has 6 of 169 and the
-//! mean of |P'(P(f_t)) - f_t|, and the weight 500.
+//! the translator and the student learn from the transfer. The benchmark's first stage is 30 epochs before its
+//! 240, here 30 of 240; its loss of P is the paper's |x - P(x)|^2 as a mean. The authors' code has 6 epochs
+//! before 164, the mean of |P'(P(f_t)) - f_t|, and the weight 500 of the transfer.
 //! `reconstruction` is that loss's share of the term: with the weight 200 and 0.005 it counts once.
 
 use super::{Family, Method, MethodSpec, Pair, Setting, TapNeed, TermSchedule, features, sum_of};
@@ -30,8 +30,9 @@ pub const SPEC: MethodSpec = MethodSpec {
     about: "factors of the teacher's features, by a paraphraser that learns first and then stands still",
     formula: "first sum over taps of reconstruction * mean (P'(P(f_t)) - f_t)^2, \
               then sum over taps of mean |n(P(f_t)) - n(T(f_s))|",
-    paper: "Kim et al. NeurIPS 2018, with its squared reconstruction loss. The authors' code takes the mean of \
-            |P'(P(f_t)) - f_t| there, and 500 for the weight; 200 and the stages are those of a popular benchmark",
+    paper: "Kim et al. NeurIPS 2018, with its squared reconstruction loss as a mean. The authors' code takes the \
+            mean of |P'(P(f_t)) - f_t| there, and 500 for the weight; 200 and a first stage of 30 epochs are from \
+            a popular benchmark",
     settings: &[
         Setting::choice(
             "factor",

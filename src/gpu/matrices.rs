@@ -63,7 +63,7 @@ impl Matrices {
         some.then_some(Self { full, half, lanes, emulated: false })
     }
 
-    /// The same, or an error that says what is missing.
+    /// [`Matrices::offered`], or an error that says what is missing.
     pub(super) fn need(adapter: &wgpu::Adapter) -> Result<Self> {
         Self::offered(adapter).ok_or_else(|| {
             let info = adapter.get_info();

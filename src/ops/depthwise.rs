@@ -152,7 +152,7 @@ impl<'a> Walk<'a> {
                 && self.window * self.values(columns) <= MOST_VALUES
         });
         // A GPU has registers and wants lanes; loads of neighbouring lanes are one there.
-        if caps.tile == TileVariant::Subgroup {
+        if is_walk(caps) {
             widths.sort_by(|a, b| self.nanoseconds(*a).total_cmp(&self.nanoseconds(*b)));
         }
         widths
@@ -174,8 +174,7 @@ impl<'a> Walk<'a> {
 
     /// The cut for a width: as long a walk as leaves enough lanes.
     fn cut(&self, caps: &Caps, columns: usize) -> Cut {
-        let cpu = caps.tile == TileVariant::Subgroup;
-        let (lanes, longest): (usize, usize) = if cpu { (1024, usize::MAX) } else { (32_768, 16) };
+        let (lanes, longest): (usize, usize) = if is_walk(caps) { (1024, usize::MAX) } else { (32_768, 16) };
         let strips = self.strips(columns);
         let one = self.planes() * strips;
         if self.pass == Pass::BackwardW {
@@ -335,4 +334,9 @@ impl Sizes {
         }));
         variants
     }
+}
+
+/// Whether few long walks suit the adapter. A forced workgroup tile stands for a GPU's cuts, as in tests.
+fn is_walk(caps: &Caps) -> bool {
+    caps.is_cpu && caps.tile == TileVariant::Subgroup
 }

@@ -5,8 +5,7 @@
 //! staged and multiplied as f16, which is exact, and added up in f32. [`Matrices`] says which of the two a
 //! device has; without the one that a job needs, the job takes another engine.
 //!
-//! No adapter here runs it fast, so nothing is known of its speed: the tuner measures it against the other
-//! engines.
+//! It has not been timed on a GPU: the tuner measures it against the other engines.
 
 use crate::gpu::{Caps, Kernel, Matrices};
 
@@ -44,7 +43,7 @@ impl MatrixTile {
             (Some(size), None) => (size, false),
             (None, None) => return Vec::new(),
         };
-        // Outputs a subgroup: 32 x 32, 16 x 32, 16 x 16.
+        // Outputs a subgroup: 32 x 32, 16 x 32, 16 x 16, 8 x 16.
         let shapes: &[([usize; 2], [usize; 2])] = match size {
             8 => &[([2, 2], [4, 4]), ([2, 2], [2, 4]), ([2, 2], [2, 2]), ([1, 4], [2, 2]), ([1, 4], [1, 2])],
             _ => &[([2, 2], [2, 2]), ([2, 2], [1, 2]), ([2, 2], [1, 1]), ([1, 4], [1, 1])],

@@ -39,6 +39,11 @@ impl Inner {
 
     /// Whether a plan that keeps `keep` stores `id` as f16: not what is kept, whose readers get f32, nor what lies in a
     /// caller's buffer.
+    pub fn halves(&self, ids: &[TensorId], keep: &BTreeSet<TensorId>) -> Vec<bool> {
+        ids.iter().map(|&id| self.stores_half(id, keep)).collect()
+    }
+
+    /// [`Inner::halves`] of one.
     pub fn stores_half(&self, id: TensorId, keep: &BTreeSet<TensorId>) -> bool {
         let root = self.root(id);
         self.is_half(root) && !keep.contains(&root) && self.tensors[root.0].placed.is_none()

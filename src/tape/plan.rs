@@ -108,7 +108,7 @@ impl Plan {
         let mut cost = Cost::default();
         let live = chosen_nodes(&inner, &keep, !gpu.options().unfused);
         if variant.is_none() && gpu.tuned().mode() == Tuning::Measure {
-            tune(gpu, &inner, &live)?;
+            tune(gpu, &inner, &live, &keep)?;
         }
         let lowered: Vec<Lowered<'_>> = live
             .into_iter()
@@ -289,15 +289,14 @@ fn lower<'a>(
     largest: &mut (u64, String),
 ) -> Result<Lowered<'a>> {
     let (inputs, outputs) = (inner.metas(node.inputs), inner.metas(node.outputs));
-    let halves = node.inputs.iter().map(|&id| inner.stores_half(id, keep)).collect();
-    let mut to = Lowering::new(gpu.caps(), &inputs, &outputs, halves);
+    let halves = inner.halves(node.inputs, keep);
+    let key = || work(node.op.as_ref(), &inputs, &halves);
+    let mut to = Lowering::new(gpu.caps(), &inputs, &outputs, halves.clone());
     to.wanted = match (variant, gpu.options().variant) {
         (Some(name), _) => Wanted::Name(name.into()),
         (None, Some(place)) => Wanted::Place(place),
         (None, None) if gpu.tuned().mode() == Tuning::Off => Wanted::Place(0),
-        (None, None) => {
-            gpu.tuned().variant(&work(node.op.as_ref(), &inputs)).map_or(Wanted::Place(0), Wanted::Name)
-        }
+        (None, None) => gpu.tuned().variant(&key()).map_or(Wanted::Place(0), Wanted::Name),
     };
     // An op without an element has nothing to do.
     if !node.op.is_alias() && (outputs.is_empty() || outputs.iter().any(|m| !m.is_empty())) {
@@ -309,8 +308,13 @@ fn lower<'a>(
 }
 
 /// The variants that a node offers, the default first.
-pub(super) fn offered(gpu: &Gpu, inner: &Inner, node: Live<'_>) -> Result<Vec<String>> {
-    Ok(lower(gpu, inner, node, (None, &BTreeSet::new()), &mut Default::default())?.variants)
+pub(super) fn offered(
+    gpu: &Gpu,
+    inner: &Inner,
+    node: Live<'_>,
+    keep: &BTreeSet<TensorId>,
+) -> Result<Vec<String>> {
+    Ok(lower(gpu, inner, node, (None, keep), &mut Default::default())?.variants)
 }
 
 /// What a node costs, its dispatches not counted yet.

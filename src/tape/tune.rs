@@ -1,7 +1,7 @@
 //! Measures the variants of a plan's nodes on this adapter: each is first held against the op's f64 reference, then
 //! timed, in turns, so that a busy machine disturbs all alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::array::Array;
@@ -10,7 +10,7 @@ use super::op::Op;
 use super::plan::{Plan, offered};
 use super::shape::{DType, Meta};
 use super::step::Step;
-use super::tensor::{Inner, Tape, Tensor};
+use super::tensor::{Inner, Tape, Tensor, TensorId};
 use super::variants::work;
 use crate::gpu::{Choice, Choices, Gpu, Stopwatch};
 use crate::rng::Stream;
@@ -28,26 +28,28 @@ const REFERENCE_FLOPS: u64 = 1 << 30;
 /// Largest error, as a share of the largest value, of a variant that computes what it should.
 const TOLERANCE: f64 = 1e-4;
 
-/// A node's op and the shapes it sees.
+/// A node's op, the shapes it sees, and which of its inputs are stored as f16.
 struct Work {
     op: Rc<dyn Op>,
     inputs: Vec<Meta>,
+    halves: Vec<bool>,
     variants: Vec<String>,
 }
 
 /// Measures all work of the given nodes that has variants and no choice yet, and keeps the choices.
-pub(super) fn tune(gpu: &Gpu, inner: &Inner, live: &[Live<'_>]) -> Result<()> {
+pub(super) fn tune(gpu: &Gpu, inner: &Inner, live: &[Live<'_>], keep: &BTreeSet<TensorId>) -> Result<()> {
     let known = gpu.tuned().choices();
     let mut open: BTreeMap<String, Work> = BTreeMap::new();
     for &node in live {
         let inputs = inner.metas(node.inputs);
-        let key = work(node.op.as_ref(), &inputs);
+        let halves = inner.halves(node.inputs, keep);
+        let key = work(node.op.as_ref(), &inputs, &halves);
         if known.contains_key(&key) || open.contains_key(&key) {
             continue;
         }
-        let variants = offered(gpu, inner, node)?;
+        let variants = offered(gpu, inner, node, keep)?;
         if variants.len() > 1 {
-            open.insert(key, Work { op: node.op.clone(), inputs, variants });
+            open.insert(key, Work { op: node.op.clone(), inputs, halves, variants });
         }
     }
     let all = open.len();
@@ -120,14 +122,17 @@ impl Work {
 
     fn values(&self) -> Vec<Vec<f32>> {
         let mut random = Stream::new(0, "tune");
+        let as_stored =
+            |half: bool, value: f32| if half { half::f16::from_f32(value).to_f32() } else { value };
         self.inputs
             .iter()
-            .map(|meta| match meta.dtype {
+            .zip(&self.halves)
+            .map(|(meta, &half)| match meta.dtype {
                 // A vector may be a variance.
                 DType::F32 if meta.shape.dims().len() == 1 => {
                     (0..meta.len()).map(|_| random.uniform(0.5, 1.5) as f32).collect()
                 }
-                DType::F32 => (0..meta.len()).map(|_| random.normal() as f32).collect(),
+                DType::F32 => (0..meta.len()).map(|_| as_stored(half, random.normal() as f32)).collect(),
                 DType::I32 => vec![0.0; meta.len()],
             })
             .collect()
@@ -157,8 +162,15 @@ impl Work {
                 DType::I32 => tape.input_i32("x", meta.shape.clone()),
             })
             .collect();
-        let outputs = tape.record_shared(self.op.clone(), &inputs.iter().collect::<Vec<_>>())?;
+        let stored = inputs.iter().zip(&self.halves).map(|(input, &half)| stored(input, half));
+        let stored: Vec<Tensor> = stored.collect::<Result<_>>()?;
+        let operands: Vec<&Tensor> = stored.iter().collect();
+        let outputs = tape.scope(WORK, || tape.record_shared(self.op.clone(), &operands))?;
         let plan = Plan::by_variant(gpu, &tape, &outputs.iter().collect::<Vec<_>>(), variant)?;
+        // A name that is not offered here would stand for the default.
+        if !plan.cost().nodes.iter().any(|node| node.variant.as_deref() == Some(variant)) {
+            return Err(Error::shape(self.op.name(), format!("the variant {variant}"), "another one"));
+        }
         for (input, values) in inputs.iter().zip(values).filter(|(input, _)| plan.holds(input)) {
             match input.meta().dtype {
                 DType::F32 => plan.write(input, values)?,
@@ -172,14 +184,27 @@ impl Work {
     }
 }
 
+/// The scope that what is timed is recorded in: copies that make f16 of inputs do not count.
+const WORK: &str = "work";
+
+/// An input as the op finds it: in a plan, only what a node made can be stored as f16.
+fn stored(input: &Tensor, half: bool) -> Result<Tensor> {
+    if !half {
+        return Ok(input.clone());
+    }
+    let copy = input.copy()?;
+    copy.store_half();
+    Ok(copy)
+}
+
 /// Fills in the samples, round by round.
 fn measure(gpu: &Gpu, runners: &mut [Runner]) -> Result<()> {
     /// A sample takes at least so many milliseconds, which coarse clocks can tell from another.
     const SAMPLE_MS: f64 = 2.0;
     let watch = Stopwatch::new(gpu)?;
     let time = |plan: &Plan, runs: u32| {
-        let whole = plan.part(|_| true);
-        Ok::<f64, Error>(plan.time_part(&watch, &whole, runs)? / f64::from(runs))
+        let work = plan.part(|name| name.starts_with(WORK));
+        Ok::<f64, Error>(plan.time_part(&watch, &work, runs)? / f64::from(runs))
     };
     let mut runs = Vec::new();
     for runner in runners.iter() {

@@ -63,8 +63,9 @@ impl Lowering<'_> {
     }
 }
 
-/// What a choice is kept under: the op with its settings, and the shapes.
-pub(super) fn work(op: &dyn Op, inputs: &[Meta]) -> String {
-    let inputs: Vec<String> = inputs.iter().map(Meta::to_string).collect();
+/// What a choice is kept under: the op with its settings, the shapes, and which inputs are stored as f16.
+pub(super) fn work(op: &dyn Op, inputs: &[Meta], halves: &[bool]) -> String {
+    let each = |(meta, half): (&Meta, &bool)| if *half { format!("{meta} as f16") } else { meta.to_string() };
+    let inputs: Vec<String> = inputs.iter().zip(halves).map(each).collect();
     format!("{op:?} of {}", inputs.join(", "))
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stats::{mean, median, sample_sd};
 use super::trainer::Run;
+
 /// The student without a teacher: the label of every pair's first row.
 pub const ALONE: &str = "alone";
 

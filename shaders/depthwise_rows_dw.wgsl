@@ -1,3 +1,4 @@
+// An entry point of depthwise_rows.wgsl, which has the formula and the constants, for
 // SLICES slices of IMAGES_A_LANE images each, and CHUNKS of ROWS rows. Partial sums lie as (slice, chunk,
 // strip, channel, tap).
 @compute @workgroup_size(64)

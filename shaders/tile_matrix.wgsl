@@ -4,7 +4,7 @@
 // sizes need not be multiples of anything; the loader file (gemm.wgsl, conv2d.wgsl) says what A and B are;
 // tile_store.wgsl writes C.
 //
-// Constants: M, N, K, BATCH, K_SLICES, K_SLICE, SIZE, SIZE_16 (it is 16, else 8), STEPS = 16 / SIZE,
+// Constants: M, N, K, BATCH, K_SLICES, K_SLICE, SIZE, SIZE_16 (it is 16, else 8), TILE_K (a multiple of SIZE), STEPS = TILE_K / SIZE,
 // SUBGROUPS_M, SUBGROUPS_N, BM, BN, LANES (the most invocations of a subgroup), HALF (A and B are stored as
 // f16, and staged so too), A_K_FAST (neighbouring invocations load along k of A, where k is contiguous in
 // memory), B_K_FAST likewise; EMULATED: for tests on adapters without such matrices,
@@ -36,7 +36,6 @@ alias Element = f32;
 const PAD: u32 = 4u;
 #end
 
-const TILE_K: u32 = 16u;
 const SUBGROUPS: u32 = SUBGROUPS_M * SUBGROUPS_N;
 const INVOCATIONS: u32 = SUBGROUPS * LANES;
 const TILE_M: u32 = SUBGROUPS_M * BM * SIZE;

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use common::digits::{Digits, StopAt};
@@ -15,8 +15,7 @@ use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::tape::Cost;
 use limbeck::train::{
-    Checkpoints, Evaluator, Outputs, Run, StoredTeacher, TeachConfig, Teacher, Teaching, TrainConfig,
-    Trainer, teach,
+    Checkpoints, Evaluator, Outputs, Run, StoredTeacher, Teacher, Teaching, TrainConfig, Trainer,
 };
 
 impl Digits {
@@ -55,25 +54,6 @@ impl Digits {
         let logits = loader.epoch(0).flat_map(|batch| evaluator.logits(&batch).unwrap());
         let logits = logits.map(f32::to_bits).collect();
         (evaluator.top1_accuracy(loader.epoch(0)).unwrap(), logits)
-    }
-
-    /// The teacher's outputs with these taps.
-    fn write(&self, teacher: &Network, taps: &[&str]) -> PathBuf {
-        let name =
-            format!("limbeck-simkd-{}-{}-{}", taps.join("-"), teacher.stages.len(), std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let taps = taps.iter().map(ToString::to_string).collect();
-        let config = TeachConfig {
-            batch_size: 32,
-            topk: None,
-            taps,
-            crop_padding: 0,
-            flip: false,
-            seed: 0,
-            epochs: 1,
-        };
-        teach(&self.gpu, teacher, &self.training, &config, &path, |_| ()).unwrap();
-        path
     }
 
     /// Trains by outputs on disk, which are then removed; or only compiles the step.
@@ -198,7 +178,8 @@ fn a_map_on_disk_gives_the_bits_of_the_live_teacher() {
         let config = TrainConfig { max_steps: Some(12), ..config(2) };
         let mut live = network("cnn:3,5");
         setting.fit(&mut live, &config, Some(&teacher));
-        let write = |taps: &[&str]| setting.write(&teacher, taps);
+        let name = format!("simkd-{}", teacher.stages.len());
+        let write = |taps: &[&str]| setting.write_outputs(&name, &teacher, taps);
         let mut stored = network("cnn:3,5");
         let cost = setting.learn(&mut network("cnn:3,5"), &config, &write(&[tap]), Some(&teacher), true);
         assert!(cost.unwrap().nodes.iter().all(|node| !node.name.starts_with("teacher/")));

@@ -10,7 +10,7 @@ use limbeck::distill::{self, MethodConfig};
 use limbeck::models::saved::{self, Overrides};
 use limbeck::models::{ModelConfig, NameMap, Network, build};
 use limbeck::nn::DeviceParams;
-use limbeck::train::{Outputs, StoredTeacher, TeachConfig, Teacher, Teaching, TrainConfig, Trainer, teach};
+use limbeck::train::{Outputs, StoredTeacher, Teacher, Teaching, TrainConfig, Trainer};
 
 impl Digits {
     /// What a file lacks comes from the data set, as in `limbeck distill`.
@@ -50,18 +50,7 @@ impl Digits {
 
     /// [`Digits::student`] by what the teacher wrote to disk.
     fn student_by_outputs(&self, teacher: &Network, tap: &str) -> Vec<f32> {
-        let path = std::env::temp_dir().join(format!("limbeck-teachers-{}", std::process::id()));
-        let taps = vec![tap.to_string()];
-        let config = TeachConfig {
-            batch_size: 32,
-            topk: None,
-            taps,
-            crop_padding: 0,
-            flip: false,
-            seed: 0,
-            epochs: 1,
-        };
-        teach(&self.gpu, teacher, &self.training, &config, &path, |_| ()).unwrap();
+        let path = self.write_outputs("teachers", teacher, &[tap]);
         let outputs = Arc::new(Outputs::open(&path).unwrap());
         let terms = distill::parse("kd+feature:1", &MethodConfig::default()).unwrap().terms;
         let taps = vec![(tap.to_string(), "conv2".to_string())];

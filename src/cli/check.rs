@@ -104,11 +104,7 @@ pub fn run(adapter: &AdapterFlags, flags: &CheckFlags) -> Result<ExitCode> {
     let count = failures.len();
     say!("\n{}", if conforms { "every op conforms".into() } else { format!("{count} failures") })?;
     if let Some(path) = &flags.report {
-        let report = Report {
-            conforms,
-            cooperative_matrix: with_matrices,
-            ..report(adapter, &gpu, flags.precision, ops)?
-        };
+        let report = report(adapter, &gpu, flags.precision, (ops, with_matrices))?;
         let text = serde_json::to_string_pretty(&report).map_err(|e| Error::file(path, e))?;
         files::write_atomic(path, |file| file.write_all(text.as_bytes()))?;
         say!("wrote {}", path.display())?;
@@ -157,8 +153,15 @@ fn summary(adapter: &AdapterFlags, gpu: &Gpu) -> Result<Option<AdapterSummary>> 
     Ok(all.into_iter().find(|a| a.name == caps.name && a.backend == caps.backend))
 }
 
-fn report(adapter: &AdapterFlags, gpu: &Gpu, precision: Precision, ops: Vec<Summary>) -> Result<Report> {
+/// What both runs found, as it goes to a file.
+fn report(
+    adapter: &AdapterFlags,
+    gpu: &Gpu,
+    precision: Precision,
+    (ops, cooperative_matrix): (Vec<Summary>, Option<WithMatrices>),
+) -> Result<Report> {
     let caps = gpu.caps();
+    let with_matrices = cooperative_matrix.iter().flat_map(|with| &with.ops);
     let summary = summary(adapter, gpu)?;
     let summary = summary.as_ref();
     Ok(Report {
@@ -177,9 +180,9 @@ fn report(adapter: &AdapterFlags, gpu: &Gpu, precision: Precision, ops: Vec<Summ
         precision,
         limits: summary.map(|a| a.limits.iter().map(named).collect()).unwrap_or_default(),
         features: summary.map(|a| a.features.iter().map(named).collect()).unwrap_or_default(),
-        conforms: ops.iter().all(|one| one.failures.is_empty()),
+        conforms: ops.iter().chain(with_matrices).all(|one| one.failures.is_empty()),
         ops,
-        cooperative_matrix: None,
+        cooperative_matrix,
     })
 }
 

@@ -48,7 +48,7 @@ pub struct DistillFlags {
 /// Distils and writes the student, the metrics and a report.
 pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     let mut job = Job::new(adapter, &flags.job)?;
-    let methods = job.recipe.method.clone().unwrap_or_else(|| schemes::default_methods(&job.recipe).into());
+    let methods = schemes::methods(&job.recipe);
     let alone = job.recipe.train_config()?;
     let who = Who::of(&job.recipe)?;
     let teacherless = is_teacherless(&job.recipe, who, &methods)?;

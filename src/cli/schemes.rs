@@ -73,9 +73,10 @@ impl Who {
     }
 }
 
-/// What is learned by where the user names no method.
-pub fn default_methods(recipe: &Recipe) -> &'static str {
-    if recipe.scheme.as_deref() == Some("byot") { "byot" } else { "kd" }
+/// What is learned by: the method that the user named, or that of the scheme.
+pub fn methods(recipe: &Recipe) -> String {
+    let default = if recipe.scheme.as_deref() == Some("byot") { "byot" } else { "kd" };
+    recipe.method.clone().unwrap_or_else(|| default.into())
 }
 
 /// A training of a scheme that takes several, one after the other.

@@ -174,8 +174,7 @@ impl PairFile {
         lesson.turns()?;
         known_models("assistant", recipe.assistant.iter().flatten())?;
         known_models("peer", &recipe.peer)?;
-        let methods = recipe.method.clone().unwrap_or_else(|| schemes::default_methods(&recipe).into());
-        let teacherless = is_teacherless(&recipe, who, &methods)?;
+        let teacherless = is_teacherless(&recipe, who, &schemes::methods(&recipe))?;
         let given = recipe.teacher.is_some() || (who == Who::Offline && recipe.teacher_outputs.is_some());
         let needed = matches!(who, Who::Assistants) || (who == Who::Offline && !teacherless);
         if needed && !given {

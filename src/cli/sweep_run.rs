@@ -17,7 +17,7 @@ use super::sweep_file::SweepFile;
 use super::sweep_pair::PairFile;
 use crate::files::{read_text, write_atomic};
 use crate::gpu::Gpu;
-use crate::models::{Network, saved};
+use crate::models::{Network, onnx, saved};
 use crate::train::sweep::Outcome;
 use crate::train::{Run, TrainConfig};
 use crate::{Error, Result, distill};
@@ -107,10 +107,8 @@ impl Place<'_> {
 
     /// All runs of a pair see the same images, as its teacher needs them, whether they learn from it or not.
     fn train(&self, job: &mut Job, pair: &PairFile, lesson: &Lesson) -> Result<Trained> {
-        job.claim()?;
         let (alone, who) = (job.recipe.train_config()?, Who::of(&job.recipe)?);
-        let methods = job.recipe.method.clone();
-        let methods = methods.unwrap_or_else(|| schemes::default_methods(&job.recipe).into());
+        let methods = schemes::methods(&job.recipe);
         let untaught = lesson.is_alone() || is_teacherless(&job.recipe, who, &methods)?;
         if who == Who::Offline && !untaught {
             return self.offline(job, pair, lesson, &methods, &alone);
@@ -118,6 +116,7 @@ impl Place<'_> {
         self.normalise(job, pair)?;
         if lesson.is_alone() {
             let mut network = job.network()?;
+            job.claim()?;
             let run = job.fit(&lesson.label, &mut network, &alone, job::Lesson::default())?;
             return Ok(Trained { network, runs: vec![run], note: None });
         }
@@ -158,6 +157,7 @@ impl Place<'_> {
         }
         let (mut network, frozen) = (job.network()?, source.upload(job)?);
         let taught = source.lesson(job, methods, &frozen)?;
+        job.claim()?;
         if examine {
             let examined = source.lesson(job, methods, &frozen)?;
             doctor::first_batches(job, &lesson.label, &network, config, examined);
@@ -235,9 +235,12 @@ pub fn key(recipe: &Recipe, files: &[PathBuf]) -> Result<String> {
     let mut hash = Sha256::new().chain_update(settings);
     // Stored outputs may be larger than memory.
     let mut chunk = vec![0; 1 << 20];
-    for path in files {
-        let refuse = |e| Error::file(path, e);
-        let mut file = std::fs::File::open(path).map_err(refuse)?;
+    // The weights of an ONNX model may lie beside it.
+    let made_of =
+        |path: &PathBuf| if onnx::is_onnx(path) { onnx::files(path) } else { Ok(vec![path.clone()]) };
+    for path in files.iter().map(made_of).collect::<Result<Vec<_>>>()?.concat() {
+        let refuse = |e| Error::file(&path, e);
+        let mut file = std::fs::File::open(&path).map_err(refuse)?;
         loop {
             match file.read(&mut chunk).map_err(refuse)? {
                 0 => break,
@@ -251,4 +254,32 @@ pub fn key(recipe: &Recipe, files: &[PathBuf]) -> Result<String> {
 /// Tells names apart that are one when written with letters and digits alone.
 pub fn short_hash(text: &str) -> String {
     Sha256::digest(text).iter().take(3).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A teacher whose weights lie beside its file is another one where these are others.
+    #[test]
+    fn a_key_depends_on_weights_beside_a_model() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx");
+        let folder = std::env::temp_dir().join(format!("limbeck-sweep-key-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let copy = |name: &str| {
+            std::fs::copy(fixtures.join(name), folder.join(name)).unwrap();
+            folder.join(name)
+        };
+        let (model, weights) = (copy("external.onnx"), copy("external.onnx.data"));
+        let of = || key(&Recipe::default(), std::slice::from_ref(&model));
+        let before = of().unwrap();
+        assert_eq!(before, of().unwrap());
+        let mut bytes = std::fs::read(&weights).unwrap();
+        bytes[0] ^= 1;
+        std::fs::write(&weights, bytes).unwrap();
+        assert_ne!(before, of().unwrap());
+        std::fs::remove_file(&weights).unwrap();
+        assert!(of().unwrap_err().to_string().contains("external.onnx"));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -68,8 +68,7 @@ impl<'a> Work<'a> {
     /// A forward pass of one image by all frozen teachers that run in the step.
     fn teachers(&mut self, lesson: &Lesson, who: Who) -> Result<f64> {
         let recipe = self.pair.recipe(self.place.file, lesson, 0, self.place.out)?;
-        let methods = recipe.method.clone().unwrap_or_else(|| schemes::default_methods(&recipe).into());
-        let alone = lesson.is_alone() || is_teacherless(&recipe, who, &methods)?;
+        let alone = lesson.is_alone() || is_teacherless(&recipe, who, &schemes::methods(&recipe))?;
         if alone || recipe.teacher.is_none() || recipe.teacher_outputs.is_some() {
             return Ok(0.0);
         }

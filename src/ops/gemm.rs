@@ -131,7 +131,7 @@ impl Gemm {
         to.lower_by(variants)
     }
 
-    /// Whether it may pay to copy B into panels first, which takes as long as two of its rows of C.
+    /// Whether it may pay to copy B into panels first.
     fn packs(&self, sizes: &Sizes, to: &Lowering<'_>) -> bool {
         let caps = to.caps();
         let reused = sizes.m >= FEWEST_ROWS && sizes.k >= FEWEST_ROWS && sizes.n.is_multiple_of(PANEL);

@@ -13,7 +13,7 @@ const ENGINE: &str = include_str!("../../shaders/tile_matrix.wgsl");
 const EMULATED: &str = include_str!("../../shaders/tile_matrix_emulated.wgsl");
 const LOAD: &str = include_str!("../../shaders/tile_load.wgsl");
 
-/// Values of k that are staged at a time; shaders/tile_matrix.wgsl has the same number.
+/// Values of k that are staged at a time.
 const TILE_K: usize = 16;
 
 /// A workgroup's tile of matrices.
@@ -75,6 +75,7 @@ impl MatrixTile {
             .define("SIZE", self.size)
             .define("SIZE_16", (self.size == 16) as usize)
             .define("QUADS", self.size / 4)
+            .define("TILE_K", TILE_K)
             .define("STEPS", TILE_K / self.size)
             .define("SUBGROUPS_M", self.subgroups[0])
             .define("SUBGROUPS_N", self.subgroups[1])

@@ -37,13 +37,13 @@ impl Inner {
         self.tensors[self.root(id).0].half
     }
 
-    /// Whether a plan that keeps `keep` stores `id` as f16: not what is kept, whose readers get f32, nor what lies in a
-    /// caller's buffer.
+    /// [`Inner::stores_half`] of each.
     pub fn halves(&self, ids: &[TensorId], keep: &BTreeSet<TensorId>) -> Vec<bool> {
         ids.iter().map(|&id| self.stores_half(id, keep)).collect()
     }
 
-    /// [`Inner::halves`] of one.
+    /// Whether a plan that keeps `keep` stores `id` as f16: not what is kept, whose readers get f32, nor what lies in a
+    /// caller's buffer.
     pub fn stores_half(&self, id: TensorId, keep: &BTreeSet<TensorId>) -> bool {
         let root = self.root(id);
         self.is_half(root) && !keep.contains(&root) && self.tensors[root.0].placed.is_none()

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::fuse::{Live, chosen_nodes};
 use super::lowering::{Lowering, Slot, Whole};
-
 use super::shape::{DType, Meta};
 use super::step::Step;
 use super::storage::Storage;
@@ -290,13 +289,15 @@ fn lower<'a>(
 ) -> Result<Lowered<'a>> {
     let (inputs, outputs) = (inner.metas(node.inputs), inner.metas(node.outputs));
     let halves = inner.halves(node.inputs, keep);
-    let key = || work(node.op.as_ref(), &inputs, &halves);
     let mut to = Lowering::new(gpu.caps(), &inputs, &outputs, halves.clone());
     to.wanted = match (variant, gpu.options().variant) {
         (Some(name), _) => Wanted::Name(name.into()),
         (None, Some(place)) => Wanted::Place(place),
         (None, None) if gpu.tuned().mode() == Tuning::Off => Wanted::Place(0),
-        (None, None) => gpu.tuned().variant(&key()).map_or(Wanted::Place(0), Wanted::Name),
+        (None, None) => {
+            let key = work(node.op.as_ref(), &inputs, &halves);
+            gpu.tuned().variant(&key).map_or(Wanted::Place(0), Wanted::Name)
+        }
     };
     // An op without an element has nothing to do.
     if !node.op.is_alias() && (outputs.is_empty() || outputs.iter().any(|m| !m.is_empty())) {

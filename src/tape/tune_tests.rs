@@ -7,6 +7,8 @@ use crate::tape::{Lowering, Slot, Variant};
 struct Double {
     /// Name, turns, whether it is right.
     kernels: &'static [(&'static str, usize, bool)],
+    /// One more where x is stored as f16.
+    of_half: Option<(&'static str, usize, bool)>,
 }
 
 const SHADER: &str = "
@@ -37,8 +39,9 @@ impl Op for Double {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let len = to.input(0)[0];
-        let variants = self.kernels.iter().map(|&(name, turns, right)| {
+        let len: usize = to.input(0).iter().product();
+        let of_half = self.of_half.filter(|_| to.is_half(Slot::Input(0)));
+        let variants = self.kernels.iter().copied().chain(of_half).map(|(name, turns, right)| {
             Variant::new(name, move |to: &mut Lowering<'_>| {
                 let kernel = Kernel::new("double", "forward", SHADER)
                     .define("LEN", len)
@@ -81,7 +84,7 @@ impl Drop for Cache {
 fn run(gpu: &Gpu, kernels: &'static [(&'static str, usize, bool)]) -> Result<(String, Vec<f32>)> {
     let tape = Tape::new();
     let x = tape.input("x", [5000]);
-    let y = tape.record1(Double { kernels }, &[&x])?;
+    let y = tape.record1(Double { kernels, of_half: None }, &[&x])?;
     let plan = Plan::new(gpu, &tape, &[&y])?;
     plan.write(&x, &vec![1.5f32; 5000])?;
     plan.run(&Step::new(0, 0))?;
@@ -107,6 +110,30 @@ fn a_wrong_variant_is_left_out_and_a_slow_one_is_not_taken() {
         choice.rejected.len() == 1 && choice.rejected[0].starts_with("wrong: output 0 at 4999"),
         "{choice:?}"
     );
+}
+
+/// What reads f16 is measured on f16, by the variants that there are for it, and apart from the same work in f32.
+#[test]
+fn work_on_halves_is_measured_on_halves() {
+    let cache = Cache::new("halves");
+    let gpu = cache.open(Tuning::Measure);
+    if !gpu.caps().f16 {
+        return;
+    }
+    let op = || Double { kernels: &[("usual", 100_000, true)], of_half: Some(("of halves", 10, true)) };
+    let tape = Tape::new();
+    let x = tape.input("x", [64, 80]);
+    let y = tape.half(|| tape.record1(op(), &[&tape.record1(op(), &[&x])?])).unwrap();
+    let plan = Plan::new(&gpu, &tape, &[&y]).unwrap();
+    plan.write(&x, &vec![1.5f32; 5120]).unwrap();
+    plan.run(&Step::new(0, 0)).unwrap();
+    assert!(plan.read_f32(&y).unwrap().iter().all(|&y| y == 6.0));
+    let ran: Vec<_> = plan.cost().nodes.iter().map(|node| node.variant.as_deref()).collect();
+    assert_eq!(ran, [None, Some("of halves")]);
+    let choices = gpu.tuned().choices();
+    let (key, choice) = choices.iter().next().unwrap();
+    assert!(choices.len() == 1 && key.ends_with("f32 [64, 80] as f16"), "{choices:?}");
+    assert!(choice.variant == "of halves" && choice.rejected.is_empty(), "{choice:?}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Short runs on the built-in digits.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use limbeck::data::{Dataset, LoadOptions, load};
 use limbeck::gpu::Gpu;
-use limbeck::train::Observer;
+use limbeck::models::Network;
+use limbeck::train::{Observer, TeachConfig, teach};
 
 /// The test device, and a part of the digits.
 pub struct Digits {
@@ -19,6 +21,23 @@ impl Digits {
         let (all, others) = load("digits", None, &LoadOptions::default()).unwrap();
         let sample = |data: Dataset, n| Arc::new(data.sample(n, 0).unwrap());
         Self { gpu: super::gpu(), training: sample(all, training), held_out: sample(others, held_out) }
+    }
+
+    /// A file of the teacher's outputs with these taps, of batches of 32 images as they are. Who asked removes it.
+    pub fn write_outputs(&self, name: &str, teacher: &Network, taps: &[&str]) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("limbeck-{name}-{}", std::process::id()));
+        let taps = taps.iter().map(ToString::to_string).collect();
+        let config = TeachConfig {
+            batch_size: 32,
+            topk: None,
+            taps,
+            crop_padding: 0,
+            flip: false,
+            seed: 0,
+            epochs: 1,
+        };
+        teach(&self.gpu, teacher, &self.training, &config, &path, |_| ()).unwrap();
+        path
     }
 }
 

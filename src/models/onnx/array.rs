@@ -145,6 +145,13 @@ impl External {
         Self { folder: folder.to_path_buf(), read: RefCell::default() }
     }
 
+    /// The files that were read, in order of their names.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut all: Vec<PathBuf> = self.read.borrow().keys().cloned().collect();
+        all.sort();
+        all
+    }
+
     /// A file and the part of it that `place` (location, offset, length) means.
     fn open(&self, place: &[(String, String)]) -> Result<(Rc<Vec<u8>>, std::ops::Range<usize>), String> {
         let value = |key: &str| place.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());

@@ -21,7 +21,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use array::{Array, Data, External};
@@ -29,7 +29,7 @@ use graph::Graph;
 use lower::Host;
 
 use super::{MAX_CLASSES, ModelConfig, Module, Network};
-use crate::files::{self, Metadata};
+use crate::files::Metadata;
 use crate::nn::{Forward, Init, Mode, ParamBuilder, ParamId, ParamKind, Params};
 use crate::ops::unary::Unary;
 use crate::tape::{Tape, Tensor};
@@ -50,12 +50,8 @@ pub fn is_onnx(path: impl AsRef<Path>) -> bool {
 /// [`Error::File`] for a damaged file, and for a graph that limbeck cannot run, naming the node, its operator and version.
 pub fn open(path: impl AsRef<Path>, input: Option<[usize; 3]>) -> Result<(Network, Metadata)> {
     let path = path.as_ref();
-    let bytes = files::read(path)?;
     let refuse = |message: String| Error::file(path, message);
-    let model = proto::model(&bytes)
-        .map_err(|e| refuse(format!("expected an ONNX model: {e}; get the file again")))?;
-    let graph =
-        Graph::new(model, &External::beside(path)).map_err(|e| refuse(format!("as an ONNX model: {e}")))?;
+    let graph = graph(path, &External::beside(path))?;
     let metadata: Metadata = graph.metadata.iter().cloned().collect();
     if !OPSETS.contains(&graph.opset) {
         log::warn!(
@@ -69,6 +65,25 @@ pub fn open(path: impl AsRef<Path>, input: Option<[usize; 3]>) -> Result<(Networ
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let network = network(name, graph, input).map_err(|e| refuse(e.to_string()))?;
     Ok((network, metadata))
+}
+
+/// The files that a classifier is made of: its own, and those beside it that hold its weights.
+///
+/// # Errors
+/// [`Error::File`] for one that is damaged or not there.
+pub fn files(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+    let path = path.as_ref();
+    let external = External::beside(path);
+    graph(path, &external)?;
+    Ok(std::iter::once(path.to_path_buf()).chain(external.files()).collect())
+}
+
+fn graph(path: &Path, external: &External) -> Result<Graph> {
+    let bytes = crate::files::read(path)?;
+    let refuse = |message: String| Error::file(path, message);
+    let model = proto::model(&bytes)
+        .map_err(|e| refuse(format!("expected an ONNX model: {e}; get the file again")))?;
+    Graph::new(model, external).map_err(|e| refuse(format!("as an ONNX model: {e}")))
 }
 
 /// Channels, height and width, from the file where it says them.

@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
 Examples:
-  limbeck sweep sweeps/digits.toml             # a few minutes on two cores, no download
+  limbeck sweep sweeps/digits.toml             # seconds on two cores, no download
   limbeck sweep sweeps/cifar100.toml --dry-run # what it would run, and what is done already
   limbeck sweep sweeps/cifar100.toml           # goes on where it was stopped";
 

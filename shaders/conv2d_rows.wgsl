@@ -7,11 +7,14 @@
 // plane from Y_FIRST on, and the kernel every T_STEP-th tap of the weights from T_FIRST on.
 //
 // A lane owns a span of PIXELS neighbours in one output row; a subgroup computes ROWS channels of its 8 spans. Lane l
-// loads the weights of channels 4l .. 4l + 3, which the others get by broadcast.
+// loads the weights of channels 4l .. 4l + 3, which the others get by broadcast; where there are fewer channels than the
+// lanes could load, the others load those of the next taps.
 //
 // Constants: IMAGES, GROUPS, C and M (channels of x and y within a group), H, W, O_H, O_W, K_*, stride S_*, padding P_*
 // (i32), dilation D_*, Y_FIRST_*, Y_STEP_* and the plane's size Y_ALL_*,
-// T_FIRST_*, T_STEP_* and T_ALL_* likewise, ROWS (a multiple of 4, at most 32), PIXELS, NX (values of a row of x that a span needs), FLIP, BIAS.
+// T_FIRST_*, T_STEP_* and T_ALL_* likewise, ROWS (a multiple of 4, at most 32), PIXELS, FLIP, BIAS; TAPS_AT_ONCE (that 8 lanes
+// load) and LOADS_W (loads for a row of taps); X_VEC (values of x to a load: X_VEC4, X_VEC2 or single ones), SHIFT (values before
+// those that a span needs), LOADS_X (loads for a row); Y_VEC (values of y to a store) and STORES (stores of a span's row).
 
 const M4: u32 = (M + 3u) / 4u; // vec4 of packed weights for one tap of one input channel
 const SPANS_W: u32 = (O_W + PIXELS - 1u) / PIXELS;
@@ -24,14 +27,27 @@ const TAPS: u32 = K_H * K_W;
 @group(0) @binding(1) var<storage, read_write> packed: array<f32>;
 
 @group(0) @binding(0) var<storage, read> w: array<vec4<f32>>;
+#if X_VEC4
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+#else
+#if X_VEC2
+@group(0) @binding(1) var<storage, read> x: array<vec2<f32>>;
+#else
 @group(0) @binding(1) var<storage, read> x: array<f32>;
+#end
+#end
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
-#if OUT_VEC4
+#if Y_VEC4
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
 #else
+#if Y_VEC2
+@group(0) @binding(3) var<storage, read_write> y: array<vec2<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<vec2<f32>>;
+#else
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
+#end
 #end
 
 // (group, c, kh, kw, m) from (c_out, c_in / groups, k_h, k_w), with m filled up by zeros. FOLD: with the batch norm behind the
@@ -81,39 +97,50 @@ fn pack(
     }
 }
 
-fn x_at(plane: u32, h: i32, column: i32) -> f32 {
-    // A negative coordinate is a huge unsigned one.
-    let inside = u32(h) < H && u32(column) < W;
-    return select(0.0, x[select(0u, plane + u32(h) * W + u32(column), inside)], inside);
+// Place in x of X_VEC neighbours, which lie in one row or beyond it; whether they do is in `inside`.
+fn x_place(plane: u32, h: i32, column: i32, inside: bool) -> u32 {
+    return select(0u, (plane + u32(h) * W + u32(column)) / X_VEC, inside);
 }
 
-#if OUT_VEC4
-fn store4(row: u32, ow: u32, value: vec4<f32>) {
+fn inside(h: i32, column: i32) -> bool {
+    // A negative coordinate is a huge unsigned one.
+    return u32(h) < H && u32(column) < W;
+}
+
+// Y_VEC neighbours of y from ow on, of which `value` has the first ones.
+fn store(row: u32, ow: u32, value: vec4<f32>) {
     if ow < O_W {
+        let at = (row + ow * Y_STEP_W) / Y_VEC;
         var result = value;
+#if Y_VEC4
 #if RESIDUAL
-        result += residual[(row + ow) / 4u];
+        result += residual[at];
 #end
 #if ACTIVATED
         result = activate(result);
 #end
-        y[(row + ow) / 4u] = result;
-    }
-}
+        y[at] = result;
 #else
-fn store(row: u32, ow: u32, value: f32) {
-    if ow < O_W {
-        var result = value;
+#if Y_VEC2
 #if RESIDUAL
-        result += residual[row + ow * Y_STEP_W];
+        result += vec4(residual[at], residual[at]);
 #end
 #if ACTIVATED
-        result = activate(vec4(result)).x;
+        result = activate(result);
 #end
-        y[row + ow * Y_STEP_W] = result;
+        y[at] = result.xy;
+#else
+#if RESIDUAL
+        result += residual[at];
+#end
+#if ACTIVATED
+        result = activate(result);
+#end
+        y[at] = result.x;
+#end
+#end
     }
 }
-#end
 
 @compute @workgroup_size(8)
 fn rows(
@@ -147,27 +174,51 @@ fn rows(
 #end
 #repeat r ROWS
     let b_{r} = subgroupBroadcast(b[{r}u % 4u], {r}u / 4u);
+    var acc{r}: array<f32, PIXELS>;
 #repeat p PIXELS
-    var acc{r}_{p} = b_{r};
+    acc{r}[{p}] = b_{r};
 #end
+#end
+    let w_row = group * C * K_H * K_W * M4 + min(m_base / 4u + lane % (ROWS / 4u), M4 - 1u);
+    let w_tap = min(lane / (ROWS / 4u), TAPS_AT_ONCE - 1u);
+#repeat i LOADS_W
+    let w_at{i} = w_row + min({i}u * TAPS_AT_ONCE + w_tap, K_W - 1u) * M4;
 #end
     // One loop, not two: accumulators that two nested loops carry are copied at every turn of the outer one.
     for (var row = 0u; row < C * K_H; row++) {
         let h = h0 + i32(row % K_H * D_H);
         let plane = ((img * GROUPS + group) * C + row / K_H) * (H * W);
-        let first = (group * C * K_H + row) * K_W * M4 + min(m_base / 4u + lane, M4 - 1u);
-        var xs: array<f32, NX>;
-#repeat i NX
-        xs[{i}] = x_at(plane, h, w0 + {i});
+        var xs: array<f32, X_VEC * LOADS_X>;
+#repeat i LOADS_X
+        let column{i} = w0 + {i} * i32(X_VEC) - i32(SHIFT);
+        let inside{i} = inside(h, column{i});
+        let x{i} = x[x_place(plane, h, column{i}, inside{i})];
+#if X_VEC4
+        xs[{i}u * 4u] = select(0.0, x{i}.x, inside{i});
+        xs[{i}u * 4u + 1u] = select(0.0, x{i}.y, inside{i});
+        xs[{i}u * 4u + 2u] = select(0.0, x{i}.z, inside{i});
+        xs[{i}u * 4u + 3u] = select(0.0, x{i}.w, inside{i});
+#else
+#if X_VEC2
+        xs[{i}u * 2u] = select(0.0, x{i}.x, inside{i});
+        xs[{i}u * 2u + 1u] = select(0.0, x{i}.y, inside{i});
+#else
+        xs[{i}] = select(0.0, x{i}, inside{i});
 #end
-#repeat kw K_W
-        let w{kw} = w[first + {kw}u * M4];
+#end
+#end
+        var ws: array<vec4<f32>, LOADS_W>;
+#repeat i LOADS_W
+        ws[{i}] = w[w_at{i} + row * (K_W * M4)];
 #end
 #repeat r ROWS
 #repeat kw K_W
-        let w{kw}_{r} = subgroupBroadcast(w{kw}[{r}u % 4u], {r}u / 4u);
+        let w{kw}_{r} = subgroupBroadcast(
+            ws[{kw}u / TAPS_AT_ONCE][{r}u % 4u],
+            {kw}u % TAPS_AT_ONCE * (ROWS / 4u) + {r}u / 4u,
+        );
 #repeat p PIXELS
-        acc{r}_{p} = fma(w{kw}_{r}, xs[{p}u * S_W + {kw}u * D_W], acc{r}_{p});
+        acc{r}[{p}] = fma(w{kw}_{r}, xs[SHIFT + {p}u * S_W + {kw}u * D_W], acc{r}[{p}]);
 #end
 #end
 #end
@@ -179,14 +230,15 @@ fn rows(
     if m_base + {r}u < M {
         let channel = group * M + m_base + {r}u;
         let row = ((img * GROUPS * M + channel) * Y_ALL_H + oh * Y_STEP_H + Y_FIRST_H) * Y_ALL_W + Y_FIRST_W;
-#if OUT_VEC4
-        store4(row, ow, vec4(acc{r}_0, acc{r}_1, acc{r}_2, acc{r}_3));
-#if PIXELS_8
-        store4(row, ow + 4u, vec4(acc{r}_4, acc{r}_5, acc{r}_6, acc{r}_7));
-#end
+#repeat q STORES
+#if Y_VEC4
+        store(row, ow + {q}u * 4u, vec4(acc{r}[{q}u * 4u], acc{r}[{q}u * 4u + 1u], acc{r}[{q}u * 4u + 2u], acc{r}[{q}u * 4u + 3u]));
 #else
-#repeat p PIXELS
-        store(row, ow + {p}u, acc{r}_{p});
+#if Y_VEC2
+        store(row, ow + {q}u * 2u, vec2(acc{r}[{q}u * 2u], acc{r}[{q}u * 2u + 1u]).xyxy);
+#else
+        store(row, ow + {q}u, vec4(acc{r}[{q}]));
+#end
 #end
 #end
     }

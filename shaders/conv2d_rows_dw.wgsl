@@ -7,7 +7,7 @@
 // A lane owns PAIRS of (c, kh) with all kw, so that neighbouring pixels of x serve all of them; a subgroup computes 4 * LANES
 // channels of dy. Lane l loads channels 4l .. 4l + 3 of dy, four pixels at a time, and the others get them by broadcast.
 //
-// Constants: as in conv2d_rows.wgsl; PAIRS, NX = 3 + K_W, SLICES and SLICE (chunks of four pixels a slice adds up),
+// Constants: as in conv2d_rows.wgsl; PAIRS, SLICES and SLICE (chunks of four pixels a slice adds up),
 // DY_VEC4 (planes of dy are a multiple of 4), BIAS.
 
 const ROWS: u32 = 4u * LANES;
@@ -23,7 +23,15 @@ const WEIGHTS: u32 = GROUPS * M * COLUMNS * K_W;
 #else
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 #end
+#if X_VEC4
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+#else
+#if X_VEC2
+@group(0) @binding(1) var<storage, read> x: array<vec2<f32>>;
+#else
 @group(0) @binding(1) var<storage, read> x: array<f32>;
+#end
+#end
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(3) var<storage, read_write> db: array<f32>;
 
@@ -90,11 +98,24 @@ fn rows_dw(
 #end
 #repeat s PAIRS
         let plane{s} = ((img * GROUPS + group) * C + c{s}) * (H * W);
-        let start{s} = i32(p) + h{s} * i32(W) - P_W;
-        var xs{s}: array<f32, NX>;
-#repeat i NX
+        let start{s} = i32(p) + h{s} * i32(W) - P_W - i32(SHIFT);
+        var xs{s}: array<f32, X_VEC * LOADS_X>;
+#repeat i LOADS_X
         // A negative place is a huge unsigned one; what does not belong to the pixel's window is masked below.
-        xs{s}[{i}] = x[plane{s} + min(u32(start{s} + {i}), H * W - 1u)];
+        let x{s}_{i} = x[(plane{s} + min(u32(start{s} + {i} * i32(X_VEC)), H * W - X_VEC)) / X_VEC];
+#if X_VEC4
+        xs{s}[{i}u * 4u] = x{s}_{i}.x;
+        xs{s}[{i}u * 4u + 1u] = x{s}_{i}.y;
+        xs{s}[{i}u * 4u + 2u] = x{s}_{i}.z;
+        xs{s}[{i}u * 4u + 3u] = x{s}_{i}.w;
+#else
+#if X_VEC2
+        xs{s}[{i}u * 2u] = x{s}_{i}.x;
+        xs{s}[{i}u * 2u + 1u] = x{s}_{i}.y;
+#else
+        xs{s}[{i}] = x{s}_{i};
+#end
+#end
 #end
 #repeat i 4
 #if DY_VEC4
@@ -103,7 +124,7 @@ fn rows_dw(
         let row{s}_{i} = u32(oh{i} + h{s}) < H && p + {i}u < PIXELS;
 #end
 #repeat kw K_W
-        let x{s}_{i}_{kw} = select(0.0, xs{s}[{i} + {kw}], row{s}_{i} && u32(ow{i} + {kw}) < W);
+        let x{s}_{i}_{kw} = select(0.0, xs{s}[SHIFT + {i}u + {kw}u], row{s}_{i} && u32(ow{i} + {kw}) < W);
 #end
 #end
 #end

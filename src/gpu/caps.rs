@@ -1,5 +1,6 @@
 //! What the opened device offers, as the kernels choose their variants by it.
 
+use super::device::GpuOptions;
 use super::matrices::Matrices;
 
 /// Limits and features of an open device.
@@ -25,6 +26,8 @@ pub struct Caps {
     pub timestamps: bool,
     /// Tensors may be stored as f16.
     pub f16: bool,
+    /// Kernels load and store vectors two words at a time: CPU adapters that have 64-bit integers do better so.
+    pub pairs: bool,
     /// Which tile engine gemm and convolution use.
     pub tile: TileVariant,
     /// The cooperative matrices that gemm and convolution use: none unless they were asked for.
@@ -41,11 +44,7 @@ pub enum TileVariant {
 }
 
 impl Caps {
-    pub(super) fn new(
-        device: &wgpu::Device,
-        forced: Option<TileVariant>,
-        matrices: Option<Matrices>,
-    ) -> Self {
+    pub(super) fn new(device: &wgpu::Device, options: &GpuOptions, matrices: Option<Matrices>) -> Self {
         let (info, limits) = (device.adapter_info(), device.limits());
         let fixed = info.subgroup_min_size == info.subgroup_max_size && info.subgroup_min_size > 0;
         let subgroups = device.features().contains(wgpu::Features::SUBGROUP);
@@ -54,22 +53,25 @@ impl Caps {
             Some(8) => TileVariant::Subgroup,
             _ => TileVariant::Workgroup,
         };
-        let tile = match forced {
+        let tile = match options.tile {
             Some(TileVariant::Subgroup) if subgroup_size != Some(8) => best,
             Some(variant) => variant,
             None => best,
         };
+        let is_cpu = info.device_type == wgpu::DeviceType::Cpu;
+        let words64 = device.features().contains(wgpu::Features::SHADER_INT64);
         Self {
             name: info.name.clone(),
             backend: info.backend.to_string(),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
-            is_cpu: info.device_type == wgpu::DeviceType::Cpu,
+            is_cpu,
             subgroup_size,
             max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             storage_alignment: limits.min_storage_buffer_offset_alignment,
             timestamps: device.features().contains(wgpu::Features::TIMESTAMP_QUERY),
             f16: device.features().contains(wgpu::Features::SHADER_F16),
+            pairs: is_cpu && words64 && !options.unpaired,
             tile,
             matrices,
         }

@@ -34,6 +34,8 @@ pub struct GpuOptions {
     pub poison: bool,
     /// Compute every op by itself, also where a plan could take a fused form: to compare the two.
     pub unfused: bool,
+    /// Load vectors as kernels are written, also where a CPU adapter would take two words at a time. For tests.
+    pub unpaired: bool,
     /// How much work a submit may hold.
     pub submits: SubmitLimit,
     /// Whether work with several variants runs as it was measured.
@@ -101,8 +103,10 @@ impl Gpu {
     pub async fn open(request: &AdapterRequest, options: GpuOptions) -> Result<Self> {
         let adapter = request.find().await?;
         let matrices = request.cooperative_matrix.then(|| Matrices::need(&adapter)).transpose()?;
-        let mut wanted =
-            wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
+        let mut wanted = wgpu::Features::SUBGROUP
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::SHADER_INT64;
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if matrices.is_some() {
             wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
@@ -150,7 +154,7 @@ impl Gpu {
         device.set_device_lost_callback(move |reason, message| {
             note(&lost, Failure::Lost(format!("{reason:?}: {message}")));
         });
-        let caps = Caps::new(&device, options.tile, matrices.or(options.emulate_matrices));
+        let caps = Caps::new(&device, &options, matrices.or(options.emulate_matrices));
         let tuned = Tuned::open(options.tuning, options.tuned_file.clone(), &caps);
         Self {
             inner: Arc::new(Inner {
@@ -312,7 +316,7 @@ impl Gpu {
         if let Some(found) = lock(&self.inner.pipelines).get(&key) {
             return Ok(found.clone());
         }
-        let made = Pipeline::compile(&self.inner.device, kernel, source);
+        let made = Pipeline::compile(&self.inner.device, kernel, source, self.inner.caps.pairs);
         self.check()?;
         let made = made?;
         self.inner.created.fetch_add(1, Ordering::Relaxed);

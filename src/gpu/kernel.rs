@@ -1,11 +1,12 @@
 //! Kernels: WGSL parts, constants and an entry point; equal kernels share one pipeline.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::half::store_as_half;
-use super::reflect::{Access, Reflection, reflect};
+use super::reflect::{Access, Reflection, parse};
 use super::source::expand;
+use super::stored::{in_pairs, store_as_half};
 use crate::{Error, Result};
 
 /// Functions every kernel may call: flat workgroup index, counter-based random numbers, safe tanh, and the step
@@ -167,19 +168,31 @@ struct Inner {
 }
 
 impl Pipeline {
-    /// Compiles `kernel`, of which `source` is the text before anything of it is stored as f16.
-    pub(super) fn compile(device: &wgpu::Device, kernel: &Kernel, source: String) -> Result<Self> {
+    /// Compiles `kernel`, of which `source` is the text before anything of it is stored as f16. `pairs`: vectors are loaded
+    /// and stored as 64-bit words.
+    pub(super) fn compile(
+        device: &wgpu::Device,
+        kernel: &Kernel,
+        source: String,
+        pairs: bool,
+    ) -> Result<Self> {
         let label = kernel.label();
         let source = match kernel.half {
             0 => source,
             mask => store_as_half(&source, kernel.entry, mask, &label)?,
         };
-        let reflection = reflect(&source, kernel.entry, &label)?;
+        let parsed = parse(&source, kernel.entry, &label)?;
+        let reflection = Reflection::of(&parsed, &label)?;
+        // What other adapters and tools get to see stays the text.
+        let globals = parsed.bindings.iter().map(|(_, global)| *global);
+        let paired = if pairs { in_pairs(&parsed.module, globals) } else { None };
+        let shader = match paired {
+            Some(module) => wgpu::ShaderSource::Naga(Cow::Owned(module)),
+            None => wgpu::ShaderSource::Wgsl(source.as_str().into()),
+        };
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(source.as_str().into()),
-        });
+        let module =
+            device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source: shader });
         let entries: Vec<_> = reflection.bindings.iter().map(|b| layout_entry(b.index, b.access)).collect();
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some(&label),

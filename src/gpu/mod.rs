@@ -8,7 +8,6 @@ mod adapter;
 mod buffer;
 mod caps;
 mod device;
-mod half;
 mod kernel;
 mod limit;
 mod matrices;
@@ -17,6 +16,7 @@ mod readback;
 mod recording;
 mod reflect;
 mod source;
+mod stored;
 mod tuned;
 mod waiting;
 
@@ -24,7 +24,6 @@ pub use adapter::{AdapterRequest, AdapterSummary, Power};
 pub use buffer::{Buffer, BufferSlice};
 pub use caps::{Caps, TileVariant};
 pub use device::{Gpu, GpuOptions};
-pub use half::store_as_half;
 pub use kernel::{Define, Kernel, Pipeline};
 pub use limit::{SubmitLimit, estimate};
 pub use matrices::Matrices;
@@ -33,6 +32,7 @@ pub use readback::Readback;
 pub use recording::{Dispatch, Grid, Recording};
 pub use reflect::{Access, BindingInfo, Reflection, reflect};
 pub use source::expand;
+pub use stored::store_as_half;
 pub use tuned::{Choice, Choices, Tuned, Tuning};
 
 /// The wgpu that limbeck is built with, for applications that share their device.

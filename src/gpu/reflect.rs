@@ -70,24 +70,30 @@ pub(super) fn parse(source: &str, entry: &str, place: &str) -> Result<Parsed> {
 
 /// Parses and validates `source`, and reflects `entry`. `place` names the kernel in errors.
 pub fn reflect(source: &str, entry: &str, place: &str) -> Result<Reflection> {
-    let Parsed { module, entry, bindings } = parse(source, entry, place)?;
-    let bindings = bindings
-        .into_iter()
-        .map(|(index, handle)| {
-            let global = &module.global_variables[handle];
-            let access = match global.space {
-                naga::AddressSpace::Uniform => Access::Uniform,
-                naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => {
-                    Access::ReadWrite
-                }
-                naga::AddressSpace::Storage { .. } => Access::Read,
-                other => {
-                    let message = format!("binding in address space {other:?} is not supported");
-                    return Err(Error::Validation { place: place.to_string(), message });
-                }
-            };
-            Ok(BindingInfo { index, name: global.name.clone().unwrap_or_default(), access })
-        })
-        .collect::<Result<_>>()?;
-    Ok(Reflection { bindings, workgroup_size: module.entry_points[entry].workgroup_size })
+    Reflection::of(&parse(source, entry, place)?, place)
+}
+
+impl Reflection {
+    pub(super) fn of(parsed: &Parsed, place: &str) -> Result<Self> {
+        let Parsed { module, entry, bindings } = parsed;
+        let bindings = bindings
+            .iter()
+            .map(|(index, handle)| {
+                let global = &module.global_variables[*handle];
+                let access = match global.space {
+                    naga::AddressSpace::Uniform => Access::Uniform,
+                    naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => {
+                        Access::ReadWrite
+                    }
+                    naga::AddressSpace::Storage { .. } => Access::Read,
+                    other => {
+                        let message = format!("binding in address space {other:?} is not supported");
+                        return Err(Error::Validation { place: place.to_string(), message });
+                    }
+                };
+                Ok(BindingInfo { index: *index, name: global.name.clone().unwrap_or_default(), access })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { bindings, workgroup_size: module.entry_points[*entry].workgroup_size })
+    }
 }

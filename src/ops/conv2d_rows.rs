@@ -58,6 +58,54 @@ struct Tile {
     pixels: usize,
 }
 
+impl Tile {
+    /// Taps whose weights 8 lanes load at once, four channels each.
+    fn taps_at_once(&self) -> usize {
+        if 32 % self.rows == 0 { 32 / self.rows } else { 1 }
+    }
+}
+
+/// How a lane loads neighbours in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowLoads {
+    /// Values to a load: 4, 2 or 1.
+    pub vec: usize,
+    /// Values of the first load before those that are needed: loads are aligned.
+    pub shift: usize,
+    pub loads: usize,
+}
+
+impl RowLoads {
+    /// For `values` neighbours from `padding` before a multiple of `step` on, where rows are `width` long.
+    pub fn new(width: usize, step: usize, padding: i32, values: usize) -> Self {
+        let aligned = |vec: &usize| width.is_multiple_of(*vec) && step.is_multiple_of(*vec);
+        let vec = [4, 2].into_iter().find(aligned).unwrap_or(1);
+        let shift = (-padding).rem_euclid(vec as i32) as usize;
+        Self { vec, shift, loads: (shift + values).div_ceil(vec) }
+    }
+
+    /// The constants of kernels that load so.
+    pub fn defines(&self) -> [(&'static str, usize); 5] {
+        [
+            ("X_VEC", self.vec),
+            ("X_VEC4", (self.vec == 4).into()),
+            ("X_VEC2", (self.vec == 2).into()),
+            ("SHIFT", self.shift),
+            ("LOADS_X", self.loads),
+        ]
+    }
+
+    /// What it costs on lavapipe, in nanoseconds for 8 lanes.
+    fn nanoseconds(&self) -> f64 {
+        let one = match self.vec {
+            4 => 10.0,
+            2 => 8.5,
+            _ => 8.0,
+        };
+        one * self.loads as f64
+    }
+}
+
 impl RowConv {
     /// Most unrolled products of a kernel: more are faster, and take up to a second to compile. A small convolution is
     /// done sooner than that.
@@ -133,8 +181,16 @@ impl RowConv {
         (pixels - 1) * self.stride[1] + (self.kernel[1] - 1) * self.dilation[1] + 1
     }
 
-    fn vec4_stores(&self, pixels: usize) -> bool {
-        self.pixels[1].step == 1 && pixels.is_multiple_of(4) && self.y[1].is_multiple_of(4)
+    fn row_loads(&self, pixels: usize) -> RowLoads {
+        let step = pixels * self.stride[1];
+        RowLoads::new(self.x[1], step, self.padding[1], self.row_values(pixels))
+    }
+
+    /// Neighbours that one store writes: 4, 2 or 1.
+    fn stored_at_once(&self, pixels: usize) -> usize {
+        let aligned = |n: &usize| pixels.is_multiple_of(*n) && self.y[1].is_multiple_of(*n);
+        let neighbours = self.pixels[1].step == 1;
+        [4, 2].into_iter().find(|n| neighbours && aligned(n)).unwrap_or(1)
     }
 
     /// The tile with the least estimated time.
@@ -146,7 +202,7 @@ impl RowConv {
     fn tiles(&self) -> Vec<Tile> {
         let most_rows = self.m.next_multiple_of(4).min(32);
         let mut tiles: Vec<Tile> = (1..=most_rows / 4)
-            .flat_map(|r| (1..=8).map(move |pixels| Tile { rows: 4 * r, pixels }))
+            .flat_map(|r| (1..=16).map(move |pixels| Tile { rows: 4 * r, pixels }))
             .filter(|t| t.pixels <= self.y[1].max(1))
             .filter(|t| t.rows * t.pixels * self.kernel[1] <= self.most_products())
             .collect();
@@ -157,18 +213,21 @@ impl RowConv {
         tiles
     }
 
-    /// Estimated time for one row of all channels. The costs are those of 8 lanes on lavapipe: a vec4 load, a load, a
-    /// product with its share of spills, a store.
+    /// Estimated time for one row of all channels. The costs are those of 8 lanes on lavapipe: loads of weights and of x,
+    /// a broadcast, a product with its share of spills, a store.
     fn nanoseconds(&self, tile: Tile) -> f64 {
         let [k_h, k_w] = self.kernel;
-        let loads = 31.0 * k_w as f64 + 5.0 * self.row_values(tile.pixels) as f64;
-        let products = 0.37 * (tile.rows * tile.pixels * k_w) as f64;
-        let store = if self.vec4_stores(tile.pixels) { 8.0 } else { 20.0 };
+        let loads =
+            10.0 * k_w.div_ceil(tile.taps_at_once()) as f64 + self.row_loads(tile.pixels).nanoseconds();
+        let products = (0.4 + 0.18 * tile.pixels as f64) * (tile.rows * k_w) as f64;
+        let at_once = self.stored_at_once(tile.pixels);
+        let store = [20.0, 11.0, 8.0][at_once / 2];
         let one = (self.c * k_h) as f64 * (loads + products) + store * (tile.rows * tile.pixels) as f64;
         one * (self.m.div_ceil(tile.rows) * self.y[1].div_ceil(tile.pixels)) as f64
     }
 
     fn kernel_for(&self, entry: &'static str, tile: Tile) -> Kernel {
+        let at_once = self.stored_at_once(tile.pixels);
         let defines = [
             ("IMAGES", self.images),
             ("GROUPS", self.groups),
@@ -198,14 +257,18 @@ impl RowConv {
             ("T_ALL_W", self.taps[1].all),
             ("ROWS", tile.rows),
             ("PIXELS", tile.pixels),
-            ("PIXELS_8", (tile.pixels == 8).into()),
-            ("NX", self.row_values(tile.pixels)),
+            ("TAPS_AT_ONCE", tile.taps_at_once()),
+            ("LOADS_W", self.kernel[1].div_ceil(tile.taps_at_once())),
             ("FLIP", self.flip.into()),
-            ("OUT_VEC4", self.vec4_stores(tile.pixels).into()),
+            ("Y_VEC", at_once),
+            ("Y_VEC4", (at_once == 4).into()),
+            ("Y_VEC2", (at_once == 2).into()),
+            ("STORES", tile.pixels / at_once),
         ];
         let kernel = Kernel::new("conv2d", entry, SHADER)
             .define_i32("P_H", self.padding[0])
             .define_i32("P_W", self.padding[1]);
-        defines.into_iter().fold(kernel, |kernel, (name, value)| kernel.define(name, value))
+        let loads = self.row_loads(tile.pixels).defines();
+        defines.into_iter().chain(loads).fold(kernel, |kernel, (name, value)| kernel.define(name, value))
     }
 }

@@ -1,7 +1,7 @@
 //! Gradients by weights and bias for CPU adapters: shaders/conv2d_rows_dw.wgsl.
 
 use super::common::per_element;
-use super::conv2d_rows::RowConv;
+use super::conv2d_rows::{RowConv, RowLoads};
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
 use crate::tape::{Lowering, Slot, Variant};
 
@@ -111,12 +111,13 @@ fn define(conv: &RowConv, kernel: Kernel, tile: &Tile, bias: bool) -> Kernel {
         ("D_H", conv.dilation[0]),
         ("LANES", tile.lanes),
         ("PAIRS", tile.pairs),
-        ("NX", 3 + conv.kernel[1]),
         ("SLICES", tile.slices),
         ("SLICE", tile.slice),
         ("DY_VEC4", (conv.y[0] * conv.y[1]).is_multiple_of(4).into()),
         ("BIAS", bias.into()),
     ];
     let kernel = kernel.define_i32("P_H", conv.padding[0]).define_i32("P_W", conv.padding[1]);
-    defines.into_iter().fold(kernel, |kernel, (name, value)| kernel.define(name, value))
+    // Four pixels at a time, each with its neighbours.
+    let loads = RowLoads::new(conv.x[1], 4, conv.padding[1], 3 + conv.kernel[1]).defines();
+    defines.into_iter().chain(loads).fold(kernel, |kernel, (name, value)| kernel.define(name, value))
 }

@@ -9,7 +9,7 @@
 use super::common::{flat_ranges, part_of};
 use super::spec::{Case, Fill, Input, OpSpec};
 use super::update::MASK_GRANULE;
-use crate::gpu::{Grid, Kernel};
+use crate::gpu::{Caps, Grid, Kernel};
 use crate::tape::{Array, DType, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
@@ -20,9 +20,11 @@ pub const MOST_TENSORS: usize = 3;
 
 const LENGTHS: [&str; MOST_TENSORS] = ["LEN_0", "LEN_1", "LEN_2"];
 
-/// Invocations a workgroup of the first pass, and vec4 an invocation should have to do where there are enough.
+/// Invocations a workgroup of the first pass, and vec4 an invocation should have to do where there are enough. Barriers are
+/// dear on CPUs: there fewer workgroups do more each.
 const WORKGROUP: usize = 64;
 const VEC4S_EACH: usize = 8;
+const VEC4S_EACH_ON_CPUS: usize = 64;
 /// Enough workgroups to fill any GPU, few enough for one workgroup to add their partial sums.
 const MOST_WORKGROUPS: usize = 4096;
 
@@ -48,9 +50,10 @@ fn parts(to: &Lowering<'_>) -> Vec<Part> {
     (0..to.input_count()).step_by(2).flat_map(of).collect()
 }
 
-fn workgroups(parts: &[Part]) -> usize {
+fn workgroups(caps: &Caps, parts: &[Part]) -> usize {
     let vec4s: usize = parts.iter().map(|part| part.len.div_ceil(4)).sum();
-    vec4s.div_ceil(WORKGROUP * VEC4S_EACH).clamp(1, MOST_WORKGROUPS)
+    let each = if caps.is_cpu { VEC4S_EACH_ON_CPUS } else { VEC4S_EACH };
+    vec4s.div_ceil(WORKGROUP * each).clamp(1, MOST_WORKGROUPS)
 }
 
 impl Op for GradNorm {
@@ -80,7 +83,7 @@ impl Op for GradNorm {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let parts = parts(to);
         let batches: Vec<&[Part]> = parts.chunks(MOST_TENSORS).collect();
-        let workgroups: Vec<usize> = batches.iter().map(|batch| workgroups(batch)).collect();
+        let workgroups: Vec<usize> = batches.iter().map(|batch| workgroups(to.caps(), batch)).collect();
         let all: usize = workgroups.iter().sum();
         let partials = to.scratch(all);
         let kernel = |entry, batch: &[Part], workgroups: usize, from: usize| {

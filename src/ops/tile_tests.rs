@@ -23,6 +23,7 @@ fn caps(matrices: Option<Matrices>) -> Caps {
         storage_alignment: 256,
         timestamps: true,
         f16: true,
+        pairs: false,
         tile: TileVariant::Workgroup,
         matrices,
     }

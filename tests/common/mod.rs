@@ -23,7 +23,9 @@ pub fn adapters() -> Vec<Gpu> {
     let first = gpu();
     let mut all = vec![];
     if first.caps().tile != TileVariant::Workgroup {
-        all.push(gpu_with(options(Some(TileVariant::Workgroup))));
+        // The engine of GPUs loads as GPUs do.
+        let options = GpuOptions { unpaired: true, ..options(Some(TileVariant::Workgroup)) };
+        all.push(gpu_with(options));
     }
     let chosen = std::env::var("LIMBECK_BACKEND").is_ok() || std::env::var("LIMBECK_ADAPTER").is_ok();
     if !chosen && first.caps().backend != "gl" {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::Result;
+use crate::gpu::reflect::parse;
 
 fn derive(source: &str, mask: u32) -> Result<String> {
     store_as_half(source, "main", mask, "test/main")
@@ -130,4 +132,62 @@ fn what_cannot_be_stored_as_f16_is_named() {
             assert!(message.contains(part), "{part} in {message}");
         }
     }
+}
+
+/// The kernel with vectors in 64-bit words, as WGSL again; nothing where it stays as it is.
+fn paired(source: &str) -> Option<String> {
+    let parsed = parse(source, "main", "test/main").unwrap();
+    let module = in_pairs(&parsed.module, parsed.bindings.iter().map(|(_, global)| *global))?;
+    let flags = naga::valid::ValidationFlags::all();
+    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::all()).validate(&module);
+    let info = info.unwrap_or_else(|e| panic!("{e:?}"));
+    Some(naga::back::wgsl::write_string(&module, &info, naga::back::wgsl::WriterFlags::empty()).unwrap())
+}
+
+#[test]
+fn vectors_become_words() {
+    let source = "
+        @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+        @group(0) @binding(1) var<storage, read> at: array<vec2<i32>>;
+        @group(0) @binding(2) var<storage, read> one: array<f32>;
+        @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+        @group(0) @binding(4) var<storage, read_write> words: array<vec2<u32>>;
+        @compute @workgroup_size(64)
+        fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            let place = at[id.x];
+            for (var i = 0u; i < 4u; i++) {
+                y[id.x + i] = x[place.y] + y[id.x] * one[i];
+            }
+            words[id.x] = vec2(u32(place.x), 7u);
+        }";
+    let text = paired(source).unwrap();
+    for global in [
+        "x: array<vec2<u64>>",
+        "at: array<u64>",
+        "one: array<f32>",
+        "y: array<vec2<u64>>",
+        "words: array<u64>",
+    ] {
+        assert!(text.contains(global), "{global} in\n{text}");
+    }
+    assert_eq!(count(&text, ">> "), 3, "three loads of vectors\n{text}");
+    assert_eq!(count(&text, "<< "), 2, "two stores\n{text}");
+}
+
+#[test]
+fn components_need_their_vectors() {
+    let source = |body: &str| {
+        format!(
+            "@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+            @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+            @compute @workgroup_size(64)
+            fn main(@builtin(global_invocation_id) id: vec3<u32>) {{ {body} }}"
+        )
+    };
+    let text = paired(&source("y[id.x] = vec4(x[id.x].z);")).unwrap();
+    assert!(text.contains("x: array<vec4<f32>>") && text.contains("y: array<vec2<u64>>"), "{text}");
+    let text = paired(&source("y[id.x][id.y] = 1.0; y[0] = x[0];")).unwrap();
+    assert!(text.contains("x: array<vec2<u64>>") && text.contains("y: array<vec4<f32>>"), "{text}");
+    assert!(paired(&source("y[id.x].x = x[id.x].y;")).is_none());
+    assert!(paired(SCALE).is_none(), "there is no vector");
 }

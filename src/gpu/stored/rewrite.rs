@@ -1,24 +1,46 @@
-//! Conversions after loads from f16 globals and before stores to them, in one function.
+//! Conversions after loads from globals that are stored in another form, and before stores to them.
 //!
 //! The expressions are laid down anew in order, so that what is put in comes right after the load it belongs to: what
 //! naga emits as one run stays one run.
 
-use naga::{Arena, Block, Expression, GlobalVariable, Handle, Range, ScalarKind, Span, Statement};
+use naga::{Arena, Block, Expression, GlobalVariable, Handle, Module, Range, ScalarKind, Span, Statement};
 
-use super::operands;
+use super::pairs::Pair;
+use super::{half, operands};
 
-/// f16 globals, each with the kind of number that the kernel takes its elements for.
-type Halves = [(Handle<GlobalVariable>, ScalarKind)];
+/// How the elements of a global are stored.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// As f16; the kernel takes them for 32-bit numbers of that kind.
+    Half(ScalarKind),
+    /// Vectors of 32-bit numbers as 64-bit words.
+    Pairs(Pair),
+}
+
+/// The globals that are stored in another form than the functions were written for.
+#[derive(Debug, Default)]
+pub struct Stored {
+    pub globals: Vec<(Handle<GlobalVariable>, Form)>,
+}
 
 /// What could not be rewritten, in words.
 type Rewritten<T> = std::result::Result<T, String>;
 
-const F32_BYTES: u8 = 4;
-const F16_BYTES: u8 = 2;
+impl Stored {
+    /// Rewrites all functions; the globals have their new types already.
+    pub fn rewrite(&self, module: &mut Module) -> Rewritten<()> {
+        let functions = module.functions.iter_mut().map(|(_, function)| function);
+        let mut all = functions.chain(module.entry_points.iter_mut().map(|e| &mut e.function));
+        all.try_for_each(|to| function(to, self))
+    }
+}
 
 /// Rewrites one function.
-pub fn function(function: &mut naga::Function, halves: &Halves) -> Rewritten<()> {
-    let mut rewriter = Rewriter { halves, new: Arena::new(), map: Vec::new() };
+fn function(function: &mut naga::Function, stored: &Stored) -> Rewritten<()> {
+    let mut new = Arena::new();
+    // Literals are no part of what naga emits: this one lies before all that is.
+    let shift = new.append(Expression::Literal(naga::Literal::U32(32)), Span::UNDEFINED);
+    let mut rewriter = Rewriter { stored, new, shift, map: Vec::new() };
     for (_, expression, span) in function.expressions.drain() {
         rewriter.expression(expression, span)?;
     }
@@ -37,15 +59,17 @@ pub fn function(function: &mut naga::Function, halves: &Halves) -> Rewritten<()>
 struct Place {
     /// Itself.
     first: Handle<Expression>,
-    /// Its value as f32: itself, or the last conversion of it.
+    /// Its value as the kernel knows it: itself, or the last conversion of it.
     value: Handle<Expression>,
-    /// For a pointer into an f16 global: what the kernel takes the number there for.
-    half: Option<ScalarKind>,
+    /// For a pointer into one of the globals.
+    form: Option<Form>,
 }
 
 struct Rewriter<'a> {
-    halves: &'a Halves,
+    stored: &'a Stored,
     new: Arena<Expression>,
+    /// The number 32.
+    shift: Handle<Expression>,
     /// By index of the old expression.
     map: Vec<Place>,
 }
@@ -60,10 +84,10 @@ impl Rewriter<'_> {
     }
 
     fn expression(&mut self, mut expression: Expression, span: Span) -> Rewritten<()> {
-        let half = self.kind_of(&expression);
+        let form = self.form_of(&expression);
         // A matrix would be of another type than the kernel says: matrices come from workgroup memory, which stays.
         if let Expression::CooperativeLoad { data, .. } = &expression
-            && self.place(data.pointer).half.is_some()
+            && self.place(data.pointer).form.is_some()
         {
             return Err("a cooperative matrix can't be loaded from it".into());
         }
@@ -73,35 +97,32 @@ impl Rewriter<'_> {
         }
         let loads = matches!(expression, Expression::Load { .. });
         let first = self.new.append(expression, span);
-        let place = match half {
-            Some(kind) if loads => Place { first, value: self.widen(first, kind, span), half: None },
-            half => Place { first, value: first, half },
+        let place = match form {
+            Some(form) if loads => Place { first, value: self.loaded(first, form, span), form: None },
+            form => Place { first, value: first, form },
         };
         self.map.push(place);
         Ok(())
     }
 
-    /// For a pointer into an f16 global, and a load through one: what the kernel takes the number for.
-    fn kind_of(&self, old: &Expression) -> Option<ScalarKind> {
+    /// For a pointer into one of the globals, and a load through one.
+    fn form_of(&self, old: &Expression) -> Option<Form> {
         match old {
             Expression::GlobalVariable(global) => {
-                self.halves.iter().find(|(half, _)| half == global).map(|(_, kind)| *kind)
+                self.stored.globals.iter().find(|(stored, _)| stored == global).map(|(_, form)| *form)
             }
             Expression::Access { base, .. }
             | Expression::AccessIndex { base, .. }
-            | Expression::Load { pointer: base } => self.place(*base).half,
+            | Expression::Load { pointer: base } => self.place(*base).form,
             _ => None,
         }
     }
 
-    /// A loaded f16 as the f32 that it is, or as the word of that f32.
-    fn widen(&mut self, half: Handle<Expression>, kind: ScalarKind, span: Span) -> Handle<Expression> {
-        let float = ScalarKind::Float;
-        let wide = Expression::As { expr: half, kind: float, convert: Some(F32_BYTES) };
-        let wide = self.new.append(wide, span);
-        match kind {
-            ScalarKind::Float => wide,
-            word => self.new.append(Expression::As { expr: wide, kind: word, convert: None }, span),
+    /// What was loaded, as the kernel knows it.
+    fn loaded(&mut self, value: Handle<Expression>, form: Form, span: Span) -> Handle<Expression> {
+        match form {
+            Form::Half(kind) => half::loaded(&mut self.new, value, kind, span),
+            Form::Pairs(pair) => pair.loaded(&mut self.new, self.shift, value, span),
         }
     }
 
@@ -116,15 +137,15 @@ impl Rewriter<'_> {
 
     fn statement(&mut self, mut statement: Statement, span: Span, out: &mut Block) -> Rewritten<Statement> {
         if let Statement::Store { pointer, value } = &statement
-            && let Some(kind) = self.place(*pointer).half
+            && let Some(form) = self.place(*pointer).form
         {
             let (pointer, value) = (self.value(*pointer), self.value(*value));
-            return Ok(Statement::Store { pointer, value: self.narrow(value, kind, span, out) });
+            return Ok(Statement::Store { pointer, value: self.before_store(value, form, span, out) });
         }
         let mut shared = false;
         let known = operands::of_statement(&mut statement, |operand| {
             let place = self.place(*operand);
-            shared |= place.half.is_some();
+            shared |= place.form.is_some();
             *operand = place.value;
         });
         if !known || shared {
@@ -162,22 +183,20 @@ impl Rewriter<'_> {
         }
     }
 
-    /// An f32, or the word of one, as the f16 to store.
-    fn narrow(
+    /// What the kernel knows, as it is stored.
+    fn before_store(
         &mut self,
         value: Handle<Expression>,
-        kind: ScalarKind,
+        form: Form,
         span: Span,
         out: &mut Block,
     ) -> Handle<Expression> {
-        let (float, before) = (ScalarKind::Float, self.new.len());
-        let wide = match kind {
-            ScalarKind::Float => value,
-            _ => self.new.append(Expression::As { expr: value, kind: float, convert: None }, span),
+        let before = self.new.len();
+        let stored = match form {
+            Form::Half(kind) => half::before_store(&mut self.new, value, kind, span),
+            Form::Pairs(pair) => pair.before_store(&mut self.new, self.shift, value, span),
         };
-        let half = Expression::As { expr: wide, kind: float, convert: Some(F16_BYTES) };
-        let half = self.new.append(half, span);
         out.push(Statement::Emit(self.new.range_from(before)), span);
-        half
+        stored
     }
 }

@@ -1,20 +1,20 @@
-//! Kernels whose f32 operands lie in memory as f16, derived from the ones that are written by hand.
+//! f32 operands that lie in memory as f16.
 //!
-//! A kernel is written once, for `array<f32>` and `array<vec4<f32>>`, and computes in f32. For a binding that is stored
-//! as f16 its global becomes `array<f16>` or `array<vec4<f16>>`; a conversion follows every load from it, and one comes
-//! before every store to it. A kernel that moves f32 as words (`array<u32>`) sees the words that the f32 would have: it
-//! too need not know how they are stored.
+//! For a binding that is stored as f16 its global becomes `array<f16>` or `array<vec4<f16>>`; a conversion follows every
+//! load from it, and one comes before every store to it. A kernel that moves f32 as words (`array<u32>`) sees the words
+//! that the f32 would have: it too need not know how they are stored.
 //!
 //! The result is WGSL text again, and not a naga module: the same text reaches naga on native and the compiler of a
 //! browser, the pipeline cache and whoever looks at kernels keep dealing in text, and an error can show it.
 
-mod operands;
-mod rewrite;
+use naga::{Arena, Expression, Handle, Scalar, ScalarKind, Span, Type, TypeInner, VectorSize};
 
-use naga::{Handle, Scalar, ScalarKind, Span, Type, TypeInner, VectorSize};
-
-use super::reflect::{Parsed, parse};
+use super::rewrite::{Form, Stored};
+use crate::gpu::reflect::{Parsed, parse};
 use crate::{Error, Result};
+
+const F32_BYTES: u8 = 4;
+const F16_BYTES: u8 = 2;
 
 /// The WGSL of `source` with the marked bindings of `entry` stored as f16. Bit i of `mask` stands for the binding with the
 /// i-th lowest `@binding` of those that `entry` uses. `place` names the kernel in errors.
@@ -23,18 +23,15 @@ use crate::{Error, Result};
 pub fn store_as_half(source: &str, entry: &str, mask: u32, place: &str) -> Result<String> {
     let Parsed { mut module, bindings, .. } = parse(source, entry, place)?;
     let fail = |message: String| Error::Validation { place: place.to_string(), message };
-    let mut halves = Vec::new();
+    let mut stored = Stored::default();
     for (i, (_, global)) in bindings.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1) {
         let name = module.global_variables[*global].name.clone().unwrap_or_default();
         let refuse = |what| fail(format!("binding {name} (number {i}) can't be stored as f16: {what}"));
         let (ty, kind) = half_type(&mut module, *global).map_err(refuse)?;
         module.global_variables[*global].ty = ty;
-        halves.push((*global, kind));
+        stored.globals.push((*global, Form::Half(kind)));
     }
-    let functions = module.functions.iter_mut().map(|(_, function)| function);
-    for function in functions.chain(module.entry_points.iter_mut().map(|e| &mut e.function)) {
-        rewrite::function(function, &halves).map_err(|what| fail(format!("as f16: {what}")))?;
-    }
+    stored.rewrite(&mut module).map_err(|what| fail(format!("as f16: {what}")))?;
     let flags = naga::valid::ValidationFlags::all();
     let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::all())
         .validate(&module)
@@ -65,5 +62,32 @@ fn half_type(
     Ok((module.types.insert(Type { name: None, inner: array }, Span::UNDEFINED), kind))
 }
 
-#[cfg(test)]
-mod tests;
+/// A loaded f16 as the f32 that it is, or as the word of that f32.
+pub(super) fn loaded(
+    to: &mut Arena<Expression>,
+    half: Handle<Expression>,
+    kind: ScalarKind,
+    span: Span,
+) -> Handle<Expression> {
+    let float = ScalarKind::Float;
+    let wide = to.append(Expression::As { expr: half, kind: float, convert: Some(F32_BYTES) }, span);
+    match kind {
+        ScalarKind::Float => wide,
+        word => to.append(Expression::As { expr: wide, kind: word, convert: None }, span),
+    }
+}
+
+/// An f32, or the word of one, as the f16 to store.
+pub(super) fn before_store(
+    to: &mut Arena<Expression>,
+    value: Handle<Expression>,
+    kind: ScalarKind,
+    span: Span,
+) -> Handle<Expression> {
+    let float = ScalarKind::Float;
+    let wide = match kind {
+        ScalarKind::Float => value,
+        _ => to.append(Expression::As { expr: value, kind: float, convert: None }, span),
+    };
+    to.append(Expression::As { expr: wide, kind: float, convert: Some(F16_BYTES) }, span)
+}

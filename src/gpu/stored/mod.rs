@@ -1,0 +1,17 @@
+//! Kernels whose operands lie in memory in another form than they are written for, derived from the ones that are written
+//! by hand.
+//!
+//! A kernel is written once, for `array<f32>` and `array<vec4<f32>>`, and computes in f32. Its operands may be stored as
+//! f16 (`half`), and a CPU adapter loads and stores vectors two words at a time (`pairs`): in either case the type of a
+//! global changes, a conversion follows every load from it, and one comes before every store to it (`rewrite`).
+
+mod half;
+mod operands;
+mod pairs;
+mod rewrite;
+
+pub use half::store_as_half;
+pub(super) use pairs::in_pairs;
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ pub struct Caps {
     pub timestamps: bool,
     /// Tensors may be stored as f16.
     pub f16: bool,
-    /// Kernels load and store vectors two words at a time: CPU adapters that have 64-bit integers do better so.
+    /// Kernels load and store vectors two words at a time: software Vulkan with 64-bit integers does better so.
     pub pairs: bool,
     /// Which tile engine gemm and convolution use.
     pub tile: TileVariant,
@@ -60,6 +60,8 @@ impl Caps {
         };
         let is_cpu = info.device_type == wgpu::DeviceType::Cpu;
         let words64 = device.features().contains(wgpu::Features::SHADER_INT64);
+        // Where it was measured; WARP, by way of DX12, was not.
+        let pairs = is_cpu && words64 && info.backend == wgpu::Backend::Vulkan;
         Self {
             name: info.name.clone(),
             backend: info.backend.to_string(),
@@ -71,7 +73,7 @@ impl Caps {
             storage_alignment: limits.min_storage_buffer_offset_alignment,
             timestamps: device.features().contains(wgpu::Features::TIMESTAMP_QUERY),
             f16: device.features().contains(wgpu::Features::SHADER_F16),
-            pairs: is_cpu && words64 && !options.unpaired,
+            pairs: pairs && !options.unpaired,
             tile,
             matrices,
         }

@@ -84,7 +84,8 @@ fn cases() -> Vec<Case> {
     let permute = |shape: &[usize], axes: &[usize]| {
         Case::new(Permute { axes: axes.to_vec() }, vec![Input::normal(shape)])
     };
-    let words = Input { meta: Meta::i32([3, 5, 4]), fill: Fill::Below(99), grad: false };
+    let words = |shape: [usize; 3]| Input { meta: Meta::i32(shape), fill: Fill::Below(99), grad: false };
+    let of_words = |input| Case::new(Permute { axes: vec![2, 0, 1] }, vec![input]);
     vec![
         permute(&[1], &[0]),
         permute(&[7, 41], &[1, 0]),
@@ -96,6 +97,11 @@ fn cases() -> Vec<Case> {
         permute(&[2, 3, 4, 5], &[3, 1, 0, 2]),
         permute(&[2, 3, 1, 2, 4, 3], &[5, 0, 4, 2, 1, 3]),
         permute(&[2, 0, 3], &[2, 0, 1]),
-        Case::new(Permute { axes: vec![2, 0, 1] }, vec![words]),
+        // By blocks of 4 x 4: alone, with axes around them, and of integers.
+        permute(&[36, 52], &[1, 0]),
+        permute(&[3, 8, 5, 12], &[0, 3, 2, 1]),
+        permute(&[8, 12, 3, 4], &[3, 1, 2, 0]),
+        of_words(words([3, 5, 4])),
+        of_words(words([4, 2, 8])),
     ]
 }

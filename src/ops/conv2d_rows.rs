@@ -99,7 +99,7 @@ impl RowLoads {
     fn nanoseconds(&self) -> f64 {
         let one = match self.vec {
             4 => 10.0,
-            2 => 8.5,
+            2 => 7.0,
             _ => 8.0,
         };
         one * self.loads as f64
@@ -219,7 +219,7 @@ impl RowConv {
         let [k_h, k_w] = self.kernel;
         let loads =
             10.0 * k_w.div_ceil(tile.taps_at_once()) as f64 + self.row_loads(tile.pixels).nanoseconds();
-        let products = (0.4 + 0.18 * tile.pixels as f64) * (tile.rows * k_w) as f64;
+        let products = (0.3 + 0.2 * tile.pixels as f64) * (tile.rows * k_w) as f64;
         let at_once = self.stored_at_once(tile.pixels);
         let store = [20.0, 11.0, 8.0][at_once / 2];
         let one = (self.c * k_h) as f64 * (loads + products) + store * (tile.rows * tile.pixels) as f64;

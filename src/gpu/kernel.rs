@@ -1,6 +1,5 @@
 //! Kernels: WGSL parts, constants and an entry point; equal kernels share one pipeline.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -183,16 +182,15 @@ impl Pipeline {
         };
         let parsed = parse(&source, kernel.entry, &label)?;
         let reflection = Reflection::of(&parsed, &label)?;
-        // What other adapters and tools get to see stays the text.
-        let globals = parsed.bindings.iter().map(|(_, global)| *global);
-        let paired = if pairs { in_pairs(&parsed.module, globals) } else { None };
-        let shader = match paired {
-            Some(module) => wgpu::ShaderSource::Naga(Cow::Owned(module)),
-            None => wgpu::ShaderSource::Wgsl(source.as_str().into()),
-        };
+        // Tools get to see the text that other adapters have.
+        let globals = parsed.bindings.into_iter().map(|(_, global)| global);
+        let paired = if pairs { in_pairs(parsed.module, globals) } else { None };
+        let shader = paired.as_deref().unwrap_or(&source);
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let module =
-            device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source: shader });
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(&label),
+            source: wgpu::ShaderSource::Wgsl(shader.into()),
+        });
         let entries: Vec<_> = reflection.bindings.iter().map(|b| layout_entry(b.index, b.access)).collect();
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some(&label),

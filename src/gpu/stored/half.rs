@@ -3,13 +3,11 @@
 //! For a binding that is stored as f16 its global becomes `array<f16>` or `array<vec4<f16>>`; a conversion follows every
 //! load from it, and one comes before every store to it. A kernel that moves f32 as words (`array<u32>`) sees the words
 //! that the f32 would have: it too need not know how they are stored.
-//!
-//! The result is WGSL text again, and not a naga module: the same text reaches naga on native and the compiler of a
-//! browser, the pipeline cache and whoever looks at kernels keep dealing in text, and an error can show it.
 
 use naga::{Arena, Expression, Handle, Scalar, ScalarKind, Span, Type, TypeInner, VectorSize};
 
 use super::rewrite::{Form, Stored};
+use super::text_of;
 use crate::gpu::reflect::{Parsed, parse};
 use crate::{Error, Result};
 
@@ -32,12 +30,7 @@ pub fn store_as_half(source: &str, entry: &str, mask: u32, place: &str) -> Resul
         stored.globals.push((*global, Form::Half(kind)));
     }
     stored.rewrite(&mut module).map_err(|what| fail(format!("as f16: {what}")))?;
-    let flags = naga::valid::ValidationFlags::all();
-    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::all())
-        .validate(&module)
-        .map_err(|e| fail(format!("as f16: {}", e.emit_to_string(source))))?;
-    naga::back::wgsl::write_string(&module, &info, naga::back::wgsl::WriterFlags::empty())
-        .map_err(|e| fail(format!("as f16: {e}")))
+    text_of(&module).map_err(|what| fail(format!("as f16: {what}")))
 }
 
 /// The f16 type for a global, and the kind of number that its kernel takes the elements for; or why there is none.

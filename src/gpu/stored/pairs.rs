@@ -10,6 +10,7 @@ use naga::{
 };
 
 use super::rewrite::{Form, Stored};
+use super::text_of;
 
 const WORD_BYTES: u8 = 4;
 const PAIR_BYTES: u8 = 8;
@@ -25,10 +26,9 @@ pub struct Pair {
     words: Handle<Type>,
 }
 
-/// The same module with its storage arrays of vectors in 64-bit words, of those `globals` whose vectors are loaded and stored
-/// as wholes; nothing where there are none.
-pub fn in_pairs(module: &Module, globals: impl Iterator<Item = Handle<GlobalVariable>>) -> Option<Module> {
-    let mut module = module.clone();
+/// The WGSL of a module with its storage arrays of vectors in 64-bit words, of those `globals` whose vectors are loaded and
+/// stored as wholes; nothing where there are none.
+pub fn in_pairs(mut module: Module, globals: impl Iterator<Item = Handle<GlobalVariable>>) -> Option<String> {
     let mut stored = Stored::default();
     for global in globals {
         if !functions(&module).all(|function| takes_whole(function, global)) {
@@ -38,8 +38,11 @@ pub fn in_pairs(module: &Module, globals: impl Iterator<Item = Handle<GlobalVari
         module.global_variables[global].ty = ty;
         stored.globals.push((global, Form::Pairs(pair)));
     }
+    if stored.globals.is_empty() {
+        return None;
+    }
     // A kernel that can't be rewritten runs as it was written.
-    (!stored.globals.is_empty() && stored.rewrite(&mut module).is_ok()).then_some(module)
+    stored.rewrite(&mut module).and_then(|()| text_of(&module)).ok()
 }
 
 fn functions(module: &Module) -> impl Iterator<Item = &Function> {

@@ -25,7 +25,7 @@ def cpu_time(process, thread):
 
 
 def busiest(process, seen):
-    """The threads that ran most since the last look, but for the first one, which only waits for the others."""
+    """The threads that ran most since the last look, which `seen` remembers."""
     ran = []
     for thread in os.listdir(f"/proc/{process}/task"):
         try:
@@ -34,7 +34,11 @@ def busiest(process, seen):
             continue  # it has ended
         ran.append((now - seen.get(thread, now), thread))
         seen[thread] = now
-    return [thread for time, thread in sorted(ran, reverse=True)[:CORES] if time >= BUSY and thread != str(process)]
+    return [thread for time, thread in sorted(ran, reverse=True)[:CORES] if time >= BUSY]
+
+
+def pin(thread, core):
+    os.sched_setaffinity(int(thread), {core % CORES})
 
 
 def main():
@@ -45,8 +49,9 @@ def main():
         time.sleep(EVERY)
         try:
             for thread in busiest(running.pid, seen):
-                if thread not in pinned:
-                    os.sched_setaffinity(int(thread), {len(pinned) % CORES})
+                # The first thread prepares, and then waits for the others.
+                if thread not in [str(running.pid), *pinned]:
+                    pin(thread, len(pinned))
                     pinned.append(thread)
         except OSError:
             continue  # the program or a thread has ended

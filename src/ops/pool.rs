@@ -175,7 +175,8 @@ impl Op for MaxPool2d {
         let kernel = self.kernel(variant.source(), x, y).define("PAIRS", len / 2).define("COUNT_PADDING", 0);
         match variant {
             Variant::Vec4 => elementwise(to, kernel, &bindings, len),
-            Variant::Vec2 | Variant::Any => per_element(to, kernel, &bindings, len),
+            Variant::Vec2 => elementwise(to, kernel.define("LEN", len), &bindings, len),
+            Variant::Any => per_element(to, kernel, &bindings, len),
         }
         Ok(())
     }
@@ -241,7 +242,7 @@ impl Op for MaxPool2dBackward {
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
         match variant {
             Variant::Vec4 => elementwise(to, kernel, &bindings, len),
-            Variant::Vec2 => per_element(to, kernel, &bindings, len),
+            Variant::Vec2 => elementwise(to, kernel.define("LEN", len), &bindings, len),
             Variant::Any => per_element(to, kernel, &bindings, x.iter().product()),
         }
         Ok(())

@@ -232,7 +232,10 @@ fn rows(
         let row = ((img * GROUPS * M + channel) * Y_ALL_H + oh * Y_STEP_H + Y_FIRST_H) * Y_ALL_W + Y_FIRST_W;
 #repeat q STORES
 #if Y_VEC4
-        store(row, ow + {q}u * 4u, vec4(acc{r}[{q}u * 4u], acc{r}[{q}u * 4u + 1u], acc{r}[{q}u * 4u + 2u], acc{r}[{q}u * 4u + 3u]));
+        let four{r}_{q} = vec4(
+            acc{r}[{q}u * 4u], acc{r}[{q}u * 4u + 1u], acc{r}[{q}u * 4u + 2u], acc{r}[{q}u * 4u + 3u],
+        );
+        store(row, ow + {q}u * 4u, four{r}_{q});
 #else
 #if Y_VEC2
         store(row, ow + {q}u * 2u, vec2(acc{r}[{q}u * 2u], acc{r}[{q}u * 2u + 1u]).xyxy);

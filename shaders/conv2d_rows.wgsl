@@ -112,30 +112,22 @@ fn store(row: u32, ow: u32, value: vec4<f32>) {
     if ow < O_W {
         let at = (row + ow * Y_STEP_W) / Y_VEC;
         var result = value;
-#if Y_VEC4
 #if RESIDUAL
-        result += residual[at];
+#if Y_VEC2
+        result += residual[at].xyxy;
+#else
+        result += vec4(residual[at]);
+#end
 #end
 #if ACTIVATED
         result = activate(result);
 #end
+#if Y_VEC4
         y[at] = result;
 #else
 #if Y_VEC2
-#if RESIDUAL
-        result += vec4(residual[at], residual[at]);
-#end
-#if ACTIVATED
-        result = activate(result);
-#end
         y[at] = result.xy;
 #else
-#if RESIDUAL
-        result += residual[at];
-#end
-#if ACTIVATED
-        result = activate(result);
-#end
         y[at] = result.x;
 #end
 #end

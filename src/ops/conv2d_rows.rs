@@ -69,10 +69,10 @@ impl Tile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowLoads {
     /// Values to a load: 4, 2 or 1.
-    pub vec: usize,
+    vec: usize,
     /// Values of the first load before those that are needed: loads are aligned.
-    pub shift: usize,
-    pub loads: usize,
+    shift: usize,
+    loads: usize,
 }
 
 impl RowLoads {

@@ -99,8 +99,7 @@ impl Pair {
         let mut add = |expression| to.append(expression, span);
         let count = self.shift(&mut add, shift);
         let high = add(Expression::Binary { op: BinaryOperator::ShiftRight, left: value, right: count });
-        let [low, high] =
-            [value, high].map(|half| self.cast(&mut add, half, ScalarKind::Uint, Some(WORD_BYTES)));
+        let [low, high] = [value, high].map(|half| cast(&mut add, half, ScalarKind::Uint, Some(WORD_BYTES)));
         let components = match self.size {
             VectorSize::Quad => [0, 1]
                 .into_iter()
@@ -112,7 +111,7 @@ impl Pair {
         let words = add(Expression::Compose { ty: self.words, components });
         match self.kind {
             ScalarKind::Uint => words,
-            kind => self.cast(&mut add, words, kind, None),
+            kind => cast(&mut add, words, kind, None),
         }
     }
 
@@ -128,15 +127,14 @@ impl Pair {
         let mut add = |expression| to.append(expression, span);
         let vector = match self.kind {
             ScalarKind::Uint => value,
-            _ => self.cast(&mut add, value, ScalarKind::Uint, None),
+            _ => cast(&mut add, value, ScalarKind::Uint, None),
         };
         let [low, high] = match self.size {
             VectorSize::Quad => [[X, Z, X, X], [Y, W, X, X]]
                 .map(|pattern| add(Expression::Swizzle { size: VectorSize::Bi, vector, pattern })),
             _ => [0, 1].map(|index| add(Expression::AccessIndex { base: vector, index })),
         };
-        let [low, high] =
-            [low, high].map(|half| self.cast(&mut add, half, ScalarKind::Uint, Some(PAIR_BYTES)));
+        let [low, high] = [low, high].map(|half| cast(&mut add, half, ScalarKind::Uint, Some(PAIR_BYTES)));
         let count = self.shift(&mut add, shift);
         let high = add(Expression::Binary { op: BinaryOperator::ShiftLeft, left: high, right: count });
         add(Expression::Binary { op: BinaryOperator::InclusiveOr, left: low, right: high })
@@ -153,14 +151,13 @@ impl Pair {
             _ => value,
         }
     }
+}
 
-    fn cast(
-        &self,
-        add: &mut impl FnMut(Expression) -> Handle<Expression>,
-        expr: Handle<Expression>,
-        kind: ScalarKind,
-        convert: Option<u8>,
-    ) -> Handle<Expression> {
-        add(Expression::As { expr, kind, convert })
-    }
+fn cast(
+    add: &mut impl FnMut(Expression) -> Handle<Expression>,
+    expr: Handle<Expression>,
+    kind: ScalarKind,
+    convert: Option<u8>,
+) -> Handle<Expression> {
+    add(Expression::As { expr, kind, convert })
 }

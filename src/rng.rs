@@ -1,7 +1,7 @@
 //! Counter-based random numbers: the same bits on every adapter and platform, in any order.
 //!
 //! PCG-RXS-M-XS 32 as a hash (Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020);
-//! `shaders/prelude.wgsl` has the same functions.
+//! `shaders/shared/prelude.wgsl` has the same functions.
 
 /// One PCG hash round.
 pub fn pcg(value: u32) -> u32 {

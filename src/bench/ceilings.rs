@@ -58,7 +58,7 @@ fn fma_rate(gpu: &Gpu, effort: &Effort, chains: usize) -> Result<f64> {
     // x -> 0.5 x + 0.25 stays near one half: neither denormal nor infinite.
     gpu.write(&factors.whole(), &[0.5f32, 0.25, 0.0, 0.0])?;
     let sums = gpu.buffer("sums", (groups * LANES * 16) as u64)?;
-    let kernel = Kernel::new("ceiling", "multiply_add", include_str!("../../shaders/ceiling_fma.wgsl"))
+    let kernel = Kernel::new("ceiling", "multiply_add", include_str!("../../shaders/bench/ceiling_fma.wgsl"))
         .define("LANES", LANES)
         .define("ROUNDS", ROUNDS)
         .define("LINKS", LINKS)
@@ -76,7 +76,7 @@ fn copy_bandwidth(gpu: &Gpu, effort: &Effort, per_lane: usize) -> Result<f64> {
     let bytes = wanted.min(gpu.caps().max_binding_bytes) / chunk * chunk;
     let (from, to) = (gpu.buffer("copied from", bytes)?, gpu.buffer("copied to", bytes)?);
     let groups = (bytes / chunk) as usize;
-    let kernel = Kernel::new("ceiling", "copy", include_str!("../../shaders/ceiling_copy.wgsl"))
+    let kernel = Kernel::new("ceiling", "copy", include_str!("../../shaders/bench/ceiling_copy.wgsl"))
         .define("LANES", LANES)
         .define("PER_LANE", per_lane)
         .define("VEC4S", (bytes / 16) as usize);

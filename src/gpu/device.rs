@@ -111,7 +111,7 @@ impl Gpu {
         if matrices.is_some() {
             wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
             // SAFETY: wgpu asks to accept that an experimental feature may have unsound bugs. Whoever asks for
-            // cooperative matrices accepts that; limbeck has one kernel with them (shaders/tile_matrix.wgsl),
+            // cooperative matrices accepts that; limbeck has one kernel with them (shaders/tile/tile_matrix.wgsl),
             // which naga validates, and which reads and writes by them only workgroup memory, inside its arrays.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// Functions every kernel may call: flat workgroup index, counter-based random numbers, safe tanh, and the step
 /// uniform's layout.
-const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
+const PRELUDE: &str = include_str!("../../shaders/shared/prelude.wgsl");
 
 /// A constant given to a kernel's text.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,7 +2,6 @@
 //! at the last dimension, sizes equal or 1, at most 6 dimensions. Gradients sum over what was broadcast.
 
 use super::common::{elementwise, expect_f32, expect_inputs};
-use super::conv2d_fused;
 use super::layout::{
     Axis, IndexNames, broadcast, broadcast_axes, broadcast_shapes, collapse, define_index, index_names,
     pitches,
@@ -10,6 +9,7 @@ use super::layout::{
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::Result;
 use crate::gpu::Kernel;
+use crate::ops::conv;
 use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
 
 const SHADER: &str = include_str!("../../shaders/binary.wgsl");
@@ -101,7 +101,7 @@ impl Op for Binary {
     }
 
     fn fused(&self, inputs: &[Tensor]) -> Option<Fused> {
-        if *self == Binary::Add { conv2d_fused::with_residual(inputs) } else { None }
+        if *self == Binary::Add { conv::fused::with_residual(inputs) } else { None }
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::update::MASK_GRANULE;
 use crate::gpu::{Caps, Grid, Kernel};
+use crate::ops::update::MASK_GRANULE;
 use crate::tape::{Lowering, Meta, Shape, Slot, Whole};
 use crate::{Error, Result};
 

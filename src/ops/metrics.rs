@@ -5,10 +5,10 @@
 //! five where fewer than five classes are ahead of it. A row with a NaN is wrong.
 
 use super::common::expect_inputs;
-use super::cross_entropy::expect_logits;
 use super::rows::Rows;
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::gpu::Kernel;
+use crate::ops::loss::cross_entropy::expect_logits;
 use crate::tape::{Array, DType, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 

@@ -4,66 +4,41 @@
 //! `limbeck check` and the gradient checks then cover it.
 
 mod backward;
-mod batch_norm_backward;
 mod common;
-pub mod conformance;
-mod conv2d_backward;
-mod conv2d_lower;
-mod conv2d_rows;
-mod conv2d_rows_dw;
-mod depthwise;
 mod epilogue;
 mod layout;
 mod rows;
 mod spec;
-mod strided;
 mod tile;
-mod tile_matrix;
 
-pub mod adam;
 pub mod argmax;
 pub mod augment;
-pub mod average_pool;
-pub mod bank_update;
-pub mod batch_norm;
 pub mod binary;
 pub mod broadcast;
-pub mod concat;
-pub mod contrast;
-pub mod conv2d;
-pub mod conv2d_fused;
+pub mod conformance;
+pub mod conv;
 pub mod copy;
-pub mod cosine;
-pub mod cross_entropy;
-pub mod distance;
 pub mod dropout;
-pub mod gather;
 pub mod gemm;
-pub mod gemm_fused;
-pub mod grad_norm;
-pub mod kl_div;
-pub mod layer_norm;
-pub mod lerp;
-pub mod loss_scale;
+pub mod loss;
 pub mod metrics;
-pub mod normalize;
-pub mod one_hot;
-pub mod pad;
-pub mod permute;
+pub mod norm;
 pub mod pool;
-pub mod pull;
 pub mod reduce;
-pub mod regression;
-pub mod reshape;
 pub mod scale;
-pub mod sgd;
-pub mod slice;
+pub mod shape;
 pub mod softmax;
 pub mod unary;
 pub mod update;
-pub mod upsample;
 
+pub use conv::{conv2d, fused as conv2d_fused};
+pub use gemm::fused as gemm_fused;
+pub use loss::{bank_update, contrast, cosine, cross_entropy, distance, kl_div, regression};
+pub use norm::{batch as batch_norm, layer as layer_norm, normalize};
+pub use pool::{average as average_pool, upsample};
+pub use shape::{concat, gather, one_hot, pad, permute, reshape, slice};
 pub use spec::{Case, Fill, Input, OpSpec};
+pub use update::{adam, grad_norm, lerp, loss_scale, pull, sgd};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
 #[rustfmt::skip]

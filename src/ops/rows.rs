@@ -1,11 +1,11 @@
-//! Dispatching kernels that work by row of a (rows, columns) tensor: shaders/rows.wgsl and shaders/row_loss.wgsl.
+//! Dispatching kernels that work by row of a (rows, columns) tensor: shaders/shared/rows.wgsl and shaders/loss/row_loss.wgsl.
 
 use super::common::CPU_LANES;
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::tape::{Lowering, Slot};
 
-pub(super) const ROWS_SHADER: &str = include_str!("../../shaders/rows.wgsl");
-const ROW_LOSS_SHADER: &str = include_str!("../../shaders/row_loss.wgsl");
+pub(super) const ROWS_SHADER: &str = include_str!("../../shaders/shared/rows.wgsl");
+const ROW_LOSS_SHADER: &str = include_str!("../../shaders/loss/row_loss.wgsl");
 
 /// Invocations of element-wise kernels, and of a workgroup that sums up all rows.
 const WIDE: usize = 256;

@@ -3,10 +3,10 @@
 //! dx = y (dy - sum y dy), and for the logarithm dx = dy - exp(y) sum dy.
 
 use super::common::{expect_f32, expect_inputs};
-use super::cross_entropy::log_sum_exp;
 use super::rows::Rows;
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::gpu::Kernel;
+use crate::ops::loss::cross_entropy::log_sum_exp;
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 

@@ -6,13 +6,13 @@
 
 use super::common::{elementwise_flat, expect_f32, expect_inputs};
 use super::spec::{Case, Fill, Input, OpSpec};
-use super::{batch_norm, conv2d_fused, gemm_fused};
+use super::{conv, gemm, norm};
 use crate::Result;
 use crate::gpu::Kernel;
 use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
 
 const SHADER: &str = include_str!("../../shaders/unary.wgsl");
-const ACTIVATION: &str = include_str!("../../shaders/activation.wgsl");
+const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
 
 /// The functions. The discriminant is `FUNCTION` in shaders/unary.wgsl.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -186,7 +186,8 @@ impl Op for Unary {
     }
 
     fn fused(&self, inputs: &[Tensor]) -> Option<Fused> {
-        let kinds = [conv2d_fused::with_activation, gemm_fused::with_activation, batch_norm::with_activation];
+        let kinds =
+            [conv::fused::with_activation, gemm::fused::with_activation, norm::batch::with_activation];
         kinds.into_iter().find_map(|kind| kind(inputs, self.0))
     }
 

@@ -24,7 +24,7 @@ impl Scalar {
     }
 }
 
-/// The values of one step. `#[repr(C)]` as `Step` in shaders/prelude.wgsl; a test holds the two against each other.
+/// The values of one step. `#[repr(C)]` as `Step` in shaders/shared/prelude.wgsl; a test holds the two against each other.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Step {
@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn layout_matches_the_shader() {
         // The kernel defines it.
-        let prelude = concat!("const FIRST_WORKGROUP: u32 = 0u;", include_str!("../../shaders/prelude.wgsl"));
+        let prelude =
+            concat!("const FIRST_WORKGROUP: u32 = 0u;", include_str!("../../shaders/shared/prelude.wgsl"));
         let module = naga::front::wgsl::parse_str(prelude).unwrap();
         let (_, ty) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Step")).unwrap();
         let naga::TypeInner::Struct { members, span } = &ty.inner else { panic!("Step is not a struct") };

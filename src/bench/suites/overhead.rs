@@ -11,7 +11,7 @@ use crate::tape::{Plan, Step, Tape, Tensor};
 /// Elements of the smallest tensor worth the name.
 const FEW: usize = 4;
 const CHAIN: usize = 500;
-const COPY: &str = include_str!("../../../shaders/ceiling_copy.wgsl");
+const COPY: &str = include_str!("../../../shaders/bench/ceiling_copy.wgsl");
 
 pub fn cases() -> Vec<Case> {
     let case = |name: &str, build: fn(&Target) -> Result<Prepared>| {

@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 
-use super::super::spec::Case;
 use super::{
     Allowed, Report, arrays, case_step, compare, cotangents, expect_arrays, leaves, read, record_gradients,
     write,
 };
 use crate::Result;
 use crate::gpu::Gpu;
+use crate::ops::spec::Case;
 use crate::rng::Stream;
 use crate::tape::{Array, DType, Plan, Recorded, Tape, Tensor, TensorId};
 

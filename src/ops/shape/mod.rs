@@ -1,6 +1,6 @@
 //! Ops that move elements and compute nothing.
 
-mod strided;
+pub(in crate::ops) mod strided;
 
 pub mod concat;
 pub mod gather;

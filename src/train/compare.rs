@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::config::TrainConfig;
-use super::evaluator::Evaluator;
+use super::Evaluator;
+use super::Teacher;
+use super::TrainConfig;
 use super::metrics::Split;
 use super::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
 use super::stats::median;
-use super::teacher::Teacher;
-use super::trainer::{Epoch, Observer, Run, Trainer};
+use super::{Epoch, Observer, Run, Trainer};
 use crate::Result;
 use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::distill::{self, MethodConfig};

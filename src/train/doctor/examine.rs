@@ -15,14 +15,14 @@ use crate::nn::{DeviceParams, Forward};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::tape::{Plan, Scalar, Step, Tape, Tensor};
 use crate::train::TrainConfig;
-use crate::train::batch::Inputs;
-use crate::train::evaluator::largest;
-use crate::train::extend::extended;
 use crate::train::report::printable;
+use crate::train::run::batch::Inputs;
+use crate::train::run::evaluator::largest;
+use crate::train::run::extend::extended;
+use crate::train::run::session::start;
 use crate::train::schemes::Scheme;
-use crate::train::session::start;
-use crate::train::stored::StoredInputs;
-use crate::train::teacher::{Distillation, Seen, Tapped, Teaching};
+use crate::train::teacher::distillation::{Distillation, Seen, Tapped, Teaching};
+use crate::train::teacher::stored::StoredInputs;
 use crate::{Error, Result};
 
 /// Images over which accuracies are measured, at least.

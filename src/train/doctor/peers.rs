@@ -13,7 +13,7 @@ use crate::models::Network;
 use crate::nn::{DeviceParams, Forward};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::tape::{Plan, Step, Tape, Tensor};
-use crate::train::batch::Inputs;
+use crate::train::run::batch::Inputs;
 use crate::train::schemes::{Mutual, Peer};
 
 /// A term of a peer's loss that is on a tape.

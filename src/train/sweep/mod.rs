@@ -9,8 +9,8 @@ pub use left::{Finished, left_seconds, seconds_per_flop};
 
 use serde::{Deserialize, Serialize};
 
+use super::Run;
 use super::stats::{mean, median, sample_sd};
-use super::trainer::Run;
 
 /// The student without a teacher: the label of every pair's first row.
 pub const ALONE: &str = "alone";

@@ -70,7 +70,7 @@ impl Evaluator {
 }
 
 /// Place of the largest value, the first of equals; `None` where one is NaN, which is no answer.
-pub(super) fn largest(row: &[f32]) -> Option<usize> {
+pub(in crate::train) fn largest(row: &[f32]) -> Option<usize> {
     let best = (0..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best });
     row.iter().all(|v| !v.is_nan()).then_some(best)
 }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainConfig;
-use super::schemes::Scheme;
 use super::session::Session;
-use super::teacher::{Teacher, Teaching};
 use crate::Result;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::optim::LossScaleState;
 use crate::tape::Cost;
+use crate::train::schemes::Scheme;
+use crate::train::teacher::distillation::{Teacher, Teaching};
 
 /// What happened in an epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

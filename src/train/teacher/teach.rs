@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::batch::{Inputs, views};
-use super::identity::weights_hash;
 use super::outputs::{self, OutputsInfo, logit_tensors, tap_tensor};
 use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::files::{Metadata, TensorSpec, TensorWriter};
@@ -12,6 +10,8 @@ use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Forward};
 use crate::tape::{Plan, Step, Tape, Tensor};
+use crate::train::run::batch::{Inputs, views};
+use crate::train::weights_hash;
 use crate::{Error, Result};
 
 /// What of a teacher's outputs is written.

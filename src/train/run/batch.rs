@@ -6,13 +6,13 @@ use crate::ops::augment::ImageBatch;
 use crate::tape::{Plan, Tape, Tensor};
 
 /// How images of `data` are decoded, normalised and augmented.
-pub(super) fn views(data: &Dataset, crop_padding: usize, flip: bool) -> ImageBatch {
+pub(in crate::train) fn views(data: &Dataset, crop_padding: usize, flip: bool) -> ImageBatch {
     let shape = [data.channels, data.height, data.width];
     ImageBatch { crop_padding, flip, ..ImageBatch::plain(shape, &data.mean, &data.std) }
 }
 
 /// A batch's leaves and the images decoded from them.
-pub(super) struct Inputs {
+pub(in crate::train) struct Inputs {
     pixels: Tensor,
     pub labels: Tensor,
     pub ids: Tensor,

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::config::TrainConfig;
-use super::schemes::Scheme;
-use super::teacher::Teaching;
 use crate::data::Dataset;
 use crate::models::Network;
 use crate::nn::Params;
+use crate::train::schemes::Scheme;
+use crate::train::teacher::distillation::Teaching;
 
 /// Name and value of everything that the weights at a given step depend on, initial weights included.
 pub(super) fn identity(

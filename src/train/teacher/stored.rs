@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::config::TrainConfig;
 use super::outputs::Outputs;
 use crate::Result;
 use crate::data::{Batch, Dataset};
@@ -10,6 +9,7 @@ use crate::distill::Term;
 use crate::models::Network;
 use crate::nn::Tap;
 use crate::tape::{Plan, Tape, Tensor};
+use crate::train::TrainConfig;
 
 /// Outputs of a teacher and the terms that use them.
 pub struct StoredTeacher<'a> {
@@ -27,14 +27,19 @@ pub struct StoredTeacher<'a> {
 
 impl StoredTeacher<'_> {
     /// Refuses a file that was not made for this training set and these views of it, naming what differs.
-    pub(super) fn check(&self, config: &TrainConfig, training: &Dataset, epochs: u64) -> Result<()> {
+    pub(in crate::train) fn check(
+        &self,
+        config: &TrainConfig,
+        training: &Dataset,
+        epochs: u64,
+    ) -> Result<()> {
         self.outputs.fits(training)?;
         self.outputs.fits_views(config.crop_padding, config.flip, config.seed, epochs)
     }
 }
 
 /// The step's inputs that are read from the file.
-pub(super) struct StoredInputs {
+pub(in crate::train) struct StoredInputs {
     outputs: Arc<Outputs>,
     /// (N, C)
     pub logits: Tensor,

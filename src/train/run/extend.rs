@@ -1,12 +1,12 @@
 //! Students whose architecture a method changes: what is trained, measured and saved is then another network,
 //! with the student's weights in it.
 
-use super::teacher::Teaching;
 use crate::distill::{Pair, Shown, TeacherPass};
 use crate::gpu::Gpu;
 use crate::models::{ModelConfig, Network, base_of, build};
 use crate::nn::{DeviceParams, Forward};
 use crate::tape::Tape;
+use crate::train::teacher::distillation::Teaching;
 use crate::{Error, Result};
 
 /// What is to be trained in place of `student`; `None` where that is the student itself. Layers that are new
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 ///
 /// # Errors Those of the method that asks for it; [`Error::Config`] for two that do, and for a student that
 /// was changed for another teacher before.
-pub(super) fn extended(
+pub(in crate::train) fn extended(
     gpu: &Gpu,
     student: &Network,
     teaching: &Teaching<'_>,

@@ -83,12 +83,12 @@ impl TrainConfig {
     }
 
     /// How a step decodes and augments images of `training`.
-    pub(super) fn images(&self, training: &Dataset) -> ImageBatch {
+    pub(in crate::train) fn images(&self, training: &Dataset) -> ImageBatch {
         views(training, self.crop_padding, self.flip)
     }
 
     /// How a training goes through its images: shuffled anew for each epoch, in full batches only.
-    pub(super) fn loader(&self) -> LoaderConfig {
+    pub(in crate::train) fn loader(&self) -> LoaderConfig {
         LoaderConfig { batch_size: self.batch_size, seed: self.seed, drop_last: true, ..Default::default() }
     }
 

@@ -1,10 +1,7 @@
 //! One training step as a plan: teacher, student, losses, gradients and optimizer in a single submit.
 
 use super::batch::Inputs;
-use super::schemes::{MeanTeacher, Mutual, Peer, Scheme, peer_state};
-use super::stored::StoredInputs;
 use super::sums::{SumBuffers, Sums};
-use super::teacher::{Distillation, Regressors, Seen, Teaching};
 use crate::data::{Batch, IGNORE_LABEL};
 use crate::distill::TermSchedule;
 use crate::gpu::{BufferSlice, Gpu};
@@ -17,6 +14,9 @@ use crate::optim::{
     OptimizerUpdate,
 };
 use crate::tape::{Cost, Plan, Scalar, Step, Tape, Tensor};
+use crate::train::schemes::{MeanTeacher, Mutual, Peer, Scheme, peer_state};
+use crate::train::teacher::distillation::{Distillation, Regressors, Seen, Teaching};
+use crate::train::teacher::stored::StoredInputs;
 use crate::{Error, Result};
 
 /// What a step is made of.
@@ -325,7 +325,7 @@ impl TrainStep {
 }
 
 /// `term` times a scalar of the step named after it, so that a schedule can change the weight without a new plan.
-pub(super) fn scaled(term: &Tensor, name: &str) -> Result<(Tensor, Scalar)> {
+pub(in crate::train) fn scaled(term: &Tensor, name: &str) -> Result<(Tensor, Scalar)> {
     let scalar = term.tape().scalar(&format!("weight.{name}"))?;
     Ok((term.scale_by(scalar)?, scalar))
 }

@@ -57,7 +57,7 @@ pub struct OutputsInfo {
     /// The teacher's name, for people.
     #[serde(default)]
     pub teacher: String,
-    /// What tells it from others: [`super::weights_hash`], or any text of another program's.
+    /// What tells it from others: [`crate::train::weights_hash`], or any text of another program's.
     #[serde(default)]
     pub teacher_hash: String,
     /// Features, from input to output; NAME of each `tap.NAME`.

@@ -7,12 +7,8 @@ use super::checkpoint::{self, Contents, Position};
 use super::evaluator::Evaluator;
 use super::extend::extended;
 use super::identity::{add_scheme, identity};
-use super::metrics::{MetricRecord, MetricsLog, Split};
-use super::schemes::Peer;
-use super::stats::median;
 use super::step::{StepConfig, TrainStep};
 use super::sums::Sums;
-use super::teacher::Teaching;
 use super::trainer::{Epoch, Observer, Progress, Run, Trainer};
 use crate::data::{Loader, LoaderConfig};
 use crate::distill::Term;
@@ -20,6 +16,10 @@ use crate::models::Network;
 use crate::nn::{DeviceParams, Params};
 use crate::optim::{LossScaleConfig, Schedule};
 use crate::tape::{Cost, Step};
+use crate::train::metrics::{MetricRecord, MetricsLog, Split};
+use crate::train::schemes::Peer;
+use crate::train::stats::median;
+use crate::train::teacher::distillation::Teaching;
 use crate::{Error, Result};
 
 /// Time between two calls of [`Observer::progress`]: each waits for the GPU.
@@ -387,7 +387,7 @@ impl<'a, 'n> Session<'a, 'n> {
 }
 
 /// Lets a method change the student's first weights.
-pub(super) fn start(term: &Term, student: &mut Params, teacher: &Teaching<'_>) -> Result<()> {
+pub(in crate::train) fn start(term: &Term, student: &mut Params, teacher: &Teaching<'_>) -> Result<()> {
     if let Some(weights) = teacher.params() {
         return term.method.start(student, weights);
     }

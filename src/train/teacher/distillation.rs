@@ -1,14 +1,14 @@
 //! The frozen teacher, and what is learned from it.
 
-use super::batch::Inputs;
-use super::schemes::{Scheme, mean_logits};
-use super::step::scaled;
 use super::stored::{StoredInputs, StoredTeacher};
 use crate::distill::{Pair, TapNeed, TeacherPass, Term};
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Forward, Mode, ParamBuilder, ParamId, Params, Precision, Tap};
 use crate::tape::{Gradients, Scalar, Tape, Tensor};
+use crate::train::run::batch::Inputs;
+use crate::train::run::step::scaled;
+use crate::train::schemes::{Scheme, mean_logits};
 use crate::{Error, Result};
 
 /// A frozen teacher and the terms that use it.
@@ -61,7 +61,7 @@ impl<'a> Teaching<'a> {
     }
 
     /// The teacher on the host, where it is there.
-    pub(super) fn network(&self) -> Option<&'a Network> {
+    pub(in crate::train) fn network(&self) -> Option<&'a Network> {
         match self {
             Self::Live(teacher) => Some(teacher.network),
             Self::Stored(teacher) => teacher.network,
@@ -81,13 +81,13 @@ impl<'a> Teaching<'a> {
     }
 
     /// The teacher's side of a batch, and its logits.
-    pub(super) fn pass(&self, tape: &Tape, images: &Tensor) -> Result<(TeacherPass<'a>, Tensor)> {
+    pub(in crate::train) fn pass(&self, tape: &Tape, images: &Tensor) -> Result<(TeacherPass<'a>, Tensor)> {
         let recorded = self.record(tape, images, Mode::Eval, Precision::F32)?;
         Ok((recorded.pass, recorded.logits))
     }
 
     /// The tap pairs of a method that needs `need`.
-    pub(super) fn taps_for(&self, need: TapNeed, student: &Network) -> Vec<(String, String)> {
+    pub(in crate::train) fn taps_for(&self, need: TapNeed, student: &Network) -> Vec<(String, String)> {
         if !self.taps().is_empty() {
             return self.taps().to_vec();
         }
@@ -154,7 +154,7 @@ fn paired(teacher: &[String], student: &[String]) -> Vec<(String, String)> {
 }
 
 /// The student's side of a step, as far as methods see it.
-pub(super) struct Seen<'a> {
+pub(in crate::train) struct Seen<'a> {
     pub network: &'a Network,
     pub forward: &'a Forward<'a>,
     /// (N, C)
@@ -165,7 +165,7 @@ pub(super) struct Seen<'a> {
 }
 
 /// What a teacher adds to a step.
-pub(super) struct Distillation {
+pub(in crate::train) struct Distillation {
     /// Sum of the weighted terms, (1).
     pub loss: Tensor,
     /// Each term before weighting, (1), by name.
@@ -185,7 +185,7 @@ pub(super) struct Distillation {
 }
 
 /// A tap that a term uses.
-pub(super) struct Tapped {
+pub(in crate::train) struct Tapped {
     /// `teacher` or `student`.
     pub owner: &'static str,
     pub name: String,
@@ -193,7 +193,7 @@ pub(super) struct Tapped {
 }
 
 /// The methods' own parameters, trained with the student and no part of it.
-pub(super) struct Regressors {
+pub(in crate::train) struct Regressors {
     pub host: Params,
     pub device: DeviceParams,
     leaves: Vec<(ParamId, Tensor)>,

@@ -9,40 +9,16 @@ use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power, SubmitLimit, Tuning};
 use crate::train::report::printable;
 use crate::{Error, Result};
 
-mod adapters;
-mod bench;
-mod check;
-mod data;
-mod demo;
-mod distill;
-mod doctor;
-mod eval;
-mod job;
-mod methods;
-mod model_file;
-mod models;
+mod commands;
 mod out;
-mod plan;
-mod predict;
-mod profile;
 mod progress;
-mod recipe;
-mod scheme_runs;
-mod schemes;
-mod source;
+mod run;
 mod sweep;
-mod sweep_entry;
-mod sweep_file;
-mod sweep_list;
-mod sweep_pair;
-mod sweep_run;
-mod sweep_teacher;
-mod sweep_work;
 mod table;
-mod teach;
-mod train;
-mod tune;
-mod workload;
+
+use commands::{
+    adapters, bench, check, data, demo, distill, eval, methods, models, predict, profile, teach, train, tune,
+};
 
 /// Knowledge distillation on any GPU.
 #[derive(Debug, Parser)]

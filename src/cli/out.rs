@@ -10,7 +10,7 @@ macro_rules! say {
     () => { $crate::cli::out::line(format_args!("")) };
     ($($arg:tt)*) => { $crate::cli::out::line(format_args!($($arg)*)) };
 }
-pub(super) use say;
+pub(in crate::cli) use say;
 
 /// Writes a line. A reader that has left is no error: it has seen what it wanted.
 pub fn line(text: fmt::Arguments<'_>) -> Result<()> {

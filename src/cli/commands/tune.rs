@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::AdapterFlags;
-use super::out::say;
-use super::table::Table;
 use super::workload::WorkloadFlags;
 use crate::bench::{Suite, Target, cases};
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
+use crate::cli::table::Table;
 use crate::gpu::{Choice, GpuOptions, Tuning};
 use crate::train::stats::mean;
 use crate::{Error, Result};

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::AdapterFlags;
-use super::out::say;
 use crate::Result;
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
 use crate::gpu::AdapterSummary;
 
 /// What `--help` ends with.

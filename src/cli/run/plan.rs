@@ -1,8 +1,11 @@
-//! What `--dry-run` prints.
+//! What a step or a forward pass would cost: compiled, and not run.
 
-use super::out::say;
 use crate::Result;
-use crate::tape::Cost;
+use crate::cli::out::say;
+use crate::gpu::Gpu;
+use crate::models::Network;
+use crate::nn::{DeviceParams, Forward, Tap};
+use crate::tape::{Cost, Plan, Tape};
 use crate::train::TrainConfig;
 
 /// Prints what a step would cost.
@@ -29,4 +32,19 @@ pub fn print_plan(cost: &Cost, config: &TrainConfig, steps: u64) -> Result<()> {
     say!("inputs and constants  {:.1} MiB", mib(cost.input_bytes))?;
     say!("weights and states    {:.1} MiB", mib(cost.external_bytes))?;
     say!("largest binding       {:.1} MiB: {}", mib(cost.largest_binding.0), cost.largest_binding.1)
+}
+
+/// The network's name on the tape.
+const SCOPE: &str = "(network)";
+
+/// A pass in use with one image, compiled but not run.
+pub fn forward_cost(gpu: &Gpu, network: &Network) -> Result<(Vec<Tap>, Cost)> {
+    let params = DeviceParams::frozen(gpu, SCOPE, &network.params)?;
+    let tape = Tape::new();
+    let [c, h, w] = network.input();
+    let images = tape.input("images", [1, c, h, w]);
+    let fx = Forward::eval(&tape, &params);
+    let logits = network.forward(&fx, &images)?;
+    let plan = Plan::new(gpu, &tape, &[&logits])?;
+    Ok((fx.taps(), plan.cost().clone()))
 }

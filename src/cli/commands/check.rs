@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use clap::Args;
 use serde::Serialize;
 
-use super::AdapterFlags;
-use super::out::say;
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
 use crate::gpu::{AdapterRequest, AdapterSummary, Gpu};
 use crate::nn::Precision;
 use crate::ops::conformance::{self, Summary};

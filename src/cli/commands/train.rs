@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::AdapterFlags;
-use super::job::{Job, JobFlags, Lesson};
-use super::plan::print_plan;
+use crate::cli::AdapterFlags;
+use crate::cli::run::job::{Job, JobFlags, Lesson};
+use crate::cli::run::plan::print_plan;
 use crate::train::report::Role;
 use crate::{Error, Result};
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::AdapterFlags;
-use super::model_file::ModelFlags;
-use super::out::{json, say};
-use super::source;
+use crate::cli::AdapterFlags;
+use crate::cli::out::{json, say};
+use crate::cli::run::model_file::ModelFlags;
+use crate::cli::run::source;
 use crate::data::{Dataset, ImageSpec, Loader, LoaderConfig, Split, image_file};
 use crate::gpu::Gpu;
 use crate::models::MAX_CLASSES;

@@ -1,6 +1,7 @@
 //! `--scheme`: who teaches whom, which settings go with it, and which trainings it takes.
 
 use super::recipe::Recipe;
+use crate::distill;
 use crate::optim::EmaConfig;
 use crate::{Error, Result};
 
@@ -77,6 +78,18 @@ impl Who {
 pub fn methods(recipe: &Recipe) -> String {
     let default = if recipe.scheme.as_deref() == Some("byot") { "byot" } else { "kd" };
     recipe.method.clone().unwrap_or_else(|| default.into())
+}
+
+/// Whether nobody but the student itself teaches: neither a network nor outputs are given, and no method
+/// needs them.
+pub fn is_teacherless(recipe: &Recipe, who: Who, methods: &str) -> Result<bool> {
+    let terms = distill::parse(methods, &recipe.method_config())?.terms;
+    let given = recipe.teacher.is_some() || recipe.teacher_outputs.is_some();
+    let teacherless = !given && terms.iter().all(|t| !t.method.needs_teacher());
+    if who == Who::Exits && !teacherless {
+        return Err(Error::config("method", "--scheme byot takes methods that need no teacher: byot, tf-kd"));
+    }
+    Ok(teacherless)
 }
 
 /// A training of a scheme that takes several, one after the other.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::out::say;
+use crate::cli::out::say;
 use crate::data::download::{DownloadOptions, download};
 use crate::data::{DATASETS, DatasetInfo, default_dir, find, locate};
 use crate::train::report::bytes;

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::AdapterFlags;
-use super::out::say;
 use super::workload::WorkloadFlags;
 use crate::Result;
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
 use crate::tape::{NodeTiming, Step};
 use crate::train::stats::median;
 

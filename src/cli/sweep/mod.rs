@@ -6,19 +6,26 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use super::AdapterFlags;
-use super::out::say;
-use super::sweep_entry::Lesson;
-use super::sweep_file::SweepFile;
-use super::sweep_list;
-use super::sweep_pair::PairFile;
-use super::sweep_run::Place;
-use super::sweep_teacher;
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
 use crate::files::write_atomic;
 use crate::gpu::Gpu;
 use crate::train::report::timestamp;
 use crate::train::sweep::{MethodRuns, PairRuns, Sweep};
 use crate::{Error, Result};
+
+mod entry;
+mod file;
+mod list;
+mod pair;
+mod run;
+mod teacher;
+mod work;
+
+use entry::Lesson;
+use file::SweepFile;
+use pair::PairFile;
+use run::Place;
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -48,10 +55,10 @@ pub fn run(adapter: &AdapterFlags, flags: &SweepFlags) -> Result<ExitCode> {
     let out = flags.out.clone().or_else(|| file.out.clone()).unwrap_or_else(|| Path::new("runs").join(&stem));
     let place = Place { file: &file, out: &out };
     if flags.dry_run {
-        sweep_list::list(adapter, place)?;
+        list::list(adapter, place)?;
         return Ok(ExitCode::SUCCESS);
     }
-    file.pairs.iter().try_for_each(|pair| sweep_teacher::to_come(place, pair))?;
+    file.pairs.iter().try_for_each(|pair| teacher::to_come(place, pair))?;
     let gpu = adapter.open()?;
     let caps = gpu.caps();
     let mut sweep = Sweep {
@@ -77,9 +84,9 @@ pub fn run(adapter: &AdapterFlags, flags: &SweepFlags) -> Result<ExitCode> {
 
 /// Runs one pair's methods; the tables are written after every method, so that a long sweep can be looked at.
 fn run_pair(gpu: &Gpu, place: Place<'_>, pair: &PairFile, sweep: &mut Sweep) -> Result<()> {
-    let untaught = go_on(sweep_teacher::make(gpu, place, pair), place, pair)?.err();
+    let untaught = go_on(teacher::make(gpu, place, pair), place, pair)?.err();
     if untaught.is_none() {
-        match go_on(sweep_teacher::accuracies(gpu, place, pair), place, pair)? {
+        match go_on(teacher::accuracies(gpu, place, pair), place, pair)? {
             Ok(accuracies) => current(sweep)?.teachers = accuracies,
             Err(why) => {
                 log::warn!("{}: the teacher was not measured: {why}", pair.name());

@@ -4,15 +4,15 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::AdapterFlags;
-use super::out::say;
-use super::table::Table;
 use crate::Result;
-use crate::gpu::Gpu;
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
+use crate::cli::run::plan::forward_cost;
+use crate::cli::table::Table;
 use crate::models::saved::parse_input;
 use crate::models::{MAX_CLASSES, MODELS, ModelConfig, Network, build, onnx};
-use crate::nn::{DeviceParams, Forward, ParamKind, Tap};
-use crate::tape::{Cost, Plan, Tape};
+use crate::nn::ParamKind;
+use crate::tape::Cost;
 use crate::train::report::{bytes, count, printable};
 
 /// What `--help` ends with.
@@ -84,7 +84,7 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
         let config = ModelConfig { input: input.unwrap_or([3, 32, 32]), classes: flags.classes as usize };
         build(&flags.name, &config)?
     };
-    let (taps, cost) = record(&adapter.open_by_layer()?, &network)?;
+    let (taps, cost) = forward_cost(&adapter.open_by_layer()?, &network)?;
     let params: Vec<(String, usize)> = network
         .params
         .iter()
@@ -133,21 +133,6 @@ fn total(network: &Network, cost: &Cost) -> Result<()> {
     say!("work        {} FLOPs an image in use; a multiply-add counts as 2", count(cost.flops))?;
     say!("* stage: a tap for feature methods; the last ones are taken where --taps names none")
 }
-
-/// A pass in use with one image, compiled but not run.
-pub(super) fn record(gpu: &Gpu, network: &Network) -> Result<(Vec<Tap>, Cost)> {
-    let params = DeviceParams::frozen(gpu, SCOPE, &network.params)?;
-    let tape = Tape::new();
-    let [c, h, w] = network.input();
-    let images = tape.input("images", [1, c, h, w]);
-    let fx = Forward::eval(&tape, &params);
-    let logits = network.forward(&fx, &images)?;
-    let plan = Plan::new(gpu, &tape, &[&logits])?;
-    Ok((fx.taps(), plan.cost().clone()))
-}
-
-/// The network's name on the tape.
-const SCOPE: &str = "(network)";
 
 /// The innermost layer of a node called `(network)/layer1.0/(network)/layer1.0.conv1/conv2d`. ONNX names have slashes.
 fn layer_of(node: &str) -> &str {

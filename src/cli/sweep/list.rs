@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use indicatif::HumanDuration;
 
-use super::AdapterFlags;
-use super::out::say;
-use super::sweep_entry::Lesson;
-use super::sweep_pair::PairFile;
-use super::sweep_run::Place;
-use super::sweep_work::Work;
+use super::entry::Lesson;
+use super::pair::PairFile;
+use super::run::Place;
+use super::work::Work;
 use crate::Result;
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
 use crate::train::sweep::{Finished, left_seconds, seconds_per_flop};
 
 /// What a figure rests on.

@@ -8,11 +8,11 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
-use super::AdapterFlags;
-use super::model_file::{ModelFlags, class_difference};
-use super::out::{json, say};
-use super::source;
-use super::table::Table;
+use crate::cli::AdapterFlags;
+use crate::cli::out::{json, say};
+use crate::cli::run::model_file::{ModelFlags, class_difference};
+use crate::cli::run::source;
+use crate::cli::table::Table;
 use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::gpu::Gpu;
 use crate::models::saved::{Overrides, Saved};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::AdapterFlags;
-use super::distill::open_teacher;
-use super::job;
-use super::out::say;
-use super::recipe::Recipe;
 use crate::Result;
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
+use crate::cli::run::job;
+use crate::cli::run::recipe::Recipe;
+use crate::cli::run::teachers::open_teacher;
 use crate::train::{TeachConfig, teach};
 
 /// What `--help` ends with.

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::AdapterFlags;
-use super::out::say;
 use crate::Result;
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
 use crate::data::{self, LoadOptions};
 use crate::distill::MethodConfig;
 use crate::files::{NamedTensor, StoredTensor, write_safetensors};

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use super::distill::{Source, is_teacherless};
-use super::job::Job;
-use super::models::record;
-use super::schemes::{self, Who};
-use super::sweep_entry::Lesson;
-use super::sweep_pair::PairFile;
-use super::sweep_run::Place;
+use super::entry::Lesson;
+use super::pair::PairFile;
+use super::run::Place;
 use crate::Result;
+use crate::cli::run::job::Job;
+use crate::cli::run::plan::forward_cost;
+use crate::cli::run::schemes::{self, Who};
+use crate::cli::run::teachers::Teachers;
 use crate::gpu::Gpu;
 
 /// A trained network's operations in forward passes.
@@ -68,7 +68,7 @@ impl<'a> Work<'a> {
     /// A forward pass of one image by all frozen teachers that run in the step.
     fn teachers(&mut self, lesson: &Lesson, who: Who) -> Result<f64> {
         let recipe = self.pair.recipe(self.place.file, lesson, 0, self.place.out)?;
-        let alone = lesson.is_alone() || is_teacherless(&recipe, who, &schemes::methods(&recipe))?;
+        let alone = lesson.is_alone() || schemes::is_teacherless(&recipe, who, &schemes::methods(&recipe))?;
         if alone || recipe.teacher.is_none() || recipe.teacher_outputs.is_some() {
             return Ok(0.0);
         }
@@ -76,11 +76,10 @@ impl<'a> Work<'a> {
         if let Some(model) = trained.filter(|_| !self.pair.teachers().iter().all(|path| path.exists())) {
             return self.pass(Some(&model));
         }
-        let source = Source::of(&recipe, &mut self.job, None)?;
-        let all = source
-            .live()
-            .iter()
-            .map(|(teacher, _)| record(&self.job.gpu, &teacher.network).map(|(_, cost)| cost.flops as f64));
+        let source = Teachers::of(&recipe, &mut self.job, None)?;
+        let all = source.live().iter().map(|(teacher, _)| {
+            forward_cost(&self.job.gpu, &teacher.network).map(|(_, cost)| cost.flops as f64)
+        });
         all.sum()
     }
 
@@ -93,7 +92,7 @@ impl<'a> Work<'a> {
         if let Some(flops) = self.passes.get(&network.name) {
             return Ok(*flops);
         }
-        let flops = record(&self.job.gpu, &network)?.1.flops as f64;
+        let flops = forward_cost(&self.job.gpu, &network)?.1.flops as f64;
         self.passes.insert(network.name, flops);
         Ok(flops)
     }

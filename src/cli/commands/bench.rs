@@ -6,12 +6,12 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use super::AdapterFlags;
-use super::out::say;
-use super::table::Table;
 use crate::bench::compare::{Compared, caution, compare};
 use crate::bench::results::FORMAT;
 use crate::bench::{AdapterResults, Event, Options, Results, Row, Suite, Target, csv, html, run as measure};
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
+use crate::cli::table::Table;
 use crate::files::write_atomic;
 use crate::gpu::AdapterRequest;
 use crate::train::report::timestamp;

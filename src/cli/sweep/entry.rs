@@ -7,8 +7,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::recipe::Recipe;
-use super::schemes::{self, Turn, Who};
+use crate::cli::run::recipe::Recipe;
+use crate::cli::run::schemes::{self, Turn, Who};
 use crate::train::sweep::ALONE;
 use crate::{Error, Result};
 

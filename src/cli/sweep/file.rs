@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::recipe::Recipe;
-use super::sweep_entry::Lesson;
-use super::sweep_pair::PairFile;
+use super::entry::Lesson;
+use super::pair::PairFile;
+use crate::cli::run::recipe::Recipe;
 use crate::files::read_text;
 use crate::train::sweep::{ALONE, TEACHER};
 use crate::{Error, Result};

@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use super::distill::{Source, is_teacherless};
-use super::doctor;
-use super::job::{self, Job};
-use super::recipe::Recipe;
-use super::scheme_runs::{self, Ask};
-use super::schemes::{self, Who};
-use super::sweep_entry::Lesson;
-use super::sweep_file::SweepFile;
-use super::sweep_pair::PairFile;
+use super::entry::Lesson;
+use super::file::SweepFile;
+use super::pair::PairFile;
+use crate::cli::run::doctor;
+use crate::cli::run::job::{self, Job};
+use crate::cli::run::recipe::Recipe;
+use crate::cli::run::scheme_runs::{self, Ask};
+use crate::cli::run::schemes::{self, Who};
+use crate::cli::run::teachers::Teachers;
 use crate::files::{read_text, write_atomic};
 use crate::gpu::Gpu;
 use crate::models::{Network, onnx, saved};
@@ -109,7 +109,7 @@ impl Place<'_> {
     fn train(&self, job: &mut Job, pair: &PairFile, lesson: &Lesson) -> Result<Trained> {
         let (alone, who) = (job.recipe.train_config()?, Who::of(&job.recipe)?);
         let methods = schemes::methods(&job.recipe);
-        let untaught = lesson.is_alone() || is_teacherless(&job.recipe, who, &methods)?;
+        let untaught = lesson.is_alone() || schemes::is_teacherless(&job.recipe, who, &methods)?;
         if who == Who::Offline && !untaught {
             return self.offline(job, pair, lesson, &methods, &alone);
         }
@@ -131,7 +131,7 @@ impl Place<'_> {
     fn normalise(&self, job: &mut Job, pair: &PairFile) -> Result<()> {
         let recipe = pair.recipe(self.file, &Lesson::alone(), job.recipe.seed.unwrap_or(0), &job.out)?;
         if recipe.teacher.is_some() || recipe.teacher_outputs.is_some() {
-            Source::of(&recipe, job, None)?;
+            Teachers::of(&recipe, job, None)?;
         }
         Ok(())
     }
@@ -176,8 +176,8 @@ impl Place<'_> {
 
 /// Who teaches: the stored outputs where there are some, but for methods that they are not enough for; then
 /// the teacher itself where it is there, and why.
-fn source(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<(Source, Option<String>)> {
-    let source = Source::open(job, Some(methods))?;
+fn source(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<(Teachers, Option<String>)> {
+    let source = Teachers::open(job, Some(methods))?;
     if job.recipe.teacher_outputs.is_none() || job.recipe.teacher.is_none() {
         return Ok((source, None));
     }
@@ -187,7 +187,7 @@ fn source(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<(Source,
         return Ok((source, None));
     };
     let recipe = Recipe { teacher_outputs: None, teacher_hash: None, ..job.recipe.clone() };
-    let live = Source::of(&recipe, job, None)?;
+    let live = Teachers::of(&recipe, job, None)?;
     let frozen = live.upload(job)?;
     job.plan(config, live.lesson(job, methods, &frozen)?)?;
     let features = match source.stored().map(|outputs| outputs.info().taps.join(", ")) {

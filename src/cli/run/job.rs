@@ -6,11 +6,11 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use super::AdapterFlags;
-use super::out::say;
-use super::progress::Bar;
 use super::recipe::Recipe;
 use super::source;
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
+use crate::cli::progress::Bar;
 use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::files::{read_weights, write_atomic};
 use crate::gpu::Gpu;

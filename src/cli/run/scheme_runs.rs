@@ -1,9 +1,9 @@
 //! The trainings of a scheme, for `distill` and `sweep`.
 
-use super::distill::{open_teacher, teach};
 use super::doctor;
 use super::job::{Job, Lesson};
 use super::schemes::{Turn, Who, turns};
+use super::teachers::{open_teacher, teach};
 use crate::distill::{self, Objective};
 use crate::models::{Network, saved};
 use crate::nn::DeviceParams;

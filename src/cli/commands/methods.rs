@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::out::say;
 use crate::Result;
+use crate::cli::out::say;
 use crate::distill::pages;
 
 /// What `--help` ends with.

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::distill::{Source, teachers_of};
-use super::job::{Job, Lesson as Taught};
-use super::out::say;
-use super::recipe::Recipe;
-use super::sweep_entry::Lesson;
-use super::sweep_pair::PairFile;
-use super::sweep_run::{Place, key, short_hash};
+use super::entry::Lesson;
+use super::pair::PairFile;
+use super::run::{Place, key, short_hash};
+use crate::cli::out::say;
+use crate::cli::run::job::{Job, Lesson as Taught};
+use crate::cli::run::recipe::Recipe;
+use crate::cli::run::teachers::{Teachers, teachers_of};
 use crate::files::{read_text, write_atomic};
 use crate::gpu::Gpu;
 use crate::models::saved;
@@ -74,7 +74,7 @@ pub fn accuracies(gpu: &Gpu, place: Place<'_>, pair: &PairFile) -> Result<Vec<f6
     if keys.iter().any(|key| !known.contains_key(key)) {
         say!("{}: measuring the teacher", pair.name())?;
         let mut job = Job::open(gpu.clone(), recipe, true)?;
-        let source = Source::open(&mut job, None)?;
+        let source = Teachers::open(&mut job, None)?;
         for ((key, path), (teacher, _)) in keys.iter().zip(&paths).zip(source.live()) {
             if !known.contains_key(key) {
                 let accuracy = job.test_accuracy(&teacher.network)?;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::distill::{is_teacherless, teachers_of};
-use super::recipe::Recipe;
-use super::schemes::{self, Who};
-use super::sweep_entry::{Lesson, joined};
-use super::sweep_file::{SweepFile, inside, labels, unique};
+use super::entry::{Lesson, joined};
+use super::file::{SweepFile, inside, labels, unique};
+use crate::cli::run::recipe::Recipe;
+use crate::cli::run::schemes::{self, Who};
+use crate::cli::run::teachers::teachers_of;
 use crate::models::check_name;
 use crate::{Error, Result};
 
@@ -174,7 +174,7 @@ impl PairFile {
         lesson.turns()?;
         known_models("assistant", recipe.assistant.iter().flatten())?;
         known_models("peer", &recipe.peer)?;
-        let teacherless = is_teacherless(&recipe, who, &schemes::methods(&recipe))?;
+        let teacherless = schemes::is_teacherless(&recipe, who, &schemes::methods(&recipe))?;
         let given = recipe.teacher.is_some() || (who == Who::Offline && recipe.teacher_outputs.is_some());
         let needed = matches!(who, Who::Assistants) || (who == Who::Offline && !teacherless);
         if needed && !given {

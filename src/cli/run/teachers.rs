@@ -1,141 +1,30 @@
-//! `limbeck distill`: a student learns from labels and from a frozen teacher.
+//! The teachers that settings name: networks in files, or what one of them wrote to disk.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Args;
-
-use super::AdapterFlags;
-use super::doctor;
-use super::job::{Job, JobFlags, Lesson};
+use super::job::{Job, Lesson};
 use super::model_file::{class_difference, facts_of};
-use super::out::say;
-use super::plan::print_plan;
 use super::recipe::Recipe;
-use super::scheme_runs::{self, Ask, Made};
-use super::schemes::{self, Who};
 use crate::data::Dataset;
 use crate::distill;
 use crate::models::saved::{self, Overrides, Saved};
 use crate::models::{NameMap, Network};
 use crate::nn::DeviceParams;
-use crate::train::report::{Role, printable};
+use crate::train::report::printable;
 use crate::train::schemes::{Member, Scheme};
-use crate::train::{Outputs, StoredTeacher, Teacher, TrainConfig, weights_hash};
+use crate::train::{Outputs, StoredTeacher, Teacher, weights_hash};
 use crate::{Error, Result};
 
-/// What `--help` ends with.
-pub const EXAMPLES: &str = "\
-Examples:
-  limbeck distill --teacher runs/teacher/model.safetensors --model cnn:8,16,32 --data fashion-mnist --baseline
-  limbeck distill --teacher resnet56.safetensors --teacher-model resnet56 --model resnet20 --data cifar10 \\
-      --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225 --method kd+feature:50 --taps layer3:layer3
-  limbeck distill --teacher resnet56.onnx --model resnet20 --data cifar10 --method kd+feature:50
-  limbeck distill --teacher-outputs outputs.safetensors --model resnet20 --data cifar10
-  limbeck distill --teacher a.safetensors,b.onnx --teacher-weights 0.7,0.3 --model resnet20 --data cifar10
-  limbeck distill --scheme takd --teacher resnet56.onnx --assistant resnet32 --model resnet8 --data cifar10
-  limbeck distill --scheme dml --model resnet20 --peer resnet32 --data cifar10
-  limbeck distill --config distill.toml --dry-run";
-
-/// Flags of `limbeck distill`.
-#[derive(Debug, Args)]
-pub struct DistillFlags {
-    #[command(flatten)]
-    job: JobFlags,
-}
-
-/// Distils and writes the student, the metrics and a report.
-pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
-    let mut job = Job::new(adapter, &flags.job)?;
-    let methods = schemes::methods(&job.recipe);
-    let alone = job.recipe.train_config()?;
-    let who = Who::of(&job.recipe)?;
-    let teacherless = is_teacherless(&job.recipe, who, &methods)?;
-    if (who != Who::Offline || teacherless) && flags.job.dry_run {
-        let cost = job.plan(&alone, Lesson::default())?;
-        print_plan(&cost, &alone, alone.steps(job.training.len() / alone.batch_size))?;
-        say!("this is the student alone: what it learns from besides labels is not counted")?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if who == Who::Offline && !teacherless {
-        offline(&mut job, flags.job.dry_run, &methods, &alone)?;
-    } else {
-        let label = match who {
-            Who::Mutual => "dml",
-            Who::MeanTeacher => "ema",
-            _ => &methods,
-        };
-        let ask = Ask { label, methods: &methods, alone: &alone, examine: &|_| true };
-        let made = scheme_runs::train(&mut job, who, ask)?;
-        report(&mut job, made)?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Whether nobody but the student itself teaches: neither a network nor outputs are given, and no method
-/// needs them.
-pub(super) fn is_teacherless(recipe: &Recipe, who: Who, methods: &str) -> Result<bool> {
-    let terms = distill::parse(methods, &recipe.method_config())?.terms;
-    let given = recipe.teacher.is_some() || recipe.teacher_outputs.is_some();
-    let teacherless = !given && terms.iter().all(|t| !t.method.needs_teacher());
-    if who == Who::Exits && !teacherless {
-        return Err(Error::config("method", "--scheme byot takes methods that need no teacher: byot, tf-kd"));
-    }
-    Ok(teacherless)
-}
-
-/// A row for every network that took part, and the report.
-fn report(job: &mut Job, made: Made) -> Result<()> {
-    for part in made.parts() {
-        job.row(&part.label, part.role, &part.network, part.run.as_ref())?;
-    }
-    made.save(job)?;
-    job.finish(&made.student.network, &made.title, made.notes)
-}
-
-/// Frozen teachers, or what one wrote to disk.
-fn offline(job: &mut Job, dry_run: bool, methods: &str, alone: &TrainConfig) -> Result<()> {
-    let config = &scheme_runs::taught(job, &distill::parse(methods, &job.recipe.method_config())?, alone);
-    let source = Source::open(job, Some(methods))?;
-    doctor::classes(job, methods, source.live());
-    let frozen = source.upload(job)?;
-    let mut student = job.network()?;
-    let cost = job.plan(config, source.lesson(job, methods, &frozen)?)?;
-    if dry_run {
-        print_plan(&cost, config, config.steps(job.training.len() / config.batch_size))?;
-        if let Source::Stored(outputs, _) = &source {
-            say!("teacher               outputs in {}, no weights", outputs.path().display())?;
-        }
-        return Ok(());
-    }
-    job.claim()?;
-    let notes = doctor::first_batches(job, methods, &student, config, source.lesson(job, methods, &frozen)?);
-    for (index, (teacher, _)) in source.live().iter().enumerate() {
-        let label = if index == 0 { "teacher".to_string() } else { format!("teacher {}", index + 1) };
-        job.row(&label, Role::Teacher, &teacher.network, None)?;
-    }
-    if job.recipe.baseline == Some(true) {
-        let mut student = job.network()?;
-        let config = TrainConfig { ce_weight: 1.0, ..alone.clone() };
-        let run = job.fit("alone", &mut student, &config, Lesson::default())?;
-        job.row("alone", Role::Baseline, &student, Some(&run))?;
-    }
-    let run = job.fit(methods, &mut student, config, source.lesson(job, methods, &frozen)?)?;
-    job.row(methods, Role::Distilled, &student, Some(&run))?;
-    let title = format!("Distilling {} into {}", source.name(), student.name);
-    job.finish(&student, &title, notes)
-}
-
 /// Who teaches.
-pub(super) enum Source {
+pub enum Teachers {
     /// At least one teacher, each with its share.
     Live(Vec<(Saved, f32)>),
     /// What one wrote to disk, and itself where a method reads its layers.
     Stored(Arc<Outputs>, Option<Box<Saved>>),
 }
 
-impl Source {
+impl Teachers {
     /// The teachers, or the outputs where there are some, with the teacher where `methods` read it; the images are
     /// normalised as they need them.
     pub fn open(job: &mut Job, methods: Option<&str>) -> Result<Self> {
@@ -143,7 +32,7 @@ impl Source {
         Self::of(&recipe, job, methods)
     }
 
-    /// [`Source::open`] by the teacher settings of another recipe than the job's.
+    /// [`Teachers::open`] by the teacher settings of another recipe than the job's.
     pub fn of(recipe: &Recipe, job: &mut Job, methods: Option<&str>) -> Result<Self> {
         let Some(path) = &recipe.teacher_outputs else {
             if recipe.teacher_hash.is_some() {
@@ -177,6 +66,7 @@ impl Source {
         Ok(Self::Stored(Arc::new(outputs), kept))
     }
 
+    /// The networks that teach, each with its share; none where their outputs do.
     pub fn live(&self) -> &[(Saved, f32)] {
         match self {
             Self::Live(teachers) => teachers,
@@ -184,6 +74,7 @@ impl Source {
         }
     }
 
+    /// What a teacher wrote to disk, where that is what teaches.
     pub fn stored(&self) -> Option<&Outputs> {
         match self {
             Self::Live(_) => None,
@@ -191,7 +82,8 @@ impl Source {
         }
     }
 
-    fn name(&self) -> String {
+    /// Their names, for people.
+    pub fn name(&self) -> String {
         match self {
             Self::Live(teachers) => {
                 let names: Vec<&str> = teachers.iter().map(|(t, _)| t.network.name.as_str()).collect();
@@ -208,7 +100,7 @@ impl Source {
         teachers.map(|(t, _)| DeviceParams::frozen(&job.gpu, "teacher", &t.network.params)).collect()
     }
 
-    /// `frozen` are what [`Source::upload`] made.
+    /// `frozen` are what [`Teachers::upload`] made.
     pub fn lesson<'a>(&'a self, job: &Job, methods: &str, frozen: &'a [DeviceParams]) -> Result<Lesson<'a>> {
         if let Self::Stored(outputs, teacher) = self {
             let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
@@ -230,7 +122,7 @@ fn member<'a>(((teacher, weight), params): (&'a (Saved, f32), &'a DeviceParams))
 }
 
 /// The files of all teachers, at least one, with their shares.
-pub(super) fn teachers_of(recipe: &Recipe) -> Result<Vec<(PathBuf, f32)>> {
+pub fn teachers_of(recipe: &Recipe) -> Result<Vec<(PathBuf, f32)>> {
     let text = recipe.need(&recipe.teacher, "teacher", "runs/teacher/model.safetensors")?;
     let paths: Vec<PathBuf> = match text.to_str() {
         Some(names) if !text.exists() => names.split(',').map(|name| name.trim().into()).collect(),
@@ -292,7 +184,8 @@ fn open(recipe: &Recipe, data: &Dataset, path: &Path) -> Result<Saved> {
     Ok(teacher)
 }
 
-pub(super) fn teach<'a>(
+/// A network as the teacher of `methods`.
+pub fn teach<'a>(
     job: &Job,
     methods: &str,
     network: &'a Network,

@@ -1,0 +1,108 @@
+//! `limbeck distill`: a student learns from labels and from a frozen teacher.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::Result;
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
+use crate::cli::run::doctor;
+use crate::cli::run::job::{Job, JobFlags, Lesson};
+use crate::cli::run::plan::print_plan;
+use crate::cli::run::scheme_runs::{self, Ask, Made};
+use crate::cli::run::schemes::{self, Who};
+use crate::cli::run::teachers::Teachers;
+use crate::distill;
+use crate::train::TrainConfig;
+use crate::train::report::Role;
+
+/// What `--help` ends with.
+pub const EXAMPLES: &str = "\
+Examples:
+  limbeck distill --teacher runs/teacher/model.safetensors --model cnn:8,16,32 --data fashion-mnist --baseline
+  limbeck distill --teacher resnet56.safetensors --teacher-model resnet56 --model resnet20 --data cifar10 \\
+      --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225 --method kd+feature:50 --taps layer3:layer3
+  limbeck distill --teacher resnet56.onnx --model resnet20 --data cifar10 --method kd+feature:50
+  limbeck distill --teacher-outputs outputs.safetensors --model resnet20 --data cifar10
+  limbeck distill --teacher a.safetensors,b.onnx --teacher-weights 0.7,0.3 --model resnet20 --data cifar10
+  limbeck distill --scheme takd --teacher resnet56.onnx --assistant resnet32 --model resnet8 --data cifar10
+  limbeck distill --scheme dml --model resnet20 --peer resnet32 --data cifar10
+  limbeck distill --config distill.toml --dry-run";
+
+/// Flags of `limbeck distill`.
+#[derive(Debug, Args)]
+pub struct DistillFlags {
+    #[command(flatten)]
+    job: JobFlags,
+}
+
+/// Distils and writes the student, the metrics and a report.
+pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
+    let mut job = Job::new(adapter, &flags.job)?;
+    let methods = schemes::methods(&job.recipe);
+    let alone = job.recipe.train_config()?;
+    let who = Who::of(&job.recipe)?;
+    let teacherless = schemes::is_teacherless(&job.recipe, who, &methods)?;
+    if (who != Who::Offline || teacherless) && flags.job.dry_run {
+        let cost = job.plan(&alone, Lesson::default())?;
+        print_plan(&cost, &alone, alone.steps(job.training.len() / alone.batch_size))?;
+        say!("this is the student alone: what it learns from besides labels is not counted")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if who == Who::Offline && !teacherless {
+        offline(&mut job, flags.job.dry_run, &methods, &alone)?;
+    } else {
+        let label = match who {
+            Who::Mutual => "dml",
+            Who::MeanTeacher => "ema",
+            _ => &methods,
+        };
+        let ask = Ask { label, methods: &methods, alone: &alone, examine: &|_| true };
+        let made = scheme_runs::train(&mut job, who, ask)?;
+        report(&mut job, made)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A row for every network that took part, and the report.
+fn report(job: &mut Job, made: Made) -> Result<()> {
+    for part in made.parts() {
+        job.row(&part.label, part.role, &part.network, part.run.as_ref())?;
+    }
+    made.save(job)?;
+    job.finish(&made.student.network, &made.title, made.notes)
+}
+
+/// Frozen teachers, or what one wrote to disk.
+fn offline(job: &mut Job, dry_run: bool, methods: &str, alone: &TrainConfig) -> Result<()> {
+    let config = &scheme_runs::taught(job, &distill::parse(methods, &job.recipe.method_config())?, alone);
+    let source = Teachers::open(job, Some(methods))?;
+    doctor::classes(job, methods, source.live());
+    let frozen = source.upload(job)?;
+    let mut student = job.network()?;
+    let cost = job.plan(config, source.lesson(job, methods, &frozen)?)?;
+    if dry_run {
+        print_plan(&cost, config, config.steps(job.training.len() / config.batch_size))?;
+        if let Teachers::Stored(outputs, _) = &source {
+            say!("teacher               outputs in {}, no weights", outputs.path().display())?;
+        }
+        return Ok(());
+    }
+    job.claim()?;
+    let notes = doctor::first_batches(job, methods, &student, config, source.lesson(job, methods, &frozen)?);
+    for (index, (teacher, _)) in source.live().iter().enumerate() {
+        let label = if index == 0 { "teacher".to_string() } else { format!("teacher {}", index + 1) };
+        job.row(&label, Role::Teacher, &teacher.network, None)?;
+    }
+    if job.recipe.baseline == Some(true) {
+        let mut student = job.network()?;
+        let config = TrainConfig { ce_weight: 1.0, ..alone.clone() };
+        let run = job.fit("alone", &mut student, &config, Lesson::default())?;
+        job.row("alone", Role::Baseline, &student, Some(&run))?;
+    }
+    let run = job.fit(methods, &mut student, config, source.lesson(job, methods, &frozen)?)?;
+    job.row(methods, Role::Distilled, &student, Some(&run))?;
+    let title = format!("Distilling {} into {}", source.name(), student.name);
+    job.finish(&student, &title, notes)
+}

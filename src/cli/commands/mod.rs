@@ -1,0 +1,17 @@
+//! The commands, one file each, but for `limbeck sweep`, which has a folder of its own.
+
+pub mod adapters;
+pub mod bench;
+pub mod check;
+pub mod data;
+pub mod demo;
+pub mod distill;
+pub mod eval;
+pub mod methods;
+pub mod models;
+pub mod predict;
+pub mod profile;
+pub mod teach;
+pub mod train;
+pub mod tune;
+mod workload;

@@ -3,51 +3,20 @@
 //! A method sees both networks' forward passes (logits and taps) and returns its loss as a scalar,
 //! unweighted. Teacher tensors require no gradient, so nothing of a teacher is differentiated or kept.
 
-mod ab;
-mod activation;
-mod at;
-mod binary_kd;
-mod byot;
-mod cc;
-mod connector;
-mod crd;
-mod ctkd;
-mod cwd;
-mod dist;
-mod dkd;
-mod feature;
 mod features;
-mod fitnet;
-mod fsp;
-mod ft;
-mod jsd;
-mod kd;
-mod logit_mse;
-mod logit_std;
 mod logits;
 mod low_rank;
-mod mlkd;
-mod nst;
-mod ofa;
-mod ofd;
+mod methods;
 pub mod pages;
 mod pair;
 mod parse;
-mod pkt;
 mod regressor;
-mod reviewkd;
-mod rkd;
 mod schedule;
 mod settings;
-mod simkd;
-mod sp;
-mod tf_kd;
 mod transfer;
-mod vid;
-mod weights;
-mod wsld;
 
 pub use low_rank::{Factors, Rank, low_rank};
+pub use methods::{METHODS, find};
 pub use pair::{Pair, Shown, TeacherPass};
 pub use parse::{Objective, parse};
 pub use schedule::TermSchedule;
@@ -160,51 +129,6 @@ pub struct MethodSpec {
     pub ce_weight: f32,
     /// Makes it.
     pub build: fn(&Values) -> Box<dyn Method>,
-}
-
-/// Every method.
-#[rustfmt::skip]
-pub static METHODS: &[MethodSpec] = &[
-    ab::SPEC,
-    activation::SPEC,
-    at::SPEC,
-    binary_kd::SPEC,
-    byot::SPEC,
-    cc::SPEC,
-    crd::SPEC,
-    ctkd::SPEC,
-    cwd::SPEC,
-    dist::SPEC,
-    dkd::SPEC,
-    feature::SPEC,
-    fitnet::SPEC,
-    fsp::SPEC,
-    ft::SPEC,
-    jsd::SPEC,
-    kd::SPEC,
-    logit_mse::SPEC,
-    logit_std::SPEC,
-    mlkd::SPEC,
-    nst::SPEC,
-    ofa::SPEC,
-    ofd::SPEC,
-    pkt::SPEC,
-    reviewkd::SPEC,
-    rkd::SPEC,
-    simkd::SPEC,
-    sp::SPEC,
-    tf_kd::SPEC,
-    vid::SPEC,
-    weights::SPEC,
-    wsld::SPEC,
-];
-
-/// The entry for `name`, or an error that lists the names there are.
-pub fn find(name: &str) -> Result<&'static MethodSpec> {
-    METHODS.iter().find(|m| m.name == name).ok_or_else(|| {
-        let known: Vec<&str> = METHODS.iter().map(|m| m.name).collect();
-        Error::config("method", format!("no method \"{name}\"; there are {}", known.join(", ")))
-    })
 }
 
 /// A method in use: one term of the loss.

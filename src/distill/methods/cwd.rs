@@ -1,0 +1,57 @@
+//! Channel-wise distillation (Shu et al. 2011.13256): each channel's map, softened and softmaxed over its
+//! pixels, is a distribution over places: T^2 / (N C) * sum over samples and channels of KL(softmax(f_t / T)
+//! || softmax(r(f_s) / T)).
+//!
+//! r is a 1x1 convolution without bias where widths differ; a larger map is pooled to the smaller one's size.
+//! T is 4 and the weight 50 for features, as the paper has it; for maps of logits it takes 3. Summed over the
+//! pairs of taps.
+
+use crate::Result;
+use crate::distill::regressor::{Regressors, Use};
+use crate::distill::{Family, Method, MethodSpec, Pair, TEMPERATURE, TapNeed, features};
+use crate::nn::{Forward, ParamBuilder};
+use crate::ops::kl_div::KlReduction;
+use crate::tape::Tensor;
+
+/// The list entry.
+pub const SPEC: MethodSpec = MethodSpec {
+    name: "cwd",
+    family: Family::Feature,
+    about: "where in its map each channel is strong, as a distribution over pixels; for dense prediction",
+    formula: "sum over taps of T^2 / (N C) * sum_nc KL(softmax_hw(f_t / T) || softmax_hw(r(f_s) / T))",
+    paper: "Shu et al. 2011.13256",
+    settings: &[TEMPERATURE],
+    taps: TapNeed::Last,
+    weight: 50.0,
+    ce_weight: 1.0,
+    build: |values| {
+        Box::new(Cwd { temperature: values.number("temperature"), regressors: Regressors::default() })
+    },
+};
+
+struct Cwd {
+    temperature: f32,
+    regressors: Regressors,
+}
+
+impl Method for Cwd {
+    fn prepare(&mut self, pair: &Pair<'_>, at: ParamBuilder<'_>) -> Result<()> {
+        features::expect_places("cwd", pair)?;
+        // A bias would be the same for all pixels of a channel: the softmax over them does not see it.
+        self.regressors = Regressors::new("cwd", pair, at, Use::Auto, false)?;
+        Ok(())
+    }
+
+    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
+        features::sum_over_taps(pair, |index, teacher, student| {
+            let (teacher, student) = self.regressors.align(own, index, teacher, student)?;
+            channels(&student)?.kl_div(&channels(&teacher)?, self.temperature, KlReduction::BatchMean)
+        })
+    }
+}
+
+/// (N * C, H * W) of f (N, C, H, W).
+fn channels(f: &Tensor) -> Result<Tensor> {
+    let [n, c] = [f.dims()[0], f.dims()[1]];
+    f.reshape([n * c, f.dims()[2..].iter().product()])
+}

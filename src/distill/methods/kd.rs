@@ -1,0 +1,54 @@
+//! Soft targets: T^2 * KL(softmax(z_t / T) || softmax(z_s / T)), batch-mean (Hinton et al. 1503.02531).
+//!
+//! `reduction=legacy-mean` divides by N * C instead of N, which is what `nn.KLDivLoss()` does where nothing is said, and
+//! so most sample code: only to reproduce numbers that were made with it.
+
+use crate::Result;
+use crate::distill::logits::LOGITS;
+use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TEMPERATURE, TapNeed};
+use crate::nn::Forward;
+use crate::ops::kl_div::KlReduction;
+use crate::tape::Tensor;
+
+/// The list entry; weights .9 and .1 are the usual recipe.
+pub const SPEC: MethodSpec = MethodSpec {
+    name: "kd",
+    family: Family::Activation,
+    about: "soft targets: the teacher's softened distribution over classes",
+    formula: "T^2 * KL(softmax(z_t / T) || softmax(z_s / T))",
+    paper: "Hinton et al. 1503.02531",
+    settings: &[TEMPERATURE, REDUCTION, LOGITS],
+    taps: TapNeed::None,
+    weight: 0.9,
+    ce_weight: 0.1,
+    build: |values| {
+        let legacy = values.choice("reduction") == LEGACY;
+        Box::new(Kd {
+            temperature: values.number("temperature"),
+            reduction: if legacy { KlReduction::LegacyMean } else { KlReduction::BatchMean },
+        })
+    },
+};
+
+const LEGACY: &str = "legacy-mean";
+const REDUCTION: Setting = Setting::choice(
+    "reduction",
+    &["batch-mean", LEGACY],
+    "legacy-mean also divides by the classes, as nn.KLDivLoss() does where nothing is said",
+);
+
+pub(super) struct Kd {
+    pub temperature: f32,
+    pub reduction: KlReduction,
+}
+
+impl Method for Kd {
+    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        pair.student_logits.kl_div(pair.teacher_logits, self.temperature, self.reduction)
+    }
+}
+
+/// The fused loss from both logits, batch-mean.
+pub(super) fn soft_targets(pair: &Pair<'_>, temperature: f32) -> Result<Tensor> {
+    pair.student_logits.kl_div(pair.teacher_logits, temperature, KlReduction::BatchMean)
+}

@@ -10,7 +10,9 @@ pub enum Error {
     #[error("no usable GPU adapter: {0}")]
     NoAdapter(String),
     /// The device went away (driver reset, unplugged, watchdog). Training resumes from its last checkpoint.
-    #[error("the GPU device was lost: {0}; restart the program, and resume training with --resume")]
+    #[error(
+        "the GPU device was lost: {0}; restart the program, and resume training from its checkpoint (`resume`)"
+    )]
     DeviceLost(String),
     /// The device ran out of memory.
     #[error("the GPU ran out of memory: {0}; use a smaller batch size or model")]

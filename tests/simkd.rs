@@ -192,10 +192,10 @@ fn a_map_on_disk_gives_the_bits_of_the_live_teacher() {
             learned.unwrap_err().to_string()
         };
         let message = refused(&write(&[tap]), None);
-        assert!(message.contains("--teacher FILE --teacher-outputs FILE"), "{message}");
+        assert!(message.contains("(`teacher` and `teacher_outputs`)"), "{message}");
         // A map of its own, and of the wrong place.
         let message = refused(&write(&[&teacher.stages[0]]), Some(&teacher));
-        assert!(message.contains("another map") && message.contains(&format!("--taps {tap}")), "{message}");
+        assert!(message.contains("another map") && message.contains(&format!("`taps = {tap}`")), "{message}");
     }
 }
 

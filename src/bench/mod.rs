@@ -56,7 +56,7 @@ impl Options {
         }
         if chosen.is_empty() {
             let message = format!("no case has \"{}\" in its name", self.filter.join("\" or \""));
-            return Err(Error::config("--filter", format!("{message}; run without it to see the names")));
+            return Err(Error::config("filter", format!("{message}; run without it to see the names")));
         }
         Ok(chosen)
     }

@@ -122,8 +122,9 @@ impl Results {
         match value.get("limbeck_bench").and_then(serde_json::Value::as_u64) {
             Some(format) if format == u64::from(FORMAT) => {}
             Some(other) => {
-                let message =
-                    format!("it has form {other}, this limbeck reads {FORMAT}; measure again with --save");
+                let message = format!(
+                    "it has form {other}, this limbeck reads {FORMAT}; measure again with `limbeck bench --save`"
+                );
                 return Err(Error::file(path, message));
             }
             None => {

@@ -10,6 +10,7 @@ use crate::train::report::printable;
 use crate::{Error, Result};
 
 mod commands;
+mod flags;
 mod out;
 mod progress;
 mod run;
@@ -139,10 +140,10 @@ impl AdapterFlags {
     }
 }
 
-/// An error for a terminal. It may quote a file, so control codes, which could move the cursor or change colours, go; the
+/// An error for a terminal, with flags for settings. It may quote a file, so control codes, which could move the cursor or change colours, go; the
 /// line breaks of messages with a command to run or a place in a file stay.
 pub fn shown(error: &Error) -> String {
-    error.to_string().split('\n').map(printable).collect::<Vec<_>>().join("\n")
+    flags::as_flags(&error.to_string()).split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// Parses the command line and runs the command.

@@ -83,7 +83,7 @@ fn absent(info: &DatasetInfo, dir: Option<&Path>, places: &[PathBuf]) -> Error {
         info.files.join(", "),
     );
     if info.remote.is_empty() {
-        message.push_str(", or name the directory that holds it with --data-dir");
+        message.push_str(", or name the directory that holds it with `data_dir`");
     } else {
         message.push_str(&format!(", or run `limbeck data get {}`", info.name));
     }

@@ -102,7 +102,7 @@ impl TeacherPass<'_> {
         match candidates.iter().find_map(|t| norm_of(forward, params, t)) {
             Some(found) => Ok(found),
             None => refuse(
-                "it is no batch norm's output, nor a sum of one; name one that is with --taps. An exporter that folds \
+                "it is no batch norm's output, nor a sum of one; name one that is with `taps`. An exporter that folds \
                  batch norms into convolutions leaves none: export an ONNX teacher with its norms \
                  (torch.onnx.export(..., training=TrainingMode.PRESERVE, dynamo=False))",
             ),

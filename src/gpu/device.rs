@@ -200,7 +200,7 @@ impl Gpu {
         }
         let what = format!("{} ({}) has no f16 in shaders (SHADER_F16)", caps.name, caps.backend);
         let hint =
-            "train with --precision f32, or choose another adapter (limbeck adapters says which have f16)";
+            "train with `precision = f32`, or choose another adapter (limbeck adapters says which have f16)";
         Err(Error::config("precision", format!("{what}; {hint}")))
     }
 

@@ -83,7 +83,7 @@ impl std::fmt::Display for Matrices {
 
 fn refusal(adapter: &str, offers: &[String]) -> Error {
     let offers = if offers.is_empty() { "none".to_string() } else { offers.join(", ") };
-    let hint = "leave out --cooperative-matrix and LIMBECK_COOPERATIVE_MATRIX, or choose another adapter \
+    let hint = "leave out `cooperative_matrix` and LIMBECK_COOPERATIVE_MATRIX, or choose another adapter \
                 (limbeck adapters says which offer them)";
     let message = format!("{adapter} has no cooperative matrices that limbeck can use: needed {NEEDED}");
     Error::config("cooperative-matrix", format!("{message}; it offers {offers}; {hint}"))

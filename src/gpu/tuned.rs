@@ -120,7 +120,7 @@ fn read(path: &Path) -> File {
             File::default()
         }
         Err(error) => {
-            log::warn!("{error}; the tuned choices in it are lost, and measured again with --tune");
+            log::warn!("{error}; the tuned choices in it are lost until `limbeck tune` measures them again");
             File::default()
         }
     }

@@ -103,9 +103,10 @@ pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overr
 
 /// An ONNX file brings its architecture, and says how many classes there are.
 fn open_onnx(path: &Path, overrides: &Overrides, fallback: &Overrides) -> Result<Saved> {
-    for (given, flag) in [(overrides.model.is_some(), "--model"), (overrides.map.is_some(), "--map")] {
+    for (given, setting) in [(overrides.model.is_some(), "model"), (overrides.map.is_some(), "map")] {
         if given {
-            let message = format!("an ONNX file brings its own architecture and names; leave out {flag}");
+            let message =
+                format!("an ONNX file brings its own architecture and names; leave out `{setting}`");
             return Err(Error::file(path, message));
         }
     }
@@ -167,15 +168,15 @@ impl Said<'_> {
         }
         fallback.clone().ok_or_else(|| {
             let hint = match key {
-                "model" => "pass --model with the one it was made with, such as --model resnet20",
+                "model" => "pass `model` with the one it was made with, such as `model = resnet20`",
                 "input" => {
-                    "pass --input, such as --input 3x32x32, or --data with the data set it was trained on"
+                    "pass `input`, such as `input = 3x32x32`, or `data` with the data set it was trained on"
                 }
                 "classes" => {
-                    "pass --classes with their names or number, or --data with the data set it was trained on"
+                    "pass `classes` with their names or number, or `data` with the data set it was trained on"
                 }
-                "mean" => "pass --data-mean and --data-std, or --data with the data set it was trained on",
-                _ => "pass --data-std, or --data with the data set it was trained on",
+                "mean" => "pass `mean` and `std`, or `data` with the data set it was trained on",
+                _ => "pass `std`, or `data` with the data set it was trained on",
             };
             Error::file(self.path, format!("the file does not say its {what} (limbeck.{key}); {hint}"))
         })
@@ -190,7 +191,7 @@ fn check_facts(path: &Path, input: [usize; 3], classes: &[String], mean: &[f32],
     if mean.len() != input[0] || std.len() != input[0] {
         let message = format!(
             "expected a mean and a standard deviation for each of {} channels, got {mean:?} and {std:?}; pass both \
-             --data-mean and --data-std",
+             `mean` and `std`",
             input[0]
         );
         return Err(Error::file(path, message));

@@ -140,7 +140,7 @@ mod tests {
     fn every_op_is_there_under_a_name_of_its_own() {
         let all = cases().unwrap();
         let names: std::collections::BTreeSet<String> = all.iter().map(Case::path).collect();
-        assert_eq!(names.len(), all.len(), "two cases share a name: --compare would mix them up");
+        assert_eq!(names.len(), all.len(), "two cases share a name, and a comparison would mix them up");
         assert!(OPS.iter().all(|spec| all.iter().any(|case| case.group == spec.name)));
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::job::{Job, Lesson};
+use crate::cli::flags::as_flags;
+use crate::cli::shown;
 use crate::files::{read_text, write_atomic};
 use crate::models::Network;
 use crate::models::saved::Saved;
@@ -72,13 +74,13 @@ fn subject<'a>(job: &'a Job, student: &'a Network, config: &'a TrainConfig) -> S
 /// Says it once, and keeps it.
 fn tell(job: &Job, label: &str, findings: Result<Vec<Finding>>) -> Vec<String> {
     let found = findings.and_then(|findings| {
-        let messages: Vec<String> = findings.into_iter().map(|f| f.message).collect();
+        let messages: Vec<String> = findings.into_iter().map(|f| as_flags(&f.message)).collect();
         messages.iter().for_each(|message| log::warn!("{label}: {message}"));
         keep(&job.out, label, &messages)?;
         Ok(messages)
     });
     found.unwrap_or_else(|error| {
-        log::warn!("{label}: the run was not examined: {error}");
+        log::warn!("{label}: the run was not examined: {}", shown(&error));
         Vec::new()
     })
 }

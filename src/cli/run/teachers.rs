@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::job::{Job, Lesson};
 use super::model_file::{class_difference, facts_of};
 use super::recipe::Recipe;
+use crate::cli::flags::of_teacher;
 use crate::data::Dataset;
 use crate::distill;
 use crate::models::saved::{self, Overrides, Saved};
@@ -170,14 +171,7 @@ fn open(recipe: &Recipe, data: &Dataset, path: &Path) -> Result<Saved> {
         map: recipe.teacher_map.as_ref().map(NameMap::read).transpose()?,
         ..Default::default()
     };
-    let teacher = saved::open_with(path, &overrides, &facts_of(data)).map_err(|e| match e {
-        // The flags have other names here.
-        Error::File { path, message } => {
-            let message = message.replace("--model", "--teacher-model").replace("--map", "--teacher-map");
-            Error::file(path, message)
-        }
-        other => other,
-    })?;
+    let teacher = saved::open_with(path, &overrides, &facts_of(data)).map_err(of_teacher)?;
     if let Some(difference) = class_difference(&teacher.facts.classes, data) {
         log::warn!("{difference} Its soft targets may be of no use");
     }

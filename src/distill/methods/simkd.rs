@@ -43,7 +43,7 @@ impl Method for SimKd {
     fn student(&self, name: &str, pair: &Pair<'_>) -> Result<Option<String>> {
         let Some((_, params)) = pair.teacher.network() else {
             let message = "the student ends in the teacher's classifier, which outputs on disk do not hold; give the \
-                           teacher's file beside them (--teacher FILE --teacher-outputs FILE)";
+                           teacher's file beside them (`teacher` and `teacher_outputs`)";
             return Err(Error::config("simkd", message));
         };
         let (teacher, tap) = (reused(pair)?, guided(pair)?);
@@ -95,8 +95,8 @@ fn reused(pair: &Pair<'_>) -> Result<Tensor> {
     match named.last() {
         Some(last) if named.iter().all(|tap| tap.name != *hint && tap.alias != *hint) => {
             let message = format!(
-                "its classifier reads the mean of another map, {} {}; write the outputs with --taps {0}, and name it \
-                 with --taps {0}:{guided} where they have more",
+                "its classifier reads the mean of another map, {} {}; write the outputs with `taps = {0}`, and name it \
+                 with `taps = {0}:{guided}` where they have more",
                 last.name,
                 last.tensor.shape()
             );

@@ -102,7 +102,7 @@ fn image_size(graph: &Graph, said: Option<[usize; 3]>) -> Result<[usize; 3], Str
             (None, Some(said)) => said[i],
             (None, None) => {
                 return Err(format!(
-                    "the graph leaves the {what} of its images open; pass --input, such as --input 3x224x224, or --data"
+                    "the graph leaves the {what} of its images open; pass `input`, such as `input = 3x224x224`, or `data`"
                 ));
             }
         };

@@ -94,7 +94,7 @@ fn reshape_dims(at: &At<'_>, dims: &[usize]) -> Result<Vec<usize>> {
     Err(match at.exported_batch() {
         Some(exported) if exported != batch => fail(&format!(
             ": the graph was exported for batches of {exported} and does not run with {batch}; export it with a \
-             dynamic batch axis, or use --batch-size {exported}"
+             dynamic batch axis, or use `batch_size = {exported}`"
         )),
         _ => fail(""),
     })

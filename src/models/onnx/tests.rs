@@ -136,7 +136,7 @@ fn a_classifier_is_read() {
 fn sizes_that_the_export_left_open_come_from_the_user() {
     let (scratch, (nodes, constants)) = (Scratch::new("open"), classifier());
     let message = scratch.refused(&model_of([0, 3, 0, 0], &nodes, &constants));
-    assert!(message.contains("height") && message.contains("--input"), "{message}");
+    assert!(message.contains("height") && message.contains("`input = 3x224x224`"), "{message}");
     let network = open(scratch.0.join("model.onnx"), Some([3, 6, 5])).unwrap().0;
     assert_eq!(network.input(), [3, 6, 5]);
 }
@@ -256,7 +256,7 @@ fn a_graph_that_needs_its_exported_batch_says_so() {
     };
     assert_eq!(record(1).unwrap().dims(), [1, 48]);
     let message = record(2).unwrap_err().to_string();
-    for part in ["column", "batches of 1", "dynamic batch axis", "--batch-size 1"] {
+    for part in ["column", "batches of 1", "dynamic batch axis", "`batch_size = 1`"] {
         assert!(message.contains(part), "{part} in {message}");
     }
 }

@@ -61,7 +61,7 @@ fn variance(accuracy: f64, figures: &Figures) -> f64 {
 /// What to look at.
 fn reason(agreement: Option<Agreement>, figures: &Figures) -> String {
     let (mean, std) = &figures.normalisation;
-    let normalisation = format!("the normalisation (--data-mean {mean:?}, --data-std {std:?})");
+    let normalisation = format!("the normalisation (`mean = {mean:?}`, `std = {std:?}`)");
     match agreement {
         None => format!(" (look at the order of its classes and at {normalisation})"),
         Some(Agreement { within, between }) => {
@@ -104,12 +104,12 @@ mod tests {
         let message = |agreement| at_chance(&figures(0.1, 0.1, agreement)).unwrap().message;
         let order = message(Some(Agreement { within: 0.9, between: 0.01 }));
         assert!(order.contains("10.0% of 128") && order.contains("order of its classes"), "{order}");
-        assert!(!order.contains("--data-mean"), "{order}");
+        assert!(!order.contains("`mean = "), "{order}");
         let normalisation = message(Some(Agreement { within: 0.4, between: 0.38 }));
-        assert!(normalisation.contains("--data-mean [0.5]"), "{normalisation}");
+        assert!(normalisation.contains("`mean = [0.5]`"), "{normalisation}");
         assert!(!normalisation.contains("order of its classes"), "{normalisation}");
         let both = message(None);
-        assert!(both.contains("--data-mean") && both.contains("order of its classes"), "{both}");
+        assert!(both.contains("`mean = ") && both.contains("order of its classes"), "{both}");
     }
 
     #[test]

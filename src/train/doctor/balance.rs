@@ -21,10 +21,7 @@ pub(super) fn unbalanced(figures: &Figures) -> Option<Finding> {
     let gradient =
         extremes(&heeded, own, |t| t.gradient.map(|g| t.weight * g), "gradient on the trained weights");
     let parts = loss.into_iter().chain(gradient).collect();
-    joined(
-        parts,
-        "the small one is not heeded; change the terms' weights (--method name:weight, --ce-weight)",
-    )
+    joined(parts, "the small one is ignored; change the terms' weights (`method = name:weight`, `ce_weight`)")
 }
 
 pub(super) fn vanishing(figures: &Figures) -> Option<Finding> {

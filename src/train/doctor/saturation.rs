@@ -10,7 +10,7 @@ const BOUNDS: [f64; 2] = [0.01, 0.998];
 
 pub(super) fn sharp(figures: &Figures) -> Option<Finding> {
     let parts = softened(figures, |share| share < BOUNDS[0]);
-    joined(parts, "these are hard labels again; a higher --temperature tells how classes relate")
+    joined(parts, "these are hard labels again; a higher `temperature` tells how classes relate")
 }
 
 pub(super) fn flat(figures: &Figures) -> Option<Finding> {
@@ -19,7 +19,7 @@ pub(super) fn flat(figures: &Figures) -> Option<Finding> {
         return None;
     }
     let parts = softened(figures, |share| share > BOUNDS[1]);
-    joined(parts, "these are all but uniform and teach nothing; lower --temperature, or look at the teacher")
+    joined(parts, "these are all but uniform and teach nothing; lower `temperature`, or look at the teacher")
 }
 
 fn softened(figures: &Figures, wrong: impl Fn(f64) -> bool) -> Vec<String> {

@@ -15,7 +15,7 @@ pub(super) fn dead_channels(figures: &Figures) -> Option<Finding> {
             t.dead, t.channels, t.owner, t.name
         )
     };
-    joined(dead.map(part).collect(), "there is little to learn there; name other layers with --taps")
+    joined(dead.map(part).collect(), "there is little to learn there; name other layers with `taps`")
 }
 
 #[cfg(test)]

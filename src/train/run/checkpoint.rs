@@ -89,7 +89,7 @@ pub fn load(
     let text = metadata.get(KEY).ok_or_else(|| {
         Error::file(
             path,
-            "expected a checkpoint, found a safetensors file without a position; start without --resume",
+            "expected a checkpoint, found a safetensors file without a position; start without `resume`",
         )
     })?;
     let header: Header = serde_json::from_str(text)
@@ -143,7 +143,7 @@ fn same_run(path: &Path, ours: &BTreeMap<String, String>, theirs: &BTreeMap<Stri
         return Ok(());
     }
     let message = format!(
-        "the checkpoint belongs to another run: {}; use the settings it was made with, or start without --resume",
+        "the checkpoint belongs to another run: {}; use the settings it was made with, or start without `resume`",
         different.join("; ")
     );
     Err(Error::file(path, message))

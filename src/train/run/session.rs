@@ -394,7 +394,7 @@ pub(in crate::train) fn start(term: &Term, student: &mut Params, teacher: &Teach
     // A method that looks for a tensor of the teacher finds none here.
     term.method.start(student, &Params::default()).map_err(|_| {
         let message = "needs the teacher's weights, which outputs on disk do not hold; give the teacher itself, or \
-                       its file beside them (--teacher FILE --teacher-outputs FILE)";
+                       its file beside them (`teacher` and `teacher_outputs`)";
         Error::config(format!("method {}", term.name), message)
     })
 }

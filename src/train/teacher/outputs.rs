@@ -188,7 +188,7 @@ impl Outputs {
             "data",
             counts(info.samples, info.classes),
             counts(data.len(), data.num_classes()),
-            "the same --data, --limit-train and --validation",
+            "the same `data`, `limit_train` and `validation`",
         )?;
         self.same(
             "data",
@@ -201,7 +201,7 @@ impl Outputs {
             "normalisation",
             normalisation(&info.mean, &info.std),
             normalisation(&data.mean, &data.std),
-            "the same --data-mean and --data-std",
+            "the same `mean` and `std`",
         )
     }
 
@@ -210,14 +210,14 @@ impl Outputs {
         let info = &self.info;
         let views = |padding, flip| format!("crop padding {padding} and flip {flip}");
         let (theirs, ours) = (views(info.crop_padding, info.flip), views(crop_padding, flip));
-        self.same("augmentation", theirs, ours, "the same --crop-padding and --flip")?;
+        self.same("augmentation", theirs, ours, "the same `crop_padding` and `flip`")?;
         if !info.is_augmented() {
             return Ok(());
         }
-        self.same("seed", format!("seed {}", info.seed), format!("seed {seed}"), "the same --seed")?;
+        self.same("seed", format!("seed {}", info.seed), format!("seed {seed}"), "the same `seed`")?;
         if epochs > info.epochs {
             let message = format!("has outputs for {} epochs, and this training takes {epochs}", info.epochs);
-            return Err(self.other("epochs", &message, "as many --epochs"));
+            return Err(self.other("epochs", &message, "as many `epochs`"));
         }
         Ok(())
     }
@@ -228,7 +228,7 @@ impl Outputs {
             "" => "a teacher that it has no hash of".to_string(),
             hash => format!("the teacher {hash}"),
         };
-        self.same("teacher", theirs, format!("the teacher {hash}"), "the same --teacher")
+        self.same("teacher", theirs, format!("the teacher {hash}"), "the same `teacher`")
     }
 
     fn same(&self, what: &str, theirs: String, ours: String, advice: &str) -> Result<()> {

@@ -14,6 +14,7 @@ pub mod models;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod platform;
 pub mod rng;
 pub mod tape;
 pub mod train;

@@ -96,7 +96,7 @@ fn a_paraphraser_stands_still_after_its_stage() {
     let at = |step: u64, resume| {
         let mut observer = StopAt(step);
         let trainer = setting.trainer(&config, "ft,first=0.2", &frozen).observer(&mut observer);
-        let checkpoints = Checkpoints { path: path.clone(), every_steps: None, resume };
+        let checkpoints = Checkpoints { resume, ..Checkpoints::at(&path).unwrap() };
         trainer.checkpoints(checkpoints).fit(&mut network(1)).unwrap();
         let (tensors, _) = read_safetensors(&path).unwrap();
         ["paraphraser", "kept"].map(|part| {

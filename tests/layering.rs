@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Modules from the bottom up. Those on one line may not use each other, except as listed.
 const LAYERS: [&[&str]; 10] = [
-    &["error", "rng", "files"],
+    &["error", "rng", "files", "platform"],
     &["gpu"],
     &["tape"],
     &["ops"],
@@ -84,6 +84,50 @@ fn every_way_to_name_a_module_is_seen() {
     assert!(seen.iter().all(|code| uses(code, "train")));
     let others = ["use crate::trainer::Run;", "use crate::{Error, gpu::{train, Gpu}}; let train = 1;"];
     assert!(!others.iter().any(|code| uses(code, "train")));
+}
+
+/// The standard library's clocks panic in a browser; [`limbeck::platform`] has those that don't.
+#[test]
+fn clocks_come_from_platform() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    let wrong: Vec<_> = files
+        .iter()
+        .filter(|f| !f.starts_with(root.join("cli")))
+        .filter(|f| fs::read_to_string(f).is_ok_and(|text| names_a_clock(&text)))
+        .collect();
+    assert!(wrong.is_empty(), "outside src/cli, these name a clock of std: {wrong:?}");
+}
+
+/// Whether the code names `std::time::Instant` or `SystemTime`, also within `std::time::{..}`, or all of `std::time`.
+fn names_a_clock(code: &str) -> bool {
+    code.split("std::time").skip(1).any(|rest| {
+        let Some(path) = rest.strip_prefix("::") else { return true };
+        let named = match path.strip_prefix('{') {
+            Some(group) => group.split('}').next().unwrap_or(""),
+            None => path.split(|c: char| !c.is_alphanumeric()).next().unwrap_or(""),
+        };
+        named.is_empty()
+            || named.contains("Instant")
+            || named.contains("SystemTime")
+            || named.contains("self")
+    })
+}
+
+#[test]
+fn every_way_to_name_a_clock_is_seen() {
+    let clocks = [
+        "use std::time::Instant;",
+        "let now = std::time::SystemTime::now();",
+        "use std::time::{Duration, Instant};",
+        "use std::time::*;",
+        "use std::time::{self, Duration};",
+        "use std::time;",
+    ];
+    assert!(clocks.iter().all(|code| names_a_clock(code)));
+    let others = ["use std::time::Duration;", "use web_time::Instant;", "use std::time::{Duration};"];
+    assert!(!others.iter().any(|code| names_a_clock(code)));
 }
 
 #[test]

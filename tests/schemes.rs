@@ -153,7 +153,7 @@ fn peers_resume_to_the_bit() {
         let mut observer = StopAt(stop);
         let mut trainer = setting.trainer(&config).peer(&mut two, 1.0).observer(&mut observer);
         if let Some(resume) = checkpoint {
-            trainer = trainer.checkpoints(Checkpoints { path: path.clone(), every_steps: None, resume });
+            trainer = trainer.checkpoints(Checkpoints { resume, ..Checkpoints::at(&path).unwrap() });
         }
         trainer.fit(&mut one).unwrap();
         (bits(&one), bits(&two))
@@ -182,7 +182,7 @@ fn a_mean_teacher_follows_its_student() {
             .scheme(Scheme { average, ..Default::default() })
             .observer(&mut observer);
         if let Some(resume) = checkpoint {
-            trainer = trainer.checkpoints(Checkpoints { path: path.clone(), every_steps: None, resume });
+            trainer = trainer.checkpoints(Checkpoints { resume, ..Checkpoints::at(&path).unwrap() });
         }
         trainer.fit(&mut student).unwrap();
         frozen.download(&mut followed.params).unwrap();
@@ -224,7 +224,7 @@ fn a_chain_resumes_to_the_bit() {
             if let Some(resume) = resume {
                 let path = scratch.join(label).join("checkpoint.safetensors");
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                trainer = trainer.checkpoints(Checkpoints { path, every_steps: None, resume });
+                trainer = trainer.checkpoints(Checkpoints { resume, ..Checkpoints::at(path).unwrap() });
             }
             trainer.fit(student)
         })

@@ -116,7 +116,7 @@ fn trainings_give_way_and_end_in_the_same_bits() {
 
     let mut students = configs.each_ref().map(|config| student(config.seed));
     let [first, second] = &mut students;
-    let checkpoints = Checkpoints { path: path.clone(), every_steps: Some(7), resume: false };
+    let checkpoints = Checkpoints { every_steps: Some(7), ..Checkpoints::at(&path).unwrap() };
     let futures: Vec<Turn<'_, Result<Run>>> = vec![
         Box::pin(trainer(&configs[0]).checkpoints(checkpoints).fit_async(first)),
         Box::pin(trainer(&configs[1]).fit_async(second)),

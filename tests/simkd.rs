@@ -127,7 +127,8 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     let config = config(2);
     let fit = |stop, resume| {
         let mut student = network("resnet_b:8,4,4,8,12");
-        let checkpoints = Some(Checkpoints { path: path.clone(), every_steps: Some(3), resume });
+        let checkpoints =
+            Some(Checkpoints { every_steps: Some(3), resume, ..Checkpoints::at(&path).unwrap() });
         setting.fit_until(&mut student, &config, Some(&teacher), stop, checkpoints);
         student
     };

@@ -167,7 +167,8 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     let config = train_config(&augmented());
     let file = setting.write("outputs", &augmented());
     let want = setting.learn(&config, &file, "kd").unwrap();
-    let checkpoints = |resume| Checkpoints { path: setting.folder.join("point"), every_steps: None, resume };
+    let checkpoints =
+        |resume| Checkpoints { resume, ..Checkpoints::at(setting.folder.join("point")).unwrap() };
     let mut first = student(&config);
     let teaching = setting.stored(&file, "kd").unwrap();
     let mut stop = StopAt(6);

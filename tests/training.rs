@@ -15,6 +15,7 @@ use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::{DeviceParams, Precision};
 use limbeck::ops::augment::ImageBatch;
 use limbeck::optim::{EmaConfig, LossScaleConfig, OptimizerConfig};
+use limbeck::platform::{Memory, Store};
 use limbeck::tape::Step;
 use limbeck::train::{Checkpoints, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer};
 
@@ -156,11 +157,8 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
         let config = config(optimizer);
         let (whole, run) = setting.fit(&config, methods, None, &mut ()).unwrap();
         let checkpoints = |resume| {
-            Some(Checkpoints {
-                path: scratch.file(&format!("{name}.safetensors")),
-                every_steps: Some(4),
-                resume,
-            })
+            let kept = Checkpoints::at(scratch.file(&format!("{name}.safetensors"))).unwrap();
+            Some(Checkpoints { every_steps: Some(4), resume, ..kept })
         };
         // Ten steps an epoch: in the first one, at the start of the second, in the third.
         for (stop, resume) in [(3, false), (10, true), (27, true)] {
@@ -181,12 +179,35 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
     let config = config(OptimizerConfig::sgd(0.9));
     let (whole, _) = setting.fit(&config, None, None, &mut ()).unwrap();
     let path = scratch.file("run.safetensors");
-    let checkpoints = |resume| Some(Checkpoints { path: path.clone(), every_steps: Some(4), resume });
+    let checkpoints =
+        |resume| Some(Checkpoints { every_steps: Some(4), resume, ..Checkpoints::at(&path).unwrap() });
     setting.fit(&config, None, checkpoints(false), &mut StopAt(16)).unwrap();
     // A kill leaves the checkpoint of step 16 where the run may have been further, and perhaps a temporary file.
     std::fs::write(scratch.file(".run.safetensors.tmp"), b"half").unwrap();
     let (resumed, _) = setting.fit(&config, None, checkpoints(true), &mut ()).unwrap();
     assert_eq!(bits(&whole), bits(&resumed));
+}
+
+/// As in a browser: no file, and futures.
+#[test]
+fn a_run_in_memory_goes_on_where_it_was_stopped() {
+    let _turn = together();
+    let setting = Setting::new();
+    let config = TrainConfig { epochs: 2, ..config(OptimizerConfig::adamw()) };
+    let (whole, run) = setting.fit(&config, Some("kd"), None, &mut ()).unwrap();
+    let memory: Arc<dyn Store> = Arc::new(Memory::new());
+    let checkpoints = |resume| {
+        let kept = Checkpoints::new(memory.clone(), "point");
+        Some(Checkpoints { every_steps: Some(3), resume, ..kept })
+    };
+    // Ten steps an epoch. Without a checkpoint, resuming begins anew.
+    for (stop, resume) in [(4, true), (13, true)] {
+        let (_, part) = setting.fit(&config, Some("kd"), checkpoints(resume), &mut StopAt(stop)).unwrap();
+        assert!(!part.finished, "ran past step {stop}");
+    }
+    let (resumed, again) = setting.fit(&config, Some("kd"), checkpoints(true), &mut ()).unwrap();
+    assert_eq!(bits(&whole), bits(&resumed));
+    assert_eq!(measured(&run), measured(&again));
 }
 
 #[test]
@@ -196,7 +217,7 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
     let scratch = Scratch::new("refused");
     let config = config(OptimizerConfig::sgd(0.9));
     let path = scratch.file("run.safetensors");
-    let checkpoints = |resume| Some(Checkpoints { path: path.clone(), every_steps: None, resume });
+    let checkpoints = |resume| Some(Checkpoints { resume, ..Checkpoints::at(&path).unwrap() });
     setting.fit(&config, None, checkpoints(false), &mut StopAt(12)).unwrap();
     let refused = |config: &TrainConfig, methods| {
         setting.fit(config, methods, checkpoints(true), &mut ()).map(drop).unwrap_err().to_string()

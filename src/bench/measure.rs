@@ -1,12 +1,12 @@
 //! How often work is run, and what its times say.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use super::case::{Case, Prepared, Suite, Target};
 use super::ceilings::Ceilings;
 use super::results::{Breakdown, Row};
 use crate::Result;
+use crate::platform::Instant;
 
 /// Most runs in one batch: a watchdog may end what keeps a GPU busy for seconds, and encoding takes time too.
 const MOST_RUNS: u32 = 2000;

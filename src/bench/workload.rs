@@ -101,7 +101,7 @@ impl Workload {
         let timed = train.clone();
         let time = move |runs: u32| {
             gpu.wait_idle()?;
-            let start = std::time::Instant::now();
+            let start = crate::platform::Instant::now();
             for _ in 0..runs {
                 timed.run(&batch, &mut step, LEARNING_RATE)?;
                 gpu.throttle(AHEAD)?;

@@ -3,6 +3,7 @@
 //! [`write_atomic`] writes to a temporary name in the same folder, syncs, then renames: a reader sees the old file or
 //! the new one, whatever happens in between. Weights and checkpoints are safetensors files, see [`tensors`].
 
+mod atomic;
 mod header;
 mod stream;
 pub mod tensors;
@@ -12,16 +13,17 @@ mod write;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-pub use stream::{TensorReader, TensorSpec, TensorWriter};
+pub use atomic::AtomicFile;
+pub use stream::{ReadSeek, TensorReader, TensorSpec, TensorWriter};
 pub use tensors::{
     Data, Metadata, NamedTensor, ReadOptions, StoredTensor, decode_safetensors, read_safetensors,
     read_safetensors_with, read_stored, read_weights,
 };
-pub use write::{encode_safetensors, write_safetensors};
+pub use write::{encode_safetensors, write_safetensors, write_safetensors_to};
 
 use crate::{Error, Result};
 
@@ -53,14 +55,19 @@ pub fn cache_dir() -> Option<PathBuf> {
     Some(root?.join("limbeck"))
 }
 
-/// Opens a file to read parts of it; also its length. Refuses what [`read`] refuses.
-pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
-    expect_regular(path)?;
-    let file = File::open(path).map_err(|e| read_error(path, &e))?;
+/// Opens a file to read parts of it. Refuses what [`read`] refuses.
+pub(crate) fn open(path: &Path) -> Result<File> {
+    let file = open_any(path)?;
     match file.metadata().map_err(|e| read_error(path, &e))?.len() {
         0 => Err(empty(path)),
-        len => Ok((file, len)),
+        _ => Ok(file),
     }
+}
+
+/// [`open`] that takes an empty file, too.
+pub(crate) fn open_any(path: &Path) -> Result<File> {
+    expect_regular(path)?;
+    File::open(path).map_err(|e| read_error(path, &e))
 }
 
 /// Refuses a missing path, a directory and a device.
@@ -78,7 +85,7 @@ fn expect_regular(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn empty(path: &Path) -> Error {
+pub(crate) fn empty(path: &Path) -> Error {
     Error::file(
         path,
         "expected data, found an empty file (0 bytes), which is what an interrupted download or a full disk \
@@ -108,79 +115,10 @@ pub fn write_atomic(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
     let path = path.as_ref();
-    replace(path, |file| fill(file, write).map_err(|e| write_error(path, &e)))
-}
-
-/// [`write_atomic`] for writers that move about in the file, and whose errors may be of another kind.
-pub(crate) fn replace(path: &Path, write: impl FnOnce(&File) -> Result<()>) -> Result<()> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    if let Ok(meta) = fs::metadata(&target) {
-        if meta.is_dir() {
-            return Err(Error::file(
-                path,
-                "expected a file to write, found a directory; name a file inside it",
-            ));
-        }
-        if !meta.is_file() {
-            let file = OpenOptions::new().write(true).open(&target).map_err(|e| write_error(path, &e))?;
-            return write(&file);
-        }
-    }
-    if target.file_name().is_none() {
-        return Err(Error::file(path, "expected a file name, found none; name the file to write"));
-    }
-    let folder = folder_of(&target);
-    fs::create_dir_all(folder).map_err(|e| {
-        write_error(path, &io::Error::new(e.kind(), format!("can't create {}: {e}", folder.display())))
-    })?;
-    let (file, temp) = Temp::create(folder).map_err(|e| write_error(path, &e))?;
-    write(&file)?;
-    file.sync_all().map_err(|e| write_error(path, &e))?;
-    drop(file);
-    fs::rename(&temp.0, &target).map_err(|e| write_error(path, &e))?;
-    // The rename itself survives a power cut only once the folder is synced. Not every platform can, hence no error.
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
-}
-
-fn fill(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let file = AtomicFile::create(path)?;
     let mut writer = BufWriter::with_capacity(1 << 18, file);
-    write(&mut writer)?;
-    writer.flush()
-}
-
-/// The folder a path lies in: `.` for a bare file name.
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// A temporary file that is removed when dropped; after a successful rename there is nothing left to remove.
-struct Temp(PathBuf);
-
-impl Temp {
-    /// Exclusive creation, so neither another process nor what an earlier crash left behind is overwritten.
-    fn create(folder: &Path) -> io::Result<(File, Temp)> {
-        let mut n = 0;
-        loop {
-            let path = folder.join(format!(".limbeck-{n}.tmp"));
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok((file, Temp(path))),
-                Err(e) if e.kind() == ErrorKind::AlreadyExists && n < 1000 => n += 1,
-                Err(e) => return Err(e),
-            }
-        }
-    }
-}
-
-impl Drop for Temp {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
+    write(&mut writer).map_err(|e| write_error(path, &e))?;
+    writer.into_inner().map_err(|e| write_error(path, e.error()))?.keep()
 }
 
 /// What to do about a failed read.

@@ -3,25 +3,31 @@
 //! A row is an index of the leading axes: of a tensor (E, N, C), row e * N + n has C values.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fmt::Debug;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use safetensors::Dtype;
 
 use super::header::{self, LENGTH_BYTES, MAX_HEADER, shown};
 use super::tensors::{Metadata, to_f32};
-use super::{open, read_error, replace, write, write_error};
+use super::{open, read_error, write, write_error};
 use crate::{Error, Result};
 
 /// Bytes of a file's start that tell what it is.
 const FIRST: u64 = 4096;
 
+/// What can be read at any place: a file, or bytes in memory.
+pub trait ReadSeek: Read + Seek + Send + Debug {}
+
+impl<T: Read + Seek + Send + Debug> ReadSeek for T {}
+
 /// Reads rows of a safetensors file. Only the header is in memory.
 #[derive(Debug)]
 pub struct TensorReader {
     path: PathBuf,
-    file: File,
+    file: Mutex<Box<dyn ReadSeek>>,
     tensors: BTreeMap<String, Stored>,
     metadata: Metadata,
 }
@@ -40,9 +46,19 @@ impl TensorReader {
     /// [`Error::File`] for a file that is no safetensors file, is truncated, or whose tensors overlap.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let (file, len) = open(path)?;
+        Self::new(path, Box::new(open(path)?))
+    }
+
+    /// [`TensorReader::open`] for what is open already; `origin` is what messages name.
+    ///
+    /// # Errors
+    /// As [`TensorReader::open`].
+    pub fn new(origin: impl AsRef<Path>, mut file: Box<dyn ReadSeek>) -> Result<Self> {
+        let path = origin.as_ref();
+        let len = file.seek(SeekFrom::End(0)).map_err(|e| read_error(path, &e))?;
+        file.rewind().map_err(|e| read_error(path, &e))?;
         let mut start = Vec::new();
-        let mut read = |most: u64| (&file).take(most).read_to_end(&mut start).map(|_| start.clone());
+        let mut read = |most: u64| (&mut file).take(most).read_to_end(&mut start).map(|_| start.clone());
         let first = read(FIRST).map_err(|e| read_error(path, &e))?;
         let header = first.first_chunk::<LENGTH_BYTES>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         // A longer one is refused below, by its length.
@@ -55,7 +71,7 @@ impl TensorReader {
             (name, Stored { dtype: info.dtype, shape: info.shape, start })
         };
         let tensors = header.tensors.into_iter().map(stored).collect();
-        Ok(Self { path: path.to_path_buf(), file, tensors, metadata: header.metadata })
+        Ok(Self { path: path.to_path_buf(), file: Mutex::new(file), tensors, metadata: header.metadata })
     }
 
     /// The file.
@@ -92,10 +108,12 @@ impl TensorReader {
         }
         let size = stored.dtype.bitsize() / 8;
         let mut bytes = vec![0u8; count * size];
-        let mut file = &self.file;
+        // One thread at a time: another's seek must not come between these two.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(stored.start + (first * size) as u64))
             .and_then(|_| file.read_exact(&mut bytes))
             .map_err(|e| read_error(&self.path, &e))?;
+        drop(file);
         let values = to_f32(&self.path, name, stored.dtype, &bytes)?;
         if let Some(at) = values.iter().position(|v| !v.is_finite()) {
             return Err(refuse(format!(
@@ -120,25 +138,26 @@ pub struct TensorSpec {
     pub integers: bool,
 }
 
-/// Writes a safetensors file whose sizes are known and whose values come bit by bit.
-pub struct TensorWriter<'a> {
-    path: &'a Path,
-    file: &'a File,
+/// Writes a safetensors file whose sizes are known and whose values come bit by bit, into what the caller keeps once it is
+/// whole: an [`AtomicFile`](super::AtomicFile), or a draft in a store.
+pub struct TensorWriter<W> {
+    path: PathBuf,
+    file: W,
     ends: BTreeMap<String, (u64, u64)>,
 }
 
-impl TensorWriter<'_> {
-    /// Writes the file atomically: `fill` appends to each tensor until it is full.
+impl<W: Write + Seek> TensorWriter<W> {
+    /// Writes the header; `origin` is what messages name.
     ///
     /// # Errors
-    /// What `fill` returns, [`Error::File`] where the file can't be written or `fill` left a tensor short. In each case
-    /// any earlier file stays as it was.
-    pub fn write(
-        path: &Path,
+    /// [`Error::File`] for two tensors of one name, and where the file can't be written.
+    pub fn new(
+        origin: impl AsRef<Path>,
+        mut file: W,
         tensors: &[TensorSpec],
         metadata: &Metadata,
-        fill: impl FnOnce(&mut TensorWriter<'_>) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Self> {
+        let path = origin.as_ref();
         let dtype = |spec: &TensorSpec| if spec.integers { Dtype::I32 } else { Dtype::F32 };
         let sizes: Vec<_> = tensors.iter().map(|t| (&*t.name, dtype(t), t.shape.clone())).collect();
         let (header, starts) = write::header(path, &sizes, metadata)?;
@@ -146,19 +165,9 @@ impl TensorWriter<'_> {
             let bytes = 4 * spec.shape.iter().product::<usize>() as u64;
             (spec.name.clone(), (start, start + bytes))
         };
-        let ends: BTreeMap<_, _> = tensors.iter().zip(starts).map(span).collect();
-        replace(path, |mut file| {
-            file.write_all(&header).map_err(|e| write_error(path, &e))?;
-            let mut writer = TensorWriter { path, file, ends };
-            fill(&mut writer)?;
-            match writer.ends.iter().find(|(_, (at, end))| at < end) {
-                None => Ok(()),
-                Some((name, (at, end))) => {
-                    let short = format!("tensor {} lacks {} bytes", shown(name), end - at);
-                    Err(Error::file(path, format!("can't be written: {short}")))
-                }
-            }
-        })
+        let ends = tensors.iter().zip(starts).map(span).collect();
+        file.write_all(&header).map_err(|e| write_error(path, &e))?;
+        Ok(Self { path: path.to_path_buf(), file, ends })
     }
 
     /// Appends values of the tensor's type, 4 bytes each.
@@ -170,13 +179,27 @@ impl TensorWriter<'_> {
         let fits = |(at, end): &&mut (u64, u64)| *at + bytes.len() as u64 <= *end;
         let Some(span) = self.ends.get_mut(name).filter(fits) else {
             let message = format!("tensor {}: no room for {} more values", shown(name), values.len());
-            return Err(Error::file(self.path, message));
+            return Err(Error::file(&self.path, message));
         };
-        let mut file = self.file;
-        file.seek(SeekFrom::Start(span.0))
-            .and_then(|_| file.write_all(bytes))
-            .map_err(|e| write_error(self.path, &e))?;
+        self.file
+            .seek(SeekFrom::Start(span.0))
+            .and_then(|_| self.file.write_all(bytes))
+            .map_err(|e| write_error(&self.path, &e))?;
         span.0 += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Hands back what was written, to be kept.
+    ///
+    /// # Errors
+    /// [`Error::File`] where a tensor is short of values.
+    pub fn finish(self) -> Result<W> {
+        match self.ends.iter().find(|(_, (at, end))| at < end) {
+            None => Ok(self.file),
+            Some((name, (at, end))) => {
+                let short = format!("tensor {} lacks {} bytes", shown(name), end - at);
+                Err(Error::file(&self.path, format!("can't be written: {short}")))
+            }
+        }
     }
 }

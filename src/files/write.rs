@@ -14,7 +14,7 @@ use safetensors::tensor::TensorInfo;
 
 use super::header::{LENGTH_BYTES, METADATA_KEY, shown};
 use super::tensors::{Data, Metadata, StoredTensor};
-use super::write_atomic;
+use super::{write_atomic, write_error};
 use crate::{Error, Result};
 
 /// Writes a safetensors file atomically, see [`write_atomic`].
@@ -28,15 +28,25 @@ pub fn write_safetensors(
     write_atomic(path, |writer| write(writer, &header, &order))
 }
 
+/// [`write_safetensors`] into what is open already; `origin` is what messages name.
+pub fn write_safetensors_to(
+    writer: &mut dyn Write,
+    origin: impl AsRef<Path>,
+    tensors: &[StoredTensor],
+    metadata: &Metadata,
+) -> Result<()> {
+    let (header, order) = layout(origin.as_ref(), tensors, metadata)?;
+    write(writer, &header, &order).map_err(|e| write_error(origin.as_ref(), &e))
+}
+
 /// The bytes [`write_safetensors`] would write; `origin` is what messages name.
 pub fn encode_safetensors(
     origin: impl AsRef<Path>,
     tensors: &[StoredTensor],
     metadata: &Metadata,
 ) -> Result<Vec<u8>> {
-    let (header, order) = layout(origin.as_ref(), tensors, metadata)?;
     let mut bytes = Vec::new();
-    write(&mut bytes, &header, &order).map_err(|e| Error::file(&origin, e))?;
+    write_safetensors_to(&mut bytes, origin, tensors, metadata)?;
     Ok(bytes)
 }
 

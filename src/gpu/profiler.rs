@@ -2,12 +2,12 @@
 //! over repeated submits.
 
 use std::ops::Range;
-use std::time::Instant;
 
 use super::buffer::Buffer;
 use super::device::Gpu;
 use super::recording::Recording;
 use crate::Result;
+use crate::platform::Instant;
 
 /// Commands timed by one query set: a set holds at most 4,096 queries, and a command takes two.
 const MOST_COMMANDS: usize = 2048;

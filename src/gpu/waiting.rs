@@ -7,6 +7,7 @@ use std::time::Duration;
 use wgpu::{PollError, PollType};
 
 use super::device::Gpu;
+use crate::platform::Instant;
 use crate::{Error, Result};
 
 /// How long [`Gpu::block_on`] sleeps at most before it asks a future again.
@@ -78,30 +79,17 @@ pub(super) fn ask_again(context: &Context<'_>) {
     }
 }
 
-/// The end of a wait. A browser has no such clock, and no deadline.
+/// The end of a wait.
 pub(super) struct Deadline {
-    #[cfg(not(target_family = "wasm"))]
-    end: std::time::Instant,
+    end: Instant,
 }
 
-#[cfg(not(target_family = "wasm"))]
 impl Deadline {
     pub fn after(time: Duration) -> Self {
-        Self { end: std::time::Instant::now() + time }
+        Self { end: Instant::now() + time }
     }
 
     pub fn is_over(&self) -> bool {
-        std::time::Instant::now() > self.end
-    }
-}
-
-#[cfg(target_family = "wasm")]
-impl Deadline {
-    pub fn after(_: Duration) -> Self {
-        Self {}
-    }
-
-    pub fn is_over(&self) -> bool {
-        false
+        Instant::now() > self.end
     }
 }

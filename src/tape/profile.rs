@@ -1,12 +1,12 @@
 //! How long each node of a plan takes.
 
 use std::ops::Range;
-use std::time::Instant;
 
 use super::plan::Plan;
 use super::step::Step;
 use crate::Result;
 use crate::gpu::Stopwatch;
+use crate::platform::Instant;
 
 /// A node's cost and time.
 #[derive(Debug, Clone)]

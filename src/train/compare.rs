@@ -1,7 +1,6 @@
 //! A teacher, and students that learn alone or from it, over several seeds: what distillation buys, as a report.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::Evaluator;
 use super::Teacher;
@@ -16,6 +15,7 @@ use crate::distill::{self, MethodConfig};
 use crate::gpu::Gpu;
 use crate::models::{ModelConfig, Network, build};
 use crate::nn::DeviceParams;
+use crate::platform::SystemTime;
 
 /// One way to train the student.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,13 +6,14 @@
 //! kind, is read as if it counted from 1, and is rewritten so where it is resumed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::files::{self, read_error, write_error};
+use crate::files::{self, read_error};
+use crate::platform::Store;
 use crate::{Error, Result};
 
 /// Which part of the data a number was measured on.
@@ -64,72 +65,84 @@ pub struct MetricRecord {
     pub skipped_steps: Option<u64>,
 }
 
-/// A metrics log that is open for appending.
+/// A metrics log that is appended to.
 #[derive(Debug)]
 pub struct MetricsLog {
-    file: File,
-    path: PathBuf,
+    store: Arc<dyn Store>,
+    name: String,
+    run: String,
 }
 
 impl MetricsLog {
-    /// Starts a new log, replacing an old one; parent folders are created.
-    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
-        files::write_atomic(&path, |_| Ok(()))?;
-        Self::open(path.as_ref())
-    }
-
-    /// Continues a log: drops the lines of `run` after `step`, and a last line that was cut off; other runs' lines
-    /// stay as they are. A missing log is started.
-    pub fn resume(path: impl AsRef<Path>, run: &str, step: u64) -> Result<Self> {
-        let path = path.as_ref();
-        let text = read_log(path)?.unwrap_or_default();
-        let mut kept = String::with_capacity(text.len());
-        let records = parse(path, &text)?;
-        let old = counts_from_zero(&records, run);
-        for (line, mut record) in records {
-            if record.run != run {
-                kept.push_str(line);
-            } else if record.step > step {
-                continue;
-            } else if old {
-                record.epoch += 1;
-                kept.push_str(&to_line(path, &record)?);
-            } else {
-                kept.push_str(line);
-            }
-            kept.push('\n');
-        }
-        files::write_atomic(path, |w| w.write_all(kept.as_bytes()))?;
-        Self::open(path)
+    /// Continues the log `name` with lines of `run`: drops those after `step`, and a last line that was cut off; other runs'
+    /// lines stay as they are. A missing log is started.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a log with lines that are no records, and where it can't be written.
+    pub async fn resume(store: Arc<dyn Store>, name: &str, run: &str, step: u64) -> Result<Self> {
+        let path = &store.path(name);
+        let text = store.get(name).await?.map(|bytes| text(path, bytes)).transpose()?.unwrap_or_default();
+        let kept = kept(path, &text, run, step)?;
+        store.put(name, kept.as_bytes()).await?;
+        Ok(MetricsLog { store, name: name.to_string(), run: run.to_string() })
     }
 
     /// Appends one record and hands it to the operating system before returning.
-    pub fn append(&mut self, record: &MetricRecord) -> Result<()> {
-        let line = to_line(&self.path, record)? + "\n";
-        // One write for the whole line: a kill between two writes can't leave half of it.
-        self.file
-            .write_all(line.as_bytes())
-            .and_then(|()| self.file.flush())
-            .map_err(|e| write_error(&self.path, &e))
+    ///
+    /// # Errors
+    /// [`Error::File`] where it can't be written.
+    pub async fn append(&self, record: &MetricRecord) -> Result<()> {
+        // The whole line at once: a kill between two writes can't leave half of it.
+        let line = to_line(&self.store.path(&self.name), record)? + "\n";
+        self.store.append(&self.name, line.as_bytes()).await
     }
 
-    /// Where the log is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn open(path: &Path) -> Result<Self> {
-        let file = OpenOptions::new().append(true).open(path).map_err(|e| write_error(path, &e))?;
-        Ok(MetricsLog { file, path: path.to_path_buf() })
+    /// The run whose lines are added.
+    pub fn run(&self) -> &str {
+        &self.run
     }
 }
 
-/// Reads a log. A last line that was cut off is left out; any other line that is no record is an error.
+/// The lines of a log that stay where `run` goes on after `step`.
+fn kept(path: &Path, text: &str, run: &str, step: u64) -> Result<String> {
+    let mut kept = String::with_capacity(text.len());
+    let records = parse(path, text)?;
+    let old = counts_from_zero(&records, run);
+    for (line, mut record) in records {
+        if record.run != run {
+            kept.push_str(line);
+        } else if record.step > step {
+            continue;
+        } else if old {
+            record.epoch += 1;
+            kept.push_str(&to_line(path, &record)?);
+        } else {
+            kept.push_str(line);
+        }
+        kept.push('\n');
+    }
+    Ok(kept)
+}
+
+/// Reads a log. A last line that was cut off is left out; any other line that is no record is an error. An empty file is a
+/// run that was stopped early.
+///
+/// # Errors
+/// [`Error::File`] for a missing file, and for lines that are no records.
 pub fn read_metrics(path: impl AsRef<Path>) -> Result<Vec<MetricRecord>> {
     let path = path.as_ref();
-    let Some(text) = read_log(path)? else {
-        return Err(read_error(path, &std::io::ErrorKind::NotFound.into()));
-    };
+    let mut bytes = Vec::new();
+    files::open_any(path)?.read_to_end(&mut bytes).map_err(|e| read_error(path, &e))?;
+    parse_metrics(path, bytes)
+}
+
+/// [`read_metrics`] for a log that is in memory; `origin` is what messages name.
+///
+/// # Errors
+/// [`Error::File`] for lines that are no records.
+pub fn parse_metrics(origin: impl AsRef<Path>, bytes: Vec<u8>) -> Result<Vec<MetricRecord>> {
+    let path = origin.as_ref();
+    let text = text(path, bytes)?;
     let records = parse(path, &text)?;
     let from_zero: BTreeSet<String> =
         records.iter().filter(|(_, r)| r.epoch == 0).map(|(_, r)| r.run.clone()).collect();
@@ -146,24 +159,16 @@ fn to_line(path: &Path, record: &MetricRecord) -> Result<String> {
     serde_json::to_string(record).map_err(|e| Error::file(path, e))
 }
 
-/// The text of a log: empty for an empty file (a run that was stopped early), `None` for no file.
-fn read_log(path: &Path) -> Result<Option<String>> {
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() && meta.len() == 0 => Ok(Some(String::new())),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        _ => {
-            let mut bytes = files::read(path)?;
-            // A kill may also cut a character of the last line in two: that line is left out as any other cut-off one.
-            let cut = std::str::from_utf8(&bytes).map_err(|e| e.valid_up_to()).err();
-            if let Some(cut) = cut.filter(|&cut| !bytes[cut..].contains(&b'\n')) {
-                bytes.truncate(cut);
-            }
-            String::from_utf8(bytes).map(Some).map_err(|e| {
-                let offset = e.utf8_error().valid_up_to();
-                Error::file(path, format!("expected UTF-8 text, found a byte that is not at offset {offset}"))
-            })
-        }
+/// The text of a log. A kill may also cut a character of the last line in two: that line is left out as any other cut-off one.
+fn text(path: &Path, mut bytes: Vec<u8>) -> Result<String> {
+    let cut = std::str::from_utf8(&bytes).map_err(|e| e.valid_up_to()).err();
+    if let Some(cut) = cut.filter(|&cut| !bytes[cut..].contains(&b'\n')) {
+        bytes.truncate(cut);
     }
+    String::from_utf8(bytes).map_err(|e| {
+        let offset = e.utf8_error().valid_up_to();
+        Error::file(path, format!("expected UTF-8 text, found a byte that is not at offset {offset}"))
+    })
 }
 
 fn parse<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, MetricRecord)>> {
@@ -212,6 +217,7 @@ fn terms_with_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMa
 mod tests {
     use super::*;
     use crate::files::tests::Scratch;
+    use crate::platform::{Folder, Memory, block_on};
 
     fn record(run: &str, step: u64) -> MetricRecord {
         MetricRecord {
@@ -230,6 +236,16 @@ mod tests {
         }
     }
 
+    /// Goes on with the log of `run` at a path.
+    fn resume(path: &Path, run: &str, step: u64) -> Result<MetricsLog> {
+        let (folder, name) = Folder::of(path)?;
+        block_on(MetricsLog::resume(Arc::new(folder), &name, run, step))
+    }
+
+    fn append(log: &MetricsLog, record: &MetricRecord) {
+        block_on(log.append(record)).unwrap();
+    }
+
     fn steps(path: &Path) -> Vec<(String, u64)> {
         read_metrics(path).unwrap().into_iter().map(|r| (r.run, r.step)).collect()
     }
@@ -238,24 +254,39 @@ mod tests {
     fn records_survive_the_round_trip() {
         let dir = Scratch::new();
         let path = dir.path("run/metrics.jsonl");
-        let mut log = MetricsLog::create(&path).unwrap();
+        let log = resume(&path, "a", 0).unwrap();
         assert_eq!(read_metrics(&path).unwrap(), []);
-        log.append(&record("a", 1)).unwrap();
-        log.append(&record("a", 2)).unwrap();
-        assert_eq!(read_metrics(log.path()).unwrap(), [record("a", 1), record("a", 2)]);
+        append(&log, &record("a", 1));
+        append(&log, &record("a", 2));
+        assert_eq!(read_metrics(&path).unwrap(), [record("a", 1), record("a", 2)]);
         assert_eq!(files::read_text(&path).unwrap().lines().count(), 2);
+    }
+
+    #[test]
+    fn logs_in_memory_are_those_of_files() {
+        let dir = Scratch::new();
+        let memory: Arc<dyn Store> = Arc::new(Memory::new());
+        for step in [1, 2] {
+            append(&resume(&dir.path("m"), "a", 9).unwrap(), &record("a", step));
+            let log = block_on(MetricsLog::resume(memory.clone(), "m", "a", 9)).unwrap();
+            append(&log, &record("a", step));
+        }
+        let bytes = block_on(memory.get("m")).unwrap().unwrap();
+        assert_eq!(bytes, files::read(dir.path("m")).unwrap());
+        assert_eq!(parse_metrics("m", bytes).unwrap(), [record("a", 1), record("a", 2)]);
     }
 
     #[test]
     fn nonfinite_numbers_are_null() {
         let dir = Scratch::new();
-        let mut log = MetricsLog::create(dir.path("m")).unwrap();
+        let path = dir.path("m");
+        let log = resume(&path, "a", 0).unwrap();
         let mut bad = record("a", 1);
         bad.loss = f64::INFINITY;
         bad.terms.insert("kd".into(), f64::NAN);
-        log.append(&bad).unwrap();
-        assert!(files::read_text(log.path()).unwrap().contains(r#""loss":null"#));
-        let back = &read_metrics(log.path()).unwrap()[0];
+        append(&log, &bad);
+        assert!(files::read_text(&path).unwrap().contains(r#""loss":null"#));
+        let back = &read_metrics(&path).unwrap()[0];
         assert!(back.loss.is_nan() && back.terms["kd"].is_nan());
     }
 
@@ -263,17 +294,16 @@ mod tests {
     fn resume_drops_later_steps_of_that_run_only() {
         let dir = Scratch::new();
         let path = dir.path("m");
-        let mut log = MetricsLog::create(&path).unwrap();
+        let log = resume(&path, "a", 0).unwrap();
         for step in 1..=4 {
-            log.append(&record("a", step)).unwrap();
-            log.append(&record("b", step)).unwrap();
+            append(&log, &record("a", step));
+            append(&log, &record("b", step));
         }
-        drop(log);
         let mut torn = files::read(&path).unwrap();
         torn.extend_from_slice(b"{\"run\":\"a\xc3");
         std::fs::write(&path, torn).unwrap();
         assert_eq!(steps(&path).len(), 8);
-        MetricsLog::resume(&path, "a", 2).unwrap().append(&record("a", 3)).unwrap();
+        append(&resume(&path, "a", 2).unwrap(), &record("a", 3));
         let a: Vec<_> = steps(&path).into_iter().filter(|(run, _)| run == "a").collect();
         assert_eq!(a, [("a".into(), 1), ("a".into(), 2), ("a".into(), 3)]);
         assert_eq!(steps(&path).len(), 7);
@@ -285,31 +315,30 @@ mod tests {
         let dir = Scratch::new();
         let path = dir.path("m");
         let old = |run: &str, epoch: u64| MetricRecord { epoch, ..record(run, epoch + 1) };
-        let mut log = MetricsLog::create(&path).unwrap();
+        let log = resume(&path, "a", 0).unwrap();
         for epoch in 0..3 {
-            log.append(&old("a", epoch)).unwrap();
-            log.append(&old("b", epoch)).unwrap();
+            append(&log, &old("a", epoch));
+            append(&log, &old("b", epoch));
         }
-        drop(log);
         let epochs = |run: &str| -> Vec<u64> {
             read_metrics(&path).unwrap().iter().filter(|r| r.run == run).map(|r| r.epoch).collect()
         };
         assert_eq!((epochs("a"), epochs("b")), (vec![1, 2, 3], vec![1, 2, 3]));
-        let mut log = MetricsLog::resume(&path, "a", 2).unwrap();
-        log.append(&MetricRecord { epoch: 3, ..record("a", 3) }).unwrap();
+        let log = resume(&path, "a", 2).unwrap();
+        append(&log, &MetricRecord { epoch: 3, ..record("a", 3) });
         assert_eq!((epochs("a"), epochs("b")), (vec![1, 2, 3], vec![1, 2, 3]));
         // The other run's lines are as they were.
         let text = files::read_text(&path).unwrap();
         let zeros = text.lines().filter(|line| line.contains("\"epoch\":0")).collect::<Vec<_>>();
         assert!(zeros.len() == 1 && zeros[0].contains("\"b\""), "{text}");
-        MetricsLog::resume(&path, "a", 3).unwrap();
+        resume(&path, "a", 3).unwrap();
         assert_eq!(files::read_text(&path).unwrap(), text);
     }
 
     #[test]
     fn resume_starts_a_missing_log() {
         let dir = Scratch::new();
-        MetricsLog::resume(dir.path("new"), "a", 9).unwrap().append(&record("a", 10)).unwrap();
+        append(&resume(&dir.path("new"), "a", 9).unwrap(), &record("a", 10));
         assert_eq!(steps(&dir.path("new")), [("a".into(), 10)]);
     }
 
@@ -322,6 +351,8 @@ mod tests {
         assert!(message.contains("line 1") && message.contains("missing field"), "{message}");
         let message = read_metrics(dir.path("none")).unwrap_err().to_string();
         assert!(message.contains("found nothing"), "{message}");
-        assert!(MetricsLog::create(dir.path("")).is_err());
+        assert!(resume(&dir.path("folder/.."), "a", 0).is_err());
+        std::fs::create_dir(dir.path("folder")).unwrap();
+        assert!(resume(&dir.path("folder"), "a", 0).is_err());
     }
 }

@@ -15,4 +15,8 @@ pub use run::{
     Checkpoints, Epoch, Evaluator, Observer, Progress, Run, StepConfig, Sums, TrainConfig, TrainStep,
     Trainer, checkpoint, weights_hash,
 };
-pub use teacher::{Outputs, OutputsInfo, StoredTeacher, TeachConfig, Teacher, Teaching, outputs, teach};
+#[cfg(not(target_arch = "wasm32"))]
+pub use teacher::teach;
+pub use teacher::{
+    Outputs, OutputsInfo, StoredTeacher, TeachConfig, Teacher, Teaching, outputs, teach_async,
+};

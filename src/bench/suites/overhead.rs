@@ -1,11 +1,10 @@
 //! What everything costs beside the kernels: submits, dispatches, transfers, compilation, a first step.
 
-use std::time::Instant;
-
 use super::super::case::{Case, Clock, Prepared, Suite, Target};
 use super::super::cnn_step;
 use crate::Result;
 use crate::gpu::{Dispatch, Gpu, Grid, Kernel, Recording, Stopwatch};
+use crate::platform::Instant;
 use crate::tape::{Plan, Step, Tape, Tensor};
 
 /// Elements of the smallest tensor worth the name.

@@ -207,9 +207,9 @@ impl Job {
     ) -> Result<Run> {
         let mut bar = Bar::new(label, config.batch_size);
         let checkpoints = Checkpoints {
-            path: self.checkpoint(label),
             every_steps: self.recipe.checkpoint_every,
             resume: self.resume,
+            ..Checkpoints::at(self.checkpoint(label))?
         };
         let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
         if let Some((peer, weight)) = lesson.peer {
@@ -220,7 +220,7 @@ impl Job {
             .scheme(lesson.scheme)
             .observer(&mut bar)
             .checkpoints(checkpoints)
-            .log(self.out.join("metrics.jsonl"), label)
+            .log(self.out.join("metrics.jsonl"), label)?
             .fit(network)?;
         drop(bar);
         let split = if self.recipe.validation.is_some() { Split::Validation } else { Split::Test };

@@ -43,7 +43,13 @@ pub(super) trait Host {
 
 /// Most elements of an activation. What a device holds is checked before anything runs; this keeps products of sizes
 /// from overflowing until then.
-const MAX_ELEMENTS: usize = 1 << 40;
+const MAX_ELEMENTS: u64 = 1 << 40;
+
+/// Whether a tensor of these sizes is within [`MAX_ELEMENTS`], also where usize has 32 bits.
+fn is_plausible(sizes: &[usize]) -> bool {
+    let elements = sizes.iter().try_fold(1u64, |n, &size| n.checked_mul(size as u64));
+    elements.is_some_and(|n| n <= MAX_ELEMENTS && usize::try_from(n).is_ok())
+}
 
 /// A pass through the graph.
 pub(super) struct Pass<'g> {
@@ -118,8 +124,7 @@ impl At<'_> {
             return Err(self.fail(format!("this operator is not supported; there are {}", known.join(", "))));
         };
         let tensor = self.pass.host.node(&self.node.label, output, &mut || lower(self))?;
-        let elements = tensor.dims().iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        if elements.is_none_or(|n| n > MAX_ELEMENTS) {
+        if !is_plausible(tensor.dims()) {
             return Err(self.fail(format!("its output {} is too large for any device", tensor.shape())));
         }
         Ok(Value::Tensor(tensor))
@@ -223,5 +228,18 @@ impl At<'_> {
     /// Several axes.
     pub fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>> {
         axes.iter().map(|&axis| self.axis(axis, rank)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plausible;
+
+    #[test]
+    fn sizes_that_no_device_holds_are_not_plausible() {
+        assert!(is_plausible(&[]) && is_plausible(&[1 << 20, 1 << 10]));
+        // 4 * 2^62 is 0 in 64 bits, and 2^16 * 2^16 is 0 in 32.
+        assert!(!is_plausible(&[1 << 20, 1 << 21]) && !is_plausible(&[4, 1 << 31, 1 << 31]));
+        assert_eq!(is_plausible(&[1 << 16, 1 << 16]), usize::BITS > 32);
     }
 }

@@ -1,8 +1,10 @@
 //! What is needed to repeat a run.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::platform::SystemTime;
 
 /// Where and how a run was made. Empty fields are left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

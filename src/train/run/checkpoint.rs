@@ -12,6 +12,7 @@ use super::trainer::Epoch;
 use crate::files::{self, Metadata, NamedTensor, StoredTensor};
 use crate::gpu::{BufferSlice, Gpu};
 use crate::nn::Params;
+use crate::platform::Store;
 use crate::{Error, Result};
 
 /// The metadata key of the JSON text.
@@ -50,14 +51,16 @@ pub struct Contents<'a> {
     pub slices: Vec<(String, BufferSlice)>,
 }
 
-/// Writes a checkpoint atomically.
+/// Writes a checkpoint: whoever reads it finds the old one or all of the new.
 pub async fn save(
-    path: &Path,
+    store: &dyn Store,
+    name: &str,
     gpu: &Gpu,
     identity: &BTreeMap<String, String>,
     position: &Position,
     contents: &Contents<'_>,
 ) -> Result<()> {
+    let path = &store.path(name);
     let mut named: Vec<NamedTensor> = Vec::new();
     for (prefix, params) in &contents.params {
         named.extend(
@@ -71,21 +74,36 @@ pub async fn save(
     let header = Header { version: VERSION, identity: identity.clone(), position: position.clone() };
     let text = serde_json::to_string(&header).map_err(|e| Error::file(path, e))?;
     let stored: Vec<StoredTensor<'_>> = named.iter().map(StoredTensor::from).collect();
-    files::write_safetensors(path, &stored, &Metadata::from([(KEY.to_string(), text)]))
+    let mut draft = store.create(name).await?;
+    files::write_safetensors_to(&mut draft, path, &stored, &Metadata::from([(KEY.to_string(), text)]))?;
+    draft.keep().await
 }
 
-/// Reads a checkpoint into `contents`: parameters on the host, slices on the device. Nothing changes on an error.
+/// Reads a checkpoint into `contents`: parameters on the host, slices on the device. Nothing changes on an error. None
+/// where there is no checkpoint.
 ///
 /// # Errors
 /// [`Error::File`] for a file that is no checkpoint, is damaged, or belongs to another run, naming what differs.
-pub fn load(
+pub async fn load(
+    store: &dyn Store,
+    name: &str,
+    gpu: &Gpu,
+    identity: &BTreeMap<String, String>,
+    contents: &mut Contents<'_>,
+) -> Result<Option<Position>> {
+    let Some(bytes) = store.get(name).await? else { return Ok(None) };
+    read(&store.path(name), &bytes, gpu, identity, contents).map(Some)
+}
+
+fn read(
     path: &Path,
+    bytes: &[u8],
     gpu: &Gpu,
     identity: &BTreeMap<String, String>,
     contents: &mut Contents<'_>,
 ) -> Result<Position> {
     let options = files::ReadOptions { allow_nonfinite: true };
-    let (tensors, metadata) = files::read_safetensors_with(path, options)?;
+    let (tensors, metadata) = files::decode_safetensors(path, bytes, options)?;
     let text = metadata.get(KEY).ok_or_else(|| {
         Error::file(
             path,

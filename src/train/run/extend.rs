@@ -1,10 +1,10 @@
 //! Students whose architecture a method changes: what is trained, measured and saved is then another network,
 //! with the student's weights in it.
 
-use crate::distill::{Pair, Shown, TeacherPass};
+use crate::distill::{Pair, Shown, TeacherPass, Term};
 use crate::gpu::Gpu;
 use crate::models::{ModelConfig, Network, base_of, build};
-use crate::nn::{DeviceParams, Forward};
+use crate::nn::{DeviceParams, Forward, Params};
 use crate::tape::Tape;
 use crate::train::teacher::distillation::Teaching;
 use crate::{Error, Result};
@@ -81,4 +81,17 @@ fn names(gpu: &Gpu, student: &Network, teaching: &Teaching<'_>) -> Result<Vec<St
         names.extend(term.method.student(&student.name, &pair)?);
     }
     Ok(names)
+}
+
+/// Lets a method change the student's first weights.
+pub(in crate::train) fn start(term: &Term, student: &mut Params, teacher: &Teaching<'_>) -> Result<()> {
+    if let Some(weights) = teacher.params() {
+        return term.method.start(student, weights);
+    }
+    // A method that looks for a tensor of the teacher finds none here.
+    term.method.start(student, &Params::default()).map_err(|_| {
+        let message = "needs the teacher's weights, which outputs on disk do not hold; give the teacher itself, or \
+                       its file beside them (`teacher` and `teacher_outputs`)";
+        Error::config(format!("method {}", term.name), message)
+    })
 }

@@ -1,26 +1,26 @@
 //! A run under way: epochs, measuring, early stop, checkpoints.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::checkpoint::{self, Contents, Position};
 use super::evaluator::Evaluator;
-use super::extend::extended;
+use super::extend::{extended, start};
 use super::identity::{add_scheme, identity};
 use super::step::{StepConfig, TrainStep};
 use super::sums::Sums;
-use super::trainer::{Epoch, Observer, Progress, Run, Trainer};
+use super::trainer::{Checkpoints, Epoch, LogPlace, Observer, Progress, Run, Trainer};
+use crate::Result;
 use crate::data::{Loader, LoaderConfig};
-use crate::distill::Term;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Params};
 use crate::optim::{LossScaleConfig, Schedule};
+use crate::platform::Instant;
 use crate::tape::{Cost, Step};
 use crate::train::metrics::{MetricRecord, MetricsLog, Split};
 use crate::train::schemes::Peer;
 use crate::train::stats::median;
 use crate::train::teacher::distillation::Teaching;
-use crate::{Error, Result};
 
 /// Time between two calls of [`Observer::progress`]: each waits for the GPU.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(400);
@@ -46,7 +46,7 @@ pub(super) struct Session<'a, 'n> {
     position: Position,
     /// The best epoch's weights, under early stop.
     best: Params,
-    log: Option<(MetricsLog, String)>,
+    log: Option<MetricsLog>,
     started: Instant,
 }
 
@@ -138,14 +138,21 @@ impl<'a, 'n> Session<'a, 'n> {
         })
     }
 
-    pub fn resume(&mut self) -> Result<()> {
-        if let Some(checkpoints) = self.trainer.checkpoints.clone()
-            && checkpoints.resume
-            && checkpoints.path.exists()
-        {
-            let gpu = self.trainer.gpu;
-            let identity = self.identity.clone();
-            self.position = checkpoint::load(&checkpoints.path, gpu, &identity, &mut self.contents()?)?;
+    pub async fn resume(&mut self) -> Result<()> {
+        if let Some(checkpoints) = self.trainer.checkpoints.clone().filter(|c| c.resume) {
+            self.read_checkpoint(&checkpoints).await?;
+        }
+        if let Some(LogPlace { store, name, run }) = self.trainer.log.clone() {
+            self.log = Some(MetricsLog::resume(store, &name, &run, self.position.step).await?);
+        }
+        Ok(())
+    }
+
+    async fn read_checkpoint(&mut self, from: &Checkpoints) -> Result<()> {
+        let (gpu, identity) = (self.trainer.gpu, self.identity.clone());
+        let (store, name) = (&*from.store, &from.name);
+        if let Some(position) = checkpoint::load(store, name, gpu, &identity, &mut self.contents()?).await? {
+            self.position = position;
             self.params.upload(&self.network.params)?;
             if let Some((host, device)) = self.step.regressors() {
                 device.upload(host)?;
@@ -153,10 +160,7 @@ impl<'a, 'n> Session<'a, 'n> {
             if let Some((host, device)) = &self.peer {
                 device.upload(&host.params)?;
             }
-            log::info!("resuming {} after step {}", checkpoints.path.display(), self.position.step);
-        }
-        if let Some((path, run)) = self.trainer.log.clone() {
-            self.log = Some((MetricsLog::resume(path, &run, self.position.step)?, run));
+            log::info!("resuming {} after step {}", store.path(name).display(), self.position.step);
         }
         Ok(())
     }
@@ -276,17 +280,17 @@ impl<'a, 'n> Session<'a, 'n> {
             }
         }
         self.position.epochs.push(epoch);
-        self.record(&epoch, &terms)?;
+        self.record(&epoch, &terms).await?;
         self.observe(|o| o.epoch(&epoch));
         Ok(())
     }
 
-    fn record(&mut self, epoch: &Epoch, terms: &[(&'static str, f32)]) -> Result<()> {
+    async fn record(&mut self, epoch: &Epoch, terms: &[(&'static str, f32)]) -> Result<()> {
         let seconds = self.position.seconds + self.started.elapsed().as_secs_f64();
-        let Some((log, run)) = &mut self.log else { return Ok(()) };
+        let Some(log) = &self.log else { return Ok(()) };
         let images_per_second = self.trainer.config.batch_size as f64 * 1e3 / epoch.ms_per_step;
         let training = MetricRecord {
-            run: run.clone(),
+            run: log.run().to_string(),
             epoch: epoch.epoch,
             step: epoch.step,
             split: Split::Train,
@@ -308,8 +312,8 @@ impl<'a, 'n> Session<'a, 'n> {
             terms: BTreeMap::new(),
             ..training.clone()
         };
-        log.append(&training)?;
-        log.append(&held_out)
+        log.append(&training).await?;
+        log.append(&held_out).await
     }
 
     /// Whether early stop has waited long enough.
@@ -324,7 +328,7 @@ impl<'a, 'n> Session<'a, 'n> {
     }
 
     async fn save(&mut self) -> Result<()> {
-        let Some(path) = self.trainer.checkpoints.as_ref().map(|c| c.path.clone()) else { return Ok(()) };
+        let Some(checkpoints) = self.trainer.checkpoints.clone() else { return Ok(()) };
         self.params.download_async(&mut self.network.params).await?;
         if let Some((host, device)) = self.step.regressors() {
             device.download_async(host).await?;
@@ -333,7 +337,8 @@ impl<'a, 'n> Session<'a, 'n> {
         let mut position = self.position.clone();
         position.seconds += self.started.elapsed().as_secs_f64();
         let (gpu, identity) = (self.trainer.gpu, self.identity.clone());
-        checkpoint::save(&path, gpu, &identity, &position, &self.contents()?).await
+        let (store, name) = (&*checkpoints.store, &checkpoints.name);
+        checkpoint::save(store, name, gpu, &identity, &position, &self.contents()?).await
     }
 
     async fn download_peer(&mut self) -> Result<()> {
@@ -384,17 +389,4 @@ impl<'a, 'n> Session<'a, 'n> {
             tell(observer);
         }
     }
-}
-
-/// Lets a method change the student's first weights.
-pub(in crate::train) fn start(term: &Term, student: &mut Params, teacher: &Teaching<'_>) -> Result<()> {
-    if let Some(weights) = teacher.params() {
-        return term.method.start(student, weights);
-    }
-    // A method that looks for a tensor of the teacher finds none here.
-    term.method.start(student, &Params::default()).map_err(|_| {
-        let message = "needs the teacher's weights, which outputs on disk do not hold; give the teacher itself, or \
-                       its file beside them (`teacher` and `teacher_outputs`)";
-        Error::config(format!("method {}", term.name), message)
-    })
 }

@@ -1,6 +1,7 @@
 //! A training run as its caller sees it: what it is given, what it tells, what it returns.
 
-use std::path::{Path, PathBuf};
+#[cfg(not(target_arch = "wasm32"))]
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,9 @@ use crate::data::Dataset;
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::optim::LossScaleState;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::platform::Folder;
+use crate::platform::Store;
 use crate::tape::Cost;
 use crate::train::schemes::Scheme;
 use crate::train::teacher::distillation::{Teacher, Teaching};
@@ -120,12 +124,40 @@ impl Observer for () {}
 /// Checkpoints of a run.
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
-    /// The file, replaced each time.
-    pub path: PathBuf,
+    /// Where they are kept.
+    pub store: Arc<dyn Store>,
+    /// Under which name: each replaces the one before.
+    pub name: String,
     /// Also after so many steps, besides after every epoch.
     pub every_steps: Option<u64>,
-    /// Go on from the file where there is one.
+    /// Go on from the checkpoint where there is one.
     pub resume: bool,
+}
+
+impl Checkpoints {
+    /// Under a name in a store, after every epoch.
+    pub fn new(store: Arc<dyn Store>, name: &str) -> Self {
+        Self { store, name: name.to_string(), every_steps: None, resume: false }
+    }
+
+    /// In a file, after every epoch.
+    ///
+    /// # Errors
+    /// [`crate::Error::File`] for a path that can't be a file's.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn at(path: impl AsRef<Path>) -> Result<Self> {
+        let (folder, name) = Folder::of(path)?;
+        Ok(Self::new(Arc::new(folder), &name))
+    }
+}
+
+/// Where a run's metrics go.
+#[derive(Debug, Clone)]
+pub(super) struct LogPlace {
+    pub store: Arc<dyn Store>,
+    pub name: String,
+    /// The run's name on each line.
+    pub run: String,
 }
 
 /// A run to be started with [`Trainer::fit`].
@@ -139,7 +171,7 @@ pub struct Trainer<'a> {
     pub(super) peer: Option<(&'a mut Network, f32)>,
     pub(super) observer: Option<&'a mut dyn Observer>,
     pub(super) checkpoints: Option<Checkpoints>,
-    pub(super) log: Option<(PathBuf, String)>,
+    pub(super) log: Option<LogPlace>,
 }
 
 impl<'a> Trainer<'a> {
@@ -201,10 +233,20 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Appends one JSON line an epoch and split to `path`, under the name `run`.
-    pub fn log(mut self, path: impl AsRef<Path>, run: &str) -> Self {
-        self.log = Some((path.as_ref().to_path_buf(), run.to_string()));
+    /// Appends one JSON line an epoch and split to a log in a store, under the name `run`.
+    pub fn log_to(mut self, store: Arc<dyn Store>, name: &str, run: &str) -> Self {
+        self.log = Some(LogPlace { store, name: name.to_string(), run: run.to_string() });
         self
+    }
+
+    /// [`Trainer::log_to`] for a file.
+    ///
+    /// # Errors
+    /// [`crate::Error::File`] for a path that can't be a file's.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn log(self, path: impl AsRef<Path>, run: &str) -> Result<Self> {
+        let (folder, name) = Folder::of(path)?;
+        Ok(self.log_to(Arc::new(folder), &name, run))
     }
 
     /// Compiles the step without running it, and says what it would cost.
@@ -218,6 +260,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`crate::Error::NonFinite`] where the loss becomes NaN or infinite; the network then keeps its initial weights, and the
     /// last checkpoint stays.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn fit(self, network: &mut Network) -> Result<Run> {
         let gpu = self.gpu;
         gpu.block_on(self.fit_async(network))
@@ -231,7 +274,7 @@ impl<'a> Trainer<'a> {
     /// Those of [`Trainer::fit`].
     pub async fn fit_async(self, network: &mut Network) -> Result<Run> {
         let mut session = Session::new(self, network)?;
-        session.resume()?;
+        session.resume().await?;
         session.run().await
     }
 }

@@ -8,4 +8,6 @@ mod teach;
 pub use distillation::{Teacher, Teaching};
 pub use outputs::{Outputs, OutputsInfo};
 pub use stored::StoredTeacher;
-pub use teach::{TeachConfig, teach};
+#[cfg(not(target_arch = "wasm32"))]
+pub use teach::teach;
+pub use teach::{TeachConfig, teach_async};

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::data::Dataset;
 use crate::files::TensorReader;
+use crate::platform::Store;
 use crate::{Error, Result};
 
 /// The metadata key of the JSON text.
@@ -87,7 +88,22 @@ impl Outputs {
     /// [`Error::File`] for a damaged file, one that says too little, tensors of other sizes than it says, and values that
     /// are not finite, by name and place.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let file = TensorReader::open(path)?;
+        Self::read(TensorReader::open(path)?)
+    }
+
+    /// [`Outputs::open`] for what a store keeps.
+    ///
+    /// # Errors
+    /// As [`Outputs::open`], and [`Error::File`] where the store has nothing of this name.
+    pub async fn open_in(store: &dyn Store, name: &str) -> Result<Self> {
+        let path = store.path(name);
+        let blob = store.open(name).await?.ok_or_else(|| {
+            Error::file(&path, "expected teacher outputs, found nothing; write them first, or check the name")
+        })?;
+        Self::read(TensorReader::new(path, blob)?)
+    }
+
+    fn read(file: TensorReader) -> Result<Self> {
         let text = file.metadata().get(KEY).ok_or_else(|| {
             let message = format!(
                 "expected teacher outputs, found a safetensors file without the metadata entry \"{KEY}\"; make one \

@@ -1,5 +1,6 @@
 //! Writes a teacher's outputs for a data set, batch by batch, straight to disk.
 
+#[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +10,9 @@ use crate::files::{Metadata, TensorSpec, TensorWriter};
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Forward};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::platform::Folder;
+use crate::platform::store::{Draft, Store};
 use crate::tape::{Plan, Step, Tape, Tensor};
 use crate::train::run::batch::{Inputs, views};
 use crate::train::weights_hash;
@@ -33,19 +37,37 @@ pub struct TeachConfig {
     pub epochs: u64,
 }
 
-/// Runs `teacher` over `data` and writes its outputs to `path`, atomically. `progress` hears of the share that is done.
+/// Runs `teacher` over `data` and writes its outputs to `path`, atomically. Blocks. `progress` hears of the share that is done.
 ///
 /// # Errors
 /// [`Error::Config`] for a tap that is not there and numbers that make no sense; [`Error::File`] where the file can't be
 /// written; [`Error::NonFinite`] for outputs that are NaN or infinite.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn teach(
     gpu: &Gpu,
     teacher: &Network,
     data: &Arc<Dataset>,
     config: &TeachConfig,
     path: &Path,
+    progress: impl FnMut(f64),
+) -> Result<OutputsInfo> {
+    let (folder, name) = Folder::of(path)?;
+    gpu.block_on(teach_async(gpu, teacher, data, config, (&folder, &name), progress))
+}
+
+/// [`teach`] for callers that may not block, into a store under a name.
+///
+/// # Errors
+/// Those of [`teach`].
+pub async fn teach_async(
+    gpu: &Gpu,
+    teacher: &Network,
+    data: &Arc<Dataset>,
+    config: &TeachConfig,
+    (store, name): (&dyn Store, &str),
     mut progress: impl FnMut(f64),
 ) -> Result<OutputsInfo> {
+    let path = &store.path(name);
     let info = info(teacher, data, config)?;
     let loader = LoaderConfig { batch_size: config.batch_size, shuffle: false, ..Default::default() };
     let loader = Loader::new(data.clone(), loader)?;
@@ -54,19 +76,18 @@ pub fn teach(
     let text = serde_json::to_string(&info).map_err(|e| Error::file(path, e))?;
     let metadata = Metadata::from([(outputs::KEY.to_string(), text)]);
     let batches = (info.epochs * loader.batches() as u64) as f64;
-    TensorWriter::write(path, &tensors(&info, &pass), &metadata, |file| {
-        for epoch in 0..info.epochs {
-            for batch in loader.epoch(epoch) {
-                let mut step = Step::new(0, config.seed);
-                step.epoch = epoch as u32;
-                pass.inputs.write(&pass.plan, &batch)?;
-                pass.plan.run(&step)?;
-                pass.write(file, &info, batch.len)?;
-                progress((epoch as f64 * loader.batches() as f64 + batch.index as f64 + 1.0) / batches);
-            }
+    let mut file = TensorWriter::new(path, store.create(name).await?, &tensors(&info, &pass), &metadata)?;
+    for epoch in 0..info.epochs {
+        for batch in loader.epoch(epoch) {
+            let mut step = Step::new(0, config.seed);
+            step.epoch = epoch as u32;
+            pass.inputs.write(&pass.plan, &batch)?;
+            pass.plan.run(&step)?;
+            pass.write(&mut file, &info, batch.len).await?;
+            progress((epoch as f64 * loader.batches() as f64 + batch.index as f64 + 1.0) / batches);
         }
-        Ok(())
-    })?;
+    }
+    file.finish()?.keep().await?;
     Ok(info)
 }
 
@@ -139,8 +160,13 @@ impl Pass {
     }
 
     /// Appends what the last run gave for its first `len` samples.
-    fn write(&self, file: &mut TensorWriter<'_>, info: &OutputsInfo, len: usize) -> Result<()> {
-        let logits = self.finite("logits", &self.logits, len)?;
+    async fn write(
+        &self,
+        file: &mut TensorWriter<Box<dyn Draft>>,
+        info: &OutputsInfo,
+        len: usize,
+    ) -> Result<()> {
+        let logits = self.finite("logits", &self.logits, len).await?;
         match info.topk {
             None => file.append(outputs::LOGITS, &logits)?,
             Some(k) => {
@@ -153,14 +179,14 @@ impl Pass {
             }
         }
         for (name, tensor) in &self.taps {
-            file.append(&tap_tensor(name), &self.finite(name, tensor, len)?)?;
+            file.append(&tap_tensor(name), &self.finite(name, tensor, len).await?)?;
         }
         Ok(())
     }
 
-    /// The first `len` rows of a tensor. Blocks.
-    fn finite(&self, name: &str, tensor: &Tensor, len: usize) -> Result<Vec<f32>> {
-        let mut values = self.plan.read_f32(tensor)?;
+    /// The first `len` rows of a tensor.
+    async fn finite(&self, name: &str, tensor: &Tensor, len: usize) -> Result<Vec<f32>> {
+        let mut values = self.plan.read_f32_async(tensor).await?;
         values.truncate(len * tensor.dims()[1..].iter().product::<usize>());
         if values.iter().all(|v| v.is_finite()) {
             return Ok(values);

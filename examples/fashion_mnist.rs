@@ -61,7 +61,7 @@ fn main() -> limbeck::Result<()> {
         if !quick {
             let data = table.training();
             let (classes, mean, std) = (data.class_names.clone(), data.mean.clone(), data.std.clone());
-            saved::save(file, &teacher, &saved::Facts { classes, mean, std })?;
+            saved::save(file, &teacher, &saved::ModelMetadata { classes, mean, std })?;
         }
         teacher
     };

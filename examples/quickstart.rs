@@ -34,7 +34,7 @@ fn main() -> limbeck::Result<()> {
         println!("teacher: {:.1} % of the held-out digits", 100.0 * run.accuracy());
         let (classes, mean, std) =
             (training.class_names.clone(), training.mean.clone(), training.std.clone());
-        saved::save(file, &teacher, &saved::Facts { classes, mean, std })?;
+        saved::save(file, &teacher, &saved::ModelMetadata { classes, mean, std })?;
         teacher
     };
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use limbeck::data::{Dataset, LoadOptions, load};
 use limbeck::distill::{self, MethodConfig};
 use limbeck::gpu::Gpu;
-use limbeck::models::saved::{self, Facts};
+use limbeck::models::saved::{self, ModelMetadata};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::optim::EmaConfig;
@@ -349,8 +349,9 @@ fn told(at: &Path, flags: &[&str], finding: &str) -> [usize; 2] {
 
 /// Saves the setting's teacher, of classes named so.
 fn save(setting: &Setting, path: &Path, classes: Vec<String>) {
-    let facts = Facts { classes, mean: setting.training.mean.clone(), std: setting.training.std.clone() };
-    saved::save(path, &setting.teacher, &facts).unwrap();
+    let metadata =
+        ModelMetadata { classes, mean: setting.training.mean.clone(), std: setting.training.std.clone() };
+    saved::save(path, &setting.teacher, &metadata).unwrap();
 }
 
 #[test]
@@ -426,12 +427,12 @@ fn distill_writes_findings_into_the_report() {
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("teacher.safetensors");
     let training = &setting.training;
-    let facts = Facts {
+    let metadata = ModelMetadata {
         classes: training.class_names.clone(),
         mean: training.mean.clone(),
         std: training.std.clone(),
     };
-    saved::save(&file, &setting.teacher, &facts).unwrap();
+    saved::save(&file, &setting.teacher, &metadata).unwrap();
     let page = |temperature: &str| {
         let out = folder.join(temperature);
         let run = Command::new(env!("CARGO_BIN_EXE_limbeck"))

@@ -5,7 +5,7 @@ mod common;
 use common::digits::Digits;
 use limbeck::data::{Loader, LoaderConfig};
 use limbeck::distill::{self, MethodConfig};
-use limbeck::models::saved::{self, Facts, Overrides};
+use limbeck::models::saved::{self, ModelMetadata, Overrides};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::train::{Evaluator, Teacher, TrainConfig, Trainer};
@@ -89,8 +89,9 @@ fn what_is_saved_opens_again() {
     assert!(ours < theirs * 7 / 10, "{ours} parameters of {theirs}");
     let path = std::env::temp_dir().join(format!("limbeck-lowrank-{}.safetensors", std::process::id()));
     let data = &setting.held_out;
-    let facts = Facts { classes: data.class_names.clone(), mean: data.mean.clone(), std: data.std.clone() };
-    saved::save(&path, &student, &facts).unwrap();
+    let metadata =
+        ModelMetadata { classes: data.class_names.clone(), mean: data.mean.clone(), std: data.std.clone() };
+    saved::save(&path, &student, &metadata).unwrap();
     let opened = saved::open(&path, &Overrides::default()).unwrap().network;
     std::fs::remove_file(path).unwrap();
     assert_eq!((opened.name.as_str(), setting.logits(&opened)), (&*student.name, setting.logits(&student)));

@@ -115,8 +115,8 @@ fn models_open() {
         let file = fixtures().join(name).with_extension("safetensors");
         let saved = saved::open(&file, &Overrides::default()).unwrap();
         assert!(saved.network.name.contains(model), "{}", saved.network.name);
-        assert_eq!((saved.network.input(), saved.facts.classes.len()), ([1, 8, 8], 10));
-        assert_eq!((saved.facts.mean.len(), saved.facts.std.len()), (1, 1));
+        assert_eq!((saved.network.input(), saved.metadata.classes.len()), ([1, 8, 8], 10));
+        assert_eq!((saved.metadata.mean.len(), saved.metadata.std.len()), (1, 1));
     }
 }
 

@@ -12,7 +12,7 @@ use limbeck::nn::DeviceParams;
 use limbeck::optim::{EmaConfig, OptimizerConfig};
 use limbeck::rng::Stream;
 use limbeck::tape::{Plan, Step, Tape};
-use limbeck::train::schemes::{Link, Member, Scheme, chain, mean_logits};
+use limbeck::train::schemes::{ChainStep, Member, Scheme, chain, mean_logits};
 use limbeck::train::{Checkpoints, Run, Teacher, TrainConfig, Trainer};
 
 impl Digits {
@@ -214,7 +214,7 @@ fn a_chain_resumes_to_the_bit() {
         let names = ["cnn:6", "cnn:4", "cnn:4"];
         let links = names.iter().enumerate();
         let links =
-            links.map(|(i, name)| Link { label: format!("{i}"), network: network(name, 2 + i as u64) });
+            links.map(|(i, name)| ChainStep { label: format!("{i}"), network: network(name, 2 + i as u64) });
         let mut index = 0;
         chain(&setting.gpu, Some(&teacher), links.collect(), |label, student, before| {
             let teacher = before.map(|(network, params)| teach(network, params, "kd"));

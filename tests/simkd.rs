@@ -10,7 +10,7 @@ use common::digits::{Digits, StopAt};
 use limbeck::data::{Loader, LoaderConfig};
 use limbeck::distill::{self, MethodConfig};
 use limbeck::models::reuse::CLASSIFIER;
-use limbeck::models::saved::{self, Facts, Overrides};
+use limbeck::models::saved::{self, ModelMetadata, Overrides};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::tape::Cost;
@@ -109,8 +109,9 @@ fn what_is_saved_is_what_was_measured() {
 
     let path = std::env::temp_dir().join(format!("limbeck-simkd-{}.safetensors", std::process::id()));
     let data = &setting.held_out;
-    let facts = Facts { classes: data.class_names.clone(), mean: data.mean.clone(), std: data.std.clone() };
-    saved::save(&path, &student, &facts).unwrap();
+    let metadata =
+        ModelMetadata { classes: data.class_names.clone(), mean: data.mean.clone(), std: data.std.clone() };
+    saved::save(&path, &student, &metadata).unwrap();
     let opened = saved::open(&path, &Overrides::default()).unwrap().network;
     let (accuracy, logits) = setting.measure(&student);
     assert_eq!(accuracy, run.accuracy());

@@ -15,12 +15,12 @@ pub struct Saved {
     /// The network with its weights.
     pub network: Network,
     /// What is known about its use.
-    pub facts: Facts,
+    pub metadata: ModelMetadata,
 }
 
 /// What a network must be fed, and what its outputs are called.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Facts {
+pub struct ModelMetadata {
     /// Class names, in the order of the logits.
     pub classes: Vec<String>,
     /// Mean of `pixel / 255` for each channel.
@@ -47,16 +47,16 @@ pub struct Overrides {
 }
 
 /// Writes the network atomically.
-pub fn save(path: impl AsRef<Path>, network: &Network, facts: &Facts) -> Result<()> {
+pub fn save(path: impl AsRef<Path>, network: &Network, metadata: &ModelMetadata) -> Result<()> {
     let path = path.as_ref();
     let [c, h, w] = network.input();
     let metadata = Metadata::from([
         ("limbeck.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ("limbeck.model".to_string(), network.name.clone()),
         ("limbeck.input".to_string(), format!("{c}x{h}x{w}")),
-        ("limbeck.classes".to_string(), serde_json::json!(facts.classes).to_string()),
-        ("limbeck.mean".to_string(), serde_json::json!(facts.mean).to_string()),
-        ("limbeck.std".to_string(), serde_json::json!(facts.std).to_string()),
+        ("limbeck.classes".to_string(), serde_json::json!(metadata.classes).to_string()),
+        ("limbeck.mean".to_string(), serde_json::json!(metadata.mean).to_string()),
+        ("limbeck.std".to_string(), serde_json::json!(metadata.std).to_string()),
     ]);
     let tensors = network.params.named();
     let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();
@@ -86,19 +86,19 @@ pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overr
     if let Some(map) = &overrides.map {
         map.apply(&mut tensors);
     }
-    let said = Said { path, metadata: &metadata };
+    let file = FileMetadata { path, metadata: &metadata };
     let text = |text: &str| Ok(text.to_string());
-    let model = said.one("model", "architecture", [&overrides.model, &fallback.model], text)?;
-    let input = said.one("input", "input size", [&overrides.input, &fallback.input], |text| {
+    let model = file.one("model", "architecture", [&overrides.model, &fallback.model], text)?;
+    let input = file.one("input", "input size", [&overrides.input, &fallback.input], |text| {
         parse_input(text).map_err(|e| Error::file(path, format!("metadata limbeck.input: {e}")))
     })?;
-    let classes = said.classes([&overrides.classes, &fallback.classes])?;
-    let facts = said.facts(overrides, fallback, input, classes)?;
-    let config = ModelConfig { input, classes: facts.classes.len() };
+    let classes = file.classes([&overrides.classes, &fallback.classes])?;
+    let metadata = file.metadata(overrides, fallback, input, classes)?;
+    let config = ModelConfig { input, classes: metadata.classes.len() };
     let mut network = outline(&model, &config).map_err(|e| Error::file(path, e))?;
-    let what = format!("{} as {model} for {} classes", path.display(), facts.classes.len());
+    let what = format!("{} as {model} for {} classes", path.display(), metadata.classes.len());
     network.params.load(&tensors)?.strict(&what)?;
-    Ok(Saved { network, facts })
+    Ok(Saved { network, metadata })
 }
 
 /// An ONNX file brings its architecture, and says how many classes there are.
@@ -111,45 +111,45 @@ fn open_onnx(path: &Path, overrides: &Overrides, fallback: &Overrides) -> Result
         }
     }
     let (network, metadata) = onnx::open(path, overrides.input.or(fallback.input))?;
-    let said = Said { path, metadata: &metadata };
+    let file = FileMetadata { path, metadata: &metadata };
     let numbered: Vec<String> = (0..network.classes()).map(|class| class.to_string()).collect();
     let named = fallback.classes.clone().filter(|names| names.len() == network.classes());
-    let classes = said.classes([&overrides.classes, &Some(named.unwrap_or(numbered))])?;
+    let classes = file.classes([&overrides.classes, &Some(named.unwrap_or(numbered))])?;
     if classes.len() != network.classes() {
         let message = format!("the graph has {} classes, not {}", network.classes(), classes.len());
         return Err(Error::file(path, message));
     }
-    let facts = said.facts(overrides, fallback, network.input(), classes)?;
-    Ok(Saved { network, facts })
+    let metadata = file.metadata(overrides, fallback, network.input(), classes)?;
+    Ok(Saved { network, metadata })
 }
 
 /// What a file's metadata says.
-struct Said<'a> {
+struct FileMetadata<'a> {
     path: &'a Path,
     metadata: &'a Metadata,
 }
 
-impl Said<'_> {
+impl FileMetadata<'_> {
     /// The names of the classes.
-    fn classes(&self, said: [&Option<Vec<String>>; 2]) -> Result<Vec<String>> {
-        self.one("classes", "classes", said, |text| list(self.path, "classes", text))
+    fn classes(&self, given: [&Option<Vec<String>>; 2]) -> Result<Vec<String>> {
+        self.one("classes", "classes", given, |text| list(self.path, "classes", text))
     }
 
     /// How the network is fed, checked.
-    fn facts(
+    fn metadata(
         &self,
         overrides: &Overrides,
         fallback: &Overrides,
         input: [usize; 3],
         classes: Vec<String>,
-    ) -> Result<Facts> {
+    ) -> Result<ModelMetadata> {
         let path = self.path;
         let read = |text: &str| list(path, "mean", text);
         let mean: Vec<f32> = self.one("mean", "mean", [&overrides.mean, &fallback.mean], read)?;
         let read = |text: &str| list(path, "std", text);
         let std: Vec<f32> = self.one("std", "standard deviation", [&overrides.std, &fallback.std], read)?;
-        check_facts(path, input, &classes, &mean, &std)?;
-        Ok(Facts { classes, mean, std })
+        check_metadata(path, input, &classes, &mean, &std)?;
+        Ok(ModelMetadata { classes, mean, std })
     }
 
     /// One fact: from the user, else from the file, else from the fallback.
@@ -184,7 +184,13 @@ impl Said<'_> {
 }
 
 /// Refuses what no network can be built for or fed with.
-fn check_facts(path: &Path, input: [usize; 3], classes: &[String], mean: &[f32], std: &[f32]) -> Result<()> {
+fn check_metadata(
+    path: &Path,
+    input: [usize; 3],
+    classes: &[String],
+    mean: &[f32],
+    std: &[f32],
+) -> Result<()> {
     if classes.is_empty() {
         return Err(Error::file(path, "metadata limbeck.classes: expected at least one class, found none"));
     }
@@ -230,10 +236,10 @@ mod tests {
         let mut network = build("cnn:2,3", &ModelConfig { input: [1, 8, 8], classes: 3 }).unwrap();
         network.params.initialise(7);
         let classes = ["a", "b \"quoted\"", "c"].map(String::from).to_vec();
-        let facts = Facts { classes, mean: vec![0.1], std: vec![0.3] };
-        save(&path, &network, &facts).unwrap();
+        let metadata = ModelMetadata { classes, mean: vec![0.1], std: vec![0.3] };
+        save(&path, &network, &metadata).unwrap();
         let again = open(&path, &Overrides::default()).unwrap();
-        assert_eq!((again.network.name.as_str(), &again.facts), ("cnn:2,3", &facts));
+        assert_eq!((again.network.name.as_str(), &again.metadata), ("cnn:2,3", &metadata));
         let same = |(a, b): (&crate::nn::Param, &crate::nn::Param)| a.values == b.values && a.name == b.name;
         assert!(network.params.iter().zip(again.network.params.iter()).all(same));
         let other = Overrides { model: Some("cnn:2,4".into()), ..Default::default() };

@@ -8,10 +8,10 @@ use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::run::doctor;
-use crate::cli::run::job::{Job, JobFlags, Lesson};
+use crate::cli::run::job::{Job, JobFlags, Supervision};
 use crate::cli::run::plan::print_plan;
-use crate::cli::run::scheme_runs::{self, Ask, Made};
-use crate::cli::run::schemes::{self, Who};
+use crate::cli::run::scheme_runs::{self, SchemeRequest, SchemeResult};
+use crate::cli::run::schemes::{self, SchemeKind};
 use crate::cli::run::teachers::Teachers;
 use crate::distill;
 use crate::train::TrainConfig;
@@ -42,36 +42,36 @@ pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     let mut job = Job::new(adapter, &flags.job)?;
     let methods = schemes::methods(&job.recipe);
     let alone = job.recipe.train_config()?;
-    let who = Who::of(&job.recipe)?;
-    let teacherless = schemes::is_teacherless(&job.recipe, who, &methods)?;
-    if (who != Who::Offline || teacherless) && flags.job.dry_run {
-        let cost = job.plan(&alone, Lesson::default())?;
+    let kind = SchemeKind::of(&job.recipe)?;
+    let teacherless = schemes::is_teacherless(&job.recipe, kind, &methods)?;
+    if (kind != SchemeKind::Offline || teacherless) && flags.job.dry_run {
+        let cost = job.plan(&alone, Supervision::default())?;
         print_plan(&cost, &alone, alone.steps(job.training.len() / alone.batch_size))?;
         say!("this is the student alone: what it learns from besides labels is not counted")?;
         return Ok(ExitCode::SUCCESS);
     }
-    if who == Who::Offline && !teacherless {
+    if kind == SchemeKind::Offline && !teacherless {
         offline(&mut job, flags.job.dry_run, &methods, &alone)?;
     } else {
-        let label = match who {
-            Who::Mutual => "dml",
-            Who::MeanTeacher => "ema",
+        let label = match kind {
+            SchemeKind::Mutual => "dml",
+            SchemeKind::MeanTeacher => "ema",
             _ => &methods,
         };
-        let ask = Ask { label, methods: &methods, alone: &alone, examine: &|_| true };
-        let made = scheme_runs::train(&mut job, who, ask)?;
-        report(&mut job, made)?;
+        let request = SchemeRequest { label, methods: &methods, alone: &alone, examine: &|_| true };
+        let result = scheme_runs::train(&mut job, kind, request)?;
+        report(&mut job, result)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// A row for every network that took part, and the report.
-fn report(job: &mut Job, made: Made) -> Result<()> {
-    for part in made.parts() {
-        job.row(&part.label, part.role, &part.network, part.run.as_ref())?;
+fn report(job: &mut Job, result: SchemeResult) -> Result<()> {
+    for model in result.models() {
+        job.row(&model.label, model.role, &model.network, model.run.as_ref())?;
     }
-    made.save(job)?;
-    job.finish(&made.student.network, &made.title, made.notes)
+    result.save(job)?;
+    job.finish(&result.student.network, &result.title, result.notes)
 }
 
 /// Frozen teachers, or what one wrote to disk.
@@ -81,7 +81,7 @@ fn offline(job: &mut Job, dry_run: bool, methods: &str, alone: &TrainConfig) -> 
     doctor::classes(job, methods, source.live());
     let frozen = source.upload(job)?;
     let mut student = job.network()?;
-    let cost = job.plan(config, source.lesson(job, methods, &frozen)?)?;
+    let cost = job.plan(config, source.supervision(job, methods, &frozen)?)?;
     if dry_run {
         print_plan(&cost, config, config.steps(job.training.len() / config.batch_size))?;
         if let Teachers::Stored(outputs, _) = &source {
@@ -89,8 +89,9 @@ fn offline(job: &mut Job, dry_run: bool, methods: &str, alone: &TrainConfig) -> 
         }
         return Ok(());
     }
-    job.claim()?;
-    let notes = doctor::first_batches(job, methods, &student, config, source.lesson(job, methods, &frozen)?);
+    job.reserve_outputs()?;
+    let notes =
+        doctor::first_batches(job, methods, &student, config, source.supervision(job, methods, &frozen)?);
     for (index, (teacher, _)) in source.live().iter().enumerate() {
         let label = if index == 0 { "teacher".to_string() } else { format!("teacher {}", index + 1) };
         job.row(&label, Role::Teacher, &teacher.network, None)?;
@@ -98,10 +99,10 @@ fn offline(job: &mut Job, dry_run: bool, methods: &str, alone: &TrainConfig) -> 
     if job.recipe.baseline == Some(true) {
         let mut student = job.network()?;
         let config = TrainConfig { ce_weight: 1.0, ..alone.clone() };
-        let run = job.fit("alone", &mut student, &config, Lesson::default())?;
+        let run = job.fit("alone", &mut student, &config, Supervision::default())?;
         job.row("alone", Role::Baseline, &student, Some(&run))?;
     }
-    let run = job.fit(methods, &mut student, config, source.lesson(job, methods, &frozen)?)?;
+    let run = job.fit(methods, &mut student, config, source.supervision(job, methods, &frozen)?)?;
     job.row(methods, Role::Distilled, &student, Some(&run))?;
     let title = format!("Distilling {} into {}", source.name(), student.name);
     job.finish(&student, &title, notes)

@@ -57,8 +57,8 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     let mut test = source::limit(test, flags.limit_test, "--limit-test")?;
     let saved = flags.model.open(Overrides::default(), Some(&test))?;
     check_fit(&saved, &test)?;
-    test.mean.clone_from(&saved.facts.mean);
-    test.std.clone_from(&saved.facts.std);
+    test.mean.clone_from(&saved.metadata.mean);
+    test.std.clone_from(&saved.metadata.std);
     let gpu = adapter.open()?;
     let (counts, seconds) = measure(&gpu, &saved, Arc::new(test.clone()), flags.batch_size)?;
     let result = Evaluation {
@@ -75,7 +75,7 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
         not_finite: counts.not_finite,
         images_per_second: test.len() as f64 / seconds,
         batch_size: flags.batch_size,
-        classes: counts.classes(&saved.facts.classes),
+        classes: counts.classes(&saved.metadata.classes),
     };
     if result.not_finite > 0 {
         let n = result.not_finite;
@@ -104,7 +104,7 @@ fn check_fit(saved: &Saved, test: &Dataset) -> Result<()> {
             format!("the network has {ours} classes, but {} has {theirs}; pass its data set", test.name);
         return Err(Error::config("--data", message));
     }
-    if let Some(difference) = class_difference(&saved.facts.classes, test) {
+    if let Some(difference) = class_difference(&saved.metadata.classes, test) {
         log::warn!("{difference}");
     }
     Ok(())

@@ -85,7 +85,7 @@ pub fn run(adapter: &AdapterFlags, flags: &PredictFlags) -> Result<ExitCode> {
     let images = Arc::new(read(&saved, &flags.images)?);
     let gpu = adapter.open()?;
     let logits = logits(&gpu, &saved, &images)?;
-    let names = &saved.facts.classes;
+    let names = &saved.metadata.classes;
     let predict = |(path, row): (&PathBuf, &[f32])| {
         let classes = top(path, row, flags.top as usize)?;
         let classes =
@@ -134,9 +134,9 @@ fn read(saved: &Saved, paths: &[PathBuf]) -> Result<Dataset> {
         channels,
         height,
         width,
-        class_names: saved.facts.classes.clone(),
-        mean: saved.facts.mean.clone(),
-        std: saved.facts.std.clone(),
+        class_names: saved.metadata.classes.clone(),
+        mean: saved.metadata.mean.clone(),
+        std: saved.metadata.std.clone(),
     })
 }
 

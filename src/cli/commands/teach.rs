@@ -98,8 +98,8 @@ pub fn run(adapter: &AdapterFlags, flags: &TeachFlags) -> Result<ExitCode> {
     };
     let (mut data, _, _) = job::load(&recipe)?;
     let teacher = open_teacher(&recipe, &data)?;
-    data.mean.clone_from(&teacher.facts.mean);
-    data.std.clone_from(&teacher.facts.std);
+    data.mean.clone_from(&teacher.metadata.mean);
+    data.std.clone_from(&teacher.metadata.std);
     let config = TeachConfig {
         batch_size: flags.batch_size,
         topk: flags.topk,

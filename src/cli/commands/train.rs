@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::AdapterFlags;
-use crate::cli::run::job::{Job, JobFlags, Lesson};
+use crate::cli::run::job::{Job, JobFlags, Supervision};
 use crate::cli::run::plan::print_plan;
 use crate::train::report::Role;
 use crate::{Error, Result};
@@ -32,14 +32,14 @@ pub fn run(adapter: &AdapterFlags, flags: &TrainFlags) -> Result<ExitCode> {
         return Err(Error::config("teacher", message));
     }
     let config = job.recipe.train_config()?;
-    let cost = job.plan(&config, Lesson::default())?;
+    let cost = job.plan(&config, Supervision::default())?;
     if flags.job.dry_run {
         print_plan(&cost, &config, config.steps(job.training.len() / config.batch_size))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut network = job.network()?;
-    job.claim()?;
-    let run = job.fit("train", &mut network, &config, Lesson::default())?;
+    job.reserve_outputs()?;
+    let run = job.fit("train", &mut network, &config, Supervision::default())?;
     job.row("train", Role::Baseline, &network, Some(&run))?;
     let title = format!("Training {}", network.name);
     job.finish(&network, &title, Vec::new())?;

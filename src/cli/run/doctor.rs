@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::job::{Job, Lesson};
+use super::job::{Job, Supervision};
 use crate::cli::flags::as_flags;
 use crate::cli::shown;
 use crate::files::{read_text, write_atomic};
@@ -21,7 +21,7 @@ const FILE: &str = "findings.json";
 pub fn classes(job: &Job, label: &str, teachers: &[(Saved, f32)]) {
     let figure = |(teacher, _): &(Saved, f32)| TeacherFigure {
         name: teacher.network.name.clone(),
-        classes: teacher.facts.classes.clone(),
+        classes: teacher.metadata.classes.clone(),
         ..Default::default()
     };
     let teachers = teachers.iter().map(figure).collect();
@@ -38,13 +38,13 @@ pub fn first_batches(
     label: &str,
     student: &Network,
     config: &TrainConfig,
-    lesson: Lesson<'_>,
+    supervision: Supervision<'_>,
 ) -> Vec<String> {
-    let Some(teaching) = lesson.teaching else { return Vec::new() };
-    if job.goes_on(label) {
+    let Some(teaching) = supervision.teaching else { return Vec::new() };
+    if job.resumes(label) {
         return kept(&job.out, label).unwrap_or_default();
     }
-    tell(job, label, examine(&subject(job, student, config), teaching, &lesson.scheme))
+    tell(job, label, examine(&subject(job, student, config), teaching, &supervision.scheme))
 }
 
 /// [`first_batches`] for two peers that heed each other with `weight`.
@@ -55,7 +55,7 @@ pub fn peers(
     weight: f32,
     config: &TrainConfig,
 ) -> Vec<String> {
-    if job.goes_on(label) {
+    if job.resumes(label) {
         return kept(&job.out, label).unwrap_or_default();
     }
     tell(job, label, examine_peers(&subject(job, student, config), peer, weight))

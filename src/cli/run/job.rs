@@ -14,7 +14,7 @@ use crate::cli::progress::Bar;
 use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::files::{read_weights, write_atomic};
 use crate::gpu::Gpu;
-use crate::models::saved::{self, Facts};
+use crate::models::saved::{self, ModelMetadata};
 use crate::models::{ModelConfig, Network, build};
 use crate::nn::DeviceParams;
 use crate::tape::Cost;
@@ -45,14 +45,14 @@ pub struct JobFlags {
 
 /// Whom a network learns from, besides labels.
 #[derive(Default)]
-pub struct Lesson<'a> {
+pub struct Supervision<'a> {
     pub teaching: Option<Teaching<'a>>,
     pub scheme: Scheme<'a>,
     /// A network that learns beside it, and how much both heed each other.
     pub peer: Option<(&'a mut Network, f32)>,
 }
 
-impl<'a> From<Teacher<'a>> for Lesson<'a> {
+impl<'a> From<Teacher<'a>> for Supervision<'a> {
     fn from(teacher: Teacher<'a>) -> Self {
         Self { teaching: Some(teacher.into()), ..Self::default() }
     }
@@ -78,7 +78,7 @@ impl Job {
         let recipe = flags.recipe.over_file(flags.config.as_deref())?;
         let mut job = Self::open(adapter.open()?, recipe, flags.resume)?;
         job.overwrite = flags.overwrite;
-        if flags.resume && !flags.dry_run && job.held().is_empty() {
+        if flags.resume && !flags.dry_run && job.existing_outputs().is_empty() {
             log::warn!("{} holds no run to resume: starting one", job.out.display());
         }
         Ok(job)
@@ -138,8 +138,8 @@ impl Job {
     }
 
     /// What the exported network must be fed.
-    pub fn facts(&self) -> Facts {
-        Facts {
+    pub fn metadata(&self) -> ModelMetadata {
+        ModelMetadata {
             classes: self.training.class_names.clone(),
             mean: self.training.mean.clone(),
             std: self.training.std.clone(),
@@ -148,24 +148,24 @@ impl Job {
 
     /// Compiles the step for a network of its own, and says what it would cost. Whatever is wrong with the settings
     /// shows here, before anything is written.
-    pub fn plan(&self, config: &TrainConfig, lesson: Lesson<'_>) -> Result<Cost> {
+    pub fn plan(&self, config: &TrainConfig, supervision: Supervision<'_>) -> Result<Cost> {
         Trainer::new(&self.gpu, config, &self.training, &self.watched)
-            .teaching(lesson.teaching)
-            .scheme(lesson.scheme)
+            .teaching(supervision.teaching)
+            .scheme(supervision.scheme)
             .plan(&mut self.network()?)
     }
 
     /// Makes the output folder ready, unless it holds a run that would be lost.
-    pub fn claim(&self) -> Result<()> {
-        let held = self.held();
-        if !self.resume && !self.overwrite && !held.is_empty() {
+    pub fn reserve_outputs(&self) -> Result<()> {
+        let existing = self.existing_outputs();
+        if !self.resume && !self.overwrite && !existing.is_empty() {
             let message = "holds a run already; pass --resume to go on with it, --overwrite to start anew, or \
                            another --out";
             return Err(Error::file(&self.out, message));
         }
         if self.overwrite {
             // A checkpoint left here would be taken for one of the new run.
-            for path in &held {
+            for path in &existing {
                 std::fs::remove_file(path)
                     .map_err(|e| Error::file(path, format!("can't be removed: {e}")))?;
             }
@@ -179,7 +179,7 @@ impl Job {
     }
 
     /// Whether it goes on with the run of this label, which was begun before.
-    pub fn goes_on(&self, label: &str) -> bool {
+    pub fn resumes(&self, label: &str) -> bool {
         self.resume && self.checkpoint(label).exists()
     }
 
@@ -188,7 +188,7 @@ impl Job {
     }
 
     /// The files of a run in the output folder that a new run would replace.
-    fn held(&self) -> Vec<PathBuf> {
+    fn existing_outputs(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(&self.out).into_iter().flatten().flatten();
         let run = |name: &str| {
             let checkpoint = name.starts_with("checkpoint-") && name.ends_with(".safetensors");
@@ -203,7 +203,7 @@ impl Job {
         label: &str,
         network: &mut Network,
         config: &TrainConfig,
-        lesson: Lesson<'_>,
+        supervision: Supervision<'_>,
     ) -> Result<Run> {
         let mut bar = Bar::new(label, config.batch_size);
         let checkpoints = Checkpoints {
@@ -212,12 +212,12 @@ impl Job {
             ..Checkpoints::at(self.checkpoint(label))?
         };
         let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
-        if let Some((peer, weight)) = lesson.peer {
+        if let Some((peer, weight)) = supervision.peer {
             trainer = trainer.peer(peer, weight);
         }
         let run = trainer
-            .teaching(lesson.teaching)
-            .scheme(lesson.scheme)
+            .teaching(supervision.teaching)
+            .scheme(supervision.scheme)
             .observer(&mut bar)
             .checkpoints(checkpoints)
             .log(self.out.join("metrics.jsonl"), label)?
@@ -267,7 +267,7 @@ impl Job {
     /// Writes the trained network and the report, and says where.
     pub fn finish(&mut self, network: &Network, title: &str, notes: Vec<String>) -> Result<()> {
         let model = self.out.join("model.safetensors");
-        saved::save(&model, network, &self.facts())?;
+        saved::save(&model, network, &self.metadata())?;
         self.report.title = title.into();
         self.report.subtitle = format!(
             "{}: {} training and {} test images",

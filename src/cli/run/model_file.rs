@@ -40,12 +40,12 @@ impl ModelFlags {
             map: self.map.as_ref().map(NameMap::read).transpose()?,
             ..said
         };
-        saved::open_with(&self.file, &overrides, &data.map(facts_of).unwrap_or_default())
+        saved::open_with(&self.file, &overrides, &data.map(overrides_from).unwrap_or_default())
     }
 }
 
 /// What a data set tells about a network that was trained on it.
-pub fn facts_of(data: &Dataset) -> Overrides {
+pub fn overrides_from(data: &Dataset) -> Overrides {
     Overrides {
         model: None,
         input: Some([data.channels, data.height, data.width]),

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 /// What `--scheme` may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub enum SchemeKind {
     /// One or several frozen teachers.
     Offline,
     /// Two peers.
@@ -24,21 +24,21 @@ pub enum Who {
     MeanTeacher,
 }
 
-const NAMES: [(&str, Who); 7] = [
-    ("offline", Who::Offline),
-    ("dml", Who::Mutual),
-    ("ban", Who::BornAgain),
-    ("takd", Who::Assistants),
-    ("byot", Who::Exits),
-    ("tf-kd", Who::TeacherFree),
-    ("ema", Who::MeanTeacher),
+const NAMES: [(&str, SchemeKind); 7] = [
+    ("offline", SchemeKind::Offline),
+    ("dml", SchemeKind::Mutual),
+    ("ban", SchemeKind::BornAgain),
+    ("takd", SchemeKind::Assistants),
+    ("byot", SchemeKind::Exits),
+    ("tf-kd", SchemeKind::TeacherFree),
+    ("ema", SchemeKind::MeanTeacher),
 ];
 
-impl Who {
+impl SchemeKind {
     /// The scheme that the user named.
     pub fn named(name: Option<&str>) -> Result<Self> {
         let name = name.unwrap_or("offline");
-        let found = NAMES.iter().find(|(known, _)| *known == name).map(|(_, who)| *who);
+        let found = NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
         found.ok_or_else(|| {
             let known: Vec<&str> = NAMES.iter().map(|(known, _)| *known).collect();
             Error::config("scheme", format!("expected one of {}, got \"{name}\"", known.join(", ")))
@@ -47,19 +47,23 @@ impl Who {
 
     /// The scheme of these settings, which must go with it.
     pub fn of(recipe: &Recipe) -> Result<Self> {
-        let who = Self::named(recipe.scheme.as_deref())?;
+        let kind = Self::named(recipe.scheme.as_deref())?;
         let given = [
-            ("teacher", recipe.teacher.is_some(), &[Who::Offline, Who::BornAgain, Who::Assistants][..]),
-            ("teacher_weights", recipe.teacher_weights.is_some(), &[Who::Offline]),
-            ("generations", recipe.generations.is_some(), &[Who::BornAgain]),
-            ("assistant", recipe.assistant.is_some(), &[Who::Assistants]),
-            ("peer", recipe.peer.is_some(), &[Who::Mutual]),
-            ("baseline", recipe.baseline == Some(true), &[Who::Offline]),
-            ("teacher_outputs", recipe.teacher_outputs.is_some(), &[Who::Offline]),
-            ("teacher_decay", recipe.teacher_decay.is_some(), &[Who::MeanTeacher]),
-            ("method", recipe.method.is_some() && who == Who::Mutual, &[]),
+            (
+                "teacher",
+                recipe.teacher.is_some(),
+                &[SchemeKind::Offline, SchemeKind::BornAgain, SchemeKind::Assistants][..],
+            ),
+            ("teacher_weights", recipe.teacher_weights.is_some(), &[SchemeKind::Offline]),
+            ("generations", recipe.generations.is_some(), &[SchemeKind::BornAgain]),
+            ("assistant", recipe.assistant.is_some(), &[SchemeKind::Assistants]),
+            ("peer", recipe.peer.is_some(), &[SchemeKind::Mutual]),
+            ("baseline", recipe.baseline == Some(true), &[SchemeKind::Offline]),
+            ("teacher_outputs", recipe.teacher_outputs.is_some(), &[SchemeKind::Offline]),
+            ("teacher_decay", recipe.teacher_decay.is_some(), &[SchemeKind::MeanTeacher]),
+            ("method", recipe.method.is_some() && kind == SchemeKind::Mutual, &[]),
         ];
-        if let Some((setting, ..)) = given.iter().find(|(_, given, of)| *given && !of.contains(&who)) {
+        if let Some((setting, ..)) = given.iter().find(|(_, given, of)| *given && !of.contains(&kind)) {
             let name = recipe.scheme.as_deref().unwrap_or("offline");
             return Err(Error::config(*setting, format!("is of no use for --scheme {name}; leave it out")));
         }
@@ -70,7 +74,7 @@ impl Who {
             let checked = EmaConfig { decay, warmup: true }.validate();
             checked.map_err(|_| Error::config("teacher_decay", format!("expected 0 to 1, got {decay}")))?;
         }
-        Ok(who)
+        Ok(kind)
     }
 }
 
@@ -82,11 +86,11 @@ pub fn methods(recipe: &Recipe) -> String {
 
 /// Whether nobody but the student itself teaches: neither a network nor outputs are given, and no method
 /// needs them.
-pub fn is_teacherless(recipe: &Recipe, who: Who, methods: &str) -> Result<bool> {
+pub fn is_teacherless(recipe: &Recipe, kind: SchemeKind, methods: &str) -> Result<bool> {
     let terms = distill::parse(methods, &recipe.method_config())?.terms;
     let given = recipe.teacher.is_some() || recipe.teacher_outputs.is_some();
     let teacherless = !given && terms.iter().all(|t| !t.method.needs_teacher());
-    if who == Who::Exits && !teacherless {
+    if kind == SchemeKind::Exits && !teacherless {
         return Err(Error::config("method", "--scheme byot takes methods that need no teacher: byot, tf-kd"));
     }
     Ok(teacherless)
@@ -94,7 +98,7 @@ pub fn is_teacherless(recipe: &Recipe, who: Who, methods: &str) -> Result<bool> 
 
 /// A training of a scheme that takes several, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Turn {
+pub struct Generation {
     /// What it is called; its checkpoint and its file have this name.
     pub label: String,
     /// Its architecture where it is not the student's.
@@ -104,24 +108,26 @@ pub struct Turn {
 }
 
 /// The trainings of a scheme, the student's last; none for a scheme of one training.
-pub fn turns(recipe: &Recipe, who: Who) -> Result<Vec<Turn>> {
-    let turn = |label: &str, number| Turn { label: label.into(), model: None, number };
-    match who {
-        Who::Assistants => {
+pub fn generations(recipe: &Recipe, kind: SchemeKind) -> Result<Vec<Generation>> {
+    let generation = |label: &str, number| Generation { label: label.into(), model: None, number };
+    match kind {
+        SchemeKind::Assistants => {
             let assistants = recipe.need(&recipe.assistant, "assistant", "resnet32")?;
-            let assistants = assistants.iter().zip(1..).map(|(name, number)| Turn {
+            let assistants = assistants.iter().zip(1..).map(|(name, number)| Generation {
                 model: Some(name.clone()),
-                ..turn(&format!("assistant-{number}"), number)
+                ..generation(&format!("assistant-{number}"), number)
             });
-            Ok(assistants.chain([turn("student", 0)]).collect())
+            Ok(assistants.chain([generation("student", 0)]).collect())
         }
-        Who::TeacherFree => Ok(vec![turn("alone", 0), turn("self-taught", 1)]),
-        Who::BornAgain => {
+        SchemeKind::TeacherFree => Ok(vec![generation("alone", 0), generation("self-taught", 1)]),
+        SchemeKind::BornAgain => {
             // Without a teacher the first one has labels alone, and counts as generation 0.
             let first = u64::from(recipe.teacher.is_some());
             let last = recipe.generations.unwrap_or(3).max(1);
-            Ok((first..=last).map(|g| turn(&format!("generation-{g}"), g)).collect())
+            Ok((first..=last).map(|g| generation(&format!("generation-{g}"), g)).collect())
         }
-        Who::Offline | Who::Mutual | Who::Exits | Who::MeanTeacher => Ok(Vec::new()),
+        SchemeKind::Offline | SchemeKind::Mutual | SchemeKind::Exits | SchemeKind::MeanTeacher => {
+            Ok(Vec::new())
+        }
     }
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::job::{Job, Lesson};
-use super::model_file::{class_difference, facts_of};
+use super::job::{Job, Supervision};
+use super::model_file::{class_difference, overrides_from};
 use super::recipe::Recipe;
 use crate::cli::flags::of_teacher;
 use crate::data::Dataset;
@@ -41,8 +41,8 @@ impl Teachers {
                 return Err(Error::config("--teacher-hash", message));
             }
             let teachers = open_teachers(recipe, &job.training)?;
-            let facts = &teachers[0].0.facts;
-            job.normalise_as(&facts.mean, &facts.std);
+            let metadata = &teachers[0].0.metadata;
+            job.normalise_as(&metadata.mean, &metadata.std);
             return Ok(Self::Live(teachers));
         };
         let outputs = Outputs::open(path)?;
@@ -102,19 +102,24 @@ impl Teachers {
     }
 
     /// `frozen` are what [`Teachers::upload`] made.
-    pub fn lesson<'a>(&'a self, job: &Job, methods: &str, frozen: &'a [DeviceParams]) -> Result<Lesson<'a>> {
+    pub fn supervision<'a>(
+        &'a self,
+        job: &Job,
+        methods: &str,
+        frozen: &'a [DeviceParams],
+    ) -> Result<Supervision<'a>> {
         if let Self::Stored(outputs, teacher) = self {
             let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
             let taps = job.recipe.tap_pairs()?.unwrap_or_default();
             let network = teacher.as_ref().map(|teacher| &teacher.network);
             let stored = StoredTeacher { outputs: outputs.clone(), network, terms, taps };
-            return Ok(Lesson { teaching: Some(stored.into()), ..Default::default() });
+            return Ok(Supervision { teaching: Some(stored.into()), ..Default::default() });
         }
         let mut all = self.live().iter().zip(frozen);
-        let Some(((first, weight), params)) = all.next() else { return Ok(Lesson::default()) };
+        let Some(((first, weight), params)) = all.next() else { return Ok(Supervision::default()) };
         let teacher = teach(job, methods, &first.network, params)?;
         let scheme = Scheme { first_weight: *weight, others: all.map(member).collect(), average: None };
-        Ok(Lesson { teaching: Some(teacher.into()), scheme, peer: None })
+        Ok(Supervision { teaching: Some(teacher.into()), scheme, peer: None })
     }
 }
 
@@ -142,16 +147,16 @@ fn open_teachers(recipe: &Recipe, data: &Dataset) -> Result<Vec<(Saved, f32)>> {
     let paths = teachers_of(recipe)?;
     let teachers = paths.iter().map(|(path, weight)| Ok((open(recipe, data, path)?, *weight)));
     let teachers = teachers.collect::<Result<Vec<_>>>()?;
-    let facts = |saved: &Saved| (saved.facts.mean.clone(), saved.facts.std.clone());
-    match teachers.iter().find(|(teacher, _)| facts(teacher) != facts(&teachers[0].0)) {
+    let normalisation = |saved: &Saved| (saved.metadata.mean.clone(), saved.metadata.std.clone());
+    match teachers.iter().find(|(teacher, _)| normalisation(teacher) != normalisation(&teachers[0].0)) {
         None => Ok(teachers),
         Some((other, _)) => {
             let message = format!(
                 "expected teachers of one normalisation, since all see the same images; {} has {:?}, {} has {:?}",
                 teachers[0].0.network.name,
-                facts(&teachers[0].0),
+                normalisation(&teachers[0].0),
                 other.network.name,
-                facts(other)
+                normalisation(other)
             );
             Err(Error::config("teacher", message))
         }
@@ -171,8 +176,8 @@ fn open(recipe: &Recipe, data: &Dataset, path: &Path) -> Result<Saved> {
         map: recipe.teacher_map.as_ref().map(NameMap::read).transpose()?,
         ..Default::default()
     };
-    let teacher = saved::open_with(path, &overrides, &facts_of(data)).map_err(of_teacher)?;
-    if let Some(difference) = class_difference(&teacher.facts.classes, data) {
+    let teacher = saved::open_with(path, &overrides, &overrides_from(data)).map_err(of_teacher)?;
+    if let Some(difference) = class_difference(&teacher.metadata.classes, data) {
         log::warn!("{difference} Its soft targets may be of no use");
     }
     Ok(teacher)

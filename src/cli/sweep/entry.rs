@@ -8,55 +8,55 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::cli::run::recipe::Recipe;
-use crate::cli::run::schemes::{self, Turn, Who};
+use crate::cli::run::schemes::{self, Generation, SchemeKind};
 use crate::train::sweep::ALONE;
 use crate::{Error, Result};
 
 /// What a pair runs for every seed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Lesson {
+pub struct Entry {
     /// The row of the tables, by which pairs replace it.
     pub label: String,
     /// What the label stands for.
     pub written: String,
     /// Method, scheme and what goes with them, by the names of `distill`'s flags; nothing for the student
     /// alone.
-    pub asks: Recipe,
+    pub settings: Recipe,
 }
 
-impl Lesson {
+impl Entry {
     /// The student without a teacher.
     pub fn alone() -> Self {
-        Self { label: ALONE.into(), written: ALONE.into(), asks: Recipe::default() }
+        Self { label: ALONE.into(), written: ALONE.into(), settings: Recipe::default() }
     }
 
     pub fn is_alone(&self) -> bool {
-        self.asks.method.is_none() && self.asks.scheme.is_none()
+        self.settings.method.is_none() && self.settings.scheme.is_none()
     }
 
     /// Its scheme; offline for methods, and for the student alone.
-    pub fn who(&self) -> Result<Who> {
-        Who::named(self.asks.scheme.as_deref())
+    pub fn scheme_kind(&self) -> Result<SchemeKind> {
+        SchemeKind::named(self.settings.scheme.as_deref())
     }
 
-    /// Its trainings where there are several. `asks` says all that they depend on: a teacher is of a chain
+    /// Its trainings where there are several. `settings` says all that they depend on: a teacher is of a chain
     /// where it is named here, or where the scheme can't do without.
-    pub fn turns(&self) -> Result<Vec<Turn>> {
-        schemes::turns(&self.asks, self.who()?)
+    pub fn generations(&self) -> Result<Vec<Generation>> {
+        schemes::generations(&self.settings, self.scheme_kind()?)
     }
 }
 
-impl<'de> Deserialize<'de> for Lesson {
+impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Entry)
+        from.deserialize_any(EntryVisitor)
     }
 }
 
 /// A text is a method; a table is a method or a scheme, with a label, settings and teachers of its own.
-struct Entry;
+struct EntryVisitor;
 
-impl<'de> Visitor<'de> for Entry {
-    type Value = Lesson;
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = Entry;
 
     fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(
@@ -65,13 +65,13 @@ impl<'de> Visitor<'de> for Entry {
         )
     }
 
-    fn visit_str<E: de::Error>(self, method: &str) -> Result<Lesson, E> {
-        let asks = Recipe { method: Some(method.into()), ..Default::default() };
-        Ok(Lesson { label: method.into(), written: method.into(), asks })
+    fn visit_str<E: de::Error>(self, method: &str) -> Result<Entry, E> {
+        let settings = Recipe { method: Some(method.into()), ..Default::default() };
+        Ok(Entry { label: method.into(), written: method.into(), settings })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Lesson, A::Error> {
-        Table::deserialize(MapAccessDeserializer::new(map))?.lesson().map_err(de::Error::custom)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
+        Table::deserialize(MapAccessDeserializer::new(map))?.entry().map_err(de::Error::custom)
     }
 }
 
@@ -90,7 +90,7 @@ struct Table {
 }
 
 impl Table {
-    fn lesson(self) -> Result<Lesson> {
+    fn entry(self) -> Result<Entry> {
         let named = self.label.as_ref().or(self.scheme.as_ref()).or(self.method.as_ref());
         let (Some(label), true) = (named.cloned(), self.method.is_some() || self.scheme.is_some()) else {
             let got = self.label.map_or("neither".into(), |label| format!("only the label \"{label}\""));
@@ -101,7 +101,7 @@ impl Table {
             return Err(Error::config("methods", message));
         };
         let written = self.written();
-        let asks = Recipe {
+        let settings = Recipe {
             method: self.method,
             scheme: self.scheme,
             generations: self.generations,
@@ -112,7 +112,7 @@ impl Table {
             teacher_weights: self.teacher_weights,
             ..Default::default()
         };
-        Ok(Lesson { label, written, asks })
+        Ok(Entry { label, written, settings })
     }
 
     /// The entry in words.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::entry::Lesson;
+use super::entry::Entry;
 use super::pair::PairFile;
 use crate::cli::run::recipe::Recipe;
 use crate::files::read_text;
@@ -21,7 +21,7 @@ pub struct SweepFile {
     pub out: Option<PathBuf>,
     /// Of every pair, unless it says otherwise.
     #[serde(default)]
-    pub methods: Vec<Lesson>,
+    pub methods: Vec<Entry>,
     pub seeds: Vec<u64>,
     /// Of every run, by the flags' names with _ for -.
     #[serde(default)]
@@ -59,7 +59,7 @@ pub fn inside(table: &str, error: Error) -> Error {
     }
 }
 
-pub fn labels(methods: &[Lesson]) -> Vec<String> {
+pub fn labels(methods: &[Entry]) -> Vec<String> {
     methods.iter().map(|m| m.label.clone()).collect()
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use indicatif::HumanDuration;
 
-use super::entry::Lesson;
+use super::entry::Entry;
 use super::pair::PairFile;
-use super::run::Place;
+use super::run::SweepFolder;
 use super::work::Work;
 use crate::Result;
 use crate::cli::AdapterFlags;
@@ -25,48 +25,46 @@ enum Left {
 
 /// Prints every run, and a sum. The adapter is opened only where one pair's time is to be told from
 /// another's.
-pub fn list(adapter: &AdapterFlags, place: Place<'_>) -> Result<()> {
-    let all: Vec<Vec<Finished>> = place.file.pairs.iter().map(|pair| finished(place, pair)).collect();
+pub fn list(adapter: &AdapterFlags, home: SweepFolder<'_>) -> Result<()> {
+    let all: Vec<Vec<Finished>> = home.file.pairs.iter().map(|pair| finished(home, pair)).collect();
     let rate = seconds_per_flop(&all.concat());
     let gpu = rate.filter(|_| all.iter().any(Vec::is_empty)).and_then(|_| adapter.open().ok());
     let (mut left, mut teachers) = (Vec::new(), 0);
-    for (pair, finished) in place.file.pairs.iter().zip(&all) {
+    for (pair, finished) in home.file.pairs.iter().zip(&all) {
         // What can't be known without data or a teacher that is not there yet is not guessed.
         let by_flops = gpu.as_ref().filter(|_| finished.is_empty()).zip(rate);
-        let mut work = by_flops.and_then(|(gpu, rate)| Some((Work::new(gpu, place, pair).ok()?, rate)));
+        let mut work = by_flops.and_then(|(gpu, rate)| Some((Work::new(gpu, home, pair).ok()?, rate)));
         if pair.train_teacher.is_some() && pair.teachers().iter().any(|path| !path.exists()) {
             teachers += 1;
             say!("{:<6} {}: the teacher is trained", "first", pair.name())?;
         }
-        for lesson in pair.lessons(place.file) {
-            let trainings = lesson.turns()?.len().max(1) as u64;
-            let cost = match left_seconds(finished, &lesson.label, trainings) {
+        for entry in pair.entries(home.file) {
+            let trainings = entry.generations()?.len().max(1) as u64;
+            let cost = match left_seconds(finished, &entry.label, trainings) {
                 Some(seconds) => Left::About(seconds),
-                None => {
-                    match work.as_mut().and_then(|(work, rate)| Some(work.flops(&lesson).ok()? * *rate)) {
-                        Some(seconds) => Left::Roughly(seconds),
-                        None => Left::Unknown,
-                    }
-                }
+                None => match work.as_mut().and_then(|(work, rate)| Some(work.flops(&entry).ok()? * *rate)) {
+                    Some(seconds) => Left::Roughly(seconds),
+                    None => Left::Unknown,
+                },
             };
-            list_lesson(place, pair, &lesson, finished, cost, &mut left)?;
+            list_entry(home, pair, &entry, finished, cost, &mut left)?;
         }
     }
     say!("\n{}", sum(&left, teachers))
 }
 
 /// A line for each seed.
-fn list_lesson(
-    place: Place<'_>,
+fn list_entry(
+    home: SweepFolder<'_>,
     pair: &PairFile,
-    lesson: &Lesson,
+    entry: &Entry,
     finished: &[Finished],
     cost: Left,
     left: &mut Vec<Left>,
 ) -> Result<()> {
-    for &seed in &place.file.seeds {
-        let run = format!("{}: {}, seed {seed}", pair.name(), lesson.label);
-        if finished.iter().any(|f| f.label == lesson.label && f.seed == seed) {
+    for &seed in &home.file.seeds {
+        let run = format!("{}: {}, seed {seed}", pair.name(), entry.label);
+        if finished.iter().any(|f| f.label == entry.label && f.seed == seed) {
             say!("{:<6} {run}", "done")?;
             continue;
         }
@@ -82,12 +80,12 @@ fn list_lesson(
 }
 
 /// The pair's finished runs. A result that can't be read is run into when the sweep runs.
-fn finished(place: Place<'_>, pair: &PairFile) -> Vec<Finished> {
-    let lessons = pair.lessons(place.file);
-    let all = lessons.iter().flat_map(|lesson| place.file.seeds.iter().map(move |seed| (lesson, *seed)));
-    let one = |(lesson, seed): (&Lesson, u64)| {
-        let outcome = place.result(pair, lesson, seed).ok().flatten()?;
-        Some(Finished { label: lesson.label.clone(), seed, outcome })
+fn finished(home: SweepFolder<'_>, pair: &PairFile) -> Vec<Finished> {
+    let entries = pair.entries(home.file);
+    let all = entries.iter().flat_map(|entry| home.file.seeds.iter().map(move |seed| (entry, *seed)));
+    let one = |(entry, seed): (&Entry, u64)| {
+        let outcome = home.result(pair, entry, seed).ok().flatten()?;
+        Some(Finished { label: entry.label.clone(), seed, outcome })
     };
     all.filter_map(one).collect()
 }

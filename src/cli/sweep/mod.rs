@@ -22,10 +22,10 @@ mod run;
 mod teacher;
 mod work;
 
-use entry::Lesson;
+use entry::Entry;
 use file::SweepFile;
 use pair::PairFile;
-use run::Place;
+use run::SweepFolder;
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -53,12 +53,12 @@ pub fn run(adapter: &AdapterFlags, flags: &SweepFlags) -> Result<ExitCode> {
     let file = SweepFile::read(&flags.file)?;
     let stem = flags.file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let out = flags.out.clone().or_else(|| file.out.clone()).unwrap_or_else(|| Path::new("runs").join(&stem));
-    let place = Place { file: &file, out: &out };
+    let home = SweepFolder { file: &file, out: &out };
     if flags.dry_run {
-        list::list(adapter, place)?;
+        list::list(adapter, home)?;
         return Ok(ExitCode::SUCCESS);
     }
-    file.pairs.iter().try_for_each(|pair| teacher::to_come(place, pair))?;
+    file.pairs.iter().try_for_each(|pair| teacher::to_come(home, pair))?;
     let gpu = adapter.open()?;
     let caps = gpu.caps();
     let mut sweep = Sweep {
@@ -75,7 +75,7 @@ pub fn run(adapter: &AdapterFlags, flags: &SweepFlags) -> Result<ExitCode> {
     };
     for pair in &file.pairs {
         sweep.pairs.push(PairRuns { name: pair.name(), ..Default::default() });
-        run_pair(&gpu, place, pair, &mut sweep)?;
+        run_pair(&gpu, home, pair, &mut sweep)?;
     }
     say!("{}", sweep.markdown())?;
     say!("wrote {} and {}", out.join("results.md").display(), out.join("results.html").display())?;
@@ -83,10 +83,10 @@ pub fn run(adapter: &AdapterFlags, flags: &SweepFlags) -> Result<ExitCode> {
 }
 
 /// Runs one pair's methods; the tables are written after every method, so that a long sweep can be looked at.
-fn run_pair(gpu: &Gpu, place: Place<'_>, pair: &PairFile, sweep: &mut Sweep) -> Result<()> {
-    let untaught = go_on(teacher::make(gpu, place, pair), place, pair)?.err();
+fn run_pair(gpu: &Gpu, home: SweepFolder<'_>, pair: &PairFile, sweep: &mut Sweep) -> Result<()> {
+    let untaught = go_on(teacher::make(gpu, home, pair), home, pair)?.err();
     if untaught.is_none() {
-        match go_on(teacher::accuracies(gpu, place, pair), place, pair)? {
+        match go_on(teacher::accuracies(gpu, home, pair), home, pair)? {
             Ok(accuracies) => current(sweep)?.teachers = accuracies,
             Err(why) => {
                 log::warn!("{}: the teacher was not measured: {why}", pair.name());
@@ -94,46 +94,46 @@ fn run_pair(gpu: &Gpu, place: Place<'_>, pair: &PairFile, sweep: &mut Sweep) -> 
             }
         }
     }
-    for lesson in pair.lessons(place.file) {
-        let runs = run_lesson(gpu, place, pair, &lesson, untaught.as_deref())?;
+    for entry in pair.entries(home.file) {
+        let runs = run_entry(gpu, home, pair, &entry, untaught.as_deref())?;
         current(sweep)?.methods.push(runs);
-        write_tables(sweep, place.out)?;
+        write_tables(sweep, home.out)?;
     }
     Ok(())
 }
 
 /// One row: a run for each seed. Nothing runs where the teacher could not be made, which is why all fail.
-fn run_lesson(
+fn run_entry(
     gpu: &Gpu,
-    place: Place<'_>,
+    home: SweepFolder<'_>,
     pair: &PairFile,
-    lesson: &Lesson,
+    entry: &Entry,
     untaught: Option<&str>,
 ) -> Result<MethodRuns> {
-    let (label, written) = (lesson.label.clone(), lesson.written.clone());
+    let (label, written) = (entry.label.clone(), entry.written.clone());
     let mut runs = MethodRuns { method: label, written, ..Default::default() };
-    for &seed in &place.file.seeds {
-        say!("{}: {}, seed {seed}", pair.name(), lesson.label)?;
+    for &seed in &home.file.seeds {
+        say!("{}: {}, seed {seed}", pair.name(), entry.label)?;
         let ran = match untaught {
-            None => go_on(place.run(gpu, pair, lesson, seed), place, pair)?,
+            None => go_on(home.run(gpu, pair, entry, seed), home, pair)?,
             Some(why) => Err(format!("its teacher: {why}")),
         };
         match ran {
             Ok(outcome) => runs.done.push((seed, outcome)),
             Err(why) => {
-                log::warn!("{}: {}, seed {seed} failed: {why}", pair.name(), lesson.label);
+                log::warn!("{}: {}, seed {seed} failed: {why}", pair.name(), entry.label);
                 runs.failed.push((seed, why));
             }
         }
     }
-    runs.findings = place.findings(pair, lesson).unwrap_or_default();
+    runs.findings = home.findings(pair, entry).unwrap_or_default();
     Ok(runs)
 }
 
 /// What went wrong with one run, as text for the table. A lost device, a full disk or missing data ends the sweep; what
 /// is done is kept. Teachers and outputs that can't be used are their pair's own trouble.
-fn go_on<T>(ran: Result<T>, place: Place<'_>, pair: &PairFile) -> Result<Result<T, String>> {
-    let own = |path: &PathBuf| pair.files(&pair.lessons(place.file), &place.file.seeds).contains(path);
+fn go_on<T>(ran: Result<T>, home: SweepFolder<'_>, pair: &PairFile) -> Result<Result<T, String>> {
+    let own = |path: &PathBuf| pair.files(&pair.entries(home.file), &home.file.seeds).contains(path);
     match ran {
         Err(error @ Error::DeviceLost { .. }) => Err(error),
         Err(Error::File { path, message }) if !own(&path) => Err(Error::File { path, message }),

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::entry::{Lesson, joined};
+use super::entry::{Entry, joined};
 use super::file::{SweepFile, inside, labels, unique};
 use crate::cli::run::recipe::Recipe;
-use crate::cli::run::schemes::{self, Who};
+use crate::cli::run::schemes::{self, SchemeKind};
 use crate::cli::run::teachers::teachers_of;
 use crate::models::check_name;
 use crate::{Error, Result};
@@ -35,7 +35,7 @@ pub struct PairFile {
     pub settings: Recipe,
     /// In place of the sweep's of the same label, or besides them.
     #[serde(default)]
-    methods: Vec<Lesson>,
+    methods: Vec<Entry>,
     /// Labels of the sweep's methods that this pair leaves out.
     #[serde(default)]
     without: Vec<String>,
@@ -67,9 +67,9 @@ impl PairFile {
         self.teacher_outputs.as_ref().map(|path| path.replace(SEED, &seed.to_string()).into())
     }
 
-    /// Every file that somebody else must have made, for `lessons` and `seeds`.
-    pub fn files(&self, lessons: &[Lesson], seeds: &[u64]) -> Vec<PathBuf> {
-        let own = lessons.iter().filter_map(|lesson| teachers_of(&lesson.asks).ok());
+    /// Every file that somebody else must have made, for `entries` and `seeds`.
+    pub fn files(&self, entries: &[Entry], seeds: &[u64]) -> Vec<PathBuf> {
+        let own = entries.iter().filter_map(|entry| teachers_of(&entry.settings).ok());
         let own = own.flatten().map(|(path, _)| path);
         let outputs = seeds.iter().filter_map(|seed| self.outputs(*seed));
         let mut all: Vec<PathBuf> = Vec::new();
@@ -82,18 +82,18 @@ impl PairFile {
     }
 
     /// The settings of one run.
-    pub fn recipe(&self, file: &SweepFile, lesson: &Lesson, seed: u64, out: &Path) -> Result<Recipe> {
-        let who = lesson.who()?;
-        let own_teacher = lesson.asks.teacher.is_some();
+    pub fn recipe(&self, file: &SweepFile, entry: &Entry, seed: u64, out: &Path) -> Result<Recipe> {
+        let kind = entry.scheme_kind()?;
+        let own_teacher = entry.settings.teacher.is_some();
         // Chains and peers that need no teacher learn without the pair's.
-        let taught = !own_teacher && matches!(who, Who::Offline | Who::Assistants);
+        let taught = !own_teacher && matches!(kind, SchemeKind::Offline | SchemeKind::Assistants);
         let live = match (taught, self.teachers()) {
             (false, _) | (true, []) => None,
             (true, all) => Some(joined(all)?),
         };
-        let offline = taught && who == Who::Offline;
+        let offline = taught && kind == SchemeKind::Offline;
         // The student alone is the same with outputs and without them.
-        let outputs = self.outputs(seed).filter(|_| offline && !(lesson.is_alone() && live.is_some()));
+        let outputs = self.outputs(seed).filter(|_| offline && !(entry.is_alone() && live.is_some()));
         let own = Recipe {
             teacher_weights: self.teacher_weights.clone().filter(|_| offline),
             teacher_model: self.teacher_model.clone().filter(|_| own_teacher || live.is_some()),
@@ -104,19 +104,19 @@ impl PairFile {
             out: Some(out.to_path_buf()),
             ..Default::default()
         };
-        let recipe = lesson.asks.over(&own.over(&self.settings.over(&file.settings)?)?)?;
+        let recipe = entry.settings.over(&own.over(&self.settings.over(&file.settings)?)?)?;
         // It tells of outputs.
         let teacher_hash = recipe.teacher_hash.clone().filter(|_| recipe.teacher_outputs.is_some());
         Ok(Recipe { teacher_hash, ..recipe })
     }
 
     /// The student alone, then the sweep's methods as this pair has them, then those of this pair only.
-    pub fn lessons(&self, file: &SweepFile) -> Vec<Lesson> {
+    pub fn entries(&self, file: &SweepFile) -> Vec<Entry> {
         let own = |label: &str| self.methods.iter().find(|m| m.label == label);
         let shared = file.methods.iter().filter(|m| !self.without.contains(&m.label));
         let shared = shared.map(|m| own(&m.label).unwrap_or(m));
         let added = self.methods.iter().filter(|m| file.methods.iter().all(|f| f.label != m.label));
-        std::iter::once(Lesson::alone()).chain(shared.chain(added).cloned()).collect()
+        std::iter::once(Entry::alone()).chain(shared.chain(added).cloned()).collect()
     }
 
     /// Everything that can be said without data.
@@ -148,18 +148,18 @@ impl PairFile {
             let message = format!("the sweep has no method \"{name}\" to leave out; there are {known}");
             return Err(Error::config("without", message));
         }
-        self.lessons(file).iter().try_for_each(|lesson| {
-            self.check_lesson(file, lesson)
-                .map_err(|error| inside(&format!("methods: \"{}\"", lesson.label), error))
+        self.entries(file).iter().try_for_each(|entry| {
+            self.check_entry(file, entry)
+                .map_err(|error| inside(&format!("methods: \"{}\"", entry.label), error))
         })
     }
 
-    fn check_lesson(&self, file: &SweepFile, lesson: &Lesson) -> Result<()> {
-        let recipe = self.recipe(file, lesson, 0, Path::new(""))?;
+    fn check_entry(&self, file: &SweepFile, entry: &Entry) -> Result<()> {
+        let recipe = self.recipe(file, entry, 0, Path::new(""))?;
         recipe.train_config()?;
         if recipe.teacher.is_some() {
             let teachers = teachers_of(&recipe)?.len();
-            if teachers > 1 && lesson.who()? != Who::Offline {
+            if teachers > 1 && entry.scheme_kind()? != SchemeKind::Offline {
                 let message = format!(
                     "expected one teacher for this scheme, got the pair's {teachers}; \
                      give the entry one in teachers"
@@ -167,16 +167,17 @@ impl PairFile {
                 return Err(Error::config("teachers", message));
             }
         }
-        if lesson.is_alone() {
+        if entry.is_alone() {
             return Ok(());
         }
-        let who = Who::of(&recipe)?;
-        lesson.turns()?;
+        let kind = SchemeKind::of(&recipe)?;
+        entry.generations()?;
         known_models("assistant", recipe.assistant.iter().flatten())?;
         known_models("peer", &recipe.peer)?;
-        let teacherless = schemes::is_teacherless(&recipe, who, &schemes::methods(&recipe))?;
-        let given = recipe.teacher.is_some() || (who == Who::Offline && recipe.teacher_outputs.is_some());
-        let needed = matches!(who, Who::Assistants) || (who == Who::Offline && !teacherless);
+        let teacherless = schemes::is_teacherless(&recipe, kind, &schemes::methods(&recipe))?;
+        let given =
+            recipe.teacher.is_some() || (kind == SchemeKind::Offline && recipe.teacher_outputs.is_some());
+        let needed = matches!(kind, SchemeKind::Assistants) || (kind == SchemeKind::Offline && !teacherless);
         if needed && !given {
             let message = "is needed here; give the pair teacher = \"FILE\", or leave this out by without";
             return Err(Error::config("teacher", message));

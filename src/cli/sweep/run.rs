@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use super::entry::Lesson;
+use super::entry::Entry;
 use super::file::SweepFile;
 use super::pair::PairFile;
 use crate::cli::run::doctor;
 use crate::cli::run::job::{self, Job};
 use crate::cli::run::recipe::Recipe;
-use crate::cli::run::scheme_runs::{self, Ask};
-use crate::cli::run::schemes::{self, Who};
+use crate::cli::run::scheme_runs::{self, SchemeRequest};
+use crate::cli::run::schemes::{self, SchemeKind};
 use crate::cli::run::teachers::Teachers;
 use crate::files::{read_text, write_atomic};
 use crate::gpu::Gpu;
@@ -24,7 +24,7 @@ use crate::{Error, Result, distill};
 
 /// The sweep's file, and where its runs go.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct SweepFolder<'a> {
     pub file: &'a SweepFile,
     pub out: &'a Path,
 }
@@ -37,23 +37,23 @@ struct Trained {
     note: Option<String>,
 }
 
-impl Place<'_> {
+impl SweepFolder<'_> {
     /// Where a run's files go.
-    pub fn folder(&self, pair: &PairFile, lesson: &Lesson, seed: u64) -> PathBuf {
+    pub fn folder(&self, pair: &PairFile, entry: &Entry, seed: u64) -> PathBuf {
         let plain = |text: &str| -> String {
             text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect()
         };
         let name = |text: &str| format!("{}-{}", plain(text), short_hash(text));
-        let written = match lesson.written == lesson.label {
-            false => format!("{}={}", lesson.label, lesson.written),
-            true => lesson.label.clone(),
+        let written = match entry.written == entry.label {
+            false => format!("{}={}", entry.label, entry.written),
+            true => entry.label.clone(),
         };
         self.out.join(name(&pair.name())).join(format!("{}-seed{seed}", name(&written)))
     }
 
     /// A run's result, where it has one, whichever settings it is of.
-    pub fn result(&self, pair: &PairFile, lesson: &Lesson, seed: u64) -> Result<Option<Outcome>> {
-        let path = result_file(&self.folder(pair, lesson, seed));
+    pub fn result(&self, pair: &PairFile, entry: &Entry, seed: u64) -> Result<Option<Outcome>> {
+        let path = result_file(&self.folder(pair, entry, seed));
         if !path.exists() {
             return Ok(None);
         }
@@ -61,43 +61,43 @@ impl Place<'_> {
         Ok(Some(outcome))
     }
 
-    /// What was said of the first run of this lesson; `None` where none of its trainings was examined.
-    pub fn findings(&self, pair: &PairFile, lesson: &Lesson) -> Option<Vec<String>> {
-        let turns = lesson.turns().unwrap_or_default();
-        if turns.is_empty() {
-            return self.examined(pair, lesson, &lesson.label);
+    /// What was said of the first run of this entry; `None` where none of its trainings was examined.
+    pub fn findings(&self, pair: &PairFile, entry: &Entry) -> Option<Vec<String>> {
+        let generations = entry.generations().unwrap_or_default();
+        if generations.is_empty() {
+            return self.examined(pair, entry, &entry.label);
         }
         let of = |label: String| {
-            let found = self.examined(pair, lesson, &label)?;
+            let found = self.examined(pair, entry, &label)?;
             Some(found.into_iter().map(move |finding| format!("{label}: {finding}")))
         };
-        let all: Vec<_> = turns.into_iter().filter_map(|turn| of(turn.label)).collect();
+        let all: Vec<_> = generations.into_iter().filter_map(|generation| of(generation.label)).collect();
         (!all.is_empty()).then(|| all.into_iter().flatten().collect())
     }
 
     /// What was said of the training of this label, under the first seed that was examined.
-    fn examined(&self, pair: &PairFile, lesson: &Lesson, label: &str) -> Option<Vec<String>> {
-        let folders = self.file.seeds.iter().map(|seed| self.folder(pair, lesson, *seed));
+    fn examined(&self, pair: &PairFile, entry: &Entry, label: &str) -> Option<Vec<String>> {
+        let folders = self.file.seeds.iter().map(|seed| self.folder(pair, entry, *seed));
         folders.into_iter().find_map(|folder| doctor::kept(&folder, label))
     }
 
     /// Trains, measures and writes the result, unless it is there.
-    pub fn run(&self, gpu: &Gpu, pair: &PairFile, lesson: &Lesson, seed: u64) -> Result<Outcome> {
-        let folder = self.folder(pair, lesson, seed);
-        let recipe = pair.recipe(self.file, lesson, seed, &folder)?;
+    pub fn run(&self, gpu: &Gpu, pair: &PairFile, entry: &Entry, seed: u64) -> Result<Outcome> {
+        let folder = self.folder(pair, entry, seed);
+        let recipe = pair.recipe(self.file, entry, seed, &folder)?;
         // Rows that do not learn from the pair's outputs still see images that are normalised as these say.
-        let images = pair.recipe(self.file, &Lesson::alone(), seed, &folder)?;
+        let images = pair.recipe(self.file, &Entry::alone(), seed, &folder)?;
         let outputs = if recipe.teacher_outputs.is_some() { &recipe } else { &images };
-        let mut files = pair.files(std::slice::from_ref(lesson), used_outputs(outputs, &seed));
+        let mut files = pair.files(std::slice::from_ref(entry), used_outputs(outputs, &seed));
         files.extend(recipe.teacher_map.iter().chain(&recipe.init).cloned());
         let key = key(&recipe, &files)?;
-        if let Some(outcome) = self.result(pair, lesson, seed)? {
+        if let Some(outcome) = self.result(pair, entry, seed)? {
             return same_run(outcome, &key, &result_file(&folder));
         }
         let started = Instant::now();
         let mut job = Job::open(gpu.clone(), recipe, true)?;
-        let trained = self.train(&mut job, pair, lesson)?;
-        saved::save(job.out.join("model.safetensors"), &trained.network, &job.facts())?;
+        let trained = self.train(&mut job, pair, entry)?;
+        saved::save(job.out.join("model.safetensors"), &trained.network, &job.metadata())?;
         let outcome = outcome(&job, key, trained, started)?;
         let path = result_file(&folder);
         let text = serde_json::to_string_pretty(&outcome).map_err(|e| Error::file(&path, e))?;
@@ -106,30 +106,31 @@ impl Place<'_> {
     }
 
     /// All runs of a pair see the same images, as its teacher needs them, whether they learn from it or not.
-    fn train(&self, job: &mut Job, pair: &PairFile, lesson: &Lesson) -> Result<Trained> {
-        let (alone, who) = (job.recipe.train_config()?, Who::of(&job.recipe)?);
+    fn train(&self, job: &mut Job, pair: &PairFile, entry: &Entry) -> Result<Trained> {
+        let (alone, kind) = (job.recipe.train_config()?, SchemeKind::of(&job.recipe)?);
         let methods = schemes::methods(&job.recipe);
-        let untaught = lesson.is_alone() || schemes::is_teacherless(&job.recipe, who, &methods)?;
-        if who == Who::Offline && !untaught {
-            return self.offline(job, pair, lesson, &methods, &alone);
+        let untaught = entry.is_alone() || schemes::is_teacherless(&job.recipe, kind, &methods)?;
+        if kind == SchemeKind::Offline && !untaught {
+            return self.offline(job, pair, entry, &methods, &alone);
         }
         self.normalise(job, pair)?;
-        if lesson.is_alone() {
+        if entry.is_alone() {
             let mut network = job.network()?;
-            job.claim()?;
-            let run = job.fit(&lesson.label, &mut network, &alone, job::Lesson::default())?;
+            job.reserve_outputs()?;
+            let run = job.fit(&entry.label, &mut network, &alone, job::Supervision::default())?;
             return Ok(Trained { network, runs: vec![run], note: None });
         }
-        let examine = |label: &str| self.examined(pair, lesson, label).is_none();
-        let ask = Ask { label: &lesson.label, methods: &methods, alone: &alone, examine: &examine };
-        let made = scheme_runs::train(job, who, ask)?;
-        made.save(job)?;
-        let (network, runs) = made.into_student();
+        let examine = |label: &str| self.examined(pair, entry, label).is_none();
+        let request =
+            SchemeRequest { label: &entry.label, methods: &methods, alone: &alone, examine: &examine };
+        let result = scheme_runs::train(job, kind, request)?;
+        result.save(job)?;
+        let (network, runs) = result.into_student();
         Ok(Trained { network, runs, note: None })
     }
 
     fn normalise(&self, job: &mut Job, pair: &PairFile) -> Result<()> {
-        let recipe = pair.recipe(self.file, &Lesson::alone(), job.recipe.seed.unwrap_or(0), &job.out)?;
+        let recipe = pair.recipe(self.file, &Entry::alone(), job.recipe.seed.unwrap_or(0), &job.out)?;
         if recipe.teacher.is_some() || recipe.teacher_outputs.is_some() {
             Teachers::of(&recipe, job, None)?;
         }
@@ -141,35 +142,35 @@ impl Place<'_> {
         &self,
         job: &mut Job,
         pair: &PairFile,
-        lesson: &Lesson,
+        entry: &Entry,
         methods: &str,
         alone: &TrainConfig,
     ) -> Result<Trained> {
         let config = &scheme_runs::taught(job, &distill::parse(methods, &job.recipe.method_config())?, alone);
         let (source, note) = source(job, methods, config)?;
-        if let Some(note) = note.as_ref().filter(|_| !self.is_noted(pair, lesson)) {
-            log::warn!("{}: {} {note}", pair.name(), lesson.label);
+        if let Some(note) = note.as_ref().filter(|_| !self.is_noted(pair, entry)) {
+            log::warn!("{}: {} {note}", pair.name(), entry.label);
         }
         // One seed is as good as another to see what is not meant.
-        let examine = self.findings(pair, lesson).is_none();
+        let examine = self.findings(pair, entry).is_none();
         if examine {
-            doctor::classes(job, &lesson.label, source.live());
+            doctor::classes(job, &entry.label, source.live());
         }
         let (mut network, frozen) = (job.network()?, source.upload(job)?);
-        let taught = source.lesson(job, methods, &frozen)?;
-        job.claim()?;
+        let taught = source.supervision(job, methods, &frozen)?;
+        job.reserve_outputs()?;
         if examine {
-            let examined = source.lesson(job, methods, &frozen)?;
-            doctor::first_batches(job, &lesson.label, &network, config, examined);
+            let examined = source.supervision(job, methods, &frozen)?;
+            doctor::first_batches(job, &entry.label, &network, config, examined);
         }
-        let run = job.fit(&lesson.label, &mut network, config, taught)?;
+        let run = job.fit(&entry.label, &mut network, config, taught)?;
         Ok(Trained { network, runs: vec![run], note })
     }
 
     /// Whether a run of another seed has said already what is peculiar to these.
-    fn is_noted(&self, pair: &PairFile, lesson: &Lesson) -> bool {
+    fn is_noted(&self, pair: &PairFile, entry: &Entry) -> bool {
         let results =
-            self.file.seeds.iter().filter_map(|seed| self.result(pair, lesson, *seed).ok().flatten());
+            self.file.seeds.iter().filter_map(|seed| self.result(pair, entry, *seed).ok().flatten());
         results.into_iter().any(|outcome| outcome.note.is_some())
     }
 }
@@ -183,13 +184,14 @@ fn source(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<(Teacher
     }
     // Outputs of other data, seed or teacher are an error of their file. What is left are the method's own
     // wants.
-    let Err(Error::Config { name, message }) = job.plan(config, source.lesson(job, methods, &[])?) else {
+    let Err(Error::Config { name, message }) = job.plan(config, source.supervision(job, methods, &[])?)
+    else {
         return Ok((source, None));
     };
     let recipe = Recipe { teacher_outputs: None, teacher_hash: None, ..job.recipe.clone() };
     let live = Teachers::of(&recipe, job, None)?;
     let frozen = live.upload(job)?;
-    job.plan(config, live.lesson(job, methods, &frozen)?)?;
+    job.plan(config, live.supervision(job, methods, &frozen)?)?;
     let features = match source.stored().map(|outputs| outputs.info().taps.join(", ")) {
         Some(taps) if !taps.is_empty() => format!("the features {taps}"),
         _ => "no features".into(),

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::Lesson;
+use super::entry::Entry;
 use super::pair::PairFile;
-use super::run::{Place, key, short_hash};
+use super::run::{SweepFolder, key, short_hash};
 use crate::cli::out::say;
-use crate::cli::run::job::{Job, Lesson as Taught};
+use crate::cli::run::job::{Job, Supervision};
 use crate::cli::run::recipe::Recipe;
 use crate::cli::run::teachers::{Teachers, teachers_of};
 use crate::files::{read_text, write_atomic};
@@ -18,11 +18,11 @@ use crate::models::saved;
 use crate::{Error, Result};
 
 /// Refuses files that are not there and that nothing will make, before other pairs have run for hours.
-pub fn to_come(place: Place<'_>, pair: &PairFile) -> Result<()> {
+pub fn to_come(home: SweepFolder<'_>, pair: &PairFile) -> Result<()> {
     let trained = |path: &Path| pair.train_teacher.is_some() && pair.teacher.as_deref() == Some(path);
-    let files = pair.files(&pair.lessons(place.file), &place.file.seeds);
+    let files = pair.files(&pair.entries(home.file), &home.file.seeds);
     let Some(missing) = files.iter().find(|path| !path.exists() && !trained(path)) else { return Ok(()) };
-    let outputs = place.file.seeds.iter().any(|seed| pair.outputs(*seed).as_ref() == Some(missing));
+    let outputs = home.file.seeds.iter().any(|seed| pair.outputs(*seed).as_ref() == Some(missing));
     let message = match outputs {
         true => format!("is not there; write it with `limbeck teach`, for {}", pair.name()),
         false => format!(
@@ -34,21 +34,21 @@ pub fn to_come(place: Place<'_>, pair: &PairFile) -> Result<()> {
 }
 
 /// Trains the pair's teacher where its file is missing, on the pair's data, as the sweep says.
-pub fn make(gpu: &Gpu, place: Place<'_>, pair: &PairFile) -> Result<()> {
-    to_come(place, pair)?;
+pub fn make(gpu: &Gpu, home: SweepFolder<'_>, pair: &PairFile) -> Result<()> {
+    to_come(home, pair)?;
     let Some((own, file)) = pair.train_teacher.as_ref().zip(pair.teacher.as_ref()) else { return Ok(()) };
     if file.exists() {
         return Ok(());
     }
     say!("{}: training the teacher", pair.name())?;
-    let folder = place.out.join(format!("teacher-{}", short_hash(&pair.name())));
-    let settings = Recipe { out: Some(folder), ..pair.settings.over(&place.file.settings)? };
+    let folder = home.out.join(format!("teacher-{}", short_hash(&pair.name())));
+    let settings = Recipe { out: Some(folder), ..pair.settings.over(&home.file.settings)? };
     let recipe = own.over(&settings)?;
     let mut job = Job::open(gpu.clone(), recipe, true)?;
     let config = job.recipe.train_config()?;
     let mut network = job.network()?;
-    job.fit("teacher", &mut network, &config, Taught::default())?;
-    saved::save(file, &network, &job.facts())
+    job.fit("teacher", &mut network, &config, Supervision::default())?;
+    saved::save(file, &network, &job.metadata())
 }
 
 /// A teacher's accuracy as the sweep's folder keeps it, under what it depends on.
@@ -62,14 +62,14 @@ struct Measured {
 
 /// The accuracy of each of the pair's teachers on the test set: measured once, and kept in the sweep's
 /// teachers.json. None where only their outputs are there.
-pub fn accuracies(gpu: &Gpu, place: Place<'_>, pair: &PairFile) -> Result<Vec<f64>> {
-    let recipe = pair.recipe(place.file, &Lesson::alone(), 0, &place.out.join("teachers"))?;
+pub fn accuracies(gpu: &Gpu, home: SweepFolder<'_>, pair: &PairFile) -> Result<Vec<f64>> {
+    let recipe = pair.recipe(home.file, &Entry::alone(), 0, &home.out.join("teachers"))?;
     if recipe.teacher.is_none() {
         return Ok(Vec::new());
     }
     let paths: Vec<PathBuf> = teachers_of(&recipe)?.into_iter().map(|(path, _)| path).collect();
     let keys = paths.iter().map(|path| teacher_key(&recipe, path)).collect::<Result<Vec<_>>>()?;
-    let file = place.out.join("teachers.json");
+    let file = home.out.join("teachers.json");
     let mut known = read(&file);
     if keys.iter().any(|key| !known.contains_key(key)) {
         say!("{}: measuring the teacher", pair.name())?;

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::Lesson;
+use super::entry::Entry;
 use super::pair::PairFile;
-use super::run::Place;
+use super::run::SweepFolder;
 use crate::Result;
 use crate::cli::run::job::Job;
 use crate::cli::run::plan::forward_cost;
-use crate::cli::run::schemes::{self, Who};
+use crate::cli::run::schemes::{self, SchemeKind};
 use crate::cli::run::teachers::Teachers;
 use crate::gpu::Gpu;
 
@@ -19,7 +19,7 @@ const TRAINED: f64 = 3.0;
 
 /// What a pair's runs are made of.
 pub struct Work<'a> {
-    place: Place<'a>,
+    home: SweepFolder<'a>,
     pair: &'a PairFile,
     job: Job,
     /// Images of a training, every epoch's.
@@ -30,35 +30,35 @@ pub struct Work<'a> {
 
 impl<'a> Work<'a> {
     /// Loads the pair's data.
-    pub fn new(gpu: &Gpu, place: Place<'a>, pair: &'a PairFile) -> Result<Self> {
-        let job = Job::open(gpu.clone(), pair.recipe(place.file, &Lesson::alone(), 0, place.out)?, true)?;
+    pub fn new(gpu: &Gpu, home: SweepFolder<'a>, pair: &'a PairFile) -> Result<Self> {
+        let job = Job::open(gpu.clone(), pair.recipe(home.file, &Entry::alone(), 0, home.out)?, true)?;
         let config = job.recipe.train_config()?;
         let steps = config.steps(job.training.len().div_ceil(config.batch_size));
         let images = steps as f64 * config.batch_size as f64;
-        Ok(Self { place, pair, job, images, passes: BTreeMap::new() })
+        Ok(Self { home, pair, job, images, passes: BTreeMap::new() })
     }
 
     /// Of a run in all its steps.
-    pub fn flops(&mut self, lesson: &Lesson) -> Result<f64> {
-        let who = lesson.who()?;
-        let recipe = self.pair.recipe(self.place.file, lesson, 0, self.place.out)?;
+    pub fn flops(&mut self, entry: &Entry) -> Result<f64> {
+        let kind = entry.scheme_kind()?;
+        let recipe = self.pair.recipe(self.home.file, entry, 0, self.home.out)?;
         let student = self.pass(None)?;
-        let turns = lesson.turns()?;
-        let an_image = if !turns.is_empty() {
-            let mut before = self.teachers(lesson, who)?;
+        let generations = entry.generations()?;
+        let an_image = if !generations.is_empty() {
+            let mut before = self.teachers(entry, kind)?;
             let mut sum = 0.0;
-            for turn in &turns {
-                let own = self.pass(turn.model.as_deref())?;
+            for generation in &generations {
+                let own = self.pass(generation.model.as_deref())?;
                 sum += TRAINED * own + before;
                 before = own;
             }
             sum
         } else {
             let peer = recipe.peer.as_deref();
-            let beside = match who {
-                Who::Mutual => TRAINED * self.pass(peer)?,
-                Who::MeanTeacher => student,
-                _ => self.teachers(lesson, who)?,
+            let beside = match kind {
+                SchemeKind::Mutual => TRAINED * self.pass(peer)?,
+                SchemeKind::MeanTeacher => student,
+                _ => self.teachers(entry, kind)?,
             };
             TRAINED * student + beside
         };
@@ -66,9 +66,9 @@ impl<'a> Work<'a> {
     }
 
     /// A forward pass of one image by all frozen teachers that run in the step.
-    fn teachers(&mut self, lesson: &Lesson, who: Who) -> Result<f64> {
-        let recipe = self.pair.recipe(self.place.file, lesson, 0, self.place.out)?;
-        let alone = lesson.is_alone() || schemes::is_teacherless(&recipe, who, &schemes::methods(&recipe))?;
+    fn teachers(&mut self, entry: &Entry, kind: SchemeKind) -> Result<f64> {
+        let recipe = self.pair.recipe(self.home.file, entry, 0, self.home.out)?;
+        let alone = entry.is_alone() || schemes::is_teacherless(&recipe, kind, &schemes::methods(&recipe))?;
         if alone || recipe.teacher.is_none() || recipe.teacher_outputs.is_some() {
             return Ok(0.0);
         }

@@ -11,14 +11,14 @@ use crate::nn::DeviceParams;
 use crate::train::Run;
 
 /// A training of a chain.
-pub struct Link {
+pub struct ChainStep {
     /// What it is called; its checkpoint needs a name of its own.
     pub label: String,
     /// The network with its initial weights.
     pub network: Network,
 }
 
-/// Trains each link in order and returns the networks with their runs. `fit` trains one, from the network before it,
+/// Trains each step in order and returns the networks with their runs. `fit` trains one, from the network before it,
 /// frozen; the first one has none where there is no `teacher`. A chain ends where a run was stopped: with checkpoints on,
 /// the same call goes on there, since a finished run is read back from its checkpoint.
 ///
@@ -27,16 +27,16 @@ pub struct Link {
 pub fn chain(
     gpu: &Gpu,
     teacher: Option<&Network>,
-    links: Vec<Link>,
+    steps: Vec<ChainStep>,
     mut fit: impl FnMut(&str, &mut Network, Option<(&Network, &DeviceParams)>) -> Result<Run>,
 ) -> Result<Vec<(Network, Run)>> {
     let mut done: Vec<(Network, Run)> = Vec::new();
-    for mut link in links {
+    for mut step in steps {
         let before = done.last().map(|(network, _)| network).or(teacher);
         let frozen = before.map(|n| DeviceParams::frozen(gpu, "teacher", &n.params)).transpose()?;
-        let run = fit(&link.label, &mut link.network, before.zip(frozen.as_ref()))?;
+        let run = fit(&step.label, &mut step.network, before.zip(frozen.as_ref()))?;
         let finished = run.finished;
-        done.push((link.network, run));
+        done.push((step.network, run));
         if !finished {
             break;
         }

@@ -13,7 +13,7 @@ mod mean_teacher;
 mod mutual;
 mod several;
 
-pub use chain::{Link, chain};
+pub use chain::{ChainStep, chain};
 pub use several::{Member, mean_logits};
 
 pub(super) use mean_teacher::MeanTeacher;

@@ -10,7 +10,7 @@ use limbeck::ops::cross_entropy::CrossEntropy;
 use limbeck::optim::{Ema, EmaConfig, Group, Optimizer, OptimizerConfig};
 use limbeck::tape::{Plan, Step, Tape, Tensor};
 
-/// The test adapter with storage bindings of at most so many bytes.
+/// The test adapter with storage bindings of at most this many bytes.
 fn limited(bytes: u64) -> Gpu {
     let instance = wgpu::Instance::default();
     let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();

@@ -70,8 +70,8 @@ fn unknown_methods_and_taps() {
     refused(&format!("{distill} --taps pool1"), &["pool1", "TEACHER-LAYER:STUDENT-LAYER"]);
     refused("distill --model cnn:2 --out untouched-taps", &["teacher", "--teacher"]);
     refused(&format!("{distill} --scheme nope"), &["nope", "offline, dml, ban, takd, byot, tf-kd, ema"]);
-    refused(&format!("{distill} --scheme dml"), &["teacher", "of no use for --scheme dml"]);
-    refused("distill --model cnn:2 --scheme dml --baseline", &["baseline", "of no use for --scheme dml"]);
+    refused(&format!("{distill} --scheme dml"), &["teacher", "does not apply to --scheme dml"]);
+    refused("distill --model cnn:2 --scheme dml --baseline", &["baseline", "does not apply to --scheme dml"]);
     refused(&format!("{distill} --teacher-weights 0.5,0.5"), &["teacher_weights", "expected 1", "got 2"]);
     refused("distill --scheme takd --model cnn:2 --out untouched-taps", &["teacher", "--teacher"]);
     assert!(!scratch().join("untouched-taps").exists());

@@ -491,28 +491,25 @@ fn mistakes_are_named() {
     let at = folder("mistakes");
     let cases = [
         (SWEEP.replace("\"kd\"", "\"kdd\""), "no method \"kdd\""),
-        (SWEEP.replace("[1, 2]", "[1, 1]"), "is there twice"),
+        (SWEEP.replace("[1, 2]", "[1, 1]"), "appears twice"),
         (SWEEP.replace("[1, 2]", "[]"), "at least one seed"),
         (SWEEP.replace("epochs = 2", "epoks = 2"), "epoks"),
         (SWEEP.replace("model = \"cnn:3\"", "modell = \"cnn:3\""), "modell"),
-        (
-            format!("{SWEEP}\n[[pair]]\nteacher = \"teacher.safetensors\"\nmodel = \"cnn:3\""),
-            "is there twice",
-        ),
+        (format!("{SWEEP}\n[[pair]]\nteacher = \"teacher.safetensors\"\nmodel = \"cnn:3\""), "appears twice"),
         (SWEEP.replace("train_teacher = { model = \"cnn:5\", epochs = 1 }", ""), "is not there; train it"),
         ("methods = [".into(), "sweep.toml"),
         (SWEEP.replace("\"kd\"", "\"alone\""), "choose another label"),
         (SWEEP.replace("\"kd\"", "{ label = \"kd\" }"), "a method such as"),
         (format!("{SWEEP}without = [\"at\"]\n"), "no method \"at\" to leave out; there are kd, feature"),
         (format!("{SWEEP}methods = [\"kdd\"]\n"), "no method \"kdd\""),
-        (format!("{SWEEP}methods = [\"at\", \"at\"]\n"), "is there twice"),
+        (format!("{SWEEP}methods = [\"at\", \"at\"]\n"), "appears twice"),
         (SWEEP.replace("\"kd\"", "3"), "a method such as"),
         (SWEEP.replace("\"kd\"", "{ scheme = \"ban\", generation = 2 }"), "unknown field `generation`, exp"),
         (SWEEP.replace("\"kd\"", "{ scheme = \"nope\" }"), "scheme: expected one of offline, dml, ban"),
         (SWEEP.replace("\"kd\"", "{ scheme = \"takd\" }"), "methods: \"takd\": assistant: is needed"),
         (
             SWEEP.replace("\"kd\"", "{ scheme = \"dml\", generations = 2 }"),
-            "sweep.toml: [[pair]] \"teacher to cnn:3\": methods: \"dml\": generations: is of no use for --",
+            "sweep.toml: [[pair]] \"teacher to cnn:3\": methods: \"dml\": generations: does not apply to --",
         ),
         (
             SWEEP.replace("\"kd\"", "{ scheme = \"takd\", assistant = [\"resnet21\"] }"),
@@ -529,7 +526,7 @@ fn mistakes_are_named() {
             "teacher_weights: expected 1, one for each teacher, got 2",
         ),
         (SWEEP.replace("epochs = 2", "generations = 2"), "settings: generations: it belongs to an entry of"),
-        (format!("{SWEEP}teachers = [\"a.pth\"]\n"), "teachers: is there beside teacher; leave one out"),
+        (format!("{SWEEP}teachers = [\"a.pth\"]\n"), "teachers: is given beside teacher; leave one out"),
         (format!("{SWEEP}teacher_outputs = \"none.safetensors\"\n"), "none.safetensors: is not there; write"),
         (
             SWEEP

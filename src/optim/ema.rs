@@ -49,7 +49,7 @@ pub struct EmaUpdate {
 }
 
 impl Ema {
-    /// An average of groups of so many `elements`. Call [`Ema::reset`] before the first update: it starts as zeros.
+    /// An average of groups of these lengths (`elements`). Call [`Ema::reset`] before the first update: it starts as zeros.
     /// `name` starts the names of its state and its step scalar; two averages of one tape need two names.
     pub fn new(gpu: &Gpu, name: &str, config: EmaConfig, elements: &[usize]) -> Result<Self> {
         config.validate()?;

@@ -67,7 +67,7 @@ impl Group {
 }
 
 impl Optimizer {
-    /// An optimizer for groups of so many `elements`, with zeroed state. `name` starts the names of its state and of its
+    /// An optimizer for groups of these lengths (`elements`), with zeroed state. `name` starts the names of its state and of its
     /// step scalars; two optimizers of one tape need two names.
     pub fn new(gpu: &Gpu, name: &str, config: OptimizerConfig, elements: &[usize]) -> Result<Self> {
         config.validate()?;

@@ -35,7 +35,7 @@ pub enum Schedule {
         #[serde(default)]
         warmup: Warmup,
     },
-    /// Times `factor` after so many epochs: [`Schedule::spanning`] makes a [`Schedule::MultiStep`] of it, once it is known
+    /// Times `factor` after each of these epochs: [`Schedule::spanning`] makes a [`Schedule::MultiStep`] of it, once it is known
     /// how many updates an epoch has.
     MultiEpoch {
         /// Finished epochs at which the rate changes, ascending.
@@ -79,7 +79,7 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// This schedule for a training of so many updates, `epoch` of them an epoch: a cosine without a total gets it, and
+    /// This schedule for a training of `updates` updates, `epoch` of them per epoch: a cosine without a total gets it, and
     /// milestones in epochs become ones in updates.
     pub fn spanning(self, updates: u64, epoch: u64) -> Self {
         match self {

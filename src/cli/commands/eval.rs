@@ -40,10 +40,10 @@ pub struct EvalFlags {
     /// Its directory, where it is not in a usual place
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Use so many test images, each class in proportion
+    /// Use only N test images, each class in proportion
     #[arg(long, value_name = "N")]
     limit_test: Option<usize>,
-    /// Images a step
+    /// Images per step
     #[arg(long, value_name = "N", default_value_t = 64)]
     batch_size: usize,
     /// Print JSON

@@ -130,7 +130,7 @@ fn total(network: &Network, cost: &Cost) -> Result<()> {
         network.params.iter().filter(|p| p.kind == ParamKind::State).map(|p| p.shape.len()).sum();
     say!("parameters  {} ({trained}), and {states} running statistics", count(trained as u64))?;
     say!("file        {}", bytes(4 * (trained + states) as u64))?;
-    say!("work        {} FLOPs an image in use; a multiply-add counts as 2", count(cost.flops))?;
+    say!("work        {} FLOPs per image at inference; a multiply-add counts as 2", count(cost.flops))?;
     say!("* stage: a tap for feature methods; the last ones are taken where --taps names none")
 }
 

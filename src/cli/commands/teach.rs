@@ -52,7 +52,7 @@ pub struct TeachFlags {
     /// Standard deviation of pixel/255 for each channel [default: the teacher's]
     #[arg(long, value_name = "S,..", value_delimiter = ',')]
     data_std: Option<Vec<f32>>,
-    /// Use so many training images, as distill will
+    /// Use only N training images, as distill will
     #[arg(long, value_name = "N")]
     limit_train: Option<usize>,
     /// Fraction of the training images that distill will hold out
@@ -64,7 +64,7 @@ pub struct TeachFlags {
     /// Layers whose outputs are written too; `limbeck models show` lists them
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     taps: Vec<String>,
-    /// Pad by so many black pixels and crop at random
+    /// Pad by this many black pixels and crop at random
     #[arg(long, value_name = "PIXELS", default_value_t = 0)]
     crop_padding: usize,
     /// Mirror every second image at random
@@ -73,10 +73,10 @@ pub struct TeachFlags {
     /// Epochs of crops and flips
     #[arg(long, value_name = "N", default_value_t = 1)]
     epochs: u64,
-    /// Keys crops, flips and held-out images
+    /// Seed of crops, flips and held-out images
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Images a step
+    /// Images per step
     #[arg(long, value_name = "N", default_value_t = 64)]
     batch_size: usize,
 }

@@ -14,13 +14,13 @@ pub struct WorkloadFlags {
     /// Channels x height x width of the images
     #[arg(long, default_value = "1x28x28", value_parser = image_shape)]
     dataset_shape: [usize; 3],
-    /// Images a step
+    /// Images per step
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch_size: u32,
     /// Classes
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     classes: u32,
-    /// Compute blocks a second time in the backward sweep instead of keeping them
+    /// Compute blocks again in the backward pass instead of keeping their activations
     #[arg(long)]
     recompute: bool,
     /// f32, or mixed: activations, their gradients and the weights that layers read as f16

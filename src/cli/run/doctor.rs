@@ -47,7 +47,7 @@ pub fn first_batches(
     tell(job, label, examine(&subject(job, student, config), teaching, &supervision.scheme))
 }
 
-/// [`first_batches`] for two peers that heed each other with `weight`.
+/// [`first_batches`] for two peers that learn from each other with `weight`.
 pub fn peers(
     job: &Job,
     label: &str,
@@ -62,7 +62,7 @@ pub fn peers(
 }
 
 /// What was said of the run `label` whose folder this is; `None` where it was not examined. A file that can't be read says
-/// nothing: it is of no use but for people.
+/// nothing: only people read it.
 pub fn kept(folder: &Path, label: &str) -> Option<Vec<String>> {
     read(&folder.join(FILE)).ok()?.remove(label)
 }

@@ -48,7 +48,7 @@ pub struct JobFlags {
 pub struct Supervision<'a> {
     pub teaching: Option<Teaching<'a>>,
     pub scheme: Scheme<'a>,
-    /// A network that learns beside it, and how much both heed each other.
+    /// A network that learns beside it, and the weight of what each learns from the other.
     pub peer: Option<(&'a mut Network, f32)>,
 }
 

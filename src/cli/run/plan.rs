@@ -22,8 +22,8 @@ pub fn print_plan(cost: &Cost, config: &TrainConfig, steps: u64) -> Result<()> {
         1 => "one pass, one submit".to_string(),
         several => format!("{several} submits"),
     };
-    say!("dispatches a step     {} in {submits}", cost.dispatches)?;
-    say!("work a step           {:.3} GFLOP", cost.flops as f64 / 1e9)?;
+    say!("dispatches per step   {} in {submits}", cost.dispatches)?;
+    say!("work per step         {:.3} GFLOP", cost.flops as f64 / 1e9)?;
     say!(
         "intermediates         {:.1} MiB, {:.1} MiB without sharing memory",
         mib(cost.planned_bytes),
@@ -37,7 +37,7 @@ pub fn print_plan(cost: &Cost, config: &TrainConfig, steps: u64) -> Result<()> {
 /// The network's name on the tape.
 const SCOPE: &str = "(network)";
 
-/// A pass in use with one image, compiled but not run.
+/// A forward pass of one image as at inference, compiled but not run.
 pub fn forward_cost(gpu: &Gpu, network: &Network) -> Result<(Vec<Tap>, Cost)> {
     let params = DeviceParams::frozen(gpu, SCOPE, &network.params)?;
     let tape = Tape::new();

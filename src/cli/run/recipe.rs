@@ -41,11 +41,11 @@ pub struct Recipe {
     #[arg(long, value_name = "S,..", value_delimiter = ',', help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_std: Option<Vec<f32>>,
-    /// Use so many training images, each class in proportion
+    /// Use only N training images, each class in proportion
     #[arg(long, value_name = "N", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_train: Option<usize>,
-    /// Use so many test images, each class in proportion
+    /// Use only N test images, each class in proportion
     #[arg(long, value_name = "N", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_test: Option<usize>,
@@ -53,7 +53,7 @@ pub struct Recipe {
     #[arg(long, value_name = "F", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
-    /// Pad by so many black pixels and crop at random, on the GPU [default: 0]
+    /// Pad by this many black pixels and crop at random, on the GPU [default: 0]
     #[arg(long, value_name = "PIXELS", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop_padding: Option<usize>,
@@ -66,11 +66,11 @@ pub struct Recipe {
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
-    /// Stop after so many steps, in the middle of an epoch where need be
+    /// Stop after N steps, in the middle of an epoch if need be
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
-    /// Images a step [default: 64]
+    /// Images per step [default: 64]
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
@@ -122,11 +122,11 @@ pub struct Recipe {
     #[arg(long, value_name = "S", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_smoothing: Option<f32>,
-    /// Keep an average of the weights that forgets so slowly, such as 0.999, and use it
+    /// Keep an exponential moving average of the weights with this decay, such as 0.999, and use it
     #[arg(long, value_name = "DECAY", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema_decay: Option<f64>,
-    /// Compute blocks a second time in the backward sweep instead of keeping them: less memory, more time, same bits
+    /// Compute blocks again in the backward pass instead of keeping their activations: less memory, more time, same bits
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recompute: Option<bool>,
@@ -135,11 +135,11 @@ pub struct Recipe {
     #[arg(long, value_name = "KIND", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
-    /// Stop after so many epochs without a better accuracy on the --validation images, and keep the best weights
+    /// Stop after this many epochs without a better accuracy on the --validation images, and keep the best weights
     #[arg(long, value_name = "EPOCHS", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
-    /// Keys initial weights, order and augmentation [default: 0]
+    /// Seed of initial weights, order and augmentation [default: 0]
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -148,7 +148,7 @@ pub struct Recipe {
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out: Option<PathBuf>,
-    /// Write a checkpoint also after so many steps, besides after every epoch
+    /// Write a checkpoint after this many steps, too, besides after every epoch
     #[arg(long, value_name = "STEPS", help_heading = "Output")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
@@ -197,7 +197,7 @@ pub struct Recipe {
     #[arg(long, value_name = "NAME", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
-    /// How slowly the teacher of the scheme ema forgets [default: 0.999]
+    /// Decay of the weight average that teaches in the scheme ema [default: 0.999]
     #[arg(long, value_name = "DECAY", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_decay: Option<f64>,

@@ -105,7 +105,7 @@ fn single(label: &str, student: Network, run: Run, notes: Vec<String>, title: St
     SchemeResult { before: Vec::new(), student, beside: None, notes, title }
 }
 
-/// How much two peers heed each other, as in the paper.
+/// Weight of what two peers learn from each other, as in the paper.
 const PEER_WEIGHT: f32 = 1.0;
 
 /// Two peers learn from labels and from each other; the first is what counts.

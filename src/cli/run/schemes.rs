@@ -65,7 +65,7 @@ impl SchemeKind {
         ];
         if let Some((setting, ..)) = given.iter().find(|(_, given, of)| *given && !of.contains(&kind)) {
             let name = recipe.scheme.as_deref().unwrap_or("offline");
-            return Err(Error::config(*setting, format!("is of no use for --scheme {name}; leave it out")));
+            return Err(Error::config(*setting, format!("does not apply to --scheme {name}; leave it out")));
         }
         if recipe.generations == Some(0) {
             return Err(Error::config("generations", "expected at least 1, got 0"));

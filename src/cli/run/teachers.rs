@@ -178,7 +178,7 @@ fn open(recipe: &Recipe, data: &Dataset, path: &Path) -> Result<Saved> {
     };
     let teacher = saved::open_with(path, &overrides, &overrides_from(data)).map_err(of_teacher)?;
     if let Some(difference) = class_difference(&teacher.metadata.classes, data) {
-        log::warn!("{difference} Its soft targets may be of no use");
+        log::warn!("{difference} Its soft targets may teach the wrong classes");
     }
     Ok(teacher)
 }

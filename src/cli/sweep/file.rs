@@ -73,7 +73,7 @@ pub fn unique(what: &str, all: Vec<String>) -> Result<()> {
             return Err(Error::config(what, message));
         }
         if !seen.insert(name.clone()) {
-            let message = format!("\"{name}\" is there twice; the runs would share a folder");
+            let message = format!("\"{name}\" appears twice; the runs would share a folder");
             return Err(Error::config(what, message));
         }
     }

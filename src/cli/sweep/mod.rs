@@ -32,7 +32,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   limbeck sweep sweeps/digits.toml             # seconds on two cores, no download
   limbeck sweep sweeps/cifar100.toml --dry-run # what it would run, and what is done already
-  limbeck sweep sweeps/cifar100.toml           # goes on where it was stopped";
+  limbeck sweep sweeps/cifar100.toml           # continues where it was stopped";
 
 /// Flags of `limbeck sweep`.
 #[derive(Debug, Args)]

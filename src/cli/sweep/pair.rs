@@ -123,7 +123,7 @@ impl PairFile {
     pub fn check(&self, file: &SweepFile) -> Result<()> {
         misplaced(&self.settings.over(&file.settings)?)?;
         if self.teacher.is_some() && self.teachers.is_some() {
-            return Err(Error::config("teachers", "is there beside teacher; leave one out"));
+            return Err(Error::config("teachers", "is given beside teacher; leave one out"));
         }
         if self.train_teacher.is_some() && self.teacher.is_none() {
             let message = "says how to train a teacher, and there is no teacher = \"FILE\" to write";

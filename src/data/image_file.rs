@@ -133,6 +133,8 @@ mod tests {
         assert_eq!(native_spec(&path).unwrap(), spec(1, 2, 2));
         assert_eq!(load(&path, spec(3, 2, 2)).unwrap(), [0, 100, 100, 200].repeat(3));
         assert_eq!(load(&path, spec(1, 1, 1)).unwrap(), [100]);
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(from_bytes("page", &bytes, spec(3, 2, 2)).unwrap(), load(&path, spec(3, 2, 2)).unwrap());
     }
 
     #[test]

@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 pub use atomic::AtomicFile;
 pub use stream::{ReadSeek, TensorReader, TensorSpec, TensorWriter};
 pub use tensors::{
-    Data, Metadata, NamedTensor, ReadOptions, StoredTensor, decode_safetensors, read_safetensors,
-    read_safetensors_with, read_stored, read_weights,
+    Data, Metadata, NamedTensor, ReadOptions, StoredTensor, decode_safetensors, decode_weights,
+    read_safetensors, read_safetensors_with, read_stored, read_weights,
 };
 pub use write::{encode_safetensors, write_safetensors, write_safetensors_to};
 

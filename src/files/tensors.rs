@@ -82,12 +82,19 @@ pub fn read_safetensors_with(
 /// As [`read_safetensors`]; a PyTorch file that holds more than plain tensors is refused by what it names.
 pub fn read_weights(path: impl AsRef<Path>) -> Result<(Vec<NamedTensor>, Metadata)> {
     let path = path.as_ref();
-    let bytes = super::read(path)?;
-    let options = ReadOptions::default();
-    if torch::is_torch(&bytes) {
-        return Ok((torch::decode(path, &bytes, options)?, Metadata::new()));
+    decode_weights(path, &super::read(path)?)
+}
+
+/// [`read_weights`] for bytes that are already in memory; `origin` is what messages name.
+///
+/// # Errors
+/// As [`read_weights`].
+pub fn decode_weights(origin: impl AsRef<Path>, bytes: &[u8]) -> Result<(Vec<NamedTensor>, Metadata)> {
+    let (path, options) = (origin.as_ref(), ReadOptions::default());
+    if torch::is_torch(bytes) {
+        return Ok((torch::decode(path, bytes, options)?, Metadata::new()));
     }
-    decode_safetensors(path, &bytes, options)
+    decode_safetensors(path, bytes, options)
 }
 
 /// [`read_safetensors_with`] for bytes that are already in memory; `origin` is what messages name.

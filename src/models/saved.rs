@@ -47,20 +47,35 @@ pub struct Overrides {
 }
 
 /// Writes the network atomically.
-pub fn save(path: impl AsRef<Path>, network: &Network, metadata: &ModelMetadata) -> Result<()> {
-    let path = path.as_ref();
+///
+/// # Errors
+/// [`Error::File`] where the file can't be written.
+pub fn save(path: impl AsRef<Path>, network: &Network, known: &ModelMetadata) -> Result<()> {
+    let tensors = network.params.named();
+    let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();
+    files::write_safetensors(path, &stored, &strings(network, known))
+}
+
+/// The bytes that [`save`] writes.
+///
+/// # Errors
+/// [`Error::File`] for a network that no file can hold.
+pub fn to_bytes(network: &Network, known: &ModelMetadata) -> Result<Vec<u8>> {
+    let tensors = network.params.named();
+    let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();
+    files::encode_safetensors(&network.name, &stored, &strings(network, known))
+}
+
+fn strings(network: &Network, known: &ModelMetadata) -> Metadata {
     let [c, h, w] = network.input();
-    let metadata = Metadata::from([
+    Metadata::from([
         ("limbeck.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ("limbeck.model".to_string(), network.name.clone()),
         ("limbeck.input".to_string(), format!("{c}x{h}x{w}")),
-        ("limbeck.classes".to_string(), serde_json::json!(metadata.classes).to_string()),
-        ("limbeck.mean".to_string(), serde_json::json!(metadata.mean).to_string()),
-        ("limbeck.std".to_string(), serde_json::json!(metadata.std).to_string()),
-    ]);
-    let tensors = network.params.named();
-    let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();
-    files::write_safetensors(path, &stored, &metadata)
+        ("limbeck.classes".to_string(), serde_json::json!(known.classes).to_string()),
+        ("limbeck.mean".to_string(), serde_json::json!(known.mean).to_string()),
+        ("limbeck.std".to_string(), serde_json::json!(known.std).to_string()),
+    ])
 }
 
 /// Reads a network that [`save`] wrote, or one of another program (safetensors, `.pth`, `.onnx`) with what `overrides`
@@ -79,10 +94,26 @@ pub fn open(path: impl AsRef<Path>, overrides: &Overrides) -> Result<Saved> {
 /// As [`open`].
 pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overrides) -> Result<Saved> {
     let path = path.as_ref();
+    from_bytes(path, &files::read(path)?, overrides, fallback, &onnx::beside(path))
+}
+
+/// [`open_with`] for a file that is in memory; `name` is what messages call it, and ends in `.onnx` where it is such a graph.
+/// `external` gets the files with the weights of such a graph by their path beside it; [`alone`] where there are none.
+///
+/// # Errors
+/// As [`open`].
+pub fn from_bytes(
+    name: impl AsRef<Path>,
+    bytes: &[u8],
+    overrides: &Overrides,
+    fallback: &Overrides,
+    external: &dyn Fn(&str) -> Result<Vec<u8>>,
+) -> Result<Saved> {
+    let path = name.as_ref();
     if onnx::is_onnx(path) {
-        return open_onnx(path, overrides, fallback);
+        return onnx_from_bytes(path, bytes, overrides, fallback, external);
     }
-    let (mut tensors, metadata) = files::read_weights(path)?;
+    let (mut tensors, metadata) = files::decode_weights(path, bytes)?;
     if let Some(map) = &overrides.map {
         map.apply(&mut tensors);
     }
@@ -101,8 +132,22 @@ pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overr
     Ok(Saved { network, metadata })
 }
 
+/// For a model in memory that has no files with weights beside it: refuses to get one.
+///
+/// # Errors
+/// [`Error::File`] always.
+pub fn alone(location: &str) -> Result<Vec<u8>> {
+    Err(Error::file(location, "this file holds weights, and the model was given without it; give both"))
+}
+
 /// An ONNX file brings its architecture, and says how many classes there are.
-fn open_onnx(path: &Path, overrides: &Overrides, fallback: &Overrides) -> Result<Saved> {
+fn onnx_from_bytes(
+    path: &Path,
+    bytes: &[u8],
+    overrides: &Overrides,
+    fallback: &Overrides,
+    external: &dyn Fn(&str) -> Result<Vec<u8>>,
+) -> Result<Saved> {
     for (given, setting) in [(overrides.model.is_some(), "model"), (overrides.map.is_some(), "map")] {
         if given {
             let message =
@@ -110,7 +155,7 @@ fn open_onnx(path: &Path, overrides: &Overrides, fallback: &Overrides) -> Result
             return Err(Error::file(path, message));
         }
     }
-    let (network, metadata) = onnx::open(path, overrides.input.or(fallback.input))?;
+    let (network, metadata) = onnx::from_bytes(path, bytes, overrides.input.or(fallback.input), external)?;
     let file = FileMetadata { path, metadata: &metadata };
     let numbered: Vec<String> = (0..network.classes()).map(|class| class.to_string()).collect();
     let named = fallback.classes.clone().filter(|names| names.len() == network.classes());
@@ -238,6 +283,11 @@ mod tests {
         let classes = ["a", "b \"quoted\"", "c"].map(String::from).to_vec();
         let metadata = ModelMetadata { classes, mean: vec![0.1], std: vec![0.3] };
         save(&path, &network, &metadata).unwrap();
+        let none = Overrides::default();
+        assert_eq!(std::fs::read(&path).unwrap(), to_bytes(&network, &metadata).unwrap());
+        let bytes = to_bytes(&network, &metadata).unwrap();
+        let named = from_bytes("page.safetensors", &bytes, &none, &none, &alone).unwrap();
+        assert!(named.metadata == metadata && named.network.params.named() == network.params.named());
         let again = open(&path, &Overrides::default()).unwrap();
         assert_eq!((again.network.name.as_str(), &again.metadata), ("cnn:2,3", &metadata));
         let same = |(a, b): (&crate::nn::Param, &crate::nn::Param)| a.values == b.values && a.name == b.name;

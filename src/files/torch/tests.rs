@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::files::{read_safetensors, read_weights};
+use crate::files::{decode_weights, read_safetensors, read_weights};
 
 /// tests/fixtures/statedicts.py makes these.
 fn path(name: &str) -> PathBuf {
@@ -25,6 +25,7 @@ fn every_form_gives_the_values_that_pytorch_saved() {
     assert_eq!(want.len(), 11);
     for name in ["plain.pth", "checkpoint.pt", "nested.ckpt", "protocol4.pth", "legacy.pth"] {
         let mut got = read_weights(path(name)).unwrap_or_else(|e| panic!("{name}: {e}")).0;
+        assert_eq!(decode_weights("page", &fs::read(path(name)).unwrap()).unwrap().0, got, "{name}");
         for tensor in &mut got {
             // Wrappers' prefixes are the network's business: Params::load takes them off.
             tensor.name = tensor.name.replace("module._orig_mod.", "");

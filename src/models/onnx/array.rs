@@ -1,14 +1,14 @@
 //! Tensors whose values are known before anything runs: weights, shapes, axes.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
 use std::rc::Rc;
 
 use half::{bf16, f16};
 
 use super::proto;
-use crate::files;
+use crate::{Error, files};
 
 /// Row-major values with their sizes.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,10 +24,10 @@ pub(super) enum Data {
     Int(Vec<i64>),
 }
 
-/// Files that hold weights beside the model, each read once.
-pub(super) struct External {
-    folder: PathBuf,
-    read: RefCell<HashMap<PathBuf, Rc<Vec<u8>>>>,
+/// Files that hold weights beside the model, each fetched once.
+pub(super) struct External<'a> {
+    fetch: &'a dyn Fn(&str) -> crate::Result<Vec<u8>>,
+    fetched: RefCell<BTreeMap<String, Rc<Vec<u8>>>>,
 }
 
 impl Data {
@@ -88,7 +88,7 @@ impl Array {
     }
 
     /// From a file's message, with the data where it lies.
-    pub fn read(tensor: &proto::Tensor<'_>, external: &External) -> Result<Self, String> {
+    pub fn read(tensor: &proto::Tensor<'_>, external: &External<'_>) -> Result<Self, String> {
         let dims = tensor.dims.iter().map(|&d| usize::try_from(d).map_err(|_| format!("a size of {d}")));
         let dims = dims.collect::<Result<Vec<_>, _>>()?;
         let data = match &tensor.external {
@@ -138,18 +138,15 @@ fn listed(tensor: &proto::Tensor<'_>) -> Result<Data, String> {
     })
 }
 
-impl External {
-    /// For a model in `folder`.
-    pub fn beside(model: &Path) -> Self {
-        let folder = model.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Self { folder: folder.to_path_buf(), read: RefCell::default() }
+impl<'a> External<'a> {
+    /// Gets each from `fetch`, by its location: a path relative to the model's folder.
+    pub fn new(fetch: &'a dyn Fn(&str) -> crate::Result<Vec<u8>>) -> Self {
+        Self { fetch, fetched: RefCell::default() }
     }
 
-    /// The files that were read, in order of their names.
-    pub fn files(&self) -> Vec<PathBuf> {
-        let mut all: Vec<PathBuf> = self.read.borrow().keys().cloned().collect();
-        all.sort();
-        all
+    /// The locations of those that were read, in order.
+    pub fn locations(&self) -> Vec<String> {
+        self.fetched.borrow().keys().cloned().collect()
     }
 
     /// A file and the part of it that `place` (location, offset, length) means.
@@ -177,24 +174,35 @@ impl External {
 
     /// A file beside the model. A model from elsewhere must not make limbeck read any other file of this machine.
     fn file(&self, location: &str) -> Result<Rc<Vec<u8>>, String> {
-        let relative = Path::new(location);
         let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-        let outside = || format!("its data is in \"{location}\", which is outside the model's folder");
-        if location.is_empty() || location.contains('\\') || !relative.components().all(plain) {
-            return Err(outside());
+        if location.is_empty() || location.contains('\\') || !Path::new(location).components().all(plain) {
+            let message = format!("its data is in \"{location}\", which is outside the model's folder");
+            return Err(message);
         }
-        let path = self.folder.join(relative);
-        if let Some(found) = self.read.borrow().get(&path) {
+        if let Some(found) = self.fetched.borrow().get(location) {
             return Ok(found.clone());
         }
-        // A link may lead outside too.
-        if let (Ok(file), Ok(folder)) = (path.canonicalize(), self.folder.canonicalize())
-            && !file.starts_with(folder)
-        {
-            return Err(outside());
-        }
-        let bytes = Rc::new(files::read(&path).map_err(|e| format!("its data is in another file: {e}"))?);
-        self.read.borrow_mut().insert(path, bytes.clone());
+        let fetched = (self.fetch)(location).map_err(|e| format!("its data is in another file: {e}"))?;
+        let bytes = Rc::new(fetched);
+        self.fetched.borrow_mut().insert(location.to_string(), bytes.clone());
         Ok(bytes)
     }
+}
+
+/// Reads a file beside a model on disk.
+pub(super) fn read_beside(model: &Path, location: &str) -> crate::Result<Vec<u8>> {
+    let folder = folder_of(model);
+    let path = folder.join(location);
+    // A link may lead outside.
+    if let (Ok(file), Ok(folder)) = (path.canonicalize(), folder.canonicalize())
+        && !file.starts_with(folder)
+    {
+        return Err(Error::file(path, "is a link that leads outside the model's folder"));
+    }
+    files::read(path)
+}
+
+/// The folder that a model is in.
+pub(super) fn folder_of(model: &Path) -> &Path {
+    model.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -53,7 +53,7 @@ type Checked<T> = Result<T, String>;
 
 impl Graph {
     /// Checks the model, and reads its weights wherever they lie.
-    pub fn new(model: proto::Model<'_>, external: &External) -> Checked<Self> {
+    pub fn new(model: proto::Model<'_>, external: &External<'_>) -> Checked<Self> {
         let opset = model.opsets.iter().find(|(domain, _)| is_standard(domain)).map(|(_, version)| *version);
         let opset = opset.ok_or("the file does not say which version of the operators it uses")?;
         let graph = model.graph.ok_or("the file has no graph")?;
@@ -160,7 +160,7 @@ impl Input {
 }
 
 impl Node {
-    fn new(node: proto::Node<'_>, label: String, external: &External) -> Checked<Self> {
+    fn new(node: proto::Node<'_>, label: String, external: &External<'_>) -> Checked<Self> {
         let mut attributes = BTreeMap::new();
         for attribute in node.attributes {
             let name = attribute.name.clone();
@@ -230,7 +230,7 @@ impl Node {
 
 impl Attribute {
     /// `None` for kinds that no supported operator has, such as subgraphs.
-    fn new(attribute: proto::Attribute<'_>, external: &External) -> Checked<Option<Self>> {
+    fn new(attribute: proto::Attribute<'_>, external: &External<'_>) -> Checked<Option<Self>> {
         let list = !attribute.floats.is_empty();
         Ok(match attribute {
             proto::Attribute { tensor: Some(tensor), .. } => {

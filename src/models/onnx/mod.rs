@@ -50,8 +50,23 @@ pub fn is_onnx(path: impl AsRef<Path>) -> bool {
 /// [`Error::File`] for a damaged file, and for a graph that limbeck cannot run, naming the node, its operator and version.
 pub fn open(path: impl AsRef<Path>, input: Option<[usize; 3]>) -> Result<(Network, Metadata)> {
     let path = path.as_ref();
+    from_bytes(path, &crate::files::read(path)?, input, &beside(path))
+}
+
+/// [`open`] for a model that is in memory; `name` is what messages and the network are called by. `external` gets the files
+/// with weights, where the model has such, by their path beside it.
+///
+/// # Errors
+/// As [`open`].
+pub fn from_bytes(
+    name: impl AsRef<Path>,
+    bytes: &[u8],
+    input: Option<[usize; 3]>,
+    external: &dyn Fn(&str) -> Result<Vec<u8>>,
+) -> Result<(Network, Metadata)> {
+    let path = name.as_ref();
     let refuse = |message: String| Error::file(path, message);
-    let graph = graph(path, &External::beside(path))?;
+    let graph = graph(path, bytes, &External::new(external))?;
     let metadata: Metadata = graph.metadata.iter().cloned().collect();
     if !OPSETS.contains(&graph.opset) {
         log::warn!(
@@ -67,21 +82,27 @@ pub fn open(path: impl AsRef<Path>, input: Option<[usize; 3]>) -> Result<(Networ
     Ok((network, metadata))
 }
 
+/// Gets the files with weights from the folder of a model on disk, and from nowhere else.
+pub fn beside(model: &Path) -> impl Fn(&str) -> Result<Vec<u8>> {
+    move |location| array::read_beside(model, location)
+}
+
 /// The files that a classifier is made of: its own, and those beside it that hold its weights.
 ///
 /// # Errors
 /// [`Error::File`] for one that is damaged or not there.
 pub fn files(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     let path = path.as_ref();
-    let external = External::beside(path);
-    graph(path, &external)?;
-    Ok(std::iter::once(path.to_path_buf()).chain(external.files()).collect())
+    let fetch = beside(path);
+    let external = External::new(&fetch);
+    graph(path, &crate::files::read(path)?, &external)?;
+    let others = external.locations().into_iter().map(|location| array::folder_of(path).join(location));
+    Ok(std::iter::once(path.to_path_buf()).chain(others).collect())
 }
 
-fn graph(path: &Path, external: &External) -> Result<Graph> {
-    let bytes = crate::files::read(path)?;
+fn graph(path: &Path, bytes: &[u8], external: &External<'_>) -> Result<Graph> {
     let refuse = |message: String| Error::file(path, message);
-    let model = proto::model(&bytes)
+    let model = proto::model(bytes)
         .map_err(|e| refuse(format!("expected an ONNX model: {e}; get the file again")))?;
     Graph::new(model, external).map_err(|e| refuse(format!("as an ONNX model: {e}")))
 }

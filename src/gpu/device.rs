@@ -130,8 +130,9 @@ impl Gpu {
     }
 
     /// [`Gpu::open`] for callers that may block.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn open_blocking(request: &AdapterRequest, options: GpuOptions) -> Result<Self> {
-        pollster::block_on(Self::open(request, options))
+        crate::platform::block_on(Self::open(request, options))
     }
 
     /// Wraps a device that the application owns. limbeck takes over its uncaptured-error and device-lost callbacks,
@@ -295,6 +296,7 @@ impl Gpu {
     }
 
     /// Blocks until the GPU has finished all that was submitted.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn wait_idle(&self) -> Result<()> {
         let wait = wgpu::PollType::Wait { submission_index: None, timeout: None };
         self.inner.device.poll(wait).map_err(|e| Error::DeviceLost(e.to_string()))?;

@@ -11,6 +11,7 @@ mod device;
 mod kernel;
 mod limit;
 mod matrices;
+#[cfg(not(target_arch = "wasm32"))]
 mod profiler;
 mod readback;
 mod recording;
@@ -27,6 +28,7 @@ pub use device::{Gpu, GpuOptions};
 pub use kernel::{Define, Kernel, Pipeline};
 pub use limit::{SubmitLimit, estimate};
 pub use matrices::Matrices;
+#[cfg(not(target_arch = "wasm32"))]
 pub use profiler::{Samples, Stopwatch};
 pub use readback::Readback;
 pub use recording::{Dispatch, Grid, Recording};

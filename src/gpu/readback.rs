@@ -45,6 +45,7 @@ impl Readback {
     }
 
     /// Blocks until the bytes are here.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn wait(self) -> Result<Vec<u8>> {
         self.gpu.clone().block_on(self)
     }

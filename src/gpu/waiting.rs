@@ -16,7 +16,8 @@ const NAP: Duration = Duration::from_millis(100);
 impl Gpu {
     /// Runs a future of this library to its end, and blocks meanwhile. Natively it is the waiting thread that must ask the
     /// device whether it is done: a general executor spins on that, this one sleeps until the oldest submit is finished.
-    /// Never call it in a browser.
+    /// A browser has none: what would block there does not compile.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         let mut context = Context::from_waker(Waker::noop());
@@ -31,6 +32,7 @@ impl Gpu {
 
     /// Blocks until at most `ahead` submits are unfinished: a caller that never reads would otherwise queue work, and
     /// the memory of its uploads, without end.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn throttle(&self, ahead: usize) -> Result<()> {
         self.block_on(self.throttle_async(ahead))
     }

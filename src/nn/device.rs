@@ -124,6 +124,7 @@ impl DeviceParams {
     }
 
     /// Reads all values back into `params`. Blocks.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn download(&self, params: &mut Params) -> Result<()> {
         self.gpu.block_on(self.download_async(params))
     }

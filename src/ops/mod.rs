@@ -15,6 +15,7 @@ pub mod argmax;
 pub mod augment;
 pub mod binary;
 pub mod broadcast;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod conformance;
 pub mod conv;
 pub mod copy;

@@ -13,12 +13,14 @@ mod lowering;
 mod memory;
 mod op;
 mod plan;
+#[cfg(not(target_arch = "wasm32"))]
 mod profile;
 mod reference;
 mod shape;
 mod step;
 mod storage;
 mod tensor;
+#[cfg(not(target_arch = "wasm32"))]
 mod tune;
 mod variants;
 
@@ -29,6 +31,7 @@ pub use lowering::{Lowering, Slot, Whole};
 pub use memory::{Lifetime, assign};
 pub use op::{Backward, Op};
 pub use plan::{Cost, NodeCost, Plan};
+#[cfg(not(target_arch = "wasm32"))]
 pub use profile::{DispatchTiming, NodeTiming, Part};
 pub(crate) use reference::Recorded;
 pub use shape::{DType, Meta, Shape};

@@ -8,6 +8,7 @@ use super::shape::{DType, Meta};
 use super::step::Step;
 use super::storage::Storage;
 use super::tensor::{Inner, Source, Tape, Tensor, TensorId};
+#[cfg(not(target_arch = "wasm32"))]
 use super::tune::tune;
 use super::variants::{Wanted, work};
 use crate::gpu::{Buffer, BufferSlice, Dispatch, Gpu, Grid, Kernel, Readback, Recording, Tuning, estimate};
@@ -106,6 +107,7 @@ impl Plan {
         let keep: BTreeSet<TensorId> = outputs.iter().map(|t| inner.root(t.id())).collect();
         let mut cost = Cost::default();
         let live = chosen_nodes(&inner, &keep, !gpu.options().unfused);
+        #[cfg(not(target_arch = "wasm32"))]
         if variant.is_none() && gpu.tuned().mode() == Tuning::Measure {
             tune(gpu, &inner, &live, &keep)?;
         }
@@ -234,6 +236,7 @@ impl Plan {
     }
 
     /// [`Plan::read`] for callers that may block, as f32.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn read_f32(&self, tensor: &Tensor) -> Result<Vec<f32>> {
         Ok(bytemuck::pod_collect_to_vec(&self.read(tensor)?.wait()?))
     }
@@ -244,6 +247,7 @@ impl Plan {
     }
 
     /// [`Plan::read`] for callers that may block, as i32.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn read_i32(&self, tensor: &Tensor) -> Result<Vec<i32>> {
         Ok(bytemuck::pod_collect_to_vec(&self.read(tensor)?.wait()?))
     }

@@ -1,6 +1,8 @@
 //! Training: the step, the loop around it, what it measures and what it tells the user.
 
+#[cfg(not(target_arch = "wasm32"))]
 mod compare;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod doctor;
 pub mod metrics;
 pub mod report;
@@ -10,6 +12,7 @@ pub mod stats;
 pub mod sweep;
 mod teacher;
 
+#[cfg(not(target_arch = "wasm32"))]
 pub use compare::{Comparison, Variant};
 pub use run::{
     Checkpoints, Epoch, Evaluator, Observer, Progress, Run, StepConfig, Sums, TrainConfig, TrainStep,

@@ -33,6 +33,7 @@ impl Evaluator {
     }
 
     /// Share of the samples whose largest logit is their label. Blocks.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn top1_accuracy(&self, batches: impl Iterator<Item = Batch>) -> Result<f64> {
         self.plan.gpu().block_on(self.top1_accuracy_async(batches))
     }
@@ -52,6 +53,7 @@ impl Evaluator {
     }
 
     /// The logits (N, classes) of one batch. Blocks.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>> {
         self.plan.gpu().block_on(self.logits_async(batch))
     }

@@ -252,6 +252,7 @@ impl TrainStep {
     }
 
     /// What the steps since the last reset added up to. Blocks.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn sums(&self) -> Result<Sums> {
         self.plan.gpu().block_on(self.sums_async())
     }
@@ -309,6 +310,7 @@ impl TrainStep {
     }
 
     /// The terms of the loss, unweighted, of the last step. Blocks.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn terms(&self) -> Result<Vec<(&'static str, f32)>> {
         self.plan.gpu().block_on(self.terms_async())
     }

@@ -58,7 +58,42 @@ fn default_decoupled_decay() -> f64 {
     0.01
 }
 
+impl Default for OptimizerConfig {
+    /// SGD with Nesterov's momentum and a little weight decay, for small classifiers.
+    fn default() -> Self {
+        Self::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 }
+    }
+}
+
 impl OptimizerConfig {
+    /// The optimizer of this name (sgd, adam or adamw) as a training takes it where nothing else is said.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "sgd" => Ok(Self::default()),
+            "adam" => Ok(Self::adam()),
+            "adamw" => Ok(Self::adamw()),
+            other => Err(Error::config("optimizer", format!("expected sgd, adam or adamw, got \"{other}\""))),
+        }
+    }
+
+    /// The base learning rate to start from where none is given.
+    pub fn default_learning_rate(&self) -> f64 {
+        match self {
+            Self::Sgd { .. } => 0.05,
+            Self::Adam { .. } | Self::AdamW { .. } => 0.001,
+        }
+    }
+
+    /// This optimizer with another weight decay.
+    pub fn with_weight_decay(mut self, decay: f64) -> Self {
+        match &mut self {
+            Self::Sgd { weight_decay, .. }
+            | Self::Adam { weight_decay, .. }
+            | Self::AdamW { weight_decay, .. } => *weight_decay = decay,
+        }
+        self
+    }
+
     /// SGD with PyTorch's defaults but for the momentum.
     pub fn sgd(momentum: f64) -> Self {
         Self::Sgd { momentum, nesterov: false, weight_decay: 0.0 }

@@ -18,6 +18,11 @@ pub struct EmaConfig {
 }
 
 impl EmaConfig {
+    /// An average of this decay that soon forgets the first weights.
+    pub fn warmed_up(decay: f64) -> Self {
+        Self { decay, warmup: true }
+    }
+
     /// The decay of update `update_index`, counted from 0.
     pub fn decay_at(&self, update_index: u64) -> f64 {
         let t = update_index as f64;

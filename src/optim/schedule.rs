@@ -79,6 +79,26 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// Factor at a milestone where none is said.
+    pub const DECAY_FACTOR: f64 = 0.1;
+
+    /// Half a cosine over the whole training, down to zero.
+    pub fn cosine() -> Self {
+        Self::Cosine { total: 0, floor: 0.0, warmup: Warmup::default() }
+    }
+
+    /// This schedule with another warm-up.
+    pub fn with_warmup(mut self, with: Warmup) -> Self {
+        match &mut self {
+            Self::Constant { warmup }
+            | Self::Step { warmup, .. }
+            | Self::MultiStep { warmup, .. }
+            | Self::MultiEpoch { warmup, .. }
+            | Self::Cosine { warmup, .. } => *warmup = with,
+        }
+        self
+    }
+
     /// This schedule for a training of `updates` updates, `epoch` of them per epoch: a cosine without a total gets it, and
     /// milestones in epochs become ones in updates.
     pub fn spanning(self, updates: u64, epoch: u64) -> Self {

@@ -125,10 +125,13 @@ fn mutual(job: &mut Job, request: SchemeRequest<'_>) -> Result<SchemeResult> {
     Ok(SchemeResult { beside, ..single(request.label, student, run, notes, title) })
 }
 
+/// Decay of an averaged teacher where none is said.
+const TEACHER_DECAY: f64 = 0.999;
+
 /// The student learns from the average of its own weights.
 fn mean_teacher(job: &mut Job, request: SchemeRequest<'_>) -> Result<SchemeResult> {
     let (mut student, teacher) = (job.network()?, job.network()?);
-    let average = EmaConfig { decay: job.recipe.teacher_decay.unwrap_or(0.999), warmup: true };
+    let average = EmaConfig::warmed_up(job.recipe.teacher_decay.unwrap_or(TEACHER_DECAY));
     let params = DeviceParams::frozen(&job.gpu, "teacher", &teacher.params)?;
     let supervision = |job: &Job| {
         Ok::<_, Error>(Supervision {

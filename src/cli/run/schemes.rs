@@ -34,6 +34,9 @@ const NAMES: [(&str, SchemeKind); 7] = [
     ("ema", SchemeKind::MeanTeacher),
 ];
 
+/// Generations of born-again networks where none are said.
+const GENERATIONS: u64 = 3;
+
 impl SchemeKind {
     /// The scheme that the user named.
     pub fn named(name: Option<&str>) -> Result<Self> {
@@ -71,7 +74,7 @@ impl SchemeKind {
             return Err(Error::config("generations", "expected at least 1, got 0"));
         }
         if let Some(decay) = recipe.teacher_decay {
-            let checked = EmaConfig { decay, warmup: true }.validate();
+            let checked = EmaConfig::warmed_up(decay).validate();
             checked.map_err(|_| Error::config("teacher_decay", format!("expected 0 to 1, got {decay}")))?;
         }
         Ok(kind)
@@ -123,7 +126,7 @@ pub fn generations(recipe: &Recipe, kind: SchemeKind) -> Result<Vec<Generation>>
         SchemeKind::BornAgain => {
             // Without a teacher the first one has labels alone, and counts as generation 0.
             let first = u64::from(recipe.teacher.is_some());
-            let last = recipe.generations.unwrap_or(3).max(1);
+            let last = recipe.generations.unwrap_or(GENERATIONS).max(1);
             Ok((first..=last).map(|g| generation(&format!("generation-{g}"), g)).collect())
         }
         SchemeKind::Offline | SchemeKind::Mutual | SchemeKind::Exits | SchemeKind::MeanTeacher => {

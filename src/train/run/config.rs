@@ -7,7 +7,7 @@ use crate::data::{Dataset, LoaderConfig};
 use crate::distill::{Objective, TermSchedule};
 use crate::nn::Precision;
 use crate::ops::augment::ImageBatch;
-use crate::optim::{EmaConfig, OptimizerConfig, Schedule, Warmup};
+use crate::optim::{EmaConfig, OptimizerConfig, Schedule};
 use crate::{Error, Result};
 
 /// How to train. The defaults suit a small classifier: SGD with Nesterov momentum and half a cosine.
@@ -58,9 +58,9 @@ impl Default for TrainConfig {
             epochs: 10,
             max_steps: None,
             batch_size: 64,
-            learning_rate: 0.05,
-            schedule: Schedule::Cosine { total: 0, floor: 0.0, warmup: Warmup::default() },
-            optimizer: OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+            learning_rate: OptimizerConfig::default().default_learning_rate(),
+            schedule: Schedule::cosine(),
+            optimizer: OptimizerConfig::default(),
             max_grad_norm: None,
             ce_weight: 1.0,
             ce_schedule: TermSchedule::default(),

@@ -9,7 +9,7 @@ export XDG_RUNTIME_DIR ?= $(CURDIR)/target/xdg-runtime
 # What follows the command, as in `make test ARGS=layering`.
 ARGS ?=
 
-.PHONY: help demo test setup setup-tests ci
+.PHONY: help demo test check-targets setup setup-tests ci
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -20,6 +20,9 @@ demo: setup ## train a teacher and a student on handwritten digits; writes runs/
 
 test: setup-tests ## run the whole test suite, doc tests included
 	@"$(CARGO)" test --no-fail-fast $(ARGS)
+
+check-targets: ## type-check the library for a browser, macOS and Windows
+	@for target in $$(scripts/cross-check.sh --list); do scripts/cross-check.sh $$target || exit 1; done
 
 setup: ## check Rust; on Linux, install a Vulkan driver where there is none
 	@sh scripts/setup.sh

@@ -50,31 +50,31 @@ pub struct Overrides {
 ///
 /// # Errors
 /// [`Error::File`] where the file can't be written.
-pub fn save(path: impl AsRef<Path>, network: &Network, known: &ModelMetadata) -> Result<()> {
+pub fn save(path: impl AsRef<Path>, network: &Network, metadata: &ModelMetadata) -> Result<()> {
     let tensors = network.params.named();
     let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();
-    files::write_safetensors(path, &stored, &strings(network, known))
+    files::write_safetensors(path, &stored, &strings(network, metadata))
 }
 
 /// The bytes that [`save`] writes.
 ///
 /// # Errors
 /// [`Error::File`] for a network that no file can hold.
-pub fn to_bytes(network: &Network, known: &ModelMetadata) -> Result<Vec<u8>> {
+pub fn to_bytes(network: &Network, metadata: &ModelMetadata) -> Result<Vec<u8>> {
     let tensors = network.params.named();
     let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();
-    files::encode_safetensors(&network.name, &stored, &strings(network, known))
+    files::encode_safetensors(&network.name, &stored, &strings(network, metadata))
 }
 
-fn strings(network: &Network, known: &ModelMetadata) -> Metadata {
+fn strings(network: &Network, metadata: &ModelMetadata) -> Metadata {
     let [c, h, w] = network.input();
     Metadata::from([
         ("limbeck.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ("limbeck.model".to_string(), network.name.clone()),
         ("limbeck.input".to_string(), format!("{c}x{h}x{w}")),
-        ("limbeck.classes".to_string(), serde_json::json!(known.classes).to_string()),
-        ("limbeck.mean".to_string(), serde_json::json!(known.mean).to_string()),
-        ("limbeck.std".to_string(), serde_json::json!(known.std).to_string()),
+        ("limbeck.classes".to_string(), serde_json::json!(metadata.classes).to_string()),
+        ("limbeck.mean".to_string(), serde_json::json!(metadata.mean).to_string()),
+        ("limbeck.std".to_string(), serde_json::json!(metadata.std).to_string()),
     ])
 }
 

@@ -33,35 +33,27 @@ fn offset_b(i: u32) -> u32 {
 fn load_a(i: u32) -> vec4<f32> {
 #if A_WHOLE
     return a[i];
-#else
-#if A_VEC4
+#elif A_VEC4
     return a[offset_a(4u * i) / 4u];
-#else
-#if A_SPLAT
+#elif A_SPLAT
     return vec4(a[offset_a(4u * i)]);
 #else
     // Past the end, in the padding, the last element again.
     let at = min(vec4(4u * i) + vec4(0u, 1u, 2u, 3u), vec4(LEN - 1u));
     return vec4(a[offset_a(at.x)], a[offset_a(at.y)], a[offset_a(at.z)], a[offset_a(at.w)]);
 #end
-#end
-#end
 }
 
 fn load_b(i: u32) -> vec4<f32> {
 #if B_WHOLE
     return b[i];
-#else
-#if B_VEC4
+#elif B_VEC4
     return b[offset_b(4u * i) / 4u];
-#else
-#if B_SPLAT
+#elif B_SPLAT
     return vec4(b[offset_b(4u * i)]);
 #else
     let at = min(vec4(4u * i) + vec4(0u, 1u, 2u, 3u), vec4(LEN - 1u));
     return vec4(b[offset_b(at.x)], b[offset_b(at.y)], b[offset_b(at.z)], b[offset_b(at.w)]);
-#end
-#end
 #end
 }
 

@@ -28,13 +28,11 @@ fn forward(
     }
 #if ROW
     y[i] = FACTOR * x[offset_x(4u * i) / 4u];
-#else
-#if SPLAT
+#elif SPLAT
     y[i] = vec4(FACTOR * x[offset_x(4u * i)]);
 #else
     // Past the end, in the padding, the last element again.
     let at = min(vec4(4u * i) + vec4(0u, 1u, 2u, 3u), vec4(LEN - 1u));
     y[i] = FACTOR * vec4(x[offset_x(at.x)], x[offset_x(at.y)], x[offset_x(at.z)], x[offset_x(at.w)]);
-#end
 #end
 }

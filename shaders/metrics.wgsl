@@ -1,6 +1,8 @@
-// Adds a step's loss and its right predictions to running totals. Needs rows.wgsl.
+// Adds a step's loss and its right predictions to running totals.
 // A label's rank is the number of classes ahead of it: those with a larger logit, or an equal one further left.
 // The counts are integers, so that the order in which rows add to them makes no difference.
+
+#import rows
 
 @group(0) @binding(0) var<storage, read> logits: array<Real>; // (N, C)
 @group(0) @binding(1) var<storage, read> labels: array<i32>; // (N)

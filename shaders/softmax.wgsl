@@ -1,5 +1,6 @@
-// softmax, or where LOG its logarithm, over COLUMNS elements that lie INNER apart. Needs rows.wgsl, with VECTOR only
-// where INNER is 1.
+// softmax, or where LOG its logarithm, over COLUMNS elements that lie INNER apart. VECTOR only where INNER is 1.
+
+#import rows
 
 @group(0) @binding(0) var<storage, read> x: array<Real>;
 @group(0) @binding(1) var<storage, read_write> y: array<Real>;

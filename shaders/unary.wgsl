@@ -1,5 +1,7 @@
 // y = f(x) and dx = dy * f'(x), element by element on vec4.
-// f is `activate` of activation.wgsl.
+// f is `activate`.
+
+#import activation
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;

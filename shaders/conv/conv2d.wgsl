@@ -8,6 +8,8 @@
 // Constants: IMAGES, C_IN, C_OUT, H, W, O_H, O_W, K_H, K_W, stride S_*, padding P_*, dilation D_*, GROUPS, and which of
 // FORWARD, BACKWARD_X, BACKWARD_W this is.
 
+#import tile_store
+
 const CI_G: u32 = C_IN / GROUPS;
 const CO_G: u32 = C_OUT / GROUPS;
 const TAPS: u32 = K_H * K_W;

@@ -1,5 +1,7 @@
-// Weights (C_OUT, PER) and bias of a convolution with the batch norm behind it folded in; needs fold.wgsl. BIAS: there is a
+// Weights (C_OUT, PER) and bias of a convolution with the batch norm behind it folded in. BIAS: there is a
 // bias in between. LEN weights, at least one for each channel.
+
+#import norm_fold
 
 @group(0) @binding(0) var<storage, read> weights: array<f32>;
 @group(0) @binding(1) var<storage, read_write> folded: array<f32>;

@@ -1,7 +1,7 @@
 // Convolution for subgroups of 8 that walks along rows: what a lane loads of a row of x serves all taps of a kernel row.
 //   y[img, g * M + m, oh, ow] = bias[g * M + m] + sum over (c, kh, kw) of
 //       w[g, c, kh, kw, m] * x[img, g * C + c, oh * S_H - P_H + kh * D_H, ow * S_W - P_W + kw * D_W]
-// and then perhaps RESIDUAL (plus a tensor like y) and ACTIVATED (`activate` of activation.wgsl).
+// and then perhaps RESIDUAL (plus a tensor like y) and ACTIVATED (`activate`).
 // The forward pass, and the gradient by x: that is a convolution of dy by the flipped kernel, and with a stride one such
 // convolution for every residue of row and column, by the taps that meet it. So y may be every Y_STEP-th pixel of a
 // plane from Y_FIRST on, and the kernel every T_STEP-th tap of the weights from T_FIRST on.
@@ -16,6 +16,13 @@
 // load) and LOADS_W (loads for a row of taps); X_VEC (values of x to a load: X_VEC4, X_VEC2 or single ones), SHIFT (values before
 // those that a span needs), LOADS_X (loads for a row); Y_VEC (values of y to a store) and STORES (stores of a span's row).
 
+#if ACTIVATED
+#import activation
+#end
+#if FOLD
+#import norm_fold
+#end
+
 const M4: u32 = (M + 3u) / 4u; // vec4 of packed weights for one tap of one input channel
 const SPANS_W: u32 = (O_W + PIXELS - 1u) / PIXELS;
 const SPANS: u32 = IMAGES * O_H * SPANS_W;
@@ -29,29 +36,25 @@ const TAPS: u32 = K_H * K_W;
 @group(0) @binding(0) var<storage, read> w: array<vec4<f32>>;
 #if X_VEC4
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-#else
-#if X_VEC2
+#elif X_VEC2
 @group(0) @binding(1) var<storage, read> x: array<vec2<f32>>;
 #else
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-#end
 #end
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 #if Y_VEC4
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
-#else
-#if Y_VEC2
+#elif Y_VEC2
 @group(0) @binding(3) var<storage, read_write> y: array<vec2<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<vec2<f32>>;
 #else
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 #end
-#end
 
 // (group, c, kh, kw, m) from (c_out, c_in / groups, k_h, k_w), with m filled up by zeros. FOLD: with the batch norm behind the
-// convolution, of which fold.wgsl tells. An invocation does all taps of a channel of x and m.
+// convolution, as norm_fold.wgsl has it. An invocation does all taps of a channel of x and m.
 @compute @workgroup_size(256)
 fn pack(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -124,12 +127,10 @@ fn store(row: u32, ow: u32, value: vec4<f32>) {
 #end
 #if Y_VEC4
         y[at] = result;
-#else
-#if Y_VEC2
+#elif Y_VEC2
         y[at] = result.xy;
 #else
         y[at] = result.x;
-#end
 #end
     }
 }
@@ -190,13 +191,11 @@ fn rows(
         xs[{i}u * 4u + 1u] = select(0.0, x{i}.y, inside{i});
         xs[{i}u * 4u + 2u] = select(0.0, x{i}.z, inside{i});
         xs[{i}u * 4u + 3u] = select(0.0, x{i}.w, inside{i});
-#else
-#if X_VEC2
+#elif X_VEC2
         xs[{i}u * 2u] = select(0.0, x{i}.x, inside{i});
         xs[{i}u * 2u + 1u] = select(0.0, x{i}.y, inside{i});
 #else
         xs[{i}] = select(0.0, x{i}, inside{i});
-#end
 #end
 #end
         var ws: array<vec4<f32>, LOADS_W>;
@@ -228,12 +227,10 @@ fn rows(
             acc{r}[{q}u * 4u], acc{r}[{q}u * 4u + 1u], acc{r}[{q}u * 4u + 2u], acc{r}[{q}u * 4u + 3u],
         );
         store(row, ow + {q}u * 4u, four{r}_{q});
-#else
-#if Y_VEC2
+#elif Y_VEC2
         store(row, ow + {q}u * 2u, vec2(acc{r}[{q}u * 2u], acc{r}[{q}u * 2u + 1u]).xyxy);
 #else
         store(row, ow + {q}u, vec4(acc{r}[{q}]));
-#end
 #end
 #end
     }

@@ -25,12 +25,10 @@ const WEIGHTS: u32 = GROUPS * M * COLUMNS * K_W;
 #end
 #if X_VEC4
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-#else
-#if X_VEC2
+#elif X_VEC2
 @group(0) @binding(1) var<storage, read> x: array<vec2<f32>>;
 #else
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-#end
 #end
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(3) var<storage, read_write> db: array<f32>;
@@ -108,13 +106,11 @@ fn rows_dw(
         xs{s}[{i}u * 4u + 1u] = x{s}_{i}.y;
         xs{s}[{i}u * 4u + 2u] = x{s}_{i}.z;
         xs{s}[{i}u * 4u + 3u] = x{s}_{i}.w;
-#else
-#if X_VEC2
+#elif X_VEC2
         xs{s}[{i}u * 2u] = x{s}_{i}.x;
         xs{s}[{i}u * 2u + 1u] = x{s}_{i}.y;
 #else
         xs{s}[{i}] = x{s}_{i};
-#end
 #end
 #end
 #repeat i 4

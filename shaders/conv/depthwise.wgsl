@@ -1,6 +1,10 @@
 // conv2d with one input channel a group (depthwise, with MULTIPLIER outputs a channel): far too few rows for a tile.
 // Constants as in conv2d.wgsl; BIAS: a bias by output channel; of the forward pass RESIDUAL: a tensor like y is added;
-// ACTIVATED: then comes `activate` of activation.wgsl.
+// ACTIVATED: then comes `activate`.
+
+#if ACTIVATED
+#import activation
+#end
 
 const MULTIPLIER: u32 = C_OUT / C_IN;
 

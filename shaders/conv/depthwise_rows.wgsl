@@ -14,6 +14,10 @@
 // WINDOW rows are held, KEEP of them from the step before. X_VEC4, Y_VEC4: rows of the source and of the
 // result are whole vec4.
 
+#if ACTIVATED
+#import activation
+#end
+
 const MULTIPLIER: u32 = C_OUT / C_IN;
 
 #if X_VEC4

@@ -1,6 +1,9 @@
 // An entry point of depthwise_rows.wgsl, which has the formula and the constants, for
-// SLICES slices of IMAGES_A_LANE images each, and CHUNKS of ROWS rows. Partial sums lie as (slice, chunk,
+// SLICES slices of IMAGES_A_LANE images each, and CHUNKS of STEPS rows. Partial sums lie as (slice, chunk,
 // strip, channel, tap).
+
+#import depthwise_rows
+
 @compute @workgroup_size(64)
 fn backward_w(
     @builtin(workgroup_id) workgroup: vec3<u32>,

@@ -1,5 +1,7 @@
 // An entry point of depthwise_rows.wgsl, which has the formula and the constants.
 
+#import depthwise_rows
+
 @compute @workgroup_size(64)
 fn forward(
     @builtin(workgroup_id) workgroup: vec3<u32>,

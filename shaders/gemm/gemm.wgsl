@@ -2,6 +2,8 @@
 // transposed (BATCH, N, K); SHARED_B: one B for every batch; PACKED_B: columns to a panel of B, which then is
 // (BATCH, N / PACKED_B, K, PACKED_B), or 0.
 
+#import tile_store
+
 #if A_VEC4
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
 #else
@@ -35,12 +37,10 @@ fn a_at(batch: u32, m: u32, k: u32) -> f32 {
 fn b_column(batch: u32, n: u32) -> u32 {
 #if TRANS_B
     return n * K;
-#else
-#if PACKED_B
+#elif PACKED_B
     return n / PACKED_B * (K * PACKED_B) + n % PACKED_B;
 #else
     return n;
-#end
 #end
 }
 
@@ -52,12 +52,10 @@ fn b_row(batch: u32, k: u32) -> u32 {
 #end
 #if TRANS_B
     return start + k;
-#else
-#if PACKED_B
+#elif PACKED_B
     return start + k * PACKED_B;
 #else
     return start + k * N;
-#end
 #end
 }
 

@@ -1,5 +1,10 @@
-// Mean over rows of 1 - cos(x, t). Needs rows.wgsl and row_loss.wgsl.
+// Mean over rows of 1 - cos(x, t).
 // A row's stats: (x . t, |x|, |t|, 0), the norms as they are.
+
+#import rows
+#if LOSS
+#import row_loss
+#end
 
 @group(0) @binding(0) var<storage, read> x: array<Real>; // (N, D)
 @group(0) @binding(1) var<storage, read> wanted: array<Real>; // (N, D)

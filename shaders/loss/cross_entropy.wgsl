@@ -1,5 +1,10 @@
-// Cross entropy from logits: of labels, or where SOFT of target probabilities. Needs rows.wgsl and row_loss.wgsl.
+// Cross entropy from logits: of labels, or where SOFT of target probabilities.
 // A row's stats: (max z, log sum exp(z - max), sum of targets, 0).
+
+#import rows
+#if LOSS
+#import row_loss
+#end
 
 @group(0) @binding(0) var<storage, read> logits: array<Real>; // (N, C)
 #if SOFT

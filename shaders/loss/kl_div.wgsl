@@ -1,5 +1,10 @@
 // FACTOR * sum over rows of KL(softmax(z_t / T) || softmax(z_s / T)), without storing probabilities.
-// Needs rows.wgsl and row_loss.wgsl. A row's stats: (max z_s, log sum of the student, max z_t, log sum of the teacher).
+// A row's stats: (max z_s, log sum of the student, max z_t, log sum of the teacher).
+
+#import rows
+#if LOSS
+#import row_loss
+#end
 
 @group(0) @binding(0) var<storage, read> student: array<Real>; // (N, C)
 @group(0) @binding(1) var<storage, read> teacher: array<Real>; // (N, C)

@@ -1,5 +1,7 @@
 // Mean over all elements of f(x, target), and its gradients. FUNCTION chooses f (src/ops/regression.rs).
-// Needs rows.wgsl with VECTOR and SHARED. GROUPS workgroups sum in a fixed order; where there is one, it writes the loss.
+// VECTOR and SHARED of rows are set. GROUPS workgroups sum in a fixed order; where there is one, it writes the loss.
+
+#import rows
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> wanted: array<vec4<f32>>;

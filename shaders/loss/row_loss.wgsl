@@ -1,6 +1,8 @@
 // A loss that sums over rows: calls row_loss(row, lane), which gives (loss, 1 where the row counts).
 // loss = FACTOR * sum; where COUNTED also divided by the number of rows that count, whose inverse is kept.
-// Needs rows.wgsl. SINGLE: one workgroup does it all in one dispatch; else `forward` writes row by row, `finish` sums.
+// SINGLE: one workgroup does it all in one dispatch; else `forward` writes row by row, `finish` sums.
+
+#import rows
 
 @group(0) @binding(5) var<storage, read_write> row_losses: array<vec2<f32>>; // (N)
 @group(0) @binding(5) var<storage, read> finished_rows: array<vec2<f32>>; // (N)

@@ -1,8 +1,13 @@
-// Batch normalisation of (N, C, plane). Needs rows.wgsl with SHARED. PLANE is a plane's Reals, REALS a channel's
+// Batch normalisation of (N, C, plane). SHARED of rows is set. PLANE is a plane's Reals, REALS a channel's
 // (N * PLANE), COUNT a channel's elements.
 //
 // Either one workgroup does a whole channel in one dispatch (`forward_channel`, `backward_channel`), or CHUNKS workgroups
 // of PER Reals share it: partial, merge, then element-wise.
+
+#import rows
+#if ACTIVATED
+#import activation
+#end
 
 @group(0) @binding(0) var<storage, read> x: array<Real>; // (N, C, PLANE)
 @group(0) @binding(1) var<storage, read> gamma: array<f32>; // (C)
@@ -164,7 +169,7 @@ fn forward_merge(
 // An invocation handles SPAN Reals of one plane, so that it reads the channel's numbers once for all of them.
 const STRIDE: u32 = PLANE / SPAN;
 
-// Of evaluation, ACTIVATED: `activate` of activation.wgsl.
+// Of evaluation, ACTIVATED: `activate`.
 fn activated(value: Real) -> Real {
 #if ACTIVATED
 #if VECTOR

@@ -1,4 +1,6 @@
-// Layer normalisation of (ROWS, COLUMNS) over columns. Needs rows.wgsl. A row's stats: (mean, 1 / std).
+// Layer normalisation of (ROWS, COLUMNS) over columns. A row's stats: (mean, 1 / std).
+
+#import rows
 
 @group(0) @binding(0) var<storage, read> x: array<Real>; // (ROWS, COLUMNS)
 @group(0) @binding(1) var<storage, read> gamma: array<Real>; // (COLUMNS)

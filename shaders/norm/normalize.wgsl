@@ -1,4 +1,6 @@
-// Rows of unit length. Needs rows.wgsl. A row's norm is kept for the gradient.
+// Rows of unit length. A row's norm is kept for the gradient.
+
+#import rows
 
 @group(0) @binding(0) var<storage, read> x: array<Real>; // (ROWS, COLUMNS)
 @group(0) @binding(0) var<storage, read> saved_y: array<Real>; // (ROWS, COLUMNS)

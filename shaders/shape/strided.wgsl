@@ -63,14 +63,12 @@ fn forward(
     }
 #if VEC4
     y[i] = x[source(i)];
-#else
-#if ROWS
+#elif ROWS
     let at = source(4u * i);
     y[i] = vec4(x[at], x[at + STRIDE0], x[at + 2u * STRIDE0], x[at + 3u * STRIDE0]);
 #else
     let at = 4u * i;
     y[i] = vec4(x[source(at)], x[source(at + 1u)], x[source(at + 2u)], x[source(at + 3u)]);
-#end
 #end
 }
 #end

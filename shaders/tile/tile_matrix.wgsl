@@ -1,8 +1,8 @@
 // Tile engine for cooperative matrices: a workgroup of SUBGROUPS_M x SUBGROUPS_N subgroups computes C[m, n] =
 // sum_k A[m, k] B[k, n], BM x BN matrices of SIZE x SIZE a subgroup, with TILE_K values of k at a time staged
-// in workgroup memory, where matrices are loaded from. Sums are f32. tile_load.wgsl fills the tiles, so that
+// in workgroup memory, where matrices are loaded from. Sums are f32. tile_load fills the tiles, so that
 // sizes need not be multiples of anything; the loader file (gemm.wgsl, conv2d.wgsl) says what A and B are;
-// tile_store.wgsl writes C.
+// tile_store writes C.
 //
 // Constants: M, N, K, BATCH, K_SLICES, K_SLICE, SIZE, SIZE_16 (it is 16, else 8), TILE_K (a multiple of SIZE), STEPS = TILE_K / SIZE,
 // SUBGROUPS_M, SUBGROUPS_N, BM, BN, LANES (the most invocations of a subgroup), HALF (A and B are stored as
@@ -15,9 +15,11 @@
 // then: those compute once more what the last one does, and put it where it is not read. So no subgroup
 // leaves early, and control flow is uniform.
 
+#import tile_load
+#import tile_store
+
 #if EMULATED
-#else
-#if SIZE_16
+#elif SIZE_16
 alias MatrixA = coop_mat16x16<Element, A>;
 alias MatrixB = coop_mat16x16<Element, B>;
 alias MatrixC = coop_mat16x16<f32, C>;
@@ -25,7 +27,6 @@ alias MatrixC = coop_mat16x16<f32, C>;
 alias MatrixA = coop_mat8x8<Element, A>;
 alias MatrixB = coop_mat8x8<Element, B>;
 alias MatrixC = coop_mat8x8<f32, C>;
-#end
 #end
 #if HALF
 alias Element = f16;

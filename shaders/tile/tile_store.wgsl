@@ -2,7 +2,11 @@
 //
 // Constants: K_SLICES; OUT_N4 (four neighbouring columns are one aligned vec4 of the output); BIAS_M / BIAS_N (a bias
 // by row of each batch / by column of C); RESIDUAL (a tensor of the output's layout is added); ACTIVATED (then comes
-// `activate` of activation.wgsl). The loader file gives out_index(batch, m, n).
+// `activate`). The loader file gives out_index(batch, m, n).
+
+#if ACTIVATED
+#import activation
+#end
 
 #if OUT_N4
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
@@ -16,13 +20,11 @@
 fn with_bias(batch: u32, m: u32, n: u32, value: vec4<f32>) -> vec4<f32> {
 #if BIAS_M
     return value + bias[batch * M + m];
-#else
-#if BIAS_N
+#elif BIAS_N
     // Columns beyond N repeat the last one; they are not stored.
     return value + vec4(bias[n], bias[min(n + 1u, N - 1u)], bias[min(n + 2u, N - 1u)], bias[min(n + 3u, N - 1u)]);
 #else
     return value;
-#end
 #end
 }
 
@@ -61,8 +63,7 @@ fn store(slice: u32, batch: u32, m: u32, n: u32, value: vec4<f32>) {
 #end
 #if OUT_N4
     y[at / 4u] = result;
-#else
-#if SPLIT
+#elif SPLIT
     y[at] = result.x;
     if n + 1u < N { y[at + 1u] = result.y; }
     if n + 2u < N { y[at + 2u] = result.z; }
@@ -72,7 +73,6 @@ fn store(slice: u32, batch: u32, m: u32, n: u32, value: vec4<f32>) {
     if n + 1u < N { y[out_index(batch, m, n + 1u)] = result.y; }
     if n + 2u < N { y[out_index(batch, m, n + 2u)] = result.z; }
     if n + 3u < N { y[out_index(batch, m, n + 3u)] = result.w; }
-#end
 #end
 }
 

@@ -9,6 +9,8 @@
 // 4 where a side is read as vec4 along k),
 // A_K4 / A_M4 (A is read as vec4 along k / along m), B_K4 / B_N4 (B likewise).
 
+#import tile_store
+
 const TILE_M: u32 = 8u * ROWS;
 const TILE_N: u32 = 32u * QUADS;
 const TILES_M: u32 = (M + TILE_M - 1u) / TILE_M;
@@ -65,8 +67,7 @@ fn tile(
 #repeat g QUADS
 #if B_K4
         let b{u}_{g} = vec4(b_k{g}_0[{u}], b_k{g}_1[{u}], b_k{g}_2[{u}], b_k{g}_3[{u}]);
-#else
-#if B_N4
+#elif B_N4
         let b{u}_{g} = b_vec4(row{u}, column{g}_0);
 #else
         let b{u}_{g} = vec4(
@@ -74,15 +75,12 @@ fn tile(
         );
 #end
 #end
-#end
 #if A_K4
-#else
-#if A_M4
+#elif A_M4
         let a_m{u} = a_vec4(batch, min(m, M - 4u), k + {u}u);
 #else
 #repeat j ROWS
         let a{u}_{j} = a_at(batch, m{j}, k + {u}u);
-#end
 #end
 #end
 #end
@@ -93,12 +91,10 @@ fn tile(
 #repeat u UNROLL
 #if A_K4
         let a{j}_{r}_{u} = vec4(subgroupBroadcast(a_k{j}[{u}], {r}u));
-#else
-#if A_M4
+#elif A_M4
         let a{j}_{r}_{u} = vec4(subgroupBroadcast(a_m{u}[{j}], {r}u));
 #else
         let a{j}_{r}_{u} = vec4(subgroupBroadcast(a{u}_{j}, {r}u));
-#end
 #end
 #end
 #repeat g QUADS

@@ -6,6 +6,9 @@
 // Constants: M, N, K, BATCH, K_SLICES, K_SLICE, TM, TN, BM, BN, A_K_FAST (neighbouring invocations load along k of A, where k
 // is contiguous in memory), B_K_FAST likewise.
 
+#import tile_load
+#import tile_store
+
 const TILE_K: u32 = 16u;
 const QUADS_M: u32 = TM * BM;
 const QUADS_N: u32 = TN * BN;

@@ -1,4 +1,6 @@
-// Adam and AdamW (DECOUPLED) on vec4. Shares shaders/update.wgsl.
+// Adam and AdamW (DECOUPLED) on vec4.
+
+#import update
 
 @group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> v: array<vec4<f32>>;

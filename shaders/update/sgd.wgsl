@@ -1,4 +1,6 @@
-// w -= rate * update, with momentum or Nesterov momentum, on vec4. Shares shaders/update.wgsl.
+// w -= rate * update, with momentum or Nesterov momentum, on vec4.
+
+#import update
 
 @group(0) @binding(5) var<storage, read_write> velocity: array<vec4<f32>>;
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::reflect::{Access, Reflection, parse};
-use super::source::expand;
+use super::source::{Expander, with_imports};
 use super::stored::{in_pairs, store_as_half};
 use crate::{Error, Result};
 
@@ -49,7 +49,8 @@ impl Kernel {
         }
     }
 
-    /// Adds another file's text, for code that several ops share.
+    /// Adds another file's text, where the choice of it is the host's. What a file always needs it imports itself: see
+    /// [`super::PARTS`].
     pub fn with(mut self, source: &'static str) -> Self {
         self.parts.push(source);
         self
@@ -100,7 +101,8 @@ impl Kernel {
 
     /// Whether it knows its workgroup by `flat_workgroup` alone, so that a dispatch of it can be split.
     pub(super) fn splits(&self) -> bool {
-        let text = |wanted: &str| self.parts.iter().any(|part| part.contains(wanted));
+        let all = with_imports(&self.parts);
+        let text = |wanted: &str| all.iter().any(|part| part.contains(wanted));
         text("flat_workgroup(")
             && !["workgroup.x", "workgroup.y", "global_invocation_id"].iter().any(|w| text(w))
     }
@@ -143,10 +145,12 @@ impl Kernel {
                 _ => None,
             })
         };
+        let label = self.label();
+        let mut expander = Expander::new(&label, &lookup, text);
         for part in std::iter::once(&PRELUDE).chain(&self.parts) {
-            text.push_str(&expand(part, &self.label(), &lookup)?);
+            expander.add(part)?;
         }
-        Ok(text)
+        Ok(expander.finish())
     }
 }
 

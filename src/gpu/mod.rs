@@ -11,6 +11,7 @@ mod device;
 mod kernel;
 mod limit;
 mod matrices;
+mod parts;
 #[cfg(not(target_arch = "wasm32"))]
 mod profiler;
 mod readback;
@@ -28,12 +29,12 @@ pub use device::{Gpu, GpuOptions};
 pub use kernel::{Define, Kernel, Pipeline};
 pub use limit::{SubmitLimit, estimate};
 pub use matrices::Matrices;
+pub use parts::PARTS;
 #[cfg(not(target_arch = "wasm32"))]
 pub use profiler::{Samples, Stopwatch};
 pub use readback::Readback;
 pub use recording::{Dispatch, Grid, Recording};
 pub use reflect::{Access, BindingInfo, Reflection, reflect};
-pub use source::expand;
 pub use stored::store_as_half;
 pub use tuned::{Choice, Choices, Tuned, Tuning};
 

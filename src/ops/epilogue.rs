@@ -21,7 +21,7 @@ impl Epilogue {
         matches!(function, Relu | LeakyRelu(_) | Relu6 | Hardswish)
     }
 
-    /// Sets RESIDUAL and ACTIVATED, and brings `activate` along.
+    /// Sets RESIDUAL and ACTIVATED, and which function `activate` is.
     pub fn define(self, kernel: Kernel) -> Kernel {
         let kernel = kernel
             .define("RESIDUAL", self.residual.into())

@@ -4,9 +4,6 @@ use super::common::CPU_LANES;
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::tape::{Lowering, Slot};
 
-pub(super) const ROWS_SHADER: &str = include_str!("../../shaders/shared/rows.wgsl");
-const ROW_LOSS_SHADER: &str = include_str!("../../shaders/loss/row_loss.wgsl");
-
 /// Invocations of element-wise kernels, and of a workgroup that sums up all rows.
 const WIDE: usize = 256;
 
@@ -36,7 +33,7 @@ impl Rows {
     /// One dispatch by row. `base` has its own source and constants; bindings as it uses them.
     pub fn by_row(self, to: &mut Lowering<'_>, base: Kernel, bindings: &[Slot]) {
         let spread = self.spread(to.caps());
-        let kernel = self.define(base, &spread);
+        let kernel = self.define(base, &spread).define("LOSS", 0);
         to.dispatch(kernel, bindings, Grid::linear(spread.groups));
     }
 
@@ -49,7 +46,7 @@ impl Rows {
     pub fn by_real_of(self, to: &mut Lowering<'_>, tensor: Rows, base: Kernel, bindings: &[Slot]) {
         let groups = (self.rows * self.reals()).div_ceil(WIDE);
         let spread = Spread { shared: false, workgroup: WIDE, groups };
-        to.dispatch(tensor.define(base, &spread), bindings, Grid::linear(spread.groups));
+        to.dispatch(tensor.define(base, &spread).define("LOSS", 0), bindings, Grid::linear(spread.groups));
     }
 
     /// The dispatches of a loss. `kernel` gives the kernel for an entry point of row_loss.wgsl, with `FACTOR` and
@@ -67,7 +64,7 @@ impl Rows {
         let little = !to.caps().is_cpu || self.rows * self.columns <= LITTLE;
         let single = !spread.shared && self.rows <= WIDE && little;
         let with = |entry: &'static str, spread: &Spread| {
-            self.define(kernel(entry).with(ROW_LOSS_SHADER).define("SINGLE", single.into()), spread)
+            self.define(kernel(entry), spread).define("LOSS", 1).define("SINGLE", single.into())
         };
         let whole = Spread { shared: spread.shared, workgroup: WIDE, groups: 1 };
         if single {
@@ -113,8 +110,7 @@ impl Rows {
     }
 
     fn define(self, base: Kernel, spread: &Spread) -> Kernel {
-        base.with(ROWS_SHADER)
-            .define("ROWS", self.rows)
+        base.define("ROWS", self.rows)
             .define("COLUMNS", self.columns)
             .define("REALS", self.reals())
             .define("VECTOR", self.vector().into())

@@ -12,7 +12,6 @@ use crate::gpu::Kernel;
 use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
 
 const SHADER: &str = include_str!("../../shaders/unary.wgsl");
-const ACTIVATION: &str = include_str!("../../shaders/shared/activation.wgsl");
 
 /// The functions. The discriminant is `FUNCTION` in shaders/unary.wgsl.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,7 +54,7 @@ impl Function {
         self.define(Kernel::new(self.name(), entry, SHADER))
     }
 
-    /// Gives a kernel `activate`, which is this function.
+    /// Tells a kernel which function its `activate` is.
     pub(super) fn define(self, kernel: Kernel) -> Kernel {
         let (index, parameter) = match self {
             Function::Relu => (0, 0.0),
@@ -77,7 +76,7 @@ impl Function {
             Function::Positive => (16, 0.0),
             Function::LogGap => (17, 0.0),
         };
-        kernel.with(ACTIVATION).define("FUNCTION", index).define_f32("PARAMETER", parameter)
+        kernel.define("FUNCTION", index).define_f32("PARAMETER", parameter)
     }
 
     fn name(self) -> &'static str {

@@ -2,7 +2,7 @@
 //! w (C * M, 1, k_h, k_w): `y[img, co, oh, ow] = bias[co] + sum over kh, kw of w[co, kh, kw] *`
 //! `x[img, co / M, oh * stride - padding + kh * dilation, ow * stride - padding + kw * dilation]`.
 //!
-//! They have far too few rows for a tile. shaders/depthwise_rows*.wgsl walk down strips of columns instead,
+//! They have far too few rows for a tile. shaders/conv/depthwise_rows*.wgsl walk down strips of columns instead,
 //! so that an element is loaded once for all taps; shaders/conv/depthwise.wgsl does whatever these can't, one
 //! invocation an element: kernels too large to unroll, and of dX a multiplier or dilation.
 
@@ -16,7 +16,6 @@ use crate::ops::reduce;
 use crate::tape::{Lowering, Slot, Variant};
 
 const ANY: &str = include_str!("../../../shaders/conv/depthwise.wgsl");
-const ROWS: &str = include_str!("../../../shaders/conv/depthwise_rows.wgsl");
 const FORWARD: &str = include_str!("../../../shaders/conv/depthwise_rows_forward.wgsl");
 const BACKWARD_X: &str = include_str!("../../../shaders/conv/depthwise_rows_dx.wgsl");
 const BACKWARD_W: &str = include_str!("../../../shaders/conv/depthwise_rows_dw.wgsl");
@@ -236,7 +235,7 @@ impl<'a> Walk<'a> {
             ("TAPS", self.sizes.taps()),
             ("LANES", self.lanes(cut)),
         ];
-        let kernel = self.sizes.define(Kernel::new("depthwise", entry, ROWS).with(text));
+        let kernel = self.sizes.define(Kernel::new("depthwise", entry, text));
         defines.into_iter().fold(kernel, |kernel, (name, value)| kernel.define(name, value))
     }
 

@@ -11,7 +11,6 @@ use crate::ops::tile::{self, Along, Bias, Job};
 use crate::tape::{Lowering, Slot};
 
 const LOADER: &str = include_str!("../../../shaders/conv/conv2d.wgsl");
-const FOLD: &str = include_str!("../../../shaders/shared/fold.wgsl");
 const FOLD_WEIGHTS: &str = include_str!("../../../shaders/conv/conv2d_fold.wgsl");
 
 /// What the forward pass binds.
@@ -51,7 +50,7 @@ impl Operands {
 impl Norm {
     /// Gives the kernel that prepares weights what it needs to fold.
     pub fn define(&self, kernel: Kernel) -> Kernel {
-        kernel.with(FOLD).define_f32("EPS", self.eps)
+        kernel.define_f32("EPS", self.eps)
     }
 
     /// What that kernel binds: weights, their prepared form, the bias where there is one, its prepared form.

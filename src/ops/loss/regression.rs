@@ -7,7 +7,6 @@
 
 use crate::gpu::{Grid, Kernel};
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
-use crate::ops::rows::ROWS_SHADER;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
@@ -41,7 +40,6 @@ impl Regression {
             Self::BceWithLogits => (3, 1.0),
         };
         Kernel::new(self.name(), entry, SHADER)
-            .with(ROWS_SHADER)
             .define("VECTOR", 1)
             .define("SHARED", 1)
             .define("WORKGROUP", WORKGROUP)

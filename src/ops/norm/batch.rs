@@ -14,7 +14,6 @@ use crate::ops::common::{expect_f32, expect_inputs};
 use crate::ops::conv;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::norm::batch_backward::{BatchNormBackward, backward};
-use crate::ops::rows::ROWS_SHADER;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::ops::unary::Function;
 use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
@@ -101,7 +100,6 @@ impl Layout {
     fn kernel(self, caps: &Caps, entry: &'static str, workgroup: usize) -> Kernel {
         let (chunks, reals) = (self.chunks(caps), self.count() / self.width());
         Kernel::new("batch_norm", entry, SHADER)
-            .with(ROWS_SHADER)
             .define("VECTOR", (self.width() == 4).into())
             .define("SHARED", 1)
             .define("WORKGROUP", workgroup)

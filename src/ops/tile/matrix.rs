@@ -11,7 +11,6 @@ use crate::gpu::{Caps, Kernel, Matrices};
 
 const ENGINE: &str = include_str!("../../../shaders/tile/tile_matrix.wgsl");
 const EMULATED: &str = include_str!("../../../shaders/tile/tile_matrix_emulated.wgsl");
-const LOAD: &str = include_str!("../../../shaders/tile/tile_load.wgsl");
 
 /// Values of k that are staged at a time.
 const TILE_K: usize = 16;
@@ -70,7 +69,6 @@ impl MatrixTile {
             if self.emulated { kernel.with(EMULATED) } else { kernel.enable("wgpu_cooperative_matrix") };
         let kernel = if self.half { kernel.enable("f16") } else { kernel };
         kernel
-            .with(LOAD)
             .with(ENGINE)
             .define("SIZE", self.size)
             .define("SIZE_16", (self.size == 16) as usize)

@@ -16,8 +16,6 @@ use crate::tape::{Lowering, Slot, Variant};
 
 const SUBGROUP: &str = include_str!("../../../shaders/tile/tile_subgroup.wgsl");
 const WORKGROUP: &str = include_str!("../../../shaders/tile/tile_workgroup.wgsl");
-const LOAD: &str = include_str!("../../../shaders/tile/tile_load.wgsl");
-const STORE: &str = include_str!("../../../shaders/tile/tile_store.wgsl");
 
 /// One matrix product for the engines.
 pub struct Job {
@@ -154,7 +152,7 @@ impl Job {
         bindings.extend(operands.residual.filter(|_| !split));
         to.dispatch(kernel, &bindings, grid);
         if split {
-            let kernel = self.common("finish", cut).with(STORE).define("FINISH", 1).define("SPLIT", 0);
+            let kernel = self.common("finish", cut).define("FINISH", 1).define("SPLIT", 0);
             let kernel = self.finishing(kernel, true).define("OUT_N4", 0);
             let kernel = kernel.define("A_VEC4", 0).define("B_VEC4", 0);
             let mut bindings: Vec<Slot> = operands.bias.into_iter().collect();
@@ -280,7 +278,7 @@ impl Job {
         // Partial results lie row by row, whatever the layout of C.
         let out_n4 = if split { self.n.is_multiple_of(4) } else { self.out_n4 };
         let kernel = self
-            .finishing(self.common("tile", cut).with(STORE), !split)
+            .finishing(self.common("tile", cut), !split)
             .define("FINISH", 0)
             .define("SPLIT", split as usize)
             .define("OUT_N4", out_n4 as usize);
@@ -312,7 +310,7 @@ impl Job {
     }
 
     fn workgroup(&self, kernel: Kernel, [tm, tn]: [usize; 2], [bm, bn]: [usize; 2]) -> Kernel {
-        self.staged(kernel.with(LOAD).with(WORKGROUP))
+        self.staged(kernel.with(WORKGROUP))
             .define("TM", tm)
             .define("TN", tn)
             .define("BM", bm)

@@ -20,8 +20,6 @@ use crate::ops::common::{expect_f32, expect_inputs, expect_same};
 use crate::tape::{Array, Meta, Scalar, Slot, Step};
 use crate::{Error, Result};
 
-const SHADER: &str = include_str!("../../../shaders/update/update.wgsl");
-
 /// Elements that share one entry of a decay mask. Parameters in a flat buffer start at multiples of it.
 pub const MASK_GRANULE: usize = 64;
 
@@ -64,10 +62,9 @@ impl UpdateSettings {
         Ok(Vec::new())
     }
 
-    /// The kernel of `source` with the shared text and constants.
+    /// The kernel of `source`, which imports `update`, with the shared constants.
     pub(in crate::ops) fn kernel(&self, op: &'static str, source: &'static str) -> Kernel {
-        let kernel = Kernel::new(op, "forward", SHADER)
-            .with(source)
+        let kernel = Kernel::new(op, "forward", source)
             .define("DECAY", usize::from(self.decays()))
             .define_f32("WEIGHT_DECAY", self.weight_decay as f32)
             .define("CLIP", usize::from(self.max_grad_norm.is_some()))

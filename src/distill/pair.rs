@@ -97,7 +97,7 @@ impl TeacherPass<'_> {
             return refuse("outputs on disk hold no batch norm; this method needs the teacher itself");
         };
         let tensor = forward.tap(tap)?;
-        let summands = tensor.made_by::<Binary>().filter(|(op, _)| *op == Binary::Add);
+        let summands = tensor.producer::<Binary>().filter(|(op, _)| *op == Binary::Add);
         let candidates = summands.map_or(vec![tensor], |(_, summands)| summands);
         match candidates.iter().find_map(|t| norm_of(forward, params, t)) {
             Some(found) => Ok(found),

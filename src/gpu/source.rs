@@ -139,7 +139,11 @@ impl<'a> Expander<'a> {
                     true
                 }
                 _ => {
-                    return Err(self.fail(file, at + 1, "#if without #end, or with a branch after its #else"));
+                    return Err(self.fail(
+                        file,
+                        at + 1,
+                        "#if without #end, or with a branch after its #else",
+                    ));
                 }
             };
         }

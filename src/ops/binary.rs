@@ -9,8 +9,7 @@ use super::layout::{
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::Result;
 use crate::gpu::Kernel;
-use crate::ops::conv;
-use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
+use crate::tape::{Array, Backward, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
 
 const SHADER: &str = include_str!("../../shaders/binary.wgsl");
 
@@ -98,10 +97,6 @@ impl Op for Binary {
         let kernel = B.define(A.define(kernel, &a, &y), &b, &y);
         elementwise(to, kernel, &[Slot::Input(0), Slot::Input(1), Slot::Output(0)], y.len());
         Ok(())
-    }
-
-    fn fused(&self, inputs: &[Tensor]) -> Option<Fused> {
-        if *self == Binary::Add { conv::fused::with_residual(inputs) } else { None }
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

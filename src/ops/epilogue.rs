@@ -1,6 +1,6 @@
 //! What a kernel does to its results before it stores them: y = f(result + residual).
 
-use super::unary::Function;
+use super::function::Function;
 use crate::gpu::Kernel;
 use crate::tape::Array;
 

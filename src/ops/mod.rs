@@ -6,6 +6,7 @@
 mod backward;
 mod common;
 mod epilogue;
+mod function;
 mod layout;
 mod rows;
 mod spec;

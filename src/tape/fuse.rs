@@ -1,7 +1,7 @@
 //! Which nodes a plan runs, and in which form.
 //!
-//! While recording, an op may offer a second form of its node ([`Op::fused`]): the same output from the inputs of the node
-//! before it, with the tensor in between never stored. The tape keeps both. A plan takes the second form where no other
+//! While recording, the op that made an input of a node may offer a second form of that node ([`Op::absorb`]): the same
+//! output from the producer's own inputs, with the tensor in between never stored. The tape keeps both. A plan takes the second form where no other
 //! node and no caller wants that tensor, so that a tap on it costs what it always did, and nothing is computed twice.
 //! A form that rounds otherwise is taken always: no value may depend on what else is wanted of a plan.
 
@@ -12,16 +12,45 @@ use std::rc::Rc;
 use super::op::Op;
 use super::tensor::{Inner, Node, Source, Tape, Tensor, TensorId};
 
-/// A node's second form.
+/// A node's second form, which does without one of its inputs.
 pub struct Fused {
     /// Computes the node's output.
     pub op: Rc<dyn Op>,
     /// What it reads.
     pub inputs: Vec<Tensor>,
-    /// The node's input that it does without.
-    pub between: Tensor,
     /// Whether its output may have other bits than the node's own.
     pub rounds: bool,
+}
+
+/// A node that reads another node's output, as that one's op gets to see it.
+pub struct Consumer<'a> {
+    op: &'a dyn Op,
+    inputs: &'a [Tensor],
+    place: usize,
+}
+
+impl Consumer<'_> {
+    /// Its op, where that is of type `O`.
+    pub fn op<O: Op>(&self) -> Option<&O> {
+        let op: &dyn Any = self.op;
+        op.downcast_ref()
+    }
+
+    /// Which of its inputs the producer made.
+    pub fn place(&self) -> usize {
+        self.place
+    }
+
+    /// What the producer made.
+    pub fn between(&self) -> &Tensor {
+        &self.inputs[self.place]
+    }
+
+    /// Its other inputs, in order.
+    pub fn others(&self) -> Vec<Tensor> {
+        let others = self.inputs.iter().enumerate().filter(|(i, _)| *i != self.place);
+        others.map(|(_, tensor)| tensor.clone()).collect()
+    }
 }
 
 /// [`Fused`] on the tape.
@@ -42,46 +71,48 @@ pub(super) struct Live<'a> {
 }
 
 impl Tape {
-    /// Asks the op of the node recorded last, which made `made` of `inputs`, for a second form of it.
+    /// Asks those that made `inputs` of the node recorded last, whose output is `made`, for a second form of it.
     pub(super) fn note_fused(&self, made: &[Tensor], inputs: &[&Tensor]) {
         let [output] = made else { return };
-        let Some(op) = self.maker_of(output).filter(|_| !output.requires_grad()) else { return };
+        if output.requires_grad() {
+            return;
+        }
         let inputs: Vec<Tensor> = inputs.iter().map(|&t| t.clone()).collect();
-        let Some(Fused { op, inputs, between, rounds }) = op.fused(&inputs) else { return };
+        let Some((between, Fused { op, inputs, rounds })) = self.absorbed(output, &inputs) else { return };
         let mut inner = self.inner.borrow_mut();
-        let Source::Node(before) = inner.tensors[between.id().0].source else { return };
+        let Source::Node(before) = inner.tensors[between.0].source else { return };
         // The second form reads later what the node before read earlier: nothing may have been overwritten since.
         let changed = inner.nodes[before..].iter().any(|node| !node.op.in_place().is_empty());
         if let Some(node) = inner.nodes.last_mut().filter(|_| !changed) {
             let inputs = inputs.iter().map(Tensor::id).collect();
-            node.fused = Some(FusedNode { op, inputs, between: between.id(), rounds });
+            node.fused = Some(FusedNode { op, inputs, between, rounds });
         }
     }
 
-    fn maker_of(&self, tensor: &Tensor) -> Option<Rc<dyn Op>> {
+    /// What the first producer to take the node on offers, and the tensor that is then not stored. The latest is asked
+    /// first: in a residual block that is the branch, whose output nothing else reads.
+    fn absorbed(&self, output: &Tensor, inputs: &[Tensor]) -> Option<(TensorId, Fused)> {
+        let (op, _) = self.producer(output.id())?;
+        let mut places: Vec<usize> = (0..inputs.len()).collect();
+        places.sort_by_key(|&place| std::cmp::Reverse(inputs[place].id()));
+        places.into_iter().find_map(|place| {
+            let (producer, own) = self.producer(inputs[place].id())?;
+            let fused = producer.absorb(&own, &Consumer { op: op.as_ref(), inputs, place })?;
+            Some((inputs[place].id(), fused))
+        })
+    }
+
+    /// The op that makes a tensor, and what it reads: of two forms of the node the fused one.
+    fn producer(&self, id: TensorId) -> Option<(Rc<dyn Op>, Vec<Tensor>)> {
         let inner = self.inner.borrow();
-        match inner.tensors[tensor.id().0].source {
-            Source::Node(node) => Some(inner.nodes[node].op.clone()),
-            _ => None,
-        }
-    }
-}
-
-impl Tensor {
-    /// The op of type `O` that makes this tensor, and what it reads: of two forms of the node the fused one. For
-    /// [`Op::fused`].
-    pub fn maker<O: Op + Clone>(&self) -> Option<(O, Vec<Tensor>)> {
-        let inner = self.tape().inner.borrow();
-        let Source::Node(node) = inner.tensors[self.id().0].source else { return None };
+        let Source::Node(node) = inner.tensors[id.0].source else { return None };
         let node = &inner.nodes[node];
         let (op, inputs) = match &node.fused {
-            Some(fused) => (&fused.op, &fused.inputs),
-            None => (&node.op, &node.inputs),
+            Some(fused) => (fused.op.clone(), fused.inputs.clone()),
+            None => (node.op.clone(), node.inputs.clone()),
         };
-        let op: &dyn Any = op.as_ref();
-        let (op, inputs) = (op.downcast_ref::<O>()?.clone(), inputs.clone());
         drop(inner);
-        Some((op, inputs.into_iter().map(|id| self.tape().tensor(id)).collect()))
+        Some((op, inputs.into_iter().map(|id| self.tensor(id)).collect()))
     }
 }
 

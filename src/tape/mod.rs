@@ -26,7 +26,7 @@ mod variants;
 
 pub use array::Array;
 pub use backward::{GradOps, Gradients};
-pub use fuse::Fused;
+pub use fuse::{Consumer, Fused};
 pub use lowering::{Lowering, Slot, Whole};
 pub use memory::{Lifetime, assign};
 pub use op::{Backward, Op};

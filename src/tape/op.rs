@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::rc::Rc;
 
 use super::array::Array;
-use super::fuse::Fused;
+use super::fuse::{Consumer, Fused};
 use super::lowering::Lowering;
 use super::shape::Meta;
 use super::step::Step;
@@ -57,9 +57,10 @@ pub trait Op: Debug + Any {
         &[]
     }
 
-    /// The same output from the inputs of what made one of this op's inputs, where one kernel can do the work of both:
-    /// asked where the output needs no gradient. A plan takes it where nothing else reads the tensor in between.
-    fn fused(&self, _inputs: &[Tensor]) -> Option<Fused> {
+    /// The node that computes this op, of the inputs `own`, and what `consumer` makes of its output, where one kernel can do
+    /// the work of both: asked where the consumer's output needs no gradient. A plan takes it where nothing else reads the
+    /// tensor in between.
+    fn absorb(&self, _own: &[Tensor], _consumer: &Consumer<'_>) -> Option<Fused> {
         None
     }
 

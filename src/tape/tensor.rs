@@ -376,12 +376,12 @@ impl Tensor {
 
     /// The input of the op that made this tensor, where that op is `op`. With it an op can take over the work of the one
     /// before it; that one is dropped from the plan if nothing else reads its output.
-    pub fn made_from<O: Op + PartialEq + Clone>(&self, op: &O) -> Option<Tensor> {
-        self.made_by::<O>().filter(|(made, _)| made == op)?.1.into_iter().next()
+    pub fn producer_is<O: Op + PartialEq + Clone>(&self, op: &O) -> Option<Tensor> {
+        self.producer::<O>().filter(|(made, _)| made == op)?.1.into_iter().next()
     }
 
     /// The op of type `O` that made this tensor, and what it reads, as they were recorded.
-    pub fn made_by<O: Op + Clone>(&self) -> Option<(O, Vec<Tensor>)> {
+    pub fn producer<O: Op + Clone>(&self) -> Option<(O, Vec<Tensor>)> {
         let inner = self.tape.inner.borrow();
         let Source::Node(node) = inner.tensors[self.id.0].source else { return None };
         let node = &inner.nodes[node];

@@ -220,7 +220,7 @@ fn stages(taps: &[(String, Tensor)]) -> Vec<String> {
 /// What the activation that ends a stage reads; the stage itself where it does not end in one.
 fn preactivation(taps: &[(String, Tensor)], stage: &str) -> String {
     let last = taps.iter().rfind(|(name, _)| name == stage);
-    let read = last.and_then(|(_, tensor)| Some(tensor.made_by::<Unary>()?.1.first()?.id()));
+    let read = last.and_then(|(_, tensor)| Some(tensor.producer::<Unary>()?.1.first()?.id()));
     let found = taps.iter().rfind(|(_, tensor)| Some(tensor.id()) == read);
     found.map_or(stage, |(name, _)| name).to_string()
 }

@@ -9,7 +9,7 @@ use crate::ops::conv::backward::{Conv2dBackwardW, Conv2dBackwardX};
 use crate::ops::conv::lower::Operands;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::spec::{Case, Input, OpSpec};
-use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
+use crate::tape::{Array, Backward, Consumer, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 /// Settings of a convolution; each pair is (height, width).
@@ -173,6 +173,10 @@ impl Op for Conv2d {
         let plain = Operands::plain(Slot::Input(0), Slot::Input(1), Slot::Output(0));
         let at = Operands { bias, ..plain };
         self.sizes(to.input(0), to.input(1))?.lower_forward(to, &at, Epilogue::default())
+    }
+
+    fn absorb(&self, own: &[Tensor], consumer: &Consumer<'_>) -> Option<Fused> {
+        self.absorb_into_fused(own, consumer)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

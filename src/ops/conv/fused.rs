@@ -2,19 +2,21 @@
 //!
 //! norm is batch norm by given statistics, which the kernel that prepares the weights folds into them: per output channel
 //! w' = w * s, b' = beta + (b - mean) * s with s = gamma / sqrt(var + eps). Residual and activation happen as the results
-//! are stored. None of the tensors in between exists, so there is no gradient: [`Op::fused`] offers this form only where
+//! are stored. None of the tensors in between exists, so there is no gradient: [`Op::absorb`] offers this form only where
 //! none is wanted.
 
 use std::rc::Rc;
 
+use crate::ops::binary::Binary;
 use crate::ops::common::expect_inputs;
 use crate::ops::conv::conv2d::Conv2d;
 use crate::ops::conv::lower::{Norm, Operands};
 use crate::ops::epilogue::Epilogue;
+use crate::ops::function::Function;
 use crate::ops::norm::batch::BatchNormEval;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
-use crate::ops::unary::Function;
-use crate::tape::{Array, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
+use crate::ops::unary::Unary;
+use crate::tape::{Array, Consumer, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 /// Inputs: x, w, with `bias` b (c_out), with `norm` gamma, beta, mean and variance (c_out each), with a residual one like y.
@@ -115,69 +117,58 @@ impl Op for FusedConv2d {
         y.into_iter().map(|y| self.epilogue.reference(y, residual)).collect()
     }
 
+    fn absorb(&self, own: &[Tensor], consumer: &Consumer<'_>) -> Option<Fused> {
+        if let Some(norm) = consumer.op::<BatchNormEval>() {
+            return self.with_norm(own, norm, consumer);
+        }
+        if consumer.op::<Binary>() == Some(&Binary::Add) {
+            return self.with_residual(own, consumer);
+        }
+        self.with_activation(own, consumer.op::<Unary>()?.0)
+    }
+
     fn flops(&self, inputs: &[Meta], outputs: &[Meta]) -> u64 {
         let epilogue = usize::from(self.epilogue.residual) + usize::from(self.epilogue.activation.is_some());
         self.conv.flops(inputs, outputs) + (epilogue * outputs[0].len()) as u64
     }
 }
 
-/// The convolution that made `tensor`, alone or with what has been fused with it.
-fn made_by(tensor: &Tensor) -> Option<(FusedConv2d, Vec<Tensor>)> {
-    tensor.maker::<FusedConv2d>().or_else(|| {
-        let (conv, inputs) = tensor.maker::<Conv2d>()?;
-        let bias = inputs.len() == 3;
-        Some((FusedConv2d { conv, bias, norm: None, epilogue: Epilogue::default() }, inputs))
-    })
-}
-
-/// Batch norm of a convolution: `inputs` are those of the norm.
-pub(in crate::ops) fn with_norm(inputs: &[Tensor], eps: f32) -> Option<Fused> {
-    let (x, statistics) = inputs.split_first()?;
-    let (conv, mut inputs) = made_by(x)?;
-    if conv.norm.is_some() || conv.epilogue != Epilogue::default() {
-        return None;
+impl Conv2d {
+    /// This convolution, of `own`, and what reads it.
+    pub(super) fn absorb_into_fused(self, own: &[Tensor], consumer: &Consumer<'_>) -> Option<Fused> {
+        let alone =
+            FusedConv2d { conv: self, bias: own.len() == 3, norm: None, epilogue: Epilogue::default() };
+        alone.absorb(own, consumer)
     }
-    inputs.extend_from_slice(statistics);
-    // Scaled weights round otherwise than scaled sums.
-    Some(Fused {
-        op: Rc::new(FusedConv2d { norm: Some(eps), ..conv }),
-        inputs,
-        between: x.clone(),
-        rounds: true,
-    })
 }
 
-/// The sum of two tensors of equal shape, of which a convolution made one. Where both are, the later one: in a block that
-/// is the branch, whose output nothing else reads.
-pub(in crate::ops) fn with_residual(inputs: &[Tensor]) -> Option<Fused> {
-    let [a, b] = inputs else { return None };
-    let mut pairs = [(a, b), (b, a)];
-    pairs.sort_by_key(|(made, _)| std::cmp::Reverse(made.id()));
-    pairs.into_iter().filter(|(made, other)| made.meta() == other.meta() && made.id() != other.id()).find_map(
-        |(made, other)| {
-            let (conv, mut inputs) =
-                made_by(made).filter(|(conv, _)| conv.epilogue == Epilogue::default())?;
-            inputs.push(other.clone());
-            let epilogue = Epilogue { residual: true, activation: None };
-            Some(Fused {
-                op: Rc::new(FusedConv2d { epilogue, ..conv }),
-                inputs,
-                between: made.clone(),
-                rounds: false,
-            })
-        },
-    )
-}
-
-/// A function of a convolution, or of what has been fused with one.
-pub(in crate::ops) fn with_activation(inputs: &[Tensor], function: Function) -> Option<Fused> {
-    let [x] = inputs else { return None };
-    let (conv, inputs) = made_by(x).filter(|_| Epilogue::takes(function))?;
-    if conv.epilogue.activation.is_some() {
-        return None;
+impl FusedConv2d {
+    /// Then batch norm, by what else that reads.
+    fn with_norm(self, own: &[Tensor], norm: &BatchNormEval, consumer: &Consumer<'_>) -> Option<Fused> {
+        let free = self.norm.is_none() && self.epilogue == Epilogue::default();
+        let inputs = [own, &consumer.others()].concat();
+        // Scaled weights round otherwise than scaled sums.
+        let fused = Fused { op: Rc::new(Self { norm: Some(norm.eps), ..self }), inputs, rounds: true };
+        (free && consumer.place() == 0).then_some(fused)
     }
-    let epilogue = Epilogue { activation: Some(function), ..conv.epilogue };
-    Some(Fused { op: Rc::new(FusedConv2d { epilogue, ..conv }), inputs, between: x.clone(), rounds: false })
+
+    /// Then a tensor of the same shape is added, not the output itself.
+    fn with_residual(self, own: &[Tensor], consumer: &Consumer<'_>) -> Option<Fused> {
+        let (y, others) = (consumer.between(), consumer.others());
+        let other = others.first().filter(|other| other.meta() == y.meta() && other.id() != y.id())?;
+        let inputs = [own, std::slice::from_ref(other)].concat();
+        let epilogue = Epilogue { residual: true, activation: None };
+        let fused = Fused { op: Rc::new(Self { epilogue, ..self }), inputs, rounds: false };
+        (self.epilogue == Epilogue::default()).then_some(fused)
+    }
+
+    /// Then a function.
+    fn with_activation(self, own: &[Tensor], function: Function) -> Option<Fused> {
+        let free = Epilogue::takes(function) && self.epilogue.activation.is_none();
+        let epilogue = Epilogue { activation: Some(function), ..self.epilogue };
+        let fused = Fused { op: Rc::new(Self { epilogue, ..self }), inputs: own.to_vec(), rounds: false };
+        free.then_some(fused)
+    }
 }
 
 /// Conformance cases.

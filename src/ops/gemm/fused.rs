@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use crate::Result;
 use crate::ops::epilogue::Epilogue;
+use crate::ops::function::Function;
 use crate::ops::gemm::Gemm;
 use crate::ops::spec::{Case, Input, OpSpec};
-use crate::ops::unary::Function;
-use crate::tape::{Array, Fused, Lowering, Meta, Op, Step, Tensor};
+use crate::ops::unary::Unary;
+use crate::tape::{Array, Consumer, Fused, Lowering, Meta, Op, Step, Tensor};
 
 /// Inputs as of [`Gemm`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,11 +48,12 @@ impl Op for FusedGemm {
     }
 }
 
-/// A function of a product.
-pub(in crate::ops) fn with_activation(inputs: &[Tensor], activation: Function) -> Option<Fused> {
-    let [x] = inputs else { return None };
-    let (gemm, inputs) = x.maker::<Gemm>().filter(|_| Epilogue::takes(activation))?;
-    Some(Fused { op: Rc::new(FusedGemm { gemm, activation }), inputs, between: x.clone(), rounds: false })
+impl Gemm {
+    /// This product and a function of it.
+    pub(super) fn with_activation(self, own: &[Tensor], consumer: &Consumer<'_>) -> Option<Fused> {
+        let &Unary(activation) = consumer.op::<Unary>().filter(|unary| Epilogue::takes(unary.0))?;
+        Some(Fused { op: Rc::new(FusedGemm { gemm: self, activation }), inputs: own.to_vec(), rounds: false })
+    }
 }
 
 /// Conformance cases.

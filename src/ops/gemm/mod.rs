@@ -8,7 +8,7 @@ use crate::ops::epilogue::Epilogue;
 use crate::ops::shape::strided::{View, copy_between};
 use crate::ops::spec::{Case, Input, OpSpec};
 use crate::ops::tile::{Along, Bias, Job, Operands};
-use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor, Variant};
+use crate::tape::{Array, Backward, Consumer, Fused, Lowering, Meta, Op, Slot, Step, Tensor, Variant};
 use crate::{Error, Result};
 
 const LOADER: &str = include_str!("../../../shaders/gemm/gemm.wgsl");
@@ -188,6 +188,10 @@ impl Op for Gemm {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         self.lower_with(to, Epilogue::default())
+    }
+
+    fn absorb(&self, own: &[Tensor], consumer: &Consumer<'_>) -> Option<Fused> {
+        self.with_activation(own, consumer)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

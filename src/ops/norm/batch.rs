@@ -11,12 +11,12 @@ use std::rc::Rc;
 
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::ops::common::{expect_f32, expect_inputs};
-use crate::ops::conv;
 use crate::ops::epilogue::Epilogue;
+use crate::ops::function::Function;
 use crate::ops::norm::batch_backward::{BatchNormBackward, backward};
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
-use crate::ops::unary::Function;
-use crate::tape::{Array, Backward, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
+use crate::ops::unary::Unary;
+use crate::tape::{Array, Backward, Consumer, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../../shaders/norm/batch_norm.wgsl");
@@ -269,8 +269,10 @@ impl Op for BatchNormEval {
         Ok(())
     }
 
-    fn fused(&self, inputs: &[Tensor]) -> Option<Fused> {
-        if self.activation.is_some() { None } else { conv::fused::with_norm(inputs, self.eps) }
+    fn absorb(&self, own: &[Tensor], consumer: &Consumer<'_>) -> Option<Fused> {
+        let &Unary(function) = consumer.op::<Unary>().filter(|unary| Epilogue::takes(unary.0))?;
+        let op = Rc::new(BatchNormEval { activation: Some(function), ..*self });
+        self.activation.is_none().then(|| Fused { op, inputs: own.to_vec(), rounds: false })
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -295,17 +297,6 @@ fn normalised(inputs: &[Array], layout: Layout, mean: &[f64], rstd: &[f64]) -> A
         (x - mean[c]) * rstd[c] * gamma.data[c] + beta.data[c]
     });
     Array::new(x.shape.clone(), y.collect())
-}
-
-/// A function of batch norm by given statistics.
-pub(in crate::ops) fn with_activation(inputs: &[Tensor], function: Function) -> Option<Fused> {
-    let [x] = inputs else { return None };
-    let (norm, inputs) = x.maker::<BatchNormEval>().filter(|_| Epilogue::takes(function))?;
-    if norm.activation.is_some() {
-        return None;
-    }
-    let op = Rc::new(BatchNormEval { activation: Some(function), ..norm });
-    Some(Fused { op, inputs, between: x.clone(), rounds: false })
 }
 
 impl Tensor {
@@ -338,8 +329,8 @@ impl Tensor {
 
     /// Scale and shift (C) of the batch norm that made this tensor, in either mode; `None` for anything else.
     pub fn normalised_by(&self) -> Option<(Tensor, Tensor)> {
-        let train = self.made_by::<BatchNormTrain>().map(|(_, inputs)| inputs);
-        let inputs = train.or_else(|| Some(self.made_by::<BatchNormEval>()?.1))?;
+        let train = self.producer::<BatchNormTrain>().map(|(_, inputs)| inputs);
+        let inputs = train.or_else(|| Some(self.producer::<BatchNormEval>()?.1))?;
         Some((inputs.get(1)?.clone(), inputs.get(2)?.clone()))
     }
 }

@@ -206,8 +206,8 @@ impl Tensor {
 
     /// The maps (N, C, H, W) of which this is [`Tensor::global_avg_pool`], (N, C); `None` for anything else.
     pub fn pooled_from(&self) -> Option<Tensor> {
-        let pooled = self.made_from(&Reshape { shape: self.shape().clone() })?;
-        pooled.made_from(&AveragePool2d(Windows::Adaptive([1, 1])))
+        let pooled = self.producer_is(&Reshape { shape: self.shape().clone() })?;
+        pooled.producer_is(&AveragePool2d(Windows::Adaptive([1, 1])))
     }
 }
 

@@ -269,7 +269,7 @@ impl Tensor {
     /// only where something else reads it.
     pub fn max_pool2d(&self, pool: &Pool) -> Result<Tensor> {
         let index = self.requires_grad();
-        let x = self.made_from(&Unary(Function::Relu)).filter(|x| x.requires_grad() == index);
+        let x = self.producer_is(&Unary(Function::Relu)).filter(|x| x.requires_grad() == index);
         let op = MaxPool2d { pool: *pool, index, relu: x.is_some() };
         self.tape().record1(op, &[x.as_ref().unwrap_or(self)])
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::gpu::{Matrices, store_as_half};
 use crate::ops::conv::conv2d::Conv2d;
-use crate::ops::unary::Function;
+use crate::ops::function::Function;
 
 #[path = "../../../tests/common/translate.rs"]
 mod translate;

@@ -7,7 +7,7 @@ mod common;
 use bytemuck::pod_collect_to_vec;
 use limbeck::gpu::{BufferSlice, Gpu};
 use limbeck::nn::{DeviceParams, Forward, Init, ParamBuilder, Params};
-use limbeck::ops::update::MASK_GRANULE;
+use limbeck::ops::update::BLOCK;
 use limbeck::optim::{Ema, EmaConfig, Group, Optimizer, OptimizerConfig};
 use limbeck::rng::Stream;
 use limbeck::tape::{Plan, Step, Tape};
@@ -86,7 +86,7 @@ impl Network {
     /// Whether each element of the flat buffers belongs to a parameter.
     fn cover(&self, elements: usize) -> Vec<bool> {
         let mut cover = Vec::with_capacity(elements);
-        let alignment = |n: usize| n.next_multiple_of(MASK_GRANULE);
+        let alignment = |n: usize| n.next_multiple_of(BLOCK);
         for param in self.params.iter() {
             cover.resize(cover.len() + param.shape.len(), true);
             cover.resize(alignment(cover.len()), false);

@@ -5,7 +5,7 @@ mod common;
 
 use common::fixture::{Fixture, mismatch};
 use limbeck::gpu::{Buffer, Gpu};
-use limbeck::ops::update::MASK_GRANULE;
+use limbeck::ops::update::BLOCK;
 use limbeck::optim::{
     Ema, EmaConfig, EmaUpdate, Group, Optimizer, OptimizerConfig, OptimizerUpdate, Schedule, Warmup,
 };
@@ -40,8 +40,8 @@ struct Layout {
 
 fn layouts() -> [Layout; 2] {
     [
-        Layout { groups: vec![2 * MASK_GRANULE], places: [(0, 0, 35), (0, MASK_GRANULE, 13)] },
-        Layout { groups: vec![MASK_GRANULE, MASK_GRANULE], places: [(0, 0, 35), (1, 0, 13)] },
+        Layout { groups: vec![2 * BLOCK], places: [(0, 0, 35), (0, BLOCK, 13)] },
+        Layout { groups: vec![BLOCK, BLOCK], places: [(0, 0, 35), (1, 0, 13)] },
     ]
 }
 
@@ -79,8 +79,8 @@ impl Bench {
             .map(|(i, &n)| Group {
                 weights: tape.external("weights", Meta::f32([n]), weights[i].whole(), true).unwrap(),
                 gradients: tape.external("gradients", Meta::f32([n]), gradients[i].whole(), false).unwrap(),
-                decay_mask: tape.constant([n / MASK_GRANULE], &vec![1.0; n / MASK_GRANULE]).unwrap(),
-                extents: extents(gpu, &tape, &vec![MASK_GRANULE as u32; n / MASK_GRANULE]),
+                decay_mask: tape.constant([n / BLOCK], &vec![1.0; n / BLOCK]).unwrap(),
+                extents: extents(gpu, &tape, &vec![BLOCK as u32; n / BLOCK]),
             })
             .collect();
         let optimizer = Optimizer::new(gpu, "optimizer", config, &layout.groups).unwrap();
@@ -288,7 +288,7 @@ fn mistakes_are_explained() {
         weights: tensor("w", n),
         gradients: tensor("dw", n),
         decay_mask: tensor("mask", mask),
-        extents: tape.input_i32("extents", [n / MASK_GRANULE]),
+        extents: tape.input_i32("extents", [n / BLOCK]),
     };
     let fail = |group: Group, max| optimizer.record(&tape, &[group], max).unwrap_err().to_string();
     assert!(fail(group(128, 2), None).contains("[64] elements"));

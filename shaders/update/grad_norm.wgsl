@@ -1,6 +1,6 @@
 // L2 norm of flat tensors: `partial` leaves one sum of squares a workgroup, for up to three of them, from place FROM on;
 // `finish` adds all PARTIALS in a fixed order.
-// Of each 64 elements the first `extents` count.
+// Of each BLOCK elements the first `extents` count.
 
 #repeat k CHUNKS
 @group(0) @binding({k}) var<storage, read> dw{k}: array<vec4<f32>>;
@@ -29,9 +29,9 @@ fn partial(
     let first = group * 64u + lane;
     var sum = 0.0;
 #repeat k CHUNKS
-    for (var i = first; i < (LEN_{k} + 3u) / 4u; i += 64u * WORKGROUPS) {
-        let place = 4u * (i % 16u);
-        let extent = min(extents{k}[i / 16u], LEN_{k} - (4u * i - place));
+    for (var i = first; i < (LEN{k} + 3u) / 4u; i += 64u * WORKGROUPS) {
+        let place = 4u * (i % (BLOCK / 4u));
+        let extent = min(extents{k}[i / (BLOCK / 4u)], LEN{k} - (4u * i - place));
         sum += squares(dw{k}[i], max(extent, place) - place);
     }
 #end

@@ -4,9 +4,9 @@
 @group(0) @binding(1) var<storage, read> dw: array<vec4<f32>>;
 // From grad_norm: x the global norm, y 1 where it is not finite.
 @group(0) @binding(2) var<storage, read> norm: array<vec2<f32>>;
-// One factor for 64 elements, 16 vec4.
+// One factor for BLOCK elements.
 @group(0) @binding(3) var<storage, read> decay_mask: array<f32>;
-// Of each 64 elements how many, from the first, are parameters.
+// Of each BLOCK elements how many, from the first, are parameters.
 @group(0) @binding(4) var<storage, read> extents: array<u32>;
 @group(0) @binding(7) var<uniform> step: Step;
 
@@ -25,15 +25,15 @@ fn clip(norm: f32) -> f32 {
 
 // The clipped gradient of vec4 `i`, given the global norm. What lies between two parameters may be NaN and counts as 0.
 fn gradient(i: u32, norm: f32) -> vec4<f32> {
-    let place = 4u * (i % 16u);
-    let left = max(extents[i / 16u], place) - place;
+    let place = 4u * (i % (BLOCK / 4u));
+    let left = max(extents[i / (BLOCK / 4u)], place) - place;
     return select(vec4(0.0), dw[i] * clip(norm), vec4(0u, 1u, 2u, 3u) < vec4(left));
 }
 
 // The weight-decay coefficient of vec4 `i`.
 fn decay(i: u32) -> f32 {
 #if DECAY
-    return WEIGHT_DECAY * decay_mask[i / 16u];
+    return WEIGHT_DECAY * decay_mask[i / (BLOCK / 4u)];
 #else
     return 0.0;
 #end

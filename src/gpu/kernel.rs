@@ -1,5 +1,6 @@
 //! Kernels: WGSL parts, constants and an entry point; equal kernels share one pipeline.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -15,8 +16,8 @@ const PRELUDE: &str = include_str!("../../shaders/shared/prelude.wgsl");
 /// A constant given to a kernel's text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Define {
-    /// `const NAME: u32`
-    U32(u32),
+    /// `const NAME: u32`; a value over 32 bits is refused when the text is made.
+    U32(usize),
     /// `const NAME: i32`
     I32(i32),
     /// `const NAME: f32`
@@ -30,7 +31,7 @@ pub struct Kernel {
     entry: &'static str,
     enables: Vec<&'static str>,
     parts: Vec<&'static str>,
-    defines: Vec<(&'static str, Define)>,
+    defines: Vec<(Cow<'static, str>, Define)>,
     half: u32,
     first_workgroup: u32,
 }
@@ -63,21 +64,32 @@ impl Kernel {
     }
 
     /// Adds `const name: u32 = value;` Values over 32 bits are refused when the pipeline is made.
-    pub fn define(mut self, name: &'static str, value: usize) -> Self {
-        let value = u32::try_from(value).unwrap_or(u32::MAX);
-        self.defines.push((name, Define::U32(value)));
+    pub fn define(mut self, name: impl Into<Cow<'static, str>>, value: usize) -> Self {
+        self.defines.push((name.into(), Define::U32(value)));
         self
     }
 
+    /// [`Kernel::define`] for each value, under `name` and its number: `SIZE0`, `SIZE1`, ..
+    pub fn define_each(self, name: &str, values: impl IntoIterator<Item = usize>) -> Self {
+        let values = values.into_iter().enumerate();
+        values.fold(self, |kernel, (i, value)| kernel.define(format!("{name}{i}"), value))
+    }
+
+    /// [`Kernel::define_f32`] for each value, under `name` and its number.
+    pub fn define_each_f32(self, name: &str, values: impl IntoIterator<Item = f32>) -> Self {
+        let values = values.into_iter().enumerate();
+        values.fold(self, |kernel, (i, value)| kernel.define_f32(format!("{name}{i}"), value))
+    }
+
     /// Adds `const name: f32 = value;`
-    pub fn define_f32(mut self, name: &'static str, value: f32) -> Self {
-        self.defines.push((name, Define::F32(value)));
+    pub fn define_f32(mut self, name: impl Into<Cow<'static, str>>, value: f32) -> Self {
+        self.defines.push((name.into(), Define::F32(value)));
         self
     }
 
     /// Adds `const name: i32 = value;`
     pub fn define_i32(mut self, name: &'static str, value: i32) -> Self {
-        self.defines.push((name, Define::I32(value)));
+        self.defines.push((name.into(), Define::I32(value)));
         self
     }
 
@@ -130,7 +142,16 @@ impl Kernel {
         for (name, value) in &self.defines {
             match value {
                 // Writing to a String cannot fail.
-                Define::U32(v) => drop(writeln!(text, "const {name}: u32 = {v}u;")),
+                Define::U32(v) if u32::try_from(*v).is_ok() => {
+                    drop(writeln!(text, "const {name}: u32 = {v}u;"));
+                }
+                Define::U32(v) => {
+                    let message = format!(
+                        "constant {name} is {v}; expected at most {}, kernels count in 32 bits",
+                        u32::MAX
+                    );
+                    return Err(Error::Validation { place: self.label(), message });
+                }
                 Define::I32(v) => drop(writeln!(text, "const {name}: i32 = i32({v});")),
                 Define::F32(v) if v.is_finite() => drop(writeln!(text, "const {name}: f32 = f32({v:?});")),
                 Define::F32(v) => {
@@ -141,7 +162,7 @@ impl Kernel {
         }
         let lookup = |wanted: &str| {
             self.defines.iter().find_map(|(name, value)| match value {
-                Define::U32(v) if *name == wanted => Some(*v),
+                Define::U32(v) if *name == wanted => u32::try_from(*v).ok(),
                 _ => None,
             })
         };
@@ -269,5 +290,27 @@ fn layout_entry(binding: u32, access: Access) -> wgpu::BindGroupLayoutEntry {
         visibility: wgpu::ShaderStages::COMPUTE,
         ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
         count: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_in_32_bits_is_refused_by_name() {
+        let kernel = |value| Kernel::new("op", "forward", "fn forward() {}").define("COUNT", value);
+        assert!(kernel(u32::MAX as usize).source().unwrap().contains("const COUNT: u32 = 4294967295u;"));
+        let message = kernel(u32::MAX as usize + 1).source().unwrap_err().to_string();
+        assert!(message.contains("COUNT is 4294967296") && message.contains("op/forward"), "{message}");
+    }
+
+    #[test]
+    fn values_are_numbered() {
+        let kernel = Kernel::new("op", "forward", "fn forward() {}").define_each("SIZE", [3, 4]);
+        let text = kernel.define_each_f32("MEAN", [0.5]).source().unwrap();
+        assert!(
+            text.contains("const SIZE0: u32 = 3u;\nconst SIZE1: u32 = 4u;\nconst MEAN0: f32 = f32(0.5);")
+        );
     }
 }

@@ -8,11 +8,9 @@ use std::collections::BTreeMap;
 
 use super::params::{ParamId, ParamKind, Params};
 use crate::gpu::{Buffer, BufferSlice, Gpu};
+use crate::ops::update::BLOCK;
 use crate::tape::{Gradients, Meta, Tape, Tensor};
 use crate::{Error, Result};
-
-/// Elements a weight-decay multiplier of [`DeviceParams::decay_mask`] covers.
-pub const MASK_BLOCK: usize = 64;
 
 /// A network's parameters on a device.
 #[derive(Debug)]
@@ -49,16 +47,16 @@ impl DeviceParams {
         let mut made = Self::frozen(gpu, name, params)?;
         let bytes = made.weights.size();
         let gradients = gpu.buffer(&format!("{name} gradients"), bytes)?;
-        let blocks = bytes as usize / 4 / MASK_BLOCK;
+        let blocks = bytes as usize / 4 / BLOCK;
         let decay_mask = gpu.buffer(&format!("{name} decay mask"), (blocks * 4) as u64)?;
         let extents = gpu.buffer(&format!("{name} extents"), (blocks * 4) as u64)?;
         let (mut mask, mut extent) = (vec![0.0f32; blocks], vec![0u32; blocks]);
         for place in made.layout.iter().filter(|p| p.kind != ParamKind::State) {
-            let first = place.offset as usize / 4 / MASK_BLOCK;
-            let last = first + place.meta.len().div_ceil(MASK_BLOCK);
+            let first = place.offset as usize / 4 / BLOCK;
+            let last = first + place.meta.len().div_ceil(BLOCK);
             mask[first..last].fill(f32::from(place.kind == ParamKind::Weight { decay: true }));
             for (block, covered) in extent[first..last].iter_mut().enumerate() {
-                *covered = (place.meta.len() - block * MASK_BLOCK).min(MASK_BLOCK) as u32;
+                *covered = (place.meta.len() - block * BLOCK).min(BLOCK) as u32;
             }
         }
         gpu.write(&decay_mask.whole(), &mask)?;
@@ -69,8 +67,8 @@ impl DeviceParams {
 
     /// Uploads a network that stays as it is: no gradient buffer exists for it.
     pub fn frozen(gpu: &Gpu, name: &str, params: &Params) -> Result<Self> {
-        // A mask entry covers 64 elements, so a parameter starts at a multiple of 256 bytes at least.
-        let alignment = u64::from(gpu.caps().storage_alignment).max(MASK_BLOCK as u64 * 4);
+        // A parameter starts at a whole block of the decay mask.
+        let alignment = u64::from(gpu.caps().storage_alignment).max(BLOCK as u64 * 4);
         let (mut weights, mut states) = (0u64, 0u64);
         let layout: Vec<Place> = params
             .iter()
@@ -173,16 +171,16 @@ impl DeviceParams {
         self.flat(tape, "gradients", &self.training()?.gradients)
     }
 
-    /// Weight-decay multipliers, one for each [`MASK_BLOCK`] weights.
+    /// Weight-decay multipliers, one for each [`BLOCK`] weights.
     pub fn decay_mask(&self, tape: &Tape) -> Result<Tensor> {
-        let blocks = self.weights.size() as usize / 4 / MASK_BLOCK;
+        let blocks = self.weights.size() as usize / 4 / BLOCK;
         let buffer = &self.training()?.decay_mask;
         tape.external(&format!("{}/decay mask", self.name), Meta::f32([blocks]), buffer.whole(), false)
     }
 
-    /// For each [`MASK_BLOCK`] weights how many of them, from the first, belong to a parameter.
+    /// For each [`BLOCK`] weights how many of them, from the first, belong to a parameter.
     pub fn extents(&self, tape: &Tape) -> Result<Tensor> {
-        let blocks = self.weights.size() as usize / 4 / MASK_BLOCK;
+        let blocks = self.weights.size() as usize / 4 / BLOCK;
         let buffer = &self.training()?.extents;
         tape.external(&format!("{}/extents", self.name), Meta::i32([blocks]), buffer.whole(), false)
     }

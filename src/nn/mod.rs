@@ -10,7 +10,7 @@ mod init;
 mod layers;
 mod params;
 
-pub use device::{DeviceParams, MASK_BLOCK};
+pub use device::DeviceParams;
 pub use forward::{Forward, Mode, Precision, Tap};
 pub use init::Init;
 pub use layers::{BatchNorm, Conv, LayerNorm, Linear};

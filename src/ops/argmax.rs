@@ -1,7 +1,7 @@
 //! Place of the maximum along a dimension as i32, the first one of equals; and the gradient of max, which goes there.
 
 use super::common::{expect_f32, expect_inputs, per_element, reducing_lanes};
-use super::layout::{Axis, IndexNames, collapse, define_index, index_names, project};
+use super::layout::{Axis, collapse, define_index, project};
 use super::reduce::{Space, check_axes, kept_sizes, reduced_shape};
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::gpu::{Caps, Grid, Kernel};
@@ -9,8 +9,6 @@ use crate::tape::{Array, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../shaders/argmax.wgsl");
-const OUTPUT: IndexNames = index_names!("OUTPUT");
-const PLACE: IndexNames = index_names!("PLACE");
 
 /// y = place of the maximum over `axes`, counted in row-major order over them. `output` has the kept elements in order.
 #[derive(Debug, Clone)]
@@ -33,8 +31,8 @@ fn kernel(caps: &Caps, name: &'static str, entry: &'static str, space: &Space) -
     };
     let len = space.outputs * space.elements;
     let kernel = space.define(Kernel::new(name, entry, SHADER)).define("LANES", reducing_lanes(caps));
-    let kernel = define_index(kernel, &OUTPUT, &turned(&space.kept), len);
-    define_index(kernel, &PLACE, &turned(&space.reduced), len)
+    let kernel = define_index(kernel, "OUTPUT", &turned(&space.kept), len);
+    define_index(kernel, "PLACE", &turned(&space.reduced), len)
 }
 
 /// Dispatches argmax over merged dimensions, each with whether it is reduced.

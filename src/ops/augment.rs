@@ -104,22 +104,21 @@ impl Op for ImageBatch {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        const MEANS: [&str; MOST_CHANNELS] = ["MEAN0", "MEAN1", "MEAN2", "MEAN3"];
-        const STDS: [&str; MOST_CHANNELS] = ["STD0", "STD1", "STD2", "STD3"];
         let y = to.output(0);
-        let mut kernel = Kernel::new(self.name(), "forward", SHADER)
+        let channels = |values: &[f32], rest: f32| {
+            let values = values.iter().copied().chain(std::iter::repeat(rest));
+            values.take(MOST_CHANNELS).collect::<Vec<f32>>()
+        };
+        let kernel = Kernel::new(self.name(), "forward", SHADER)
             .define("RANDOM", self.is_random().into())
             .define("CHANNELS", self.channels)
             .define("HEIGHT", self.height)
             .define("WIDTH", self.width)
             .define("PLANES", y[0] * y[1])
             .define("CROP_PADDING", self.crop_padding)
-            .define("FLIP", self.flip.into());
-        for c in 0..MOST_CHANNELS {
-            kernel = kernel
-                .define_f32(MEANS[c], self.mean.get(c).copied().unwrap_or(0.0))
-                .define_f32(STDS[c], self.std.get(c).copied().unwrap_or(1.0));
-        }
+            .define("FLIP", self.flip.into())
+            .define_each_f32("MEAN", channels(&self.mean, 0.0))
+            .define_each_f32("STD", channels(&self.std, 1.0));
         // Without a random view neither ids nor step are read, and what a kernel does not use it does not bind.
         let mut bindings = vec![Slot::Input(0)];
         if self.is_random() {

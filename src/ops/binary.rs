@@ -2,10 +2,7 @@
 //! at the last dimension, sizes equal or 1, at most 6 dimensions. Gradients sum over what was broadcast.
 
 use super::common::{elementwise, expect_f32, expect_inputs};
-use super::layout::{
-    Axis, IndexNames, broadcast, broadcast_axes, broadcast_shapes, collapse, define_index, index_names,
-    pitches,
-};
+use super::layout::{Axis, broadcast, broadcast_axes, broadcast_shapes, collapse, define_index, pitches};
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::Result;
 use crate::gpu::Kernel;
@@ -23,37 +20,24 @@ pub enum Binary {
     Div,
 }
 
-/// The names of one operand's constants.
-struct Operand {
-    whole: &'static str,
-    vec4: &'static str,
-    splat: &'static str,
-    index: IndexNames,
-}
-
-const A: Operand = Operand { whole: "A_WHOLE", vec4: "A_VEC4", splat: "A_SPLAT", index: index_names!("A") };
-const B: Operand = Operand { whole: "B_WHOLE", vec4: "B_VEC4", splat: "B_SPLAT", index: index_names!("B") };
-
-impl Operand {
-    /// Tells the kernel how this operand of shape `from` is read for an output of shape `to`.
-    fn define(&self, kernel: Kernel, from: &Shape, to: &Shape) -> Kernel {
-        let repeats = broadcast_axes(from, to);
-        let dims = collapse(to.dims(), |d| repeats.contains(&d));
-        let (last, repeats_last) = dims.last().copied().unwrap_or((1, false));
-        let whole = from.len() == to.len();
-        let aligned = last % 4 == 0;
-        let kernel = kernel
-            .define(self.whole, whole.into())
-            .define(self.vec4, (whole || (aligned && !repeats_last)).into())
-            .define(self.splat, (from.len() == 1 || (aligned && repeats_last)).into());
-        let pitch = pitches(dims.iter().map(|d| d.0));
-        let stride = pitches(dims.iter().map(|&(size, repeats)| if repeats { 1 } else { size }));
-        let axes: Vec<Axis> = (0..dims.len())
-            .filter(|&d| !dims[d].1)
-            .map(|d| Axis { pitch: pitch[d], size: dims[d].0, stride: stride[d] })
-            .collect();
-        define_index(kernel, &self.index, if whole { &[] } else { &axes }, to.len())
-    }
+/// Tells the kernel how operand `name` of shape `from` is read for an output of shape `to`.
+fn define_operand(kernel: Kernel, name: &str, from: &Shape, to: &Shape) -> Kernel {
+    let repeats = broadcast_axes(from, to);
+    let dims = collapse(to.dims(), |d| repeats.contains(&d));
+    let (last, repeats_last) = dims.last().copied().unwrap_or((1, false));
+    let whole = from.len() == to.len();
+    let aligned = last % 4 == 0;
+    let kernel = kernel
+        .define(format!("{name}_WHOLE"), whole.into())
+        .define(format!("{name}_VEC4"), (whole || (aligned && !repeats_last)).into())
+        .define(format!("{name}_SPLAT"), (from.len() == 1 || (aligned && repeats_last)).into());
+    let pitch = pitches(dims.iter().map(|d| d.0));
+    let stride = pitches(dims.iter().map(|&(size, repeats)| if repeats { 1 } else { size }));
+    let axes: Vec<Axis> = (0..dims.len())
+        .filter(|&d| !dims[d].1)
+        .map(|d| Axis { pitch: pitch[d], size: dims[d].0, stride: stride[d] })
+        .collect();
+    define_index(kernel, name, if whole { &[] } else { &axes }, to.len())
 }
 
 impl Op for Binary {
@@ -94,7 +78,7 @@ impl Op for Binary {
         let kernel = Kernel::new(self.name(), "forward", SHADER)
             .define("FUNCTION", *self as usize)
             .define("LEN", y.len());
-        let kernel = B.define(A.define(kernel, &a, &y), &b, &y);
+        let kernel = define_operand(define_operand(kernel, "A", &a, &y), "B", &b, &y);
         elementwise(to, kernel, &[Slot::Input(0), Slot::Input(1), Slot::Output(0)], y.len());
         Ok(())
     }

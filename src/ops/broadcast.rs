@@ -1,9 +1,7 @@
 //! y = factor * x repeated along some dimensions: broadcasting as an op of its own, and the gradient of sum and mean.
 
 use super::common::{elementwise, expect_f32, expect_inputs};
-use super::layout::{
-    Axis, IndexNames, broadcast_axes, broadcast_shapes, collapse, define_index, index_names, pitches, project,
-};
+use super::layout::{Axis, broadcast_axes, broadcast_shapes, collapse, define_index, pitches, project};
 use super::reduce::{Reduce, Reduction, check_axes, kept_sizes};
 use super::spec::{Case, Input, OpSpec};
 use crate::gpu::Kernel;
@@ -11,7 +9,6 @@ use crate::tape::{Array, Backward, Lowering, Meta, Op, Shape, Slot, Step, Tensor
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../shaders/broadcast.wgsl");
-const X: IndexNames = index_names!("X");
 
 /// y = factor * x, repeated along `axes` of the output. x has the output's other dimensions in order; sizes of 1 may
 /// come and go.
@@ -60,7 +57,7 @@ impl Op for Broadcast {
             .define("SPLAT", (axes.is_empty() || (aligned && repeats_last)).into())
             .define("LEN", len)
             .define_f32("FACTOR", self.factor);
-        let kernel = define_index(kernel, &X, &axes, len);
+        let kernel = define_index(kernel, "X", &axes, len);
         elementwise(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::gpu::{Caps, Grid, Kernel};
-use crate::ops::update::MASK_GRANULE;
+use crate::ops::update::BLOCK;
 use crate::tape::{Lowering, Meta, Shape, Slot, Whole};
 use crate::{Error, Result};
 
@@ -28,7 +28,7 @@ pub fn elementwise(to: &mut Lowering<'_>, kernel: Kernel, bindings: &[Slot], len
 }
 
 /// [`elementwise`] for kernels that for vec4 i read and write nothing but vec4 i of operands of `len` elements, entry i / 16
-/// of operands with one for [`MASK_GRANULE`], and others from their start. Where a binding does not hold an operand, in
+/// of operands with one for [`BLOCK`], and others from their start. Where a binding does not hold an operand, in
 /// several dispatches over ranges.
 pub fn elementwise_flat(to: &mut Lowering<'_>, kernel: Kernel, bindings: &[Slot], len: usize) {
     for range in flat_ranges(to.caps(), len) {
@@ -39,8 +39,8 @@ pub fn elementwise_flat(to: &mut Lowering<'_>, kernel: Kernel, bindings: &[Slot]
 
 /// Elements 0..len in ranges that one binding holds: most often one.
 pub fn flat_ranges(caps: &Caps, len: usize) -> Vec<Range<usize>> {
-    // Where a range starts, also an operand with one entry for a granule may be bound, and be stored as f16.
-    let align = MASK_GRANULE * (caps.storage_alignment as usize / 2).max(1);
+    // Where a range starts, also an operand with one entry for a block may be bound, and be stored as f16.
+    let align = BLOCK * (caps.storage_alignment as usize / 2).max(1);
     let most = (caps.max_binding_bytes / 4) as usize / align * align;
     let starts = (0..len.max(1)).step_by(most.max(align));
     starts.map(|start| start..(start + most).min(len)).collect()
@@ -56,7 +56,7 @@ pub fn part_of(to: &Lowering<'_>, slot: Slot, len: usize, range: &Range<usize>) 
     let each = match elements {
         _ if range.len() == len => return slot,
         n if n == len => 1,
-        n if n == len.div_ceil(MASK_GRANULE) => MASK_GRANULE,
+        n if n == len.div_ceil(BLOCK) => BLOCK,
         _ => return slot,
     };
     let start = range.start / each * 4;

@@ -27,49 +27,23 @@ pub struct Axis {
     pub stride: usize,
 }
 
-/// Names of the constants for one prefix; see [`index_names`].
-pub struct IndexNames {
-    pub outer: [&'static str; 2],
-    pub inner: &'static str,
-    pub axes: [[&'static str; 3]; MOST_DIMS],
-}
-
-/// The constants' names for a prefix: `index_names!("A")`.
-macro_rules! index_names {
-    ($p:literal) => {{
-        use $crate::ops::layout::IndexNames;
-        IndexNames {
-            outer: [concat!($p, "_OUTER_PITCH"), concat!($p, "_OUTER_STRIDE")],
-            inner: concat!($p, "_INNER"),
-            axes: [
-                [concat!($p, "_PITCH0"), concat!($p, "_SIZE0"), concat!($p, "_STRIDE0")],
-                [concat!($p, "_PITCH1"), concat!($p, "_SIZE1"), concat!($p, "_STRIDE1")],
-                [concat!($p, "_PITCH2"), concat!($p, "_SIZE2"), concat!($p, "_STRIDE2")],
-                [concat!($p, "_PITCH3"), concat!($p, "_SIZE3"), concat!($p, "_STRIDE3")],
-                [concat!($p, "_PITCH4"), concat!($p, "_SIZE4"), concat!($p, "_STRIDE4")],
-                [concat!($p, "_PITCH5"), concat!($p, "_SIZE5"), concat!($p, "_STRIDE5")],
-            ],
-        }
-    }};
-}
-pub(crate) use index_names;
-
-/// Gives a kernel the arithmetic for indices in 0..len. Axes come outermost first.
-pub fn define_index(kernel: Kernel, names: &IndexNames, axes: &[Axis], len: usize) -> Kernel {
+/// Gives a kernel the arithmetic for indices in 0..len, under names with this prefix. Axes come outermost first.
+pub fn define_index(kernel: Kernel, prefix: &str, axes: &[Axis], len: usize) -> Kernel {
     // The outermost dimension needs no remainder, where it is one of those that count.
     let (outer, inner) = match axes.split_first() {
         Some((first, rest)) if first.pitch * first.size == len => ([first.pitch, first.stride], rest),
         _ => ([1, 0], axes),
     };
-    let kernel = kernel
-        .define(names.outer[0], outer[0].max(1))
-        .define(names.outer[1], outer[1])
-        .define(names.inner, inner.len().min(MOST_DIMS));
-    inner.iter().zip(&names.axes).fold(kernel, |kernel, (axis, [pitch, size, stride])| {
-        // A size of zero would make the kernel divide by a constant zero, which is no valid WGSL.
-        let kernel = kernel.define(pitch, axis.pitch.max(1)).define(size, axis.size.max(1));
-        kernel.define(stride, axis.stride)
-    })
+    let inner = &inner[..inner.len().min(MOST_DIMS)];
+    let name = |what: &str| format!("{prefix}_{what}");
+    // A size of zero would make the kernel divide by a constant zero, which is no valid WGSL.
+    kernel
+        .define(name("OUTER_PITCH"), outer[0].max(1))
+        .define(name("OUTER_STRIDE"), outer[1])
+        .define(name("INNER"), inner.len())
+        .define_each(&name("PITCH"), inner.iter().map(|axis| axis.pitch.max(1)))
+        .define_each(&name("SIZE"), inner.iter().map(|axis| axis.size.max(1)))
+        .define_each(&name("STRIDE"), inner.iter().map(|axis| axis.stride))
 }
 
 /// Merges neighbouring dimensions of one kind and drops those of size 1.

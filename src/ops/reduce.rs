@@ -5,8 +5,7 @@ use super::argmax::{ArgMax, Scatter};
 use super::broadcast::Broadcast;
 use super::common::{expect_f32, expect_inputs, reducing_lanes};
 use super::layout::{
-    Axis, IndexNames, MOST_DIMS, broadcast_axes, broadcast_shapes, collapse, define_index, index_names,
-    pitches, project,
+    Axis, MOST_DIMS, broadcast_axes, broadcast_shapes, collapse, define_index, pitches, project,
 };
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::gpu::{Grid, Kernel};
@@ -14,8 +13,6 @@ use crate::tape::{Array, Backward, Lowering, Meta, Op, Shape, Slot, Step, Tensor
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../shaders/reduce.wgsl");
-const KEPT: IndexNames = index_names!("KEPT");
-const REDUCED: IndexNames = index_names!("REDUCED");
 
 /// What a reduction computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,8 +134,8 @@ impl Space {
 
     /// Gives a kernel `kept_offset` and `reduced_offset`, and their ranges.
     pub fn define(&self, kernel: Kernel) -> Kernel {
-        let kernel = define_index(kernel, &KEPT, &self.kept, self.outputs);
-        define_index(kernel, &REDUCED, &self.reduced, self.elements)
+        let kernel = define_index(kernel, "KEPT", &self.kept, self.outputs);
+        define_index(kernel, "REDUCED", &self.reduced, self.elements)
             .define("OUTPUTS", self.outputs)
             .define("REDUCED", self.elements)
     }

@@ -16,10 +16,10 @@ pub struct Group {
     pub weights: Tensor,
     /// Their gradients, laid out alike.
     pub gradients: Tensor,
-    /// Factor of the weight decay for each [`MASK_GRANULE`](crate::ops::update::MASK_GRANULE) weights: 1, or 0 for
+    /// Factor of the weight decay for each [`BLOCK`](crate::ops::update::BLOCK) weights: 1, or 0 for
     /// parameters that are not to decay.
     pub decay_mask: Tensor,
-    /// For each [`MASK_GRANULE`](crate::ops::update::MASK_GRANULE) weights how many of them, from the first, are
+    /// For each [`BLOCK`](crate::ops::update::BLOCK) weights how many of them, from the first, are
     /// parameters, i32: what lies between two parameters is no part of the gradient's norm and changes nothing.
     pub extents: Tensor,
 }

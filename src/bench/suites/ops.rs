@@ -10,7 +10,7 @@ use crate::bench::kernel::{Pass, recorded};
 use crate::ops::{Case as OpCase, OPS, OpSpec};
 use crate::tape::{Meta, Tape, Tensor};
 
-/// Parameters of a small network, and the granules of its decay mask.
+/// Parameters of a small network, and the blocks of its decay mask.
 const N: usize = 1 << 20;
 const GRANULES: usize = N / 64;
 

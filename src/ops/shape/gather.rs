@@ -7,7 +7,7 @@
 
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::ops::common::{elementwise, expect_inputs, per_element};
-use crate::ops::shape::strided::{MOST_AXES, expect_rank, unravel};
+use crate::ops::shape::strided::{expect_rank, unravel};
 use crate::ops::spec::{Case, Input, OpSpec};
 use crate::tape::{Array, Backward, DType, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
 use crate::{Error, Result};
@@ -56,37 +56,21 @@ impl Segments {
 
 /// The kernel's constants for x and index of these sizes.
 fn kernel(entry: &'static str, axis: usize, x: &[usize], index: &[usize]) -> Kernel {
-    const X_SIZES: [&str; MOST_AXES] = ["X_SIZE0", "X_SIZE1", "X_SIZE2", "X_SIZE3", "X_SIZE4", "X_SIZE5"];
-    const X_STRIDES: [&str; MOST_AXES] =
-        ["X_STRIDE0", "X_STRIDE1", "X_STRIDE2", "X_STRIDE3", "X_STRIDE4", "X_STRIDE5"];
-    const SIZES: [&str; MOST_AXES] =
-        ["INDEX_SIZE0", "INDEX_SIZE1", "INDEX_SIZE2", "INDEX_SIZE3", "INDEX_SIZE4", "INDEX_SIZE5"];
-    const STRIDES: [&str; MOST_AXES] = [
-        "INDEX_STRIDE0",
-        "INDEX_STRIDE1",
-        "INDEX_STRIDE2",
-        "INDEX_STRIDE3",
-        "INDEX_STRIDE4",
-        "INDEX_STRIDE5",
-    ];
-    const KEEPS: [&str; MOST_AXES] = ["KEEP0", "KEEP1", "KEEP2", "KEEP3", "KEEP4", "KEEP5"];
     // Sizes of zero can't be divisors, also not in an entry point that isn't used; an empty index has no INDEX_AXIS.
     let (x_strides, strides) = (Shape::from(x).strides(), Shape::from(index).strides());
-    let mut kernel = Kernel::new("gather", entry, SHADER)
+    // Axes are numbered innermost first.
+    let axes = || (0..x.len()).rev();
+    Kernel::new("gather", entry, SHADER)
         .define("AXES", x.len())
         .define("X_AXIS", x[axis])
         .define("X_AXIS_STRIDE", x_strides[axis])
         .define("INDEX_AXIS", if index.contains(&0) { 0 } else { index[axis] })
-        .define("INDEX_AXIS_STRIDE", strides[axis]);
-    for (a, dimension) in (0..x.len()).rev().enumerate() {
-        kernel = kernel
-            .define(X_SIZES[a], x[dimension].max(1))
-            .define(X_STRIDES[a], x_strides[dimension])
-            .define(SIZES[a], index[dimension].max(1))
-            .define(STRIDES[a], strides[dimension])
-            .define(KEEPS[a], (dimension != axis).into());
-    }
-    kernel
+        .define("INDEX_AXIS_STRIDE", strides[axis])
+        .define_each("X_SIZE", axes().map(|a| x[a].max(1)))
+        .define_each("X_STRIDE", axes().map(|a| x_strides[a]))
+        .define_each("INDEX_SIZE", axes().map(|a| index[a].max(1)))
+        .define_each("INDEX_STRIDE", axes().map(|a| strides[a]))
+        .define_each("KEEP", axes().map(|a| usize::from(a != axis)))
 }
 
 /// Calls `visit(element of x, element of index)` for each index in range.

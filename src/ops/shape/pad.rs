@@ -3,7 +3,7 @@
 use crate::gpu::Kernel;
 use crate::ops::common::{elementwise, expect_f32, expect_inputs};
 use crate::ops::shape::slice::{Slice, SliceAxis};
-use crate::ops::shape::strided::{MOST_AXES, expect_rank, unravel};
+use crate::ops::shape::strided::{expect_rank, unravel};
 use crate::ops::spec::{Case, Input, OpSpec};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
 use crate::{Error, Result};
@@ -117,11 +117,6 @@ impl Op for Pad {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        const SIZES: [&str; MOST_AXES] = ["SIZE0", "SIZE1", "SIZE2", "SIZE3", "SIZE4", "SIZE5"];
-        const BEFORES: [&str; MOST_AXES] = ["BEFORE0", "BEFORE1", "BEFORE2", "BEFORE3", "BEFORE4", "BEFORE5"];
-        const SPANS: [&str; MOST_AXES] = ["SPAN0", "SPAN1", "SPAN2", "SPAN3", "SPAN4", "SPAN5"];
-        const STEPS: [&str; MOST_AXES] = ["STEP0", "STEP1", "STEP2", "STEP3", "STEP4", "STEP5"];
-        const STRIDES: [&str; MOST_AXES] = ["STRIDE0", "STRIDE1", "STRIDE2", "STRIDE3", "STRIDE4", "STRIDE5"];
         let len = to.output(0).iter().product();
         let mut axes = self.kernel_axes(to.input(0));
         let inner = axes[0];
@@ -131,18 +126,15 @@ impl Op for Pad {
                 KernelAxis { size: inner.size / 4, before: inner.before / 4, len: inner.len / 4, ..inner };
             axes[1..].iter_mut().for_each(|axis| axis.stride /= 4);
         }
-        let mut kernel = Kernel::new(self.name(), "forward", SHADER)
+        let kernel = Kernel::new(self.name(), "forward", SHADER)
             .define("VEC4", vec4.into())
             .define("AXES", axes.len())
-            .define_f32("VALUE", self.value);
-        for (a, axis) in axes.into_iter().enumerate() {
-            kernel = kernel
-                .define(SIZES[a], axis.size)
-                .define(BEFORES[a], axis.before)
-                .define(SPANS[a], span(axis.len, axis.step))
-                .define(STEPS[a], axis.step)
-                .define(STRIDES[a], axis.stride);
-        }
+            .define_f32("VALUE", self.value)
+            .define_each("SIZE", axes.iter().map(|axis| axis.size))
+            .define_each("BEFORE", axes.iter().map(|axis| axis.before))
+            .define_each("SPAN", axes.iter().map(|axis| span(axis.len, axis.step)))
+            .define_each("STEP", axes.iter().map(|axis| axis.step))
+            .define_each("STRIDE", axes.iter().map(|axis| axis.stride));
         elementwise(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
         Ok(())
     }

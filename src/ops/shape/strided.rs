@@ -10,10 +10,6 @@ const SHADER: &str = include_str!("../../../shaders/shape/strided.wgsl");
 /// Most dimensions of a tensor whose elements are moved.
 pub const MOST_AXES: usize = 6;
 
-const SIZES: [&str; MOST_AXES] = ["SIZE0", "SIZE1", "SIZE2", "SIZE3", "SIZE4", "SIZE5"];
-const STRIDES: [&str; MOST_AXES] = ["STRIDE0", "STRIDE1", "STRIDE2", "STRIDE3", "STRIDE4", "STRIDE5"];
-const TARGETS: [&str; MOST_AXES] = ["TARGET0", "TARGET1", "TARGET2", "TARGET3", "TARGET4", "TARGET5"];
-
 /// Which elements of x an output is made of: sizes of the output with the stride in x of each, outermost first.
 pub struct View {
     /// (size, stride) of each axis.
@@ -59,15 +55,14 @@ pub fn copy_between(to: &mut Lowering<'_>, name: &'static str, view: &View, [fro
         axes[1..].iter_mut().for_each(|(_, stride)| *stride /= 4);
         base /= 4;
     }
-    let mut kernel = Kernel::new(name, "forward", SHADER)
+    let kernel = Kernel::new(name, "forward", SHADER)
         .define("BLOCKS", 0)
         .define("VEC4", vec4.into())
         .define("ROWS", rows.into())
         .define("AXES", axes.len())
-        .define("BASE", base);
-    for (a, (size, stride)) in axes.into_iter().enumerate() {
-        kernel = kernel.define(SIZES[a], size).define(STRIDES[a], stride);
-    }
+        .define("BASE", base)
+        .define_each("SIZE", axes.iter().map(|(size, _)| *size))
+        .define_each("STRIDE", axes.iter().map(|(_, stride)| *stride));
     elementwise(to, kernel, &[from, target], len);
 }
 
@@ -81,28 +76,22 @@ fn transposed(axes: &[(usize, usize)], base: usize) -> Option<usize> {
 
 /// The constants of `blocks` for axis 0 and this other one.
 fn blocks(kernel: Kernel, axes: &[(usize, usize)], base: usize, other: usize) -> Kernel {
-    let mut kernel = kernel
+    let of_block = |a: usize| if a == 0 || a == other { 4 } else { 1 };
+    // The stride in y of each axis: all that lies further in.
+    let targets: Vec<usize> =
+        (0..axes.len()).map(|a| axes[..a].iter().map(|(size, _)| size).product()).collect();
+    let each = || axes.iter().enumerate();
+    kernel
         .define("BLOCKS", 1)
         .define("VEC4", 1)
         .define("ROWS", 1)
         .define("AXES", axes.len())
-        .define("BASE", base / 4);
-    // The stride in y of each axis: all that lies further in.
-    let mut target = 1;
-    for (a, &(size, stride)) in axes.iter().enumerate() {
-        let of_block = if a == 0 || a == other { 4 } else { 1 };
-        if a == 0 {
-            kernel = kernel.define("STEP_X", stride / 4);
-        } else if a == other {
-            kernel = kernel.define("STEP_Y", target / 4);
-        }
-        kernel = kernel
-            .define(SIZES[a], size / of_block)
-            .define(STRIDES[a], stride * of_block / 4)
-            .define(TARGETS[a], target * of_block / 4);
-        target *= size;
-    }
-    kernel
+        .define("BASE", base / 4)
+        .define("STEP_X", axes[0].1 / 4)
+        .define("STEP_Y", targets[other] / 4)
+        .define_each("SIZE", each().map(|(a, (size, _))| size / of_block(a)))
+        .define_each("STRIDE", each().map(|(a, (_, stride))| stride * of_block(a) / 4))
+        .define_each("TARGET", each().map(|(a, _)| targets[a] * of_block(a) / 4))
 }
 
 /// Fails where a tensor has more than [`MOST_AXES`] dimensions.

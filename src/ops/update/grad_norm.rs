@@ -1,7 +1,7 @@
 //! The global L2 norm of gradients: `[norm, flag]`, with flag 1 where the norm is not finite and 0 elsewhere.
 //!
 //! A flat tensor holds many parameters, and between them what is of no interest and may be anything. So each comes with
-//! its extents: for every [`MASK_GRANULE`] elements, how many of them, from the first, count.
+//! its extents: for every [`BLOCK`] elements, how many of them, from the first, count.
 //!
 //! Squares are summed in f32. A norm above about 1.8e19 overflows: it counts as not finite. Elements below about 1e-19
 //! add nothing.
@@ -9,7 +9,7 @@
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::ops::common::{flat_ranges, part_of};
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
-use crate::ops::update::MASK_GRANULE;
+use crate::ops::update::BLOCK;
 use crate::tape::{Array, DType, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
@@ -17,8 +17,6 @@ const SHADER: &str = include_str!("../../../shaders/update/grad_norm.wgsl");
 
 /// Most tensors of one norm, and of one dispatch.
 pub const MOST_TENSORS: usize = 3;
-
-const LENGTHS: [&str; MOST_TENSORS] = ["LEN_0", "LEN_1", "LEN_2"];
 
 /// Invocations a workgroup of the first pass, and vec4 an invocation should have to do where there are enough. Barriers are
 /// dear on CPUs: there fewer workgroups do more each.
@@ -67,7 +65,7 @@ impl Op for GradNorm {
             return Err(Error::shape(self.name(), expected, format!("{} inputs", inputs.len())));
         }
         for pair in inputs.chunks(2) {
-            let extents = Meta::i32([pair[0].len().div_ceil(MASK_GRANULE)]);
+            let extents = Meta::i32([pair[0].len().div_ceil(BLOCK)]);
             if pair[0].dtype != DType::F32 || pair[1] != extents {
                 let expected = format!("an f32 tensor and its extents {extents}");
                 return Err(Error::shape(self.name(), expected, format!("{} and {}", pair[0], pair[1])));
@@ -88,12 +86,13 @@ impl Op for GradNorm {
         let partials = to.scratch(all);
         let kernel = |entry, batch: &[Part], workgroups: usize, from: usize| {
             // Both entry points are in one text, so both need every constant.
-            let kernel = Kernel::new("grad_norm", entry, SHADER)
+            Kernel::new("grad_norm", entry, SHADER)
                 .define("CHUNKS", batch.len())
                 .define("WORKGROUPS", workgroups)
                 .define("FROM", from)
-                .define("PARTIALS", all);
-            LENGTHS.iter().zip(batch).fold(kernel, |kernel, (name, part)| kernel.define(name, part.len))
+                .define("PARTIALS", all)
+                .define("BLOCK", BLOCK)
+                .define_each("LEN", batch.iter().map(|part| part.len))
         };
         let mut from = 0;
         for (batch, &workgroups) in batches.iter().zip(&workgroups) {
@@ -110,8 +109,7 @@ impl Op for GradNorm {
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
         let counted = inputs.chunks(2).flat_map(|pair| {
-            let counts =
-                |(i, _): &(usize, &f64)| ((i % MASK_GRANULE) as f64) < pair[1].data[i / MASK_GRANULE];
+            let counts = |(i, _): &(usize, &f64)| ((i % BLOCK) as f64) < pair[1].data[i / BLOCK];
             pair[0].data.iter().enumerate().filter(counts)
         });
         let norm = counted.map(|(_, x)| x * x).sum::<f64>().sqrt();
@@ -125,7 +123,7 @@ impl Op for GradNorm {
 
 impl Tensor {
     /// `[norm, flag]`: the L2 norm of one to three tensors together, each with its extents, i32 (elements /
-    /// [`MASK_GRANULE`]); and 1 where it is not finite, else 0.
+    /// [`BLOCK`]); and 1 where it is not finite, else 0.
     pub fn grad_norm(tensors: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
         let (first, _) =
             tensors.first().ok_or_else(|| Error::shape("grad_norm", "at least one tensor", "none"))?;
@@ -138,9 +136,9 @@ impl Tensor {
 pub const SPEC: OpSpec = OpSpec { name: "grad_norm", cases };
 
 fn cases() -> Vec<Case> {
-    let granules = |n: usize| n.div_ceil(MASK_GRANULE);
+    let blocks = |n: usize| n.div_ceil(BLOCK);
     // Extents of 0 to 64 at random.
-    let input = |fill, n| [Input::filled([n], fill).no_grad(), Input::below([granules(n)], MASK_GRANULE + 1)];
+    let input = |fill, n| [Input::filled([n], fill).no_grad(), Input::below([blocks(n)], BLOCK + 1)];
     let case = |sizes: &[usize]| {
         Case::new(GradNorm, sizes.iter().flat_map(|&n| input(Fill::Normal(1.0), n)).collect())
     };

@@ -1,7 +1,7 @@
 //! What the optimizer ops share: flat operands, clipping by the global gradient norm, masked weight decay.
 //!
 //! Inputs of every update: `w` and `dw` of one shape, `norm` from [`grad_norm`] (`[2]`), `decay_mask`
-//! (one weight-decay factor for [`MASK_GRANULE`] elements), `extents` (i32: of so many elements how many, from the first,
+//! (one weight-decay factor for [`BLOCK`] elements), `extents` (i32: of so many elements how many, from the first,
 //! are parameters), then the op's state tensors, shaped as `w`. `w` and the states are overwritten. Where the norm is
 //! flagged as not finite, nothing is.
 //!
@@ -20,8 +20,9 @@ use crate::ops::common::{expect_f32, expect_inputs, expect_same};
 use crate::tape::{Array, Meta, Scalar, Slot, Step};
 use crate::{Error, Result};
 
-/// Elements that share one entry of a decay mask. Parameters in a flat buffer start at multiples of it.
-pub const MASK_GRANULE: usize = 64;
+/// Elements of a flat buffer that share one entry of the decay mask and one of the extents. A parameter starts at a multiple
+/// of it. Kernels get it as `BLOCK`.
+pub const BLOCK: usize = 64;
 
 /// Inputs before the states.
 const STATES: usize = 5;
@@ -42,9 +43,9 @@ impl UpdateSettings {
     pub(in crate::ops) fn infer(&self, op: &str, inputs: &[Meta], states: usize) -> Result<Vec<Meta>> {
         expect_inputs(op, inputs, STATES + states)?;
         let w = &inputs[0].shape;
-        let granules = w.len().div_ceil(MASK_GRANULE);
-        if inputs[4] != Meta::i32([granules]) {
-            let expected = format!("extents {} for weights {w}", Meta::i32([granules]));
+        let blocks = w.len().div_ceil(BLOCK);
+        if inputs[4] != Meta::i32([blocks]) {
+            let expected = format!("extents {} for weights {w}", Meta::i32([blocks]));
             return Err(Error::shape(op, expected, inputs[4].to_string()));
         }
         expect_f32(op, &inputs[..4])?;
@@ -55,8 +56,8 @@ impl UpdateSettings {
         if inputs[2].shape.dims() != [2] {
             return Err(Error::shape(op, "a gradient norm of shape [2]", inputs[2].shape.to_string()));
         }
-        if inputs[3].len() != granules {
-            let expected = format!("a decay mask of {granules} entries for weights {w}");
+        if inputs[3].len() != blocks {
+            let expected = format!("a decay mask of {blocks} entries for weights {w}");
             return Err(Error::shape(op, expected, inputs[3].shape.to_string()));
         }
         Ok(Vec::new())
@@ -65,6 +66,7 @@ impl UpdateSettings {
     /// The kernel of `source`, which imports `update`, with the shared constants.
     pub(in crate::ops) fn kernel(&self, op: &'static str, source: &'static str) -> Kernel {
         let kernel = Kernel::new(op, "forward", source)
+            .define("BLOCK", BLOCK)
             .define("DECAY", usize::from(self.decays()))
             .define_f32("WEIGHT_DECAY", self.weight_decay as f32)
             .define("CLIP", usize::from(self.max_grad_norm.is_some()))
@@ -96,8 +98,8 @@ impl UpdateSettings {
         }
         let clip = self.max_grad_norm.map_or(1.0, |most| (most / (norm + 1e-6)).min(1.0));
         for (i, x) in w.data.iter_mut().enumerate() {
-            let decay = self.weight_decay * inputs[3].data[i / MASK_GRANULE];
-            let is_parameter = ((i % MASK_GRANULE) as f64) < inputs[4].data[i / MASK_GRANULE];
+            let decay = self.weight_decay * inputs[3].data[i / BLOCK];
+            let is_parameter = ((i % BLOCK) as f64) < inputs[4].data[i / BLOCK];
             *x = update(i, *x, if is_parameter { inputs[1].data[i] * clip } else { 0.0 }, decay);
         }
         w
@@ -120,8 +122,8 @@ pub(in crate::ops) fn define_scalar(kernel: Kernel, names: [&'static str; 2], sc
 pub(in crate::ops) fn case_inputs(len: usize, flag: f64) -> Vec<crate::ops::spec::Input> {
     use crate::ops::spec::{Fill, Input};
     let norm = Input::filled([2], Fill::Values(vec![2.5, flag]));
-    let granules = len.div_ceil(MASK_GRANULE);
-    let mask = Input::filled([granules], Fill::Values(vec![1.0, 0.0, 0.5]));
-    let extents = Input::below([granules], MASK_GRANULE + 1);
+    let blocks = len.div_ceil(BLOCK);
+    let mask = Input::filled([blocks], Fill::Values(vec![1.0, 0.0, 0.5]));
+    let extents = Input::below([blocks], BLOCK + 1);
     [Input::normal([len]), Input::normal([len]), norm, mask, extents].map(Input::no_grad).into()
 }

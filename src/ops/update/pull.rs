@@ -6,13 +6,13 @@
 use crate::gpu::Kernel;
 use crate::ops::common::{elementwise_flat, expect_f32, expect_inputs, expect_same};
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
-use crate::ops::update::{MASK_GRANULE, define_scalar};
+use crate::ops::update::{BLOCK, define_scalar};
 use crate::tape::{Array, Lowering, Meta, Op, Scalar, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../../shaders/update/pull.wgsl");
 
-/// Inputs `dw` (overwritten), `w`, `anchor`, of one shape, and `mask`, one factor for [`MASK_GRANULE`] elements.
+/// Inputs `dw` (overwritten), `w`, `anchor`, of one shape, and `mask`, one factor for [`BLOCK`] elements.
 #[derive(Debug, Clone, Copy)]
 pub struct Pull {
     /// Weight of the regulariser.
@@ -30,9 +30,9 @@ impl Op for Pull {
         let dw = &inputs[0].shape;
         expect_same(self.name(), dw, &inputs[1].shape)?;
         expect_same(self.name(), dw, &inputs[2].shape)?;
-        let granules = dw.len().div_ceil(MASK_GRANULE);
-        if inputs[3].len() != granules {
-            let expected = format!("a mask of {granules} entries for gradients {dw}");
+        let blocks = dw.len().div_ceil(BLOCK);
+        if inputs[3].len() != blocks {
+            let expected = format!("a mask of {blocks} entries for gradients {dw}");
             return Err(Error::shape(self.name(), expected, inputs[3].to_string()));
         }
         Ok(Vec::new())
@@ -48,7 +48,7 @@ impl Op for Pull {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let len = to.input(0).iter().product();
-        let kernel = Kernel::new(self.name(), "forward", SHADER);
+        let kernel = Kernel::new(self.name(), "forward", SHADER).define("BLOCK", BLOCK);
         let kernel = define_scalar(kernel, ["STRENGTH_VEC", "STRENGTH_LANE"], self.strength);
         let bindings = [&[0, 1, 2, 3].map(Slot::Input)[..], &[Slot::Step]].concat();
         elementwise_flat(to, kernel, &bindings, len);
@@ -60,7 +60,7 @@ impl Op for Pull {
         let [w, anchor, mask] = [1, 2, 3].map(|i| &inputs[i].data);
         let mut dw = inputs[0].clone();
         for (i, dw) in dw.data.iter_mut().enumerate() {
-            *dw += strength * mask[i / MASK_GRANULE] * (w[i] - anchor[i]);
+            *dw += strength * mask[i / BLOCK] * (w[i] - anchor[i]);
         }
         vec![dw]
     }
@@ -72,7 +72,7 @@ impl Op for Pull {
 
 impl Tensor {
     /// self += strength * mask * (w - anchor), in place: `self`, the flat gradient of `w`, must live in a caller's
-    /// buffer. `mask` has one factor for [`MASK_GRANULE`] elements.
+    /// buffer. `mask` has one factor for [`BLOCK`] elements.
     pub fn pull_in_place(&self, w: &Tensor, anchor: &Tensor, mask: &Tensor, strength: Scalar) -> Result<()> {
         self.tape().record(Pull { strength }, &[self, w, anchor, mask]).map(drop)
     }
@@ -83,7 +83,7 @@ pub const SPEC: OpSpec = OpSpec { name: "pull", cases };
 
 fn cases() -> Vec<Case> {
     let case = |len: usize, scalar| {
-        let mask = Input::filled([len.div_ceil(MASK_GRANULE)], Fill::Values(vec![1.0, 0.0, 0.5]));
+        let mask = Input::filled([len.div_ceil(BLOCK)], Fill::Values(vec![1.0, 0.0, 0.5]));
         let flat = || Input::normal([len]);
         let inputs = [flat(), flat(), flat(), mask].map(Input::no_grad);
         Case::new(Pull { strength: Scalar::for_cases(scalar) }, inputs.into())
@@ -96,7 +96,7 @@ fn cases() -> Vec<Case> {
         case(65, 15),
         case(1024, 7),
         case(4096 + 129, 1),
-        // Over 65,535 granules.
-        case(65_537 * MASK_GRANULE, 4),
+        // Over 65,535 blocks.
+        case(65_537 * BLOCK, 4),
     ]
 }

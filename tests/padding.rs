@@ -1,4 +1,4 @@
-//! Parameters lie in flat buffers, each at the start of a granule, and kernels write whole vec4: what lies between two of
+//! Parameters lie in flat buffers, each at the start of a block, and kernels write whole vec4: what lies between two of
 //! them may be anything in a gradient. None of it reaches weights or optimizer state, and parameters that take no
 //! part in a loss, or not in a stage of it, see a gradient of zero.
 

@@ -7,17 +7,18 @@ use super::kernels::case;
 use crate::Result;
 use crate::bench::case::Case;
 use crate::bench::kernel::{Pass, recorded};
+use crate::ops::update::BLOCK;
 use crate::ops::{Case as OpCase, OPS, OpSpec};
 use crate::tape::{Meta, Tape, Tensor};
 
 /// Parameters of a small network, and the blocks of its decay mask.
 const N: usize = 1 << 20;
-const GRANULES: usize = N / 64;
+const BLOCKS: usize = N / BLOCK;
 
 /// Op file, part of the op's settings that picks among its cases, and shapes of its inputs.
 #[rustfmt::skip]
 const RESHAPED: &[(&str, &str, &[&[usize]])] = &[
-    ("adam", "decoupled: false", &[&[N], &[N], &[2], &[GRANULES], &[GRANULES], &[N], &[N]]),
+    ("adam", "decoupled: false", &[&[N], &[N], &[2], &[BLOCKS], &[BLOCKS], &[N], &[N]]),
     ("augment", "crop_padding: 4, flip: true", &[&[64 * 3 * 32 * 32 / 4], &[64]]),
     ("average_pool", "Adaptive([1, 1])", &[&[64, 128, 8, 8]]),
     ("batch_norm", "BatchNormTrain", &[&[64, 64, 16, 16], &[64], &[64], &[64], &[64]]),
@@ -30,16 +31,16 @@ const RESHAPED: &[(&str, &str, &[&[usize]])] = &[
     ("cross_entropy", "label_smoothing: 0.1, ignore_label: 2", &[&[256, 1000], &[256]]),
     ("dropout", "p: 0.25", &[&[N], &[1]]),
     ("gemm", "trans_b: true", &[&[64, 784], &[128, 784], &[128]]),
-    ("grad_norm", "", &[&[N], &[GRANULES]]),
+    ("grad_norm", "", &[&[N], &[BLOCKS]]),
     ("kl_div", "temperature: 4.0", &[&[256, 1000], &[256, 1000]]),
     ("layer_norm", "", &[&[64, 64, 384], &[384], &[384]]),
     ("lerp", "", &[&[N], &[N]]),
     ("metrics", "", &[&[256, 1000], &[256], &[1], &[1], &[4]]),
     ("pool", "kernel: [2, 2], stride: [2, 2], padding: [0, 0] }, index: true, relu: false", &[&[64, 32, 28, 28]]),
-    ("pull", "", &[&[N], &[N], &[N], &[GRANULES]]),
+    ("pull", "", &[&[N], &[N], &[N], &[BLOCKS]]),
     ("regression", "Mse", &[&[64, 64, 16, 16], &[64, 64, 16, 16]]),
     ("scale", "Factor(-1.25)", &[&[N]]),
-    ("sgd", "nesterov: false", &[&[N], &[N], &[2], &[GRANULES], &[GRANULES], &[N]]),
+    ("sgd", "nesterov: false", &[&[N], &[N], &[2], &[BLOCKS], &[BLOCKS], &[N]]),
     ("softmax", "axis: 1, log: false", &[&[1024, 1000]]),
     ("softmax", "axis: 1, log: true", &[&[1024, 1000]]),
     ("unary", "Relu)", &[&[64, 64, 16, 16]]),

@@ -1,7 +1,6 @@
 //! Kernels: WGSL parts, constants and an entry point; equal kernels share one pipeline.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use super::reflect::{Access, Reflection, parse};
@@ -135,30 +134,29 @@ impl Kernel {
         format!("{}/{}{suffix}", self.name, self.entry)
     }
 
+    /// One constant's line.
+    fn constant(&self, name: &str, value: Define) -> Result<String> {
+        match value {
+            Define::U32(v) if u32::try_from(v).is_ok() => Ok(format!("const {name}: u32 = {v}u;\n")),
+            Define::I32(v) => Ok(format!("const {name}: i32 = i32({v});\n")),
+            Define::F32(v) if v.is_finite() => Ok(format!("const {name}: f32 = f32({v:?});\n")),
+            Define::U32(v) => {
+                let message = format!("constant {name} is {v}; expected at most {}", u32::MAX);
+                Err(Error::Validation { place: self.label(), message })
+            }
+            Define::F32(v) => {
+                let message = format!("constant {name} is {v}; WGSL has no such constant");
+                Err(Error::Validation { place: self.label(), message })
+            }
+        }
+    }
+
     /// The whole WGSL text, constants first, before anything of it is stored as f16.
     pub fn source(&self) -> Result<String> {
         let mut text: String = self.enables.iter().map(|name| format!("enable {name};\n")).collect();
         text.push_str(&format!("const FIRST_WORKGROUP: u32 = {}u;\n", self.first_workgroup));
         for (name, value) in &self.defines {
-            match value {
-                // Writing to a String cannot fail.
-                Define::U32(v) if u32::try_from(*v).is_ok() => {
-                    drop(writeln!(text, "const {name}: u32 = {v}u;"));
-                }
-                Define::U32(v) => {
-                    let message = format!(
-                        "constant {name} is {v}; expected at most {}, kernels count in 32 bits",
-                        u32::MAX
-                    );
-                    return Err(Error::Validation { place: self.label(), message });
-                }
-                Define::I32(v) => drop(writeln!(text, "const {name}: i32 = i32({v});")),
-                Define::F32(v) if v.is_finite() => drop(writeln!(text, "const {name}: f32 = f32({v:?});")),
-                Define::F32(v) => {
-                    let message = format!("constant {name} is {v}; WGSL has no such constant");
-                    return Err(Error::Validation { place: self.label(), message });
-                }
-            }
+            text.push_str(&self.constant(name, *value)?);
         }
         let lookup = |wanted: &str| {
             self.defines.iter().find_map(|(name, value)| match value {

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 /// Modules from the bottom up. Those on one line may not use each other, except as listed.
-const LAYERS: [&[&str]; 10] = [
-    &["error", "rng", "files", "platform"],
+const LAYERS: [&[&str]; 11] = [
+    &["error", "rng", "files"],
+    &["platform"],
     &["gpu"],
     &["tape"],
     &["ops"],

@@ -9,7 +9,7 @@ use crate::files::{self, AtomicFile, ReadSeek, write_error};
 use crate::{Error, Result};
 
 /// Runs a future to its end, and blocks meanwhile. Not for futures that wait for a GPU: those of the library need
-/// [`Gpu::block_on`](crate::gpu::Gpu::block_on), which asks the device. A browser has no such function: what would block
+/// `Gpu::block_on`, which asks the device. A browser has no such function: what would block
 /// there does not compile.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     pollster::block_on(future)

@@ -16,11 +16,12 @@ fn main() -> limbeck::Result<()> {
     let (training, held_out) = digits::load(0.2, 0)?;
     let few = training.range(0..96)?;
 
-    let mut all = Comparison::new(&gpu, (training, held_out.clone()), "Teacher", String::new());
+    let mut all = Comparison::new(&gpu, (training, held_out.clone()), "Teacher", String::new())?;
     let teacher = all.teacher("cnn:16,32", &TrainConfig { epochs: 5, ..Default::default() })?;
     println!("teacher: {:.1} % of the held-out digits", 100.0 * all.report.rows[0].accuracy[0]);
 
-    let mut table = Comparison::new(&gpu, (few, held_out), "Soft targets, 96 labelled digits", String::new());
+    let mut table =
+        Comparison::new(&gpu, (few, held_out), "Soft targets, 96 labelled digits", String::new())?;
     let config = TrainConfig { epochs: 20, batch_size: 32, ..Default::default() };
     let variants = [
         ("alone", None, 1.0),

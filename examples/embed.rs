@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use limbeck::data::{Loader, LoaderConfig, digits};
+use limbeck::data::{LABELS, Loader, LoaderConfig, PIXELS, digits};
 use limbeck::gpu::{Buffer, Gpu, GpuOptions, wgpu};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::{DeviceParams, Forward};
@@ -13,6 +13,7 @@ use limbeck::ops::augment::ImageBatch;
 use limbeck::ops::cross_entropy::CrossEntropy;
 use limbeck::optim::{Group, Optimizer, OptimizerConfig};
 use limbeck::tape::{Meta, Plan, Step, Tape, Tensor};
+use limbeck::tasks::{Classify, ClassifyConfig};
 use limbeck::train::{TrainConfig, Trainer};
 
 type Failure = Box<dyn std::error::Error>;
@@ -30,7 +31,7 @@ async fn application() -> Result<(), Failure> {
     let gpu = Gpu::from_device(device.clone(), queue.clone(), GpuOptions::default());
     let (training, held_out) = digits::load(0.2, 0)?;
     let (training, held_out) = (Arc::new(training), Arc::new(held_out));
-    let student = build("mlp:32", &ModelConfig { input: [1, 8, 8], classes: 10 })?;
+    let student = build("mlp:32", &ModelConfig::classifier([1, 8, 8], 10))?;
     let params = DeviceParams::trainable(&gpu, "student", &student.params)?;
     let images = ImageBatch::plain([1, 8, 8], &training.mean, &training.std);
     train(&gpu, &student, &params, &images, Loader::new(training.clone(), LoaderConfig::default())?).await?;
@@ -48,7 +49,7 @@ async fn application() -> Result<(), Failure> {
     let slice = Buffer::wrap(pixels, "images")?.whole();
     let pixels = tape.external("images", Meta::i32([n * 16]), slice, false)?;
     let x = Tensor::image_batch(&pixels, &tape.input_i32("ids", [n]), &images)?;
-    let digit = student.forward(&Forward::eval(&tape, &params), &x)?.argmax(1)?;
+    let digit = student.predict(&Forward::eval(&tape, &params), &x)?.argmax(1)?;
     let plan = Plan::new(&gpu, &tape, &[&digit])?;
     plan.run(&Step::new(0, 0))?;
     let digits = plan.read_i32_async(&digit).await?;
@@ -59,10 +60,11 @@ async fn application() -> Result<(), Failure> {
     );
 
     // Or limbeck's own loop, with all that it can do: it gives way to the application wherever it waits for the GPU.
-    let mut other = build("mlp:32", &ModelConfig { input: [1, 8, 8], classes: 10 })?;
+    let mut other = build("mlp:32", &ModelConfig::classifier([1, 8, 8], 10))?;
     let config = TrainConfig { epochs: 5, ..Default::default() };
-    let run = Trainer::new(&gpu, &config, &training, &held_out).fit_async(&mut other).await?;
-    println!("{:.1} % by Trainer::fit_async", 100.0 * run.accuracy());
+    let task = Classify::new(&training, ClassifyConfig::default())?;
+    let run = Trainer::new(&gpu, task, &config, &training, &held_out).fit_async(&mut other).await?;
+    println!("{:.1} % by Trainer::fit_async", 100.0 * run.value());
     Ok(())
 }
 
@@ -79,7 +81,7 @@ async fn train(
     let (pixels, labels, ids) =
         (tape.input_i32("pixels", [n * 16]), tape.input_i32("labels", [n]), tape.input_i32("ids", [n]));
     let fx = Forward::train(&tape, params);
-    let logits = student.forward(&fx, &Tensor::image_batch(&pixels, &ids, images)?)?;
+    let logits = student.predict(&fx, &Tensor::image_batch(&pixels, &ids, images)?)?;
     let loss = logits.cross_entropy(&labels, &CrossEntropy { ignore_label: -1, ..Default::default() })?;
     fx.place_gradients(&loss.backward()?)?;
     let group = Group::of(params, &tape)?;
@@ -90,8 +92,9 @@ async fn train(
     let mut number = 0;
     for epoch in 0..5 {
         for batch in loader.epoch(epoch) {
-            plan.write(&pixels, &batch.pixels)?;
-            plan.write(&labels, &batch.labels)?;
+            let batch = batch?;
+            plan.write(&pixels, batch.packed_u8(PIXELS)?)?;
+            plan.write(&labels, batch.i32(LABELS)?)?;
             let mut step = Step::new(number, 0);
             update.set_step(&mut step, 0.05, number.into());
             plan.run(&step)?;

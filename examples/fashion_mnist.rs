@@ -38,12 +38,12 @@ fn main() -> limbeck::Result<()> {
         sets = (sets.0.sample(512, 0)?, sets.1.sample(256, 0)?);
     }
     let command = std::env::args().collect::<Vec<_>>().join(" ");
-    let mut table = Comparison::new(&gpu, sets, "Distilling Fashion-MNIST", command);
+    let mut table = Comparison::new(&gpu, sets, "Distilling Fashion-MNIST", command)?;
     let (teacher_epochs, student_epochs, seeds) = if quick { (1, 1, 1..=1) } else { (6, 3, 1..=3) };
     table.report.subtitle = format!(
         "{} training and {} test images; {teacher_epochs} epochs the teacher, {student_epochs} a student",
         table.training().len(),
-        table.held_out().len()
+        table.validation().len()
     );
     let schedule = Schedule::Cosine {
         total: 0,

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use limbeck::data::digits;
 use limbeck::distill::{self, MethodConfig};
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions};
-use limbeck::models::{ModelConfig, build};
+use limbeck::models::build;
 use limbeck::nn::{DeviceParams, Forward};
 use limbeck::tape::Tape;
+use limbeck::tasks::{Classify, ClassifyConfig, Task};
 use limbeck::train::stats::mean;
 use limbeck::train::{Teacher, TrainConfig, Trainer};
 
@@ -23,18 +24,19 @@ fn main() -> limbeck::Result<()> {
     let (training, held_out) = digits::load(0.2, 0)?;
     let (few, training, held_out) =
         (Arc::new(training.range(0..96)?), Arc::new(training), Arc::new(held_out));
-    let model = ModelConfig { input: [1, 8, 8], classes: 10 };
+    let task = Classify::new(&training, ClassifyConfig::default())?;
+    let model = task.model_config();
 
     let mut teacher = build("mlp:128,64", &model)?;
     let config = TrainConfig { epochs: 8, batch_size: 32, ..Default::default() };
-    let run = Trainer::new(&gpu, &config, &training, &held_out).fit(&mut teacher)?;
-    println!("teacher: {:.1} % of the held-out digits", 100.0 * run.accuracy());
+    let run = Trainer::new(&gpu, task.clone(), &config, &training, &held_out).fit(&mut teacher)?;
+    println!("teacher: {:.1} % of the held-out digits", 100.0 * run.value());
     let frozen = DeviceParams::frozen(&gpu, "teacher", &teacher.params)?;
 
     // Every layer is a tap; recording a pass, without running it, lists them.
     let tape = Tape::new();
     let fx = Forward::eval(&tape, &frozen);
-    teacher.forward(&fx, &tape.input("images", [1, 1, 8, 8]))?;
+    teacher.predict(&fx, &tape.input("images", [1, 1, 8, 8]))?;
     let taps: Vec<String> = fx.taps().iter().map(|t| format!("{} {}", t.name, t.tensor.shape())).collect();
     println!("the teacher's taps: {}", taps.join(", "));
 
@@ -49,8 +51,10 @@ fn main() -> limbeck::Result<()> {
             let config =
                 TrainConfig { epochs: 20, batch_size: 32, seed, ..Default::default() }.with_ce(&objective);
             let teaching = Teacher { network: &teacher, params: &frozen, terms: objective.terms, taps };
-            let run = Trainer::new(&gpu, &config, &few, &held_out).teacher(teaching).fit(&mut student)?;
-            accuracies.push(100.0 * run.accuracy());
+            let run = Trainer::new(&gpu, task.clone(), &config, &few, &held_out)
+                .teacher(teaching)
+                .fit(&mut student)?;
+            accuracies.push(100.0 * run.value());
         }
         println!(
             "feature weight {weight}: {:.1} %, mean of {accuracies:.1?}",

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use limbeck::data::digits;
 use limbeck::distill::{self, MethodConfig};
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions};
-use limbeck::models::{ModelConfig, build, saved};
+use limbeck::models::{build, saved};
 use limbeck::nn::DeviceParams;
+use limbeck::tasks::{Classify, ClassifyConfig, Task};
 use limbeck::train::{Teacher, TrainConfig, Trainer};
 
 fn main() -> limbeck::Result<()> {
@@ -21,7 +22,8 @@ fn main() -> limbeck::Result<()> {
     let (training, held_out) = digits::load(0.2, 0)?;
     let (few, training, held_out) =
         (Arc::new(training.range(0..96)?), Arc::new(training), Arc::new(held_out));
-    let model = ModelConfig { input: [1, 8, 8], classes: 10 };
+    let task = Classify::new(&training, ClassifyConfig::default())?;
+    let model = task.model_config();
 
     let file = Path::new("runs/quickstart/teacher.safetensors");
     let teacher = if file.exists() {
@@ -30,8 +32,8 @@ fn main() -> limbeck::Result<()> {
     } else {
         let mut teacher = build("cnn:16,32", &model)?;
         let config = TrainConfig { epochs: 5, ..Default::default() };
-        let run = Trainer::new(&gpu, &config, &training, &held_out).fit(&mut teacher)?;
-        println!("teacher: {:.1} % of the held-out digits", 100.0 * run.accuracy());
+        let run = Trainer::new(&gpu, task.clone(), &config, &training, &held_out).fit(&mut teacher)?;
+        println!("teacher: {:.1} % of the held-out digits", 100.0 * run.value());
         let (classes, mean, std) =
             (training.class_names.clone(), training.mean.clone(), training.std.clone());
         saved::save(file, &teacher, &saved::ModelMetadata { classes, mean, std })?;
@@ -40,15 +42,15 @@ fn main() -> limbeck::Result<()> {
 
     let config = TrainConfig { epochs: 20, batch_size: 32, ..Default::default() };
     let mut student = build("cnn:8,16", &model)?;
-    let alone = Trainer::new(&gpu, &config, &few, &held_out).fit(&mut student)?;
-    println!("student alone: {:.1} %", 100.0 * alone.accuracy());
+    let alone = Trainer::new(&gpu, task.clone(), &config, &few, &held_out).fit(&mut student)?;
+    println!("student alone: {:.1} %", 100.0 * alone.value());
 
     let frozen = DeviceParams::frozen(&gpu, "teacher", &teacher.params)?;
     let objective = distill::parse("kd", &MethodConfig::default())?;
     let config = config.with_ce(&objective);
     let teaching = Teacher { network: &teacher, params: &frozen, terms: objective.terms, taps: Vec::new() };
     let mut student = build("cnn:8,16", &model)?;
-    let run = Trainer::new(&gpu, &config, &few, &held_out).teacher(teaching).fit(&mut student)?;
-    println!("student distilled: {:.1} % (expected: some 8 points more than alone)", 100.0 * run.accuracy());
+    let run = Trainer::new(&gpu, task, &config, &few, &held_out).teacher(teaching).fit(&mut student)?;
+    println!("student distilled: {:.1} % (expected: some 8 points more than alone)", 100.0 * run.value());
     Ok(())
 }

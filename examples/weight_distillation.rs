@@ -11,8 +11,9 @@ use std::sync::Arc;
 use limbeck::data::{Dataset, Loader, LoaderConfig, digits};
 use limbeck::distill::{self, MethodConfig, Transfer};
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions};
-use limbeck::models::{ModelConfig, Network, build};
+use limbeck::models::{Network, build};
 use limbeck::nn::DeviceParams;
+use limbeck::tasks::{Classify, ClassifyConfig, Task};
 use limbeck::train::stats::mean;
 use limbeck::train::{Evaluator, Teacher, TrainConfig, Trainer};
 
@@ -23,12 +24,13 @@ fn main() -> limbeck::Result<()> {
     let (training, held_out) = digits::load(0.2, 0)?;
     let (few, training, held_out) =
         (Arc::new(training.range(0..96)?), Arc::new(training), Arc::new(held_out));
-    let model = ModelConfig { input: [1, 8, 8], classes: 10 };
+    let task = Classify::new(&training, ClassifyConfig::default())?;
+    let model = task.model_config();
 
     let mut teacher = build("cnn:16,32", &model)?;
     let config = TrainConfig { epochs: 5, ..Default::default() };
-    let run = Trainer::new(&gpu, &config, &training, &held_out).fit(&mut teacher)?;
-    println!("teacher                     {:.1} % of the held-out digits", 100.0 * run.accuracy());
+    let run = Trainer::new(&gpu, task.clone(), &config, &training, &held_out).fit(&mut teacher)?;
+    println!("teacher                     {:.1} % of the held-out digits", 100.0 * run.value());
     let frozen = DeviceParams::frozen(&gpu, "teacher", &teacher.params)?;
 
     let mut student = build("cnn:8,16", &model)?;
@@ -58,8 +60,10 @@ fn main() -> limbeck::Result<()> {
                     Some(Teacher { network: &teacher, params: &frozen, terms, taps: Vec::new() })
                 }
             };
-            let run = Trainer::new(&gpu, &config, &few, &held_out).teacher(teaching).fit(&mut student)?;
-            accuracies.push(100.0 * run.accuracy());
+            let run = Trainer::new(&gpu, task.clone(), &config, &few, &held_out)
+                .teacher(teaching)
+                .fit(&mut student)?;
+            accuracies.push(100.0 * run.value());
         }
         println!("{label:<27} {:.1} %, mean of {:.1?}", mean(&accuracies).unwrap_or(0.0), accuracies);
     }
@@ -71,6 +75,8 @@ fn main() -> limbeck::Result<()> {
 fn accuracy(gpu: &Gpu, network: &Network, held_out: &Arc<Dataset>) -> limbeck::Result<f64> {
     let params = DeviceParams::frozen(gpu, "student", &network.params)?;
     let loader = Loader::new(held_out.clone(), LoaderConfig { shuffle: false, ..Default::default() })?;
-    let evaluator = Evaluator::new(gpu, network, &params, loader.config().batch_size, held_out)?;
-    Ok(100.0 * evaluator.top1_accuracy(loader.epoch(0))?)
+    let task = Classify::new(held_out, ClassifyConfig::default())?;
+    let mut evaluator =
+        Evaluator::new(gpu, &task, network, &params, loader.config().batch_size, held_out.as_ref())?;
+    Ok(100.0 * evaluator.measure(loader.epoch(0))?.value())
 }

@@ -21,6 +21,7 @@ pub mod optim;
 pub mod platform;
 pub mod rng;
 pub mod tape;
+pub mod tasks;
 pub mod train;
 
 pub use error::{Error, Result};

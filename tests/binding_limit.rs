@@ -36,9 +36,9 @@ fn train(
     let device = DeviceParams::trainable(gpu, "student", &network.params).unwrap();
     let tape = Tape::new();
     let fx = Forward::train(&tape, &device);
-    let [c, h, w] = network.input();
+    let [c, h, w] = network.input().image().unwrap();
     let (x, labels) = (tape.input("x", [4, c, h, w]), tape.input_i32("labels", [4]));
-    let logits = network.forward(&fx, &x).unwrap();
+    let logits = network.predict(&fx, &x).unwrap();
     let loss = logits.cross_entropy(&labels, &CrossEntropy::default()).unwrap();
     fx.place_gradients(&loss.backward().unwrap()).unwrap();
     let group = Group::of(&device, &tape).unwrap();
@@ -68,7 +68,7 @@ fn train(
 #[test]
 fn flat_parameters_are_updated_in_ranges() {
     // Every layer fits 64 KiB, all of them do not.
-    let mut network = build("mlp:80,90,70,60,50", &ModelConfig { input: [3, 8, 8], classes: 10 }).unwrap();
+    let mut network = build("mlp:80,90,70,60,50", &ModelConfig::classifier([3, 8, 8], 10)).unwrap();
     network.params.initialise(1);
     let bytes: usize = network.params.trainable_elements() * 4;
     assert!(bytes > 2 * 65_536, "{bytes}");
@@ -121,7 +121,7 @@ fn what_is_bound_as_a_whole_is_refused_by_name() {
     );
     assert!(message.contains("[10, 3000]") && message.contains("head/gemm"), "{message}");
     // A parameter that no kernel could read is refused as it is uploaded.
-    let network = build("mlp:300", &ModelConfig { input: [3, 8, 8], classes: 10 }).unwrap();
+    let network = build("mlp:300", &ModelConfig::classifier([3, 8, 8], 10)).unwrap();
     let message = DeviceParams::frozen(&gpu, "teacher", &network.params).unwrap_err().to_string();
     assert!(message.contains("weight of teacher") && message.contains("limbeck adapters"), "{message}");
 }

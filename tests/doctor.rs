@@ -13,6 +13,7 @@ use limbeck::models::saved::{self, ModelMetadata};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::optim::EmaConfig;
+use limbeck::tasks::Classify;
 use limbeck::train::doctor::{CHECKS, Subject, diagnose, examine_peers, measure};
 use limbeck::train::schemes::{Member, Scheme};
 use limbeck::train::{Outputs, StoredTeacher, TeachConfig, Teacher, Teaching, TrainConfig, Trainer, teach};
@@ -23,6 +24,7 @@ struct Setting {
     held_out: Arc<Dataset>,
     teacher: Network,
     student: Network,
+    task: Classify,
     config: TrainConfig,
 }
 
@@ -33,7 +35,9 @@ impl Setting {
         let training = Arc::new(training.sample(512, 0).unwrap());
         let config = TrainConfig { epochs: 6, ..Default::default() };
         let (gpu, teacher, student) = (common::gpu(), network("cnn:16", 1), network("cnn:8", 2));
-        let mut setting = Self { gpu, training, held_out: Arc::new(held_out), teacher, student, config };
+        let task = common::classify(&training);
+        let held_out = Arc::new(held_out);
+        let mut setting = Self { gpu, training, held_out, teacher, student, task, config };
         setting.teacher = setting.trained(48);
         setting
     }
@@ -42,7 +46,9 @@ impl Setting {
     fn trained(&self, steps: u64) -> Network {
         let config = TrainConfig { max_steps: Some(steps), ..self.config.clone() };
         let mut network = network("cnn:16", 1);
-        Trainer::new(&self.gpu, &config, &self.training, &self.held_out).fit(&mut network).unwrap();
+        Trainer::new(&self.gpu, common::classify(&self.training), &config, &self.training, &self.held_out)
+            .fit(&mut network)
+            .unwrap();
         network
     }
 
@@ -76,7 +82,9 @@ impl Setting {
     }
 
     fn subject<'a>(&'a self, config: &'a TrainConfig) -> Subject<'a> {
-        Subject { gpu: &self.gpu, student: &self.student, training: &self.training, config }
+        let (task, training) = (&self.task, self.training.clone());
+        let classes = &self.training.class_names;
+        Subject { gpu: &self.gpu, task, student: &self.student, training, classes, config }
     }
 
     /// What is said of peers that heed each other with `weight`.
@@ -87,17 +95,19 @@ impl Setting {
 
     /// What the teacher writes to disk, to learn from by `methods`.
     fn stored(&self, name: &str, methods: &str) -> StoredTeacher<'static> {
-        let config = TeachConfig {
-            batch_size: 64,
-            topk: None,
-            taps: vec!["pool1".into()],
-            crop_padding: 0,
-            flip: false,
-            seed: 0,
-            epochs: 1,
-        };
+        let config =
+            TeachConfig { batch_size: 64, topk: None, taps: vec!["pool1".into()], seed: 0, epochs: 1 };
         let path = folder(name).join("outputs.safetensors");
-        teach(&self.gpu, &self.teacher, &self.training, &config, &path, |_| ()).unwrap();
+        teach(
+            &self.gpu,
+            &common::classify(&self.training),
+            &self.teacher,
+            &self.training,
+            &config,
+            &path,
+            |_| (),
+        )
+        .unwrap();
         let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
         StoredTeacher {
             outputs: Arc::new(Outputs::open(path).unwrap()),
@@ -117,7 +127,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn network(name: &str, seed: u64) -> Network {
-    let mut network = build(name, &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap();
+    let mut network = build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap();
     network.params.initialise(seed);
     network
 }
@@ -357,7 +367,7 @@ fn save(setting: &Setting, path: &Path, classes: Vec<String>) {
 #[test]
 fn a_teacher_of_more_classes_is_called_out() {
     let (mut setting, at) = (Setting::new(), folder("classes"));
-    setting.teacher = build("cnn:16", &ModelConfig { input: [1, 8, 8], classes: 11 }).unwrap();
+    setting.teacher = build("cnn:16", &ModelConfig::classifier([1, 8, 8], 11)).unwrap();
     setting.teacher.params.initialise(1);
     let mut classes = setting.training.class_names.clone();
     classes.push("ten".into());

@@ -46,12 +46,13 @@ impl Setting {
     ) -> Trainer<'a> {
         let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
         let teacher = Teacher { network: &self.teacher, params, terms, taps: Vec::new() };
-        Trainer::new(&self.gpu, config, &self.training, &self.held_out).teacher(teacher)
+        Trainer::new(&self.gpu, common::classify(&self.training), config, &self.training, &self.held_out)
+            .teacher(teacher)
     }
 }
 
 fn network(seed: u64) -> Network {
-    let mut network = build("resnet_b:8,4,4,8,8", &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap();
+    let mut network = build("resnet_b:8,4,4,8,8", &ModelConfig::classifier([1, 8, 8], 10)).unwrap();
     network.params.initialise(seed);
     network
 }

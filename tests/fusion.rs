@@ -11,7 +11,7 @@ use limbeck::tape::{DType, Meta, Plan, Step, Tape, Tensor};
 
 /// A network with weights and running statistics that no initialisation gives.
 fn network(name: &str, classes: usize, size: usize) -> Network {
-    let mut network = build(name, &ModelConfig { input: [3, size, size], classes }).unwrap();
+    let mut network = build(name, &ModelConfig::classifier([3, size, size], classes)).unwrap();
     network.params.initialise(7);
     for param in network.params.iter_mut() {
         let mut random = Stream::new(11, &param.name);
@@ -41,10 +41,10 @@ impl Pass {
     fn new(gpu: &Gpu, network: &Network, batch: usize, taps: &[&str]) -> Self {
         let params = DeviceParams::frozen(gpu, "teacher", &network.params).unwrap();
         let tape = Tape::new();
-        let [c, h, w] = network.input();
+        let [c, h, w] = network.input().image().unwrap();
         let images = tape.input("images", [batch, c, h, w]);
         let fx = Forward::eval(&tape, &params);
-        let mut kept = vec![network.forward(&fx, &images).unwrap()];
+        let mut kept = vec![network.predict(&fx, &images).unwrap()];
         kept.extend(taps.iter().map(|name| fx.tap(name).unwrap()));
         let plan = Plan::new(gpu, &tape, &kept.iter().collect::<Vec<_>>()).unwrap();
         Self { plan, images, kept }
@@ -165,14 +165,14 @@ fn gradients_stop_fusion() {
     let tape = Tape::new();
     let x = tape.input("x", [2, 3, 8, 8]);
     let fx = Forward::new(&tape, &params, limbeck::nn::Mode::Eval, true);
-    let logits = network.forward(&fx, &x).unwrap();
+    let logits = network.predict(&fx, &x).unwrap();
     let gradients = logits.square().unwrap().sum(&[0, 1], false).unwrap().backward().unwrap();
     let (_, leaf) = fx.leaves().into_iter().find(|(_, leaf)| leaf.requires_grad()).unwrap();
     assert_eq!(fused(&tape, &logits, gradients.get(&leaf).unwrap()), 0);
 
     let tape = Tape::new();
     let x = tape.variable("x", [2, 3, 8, 8]);
-    let logits = network.forward(&Forward::eval(&tape, &frozen), &x).unwrap();
+    let logits = network.predict(&Forward::eval(&tape, &frozen), &x).unwrap();
     let gradients = logits.square().unwrap().sum(&[0, 1], false).unwrap().backward().unwrap();
     assert_eq!(fused(&tape, &logits, gradients.get(&x).unwrap()), 0);
 }

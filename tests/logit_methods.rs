@@ -36,7 +36,7 @@ fn run(method: &str, student: &[f32], teacher: &[f32], held: f32) -> Run {
         teacher: &pass,
         student_logits: &z_s,
         teacher_logits: &z_t,
-        labels: &labels,
+        labels: Some(&labels),
         sample_ids: &ids,
         samples: 3,
         taps: &[],

@@ -25,7 +25,7 @@ impl Digits {
             ..Default::default()
         };
         let mut student = network(model);
-        Trainer::new(&self.gpu, &config, &self.training, &self.held_out)
+        Trainer::new(&self.gpu, common::classify(&self.training), &config, &self.training, &self.held_out)
             .teacher(teaching)
             .fit(&mut student)?;
         Ok(student)
@@ -33,15 +33,23 @@ impl Digits {
 
     fn logits(&self, network: &Network) -> Vec<f32> {
         let params = DeviceParams::frozen(&self.gpu, "network", &network.params).unwrap();
-        let evaluator = Evaluator::new(&self.gpu, network, &params, 64, &self.held_out).unwrap();
+        let evaluator = Evaluator::new(
+            &self.gpu,
+            &common::classify(&self.held_out),
+            network,
+            &params,
+            64,
+            self.held_out.as_ref(),
+        )
+        .unwrap();
         let config = LoaderConfig { batch_size: 64, shuffle: false, ..Default::default() };
         let loader = Loader::new(self.held_out.clone(), config).unwrap();
-        loader.epoch(0).flat_map(|batch| evaluator.logits(&batch).unwrap()).collect()
+        loader.epoch(0).flat_map(|batch| evaluator.outputs(&batch.unwrap()).unwrap()).collect()
     }
 }
 
 fn network(name: &str) -> Network {
-    build(name, &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap()
+    build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap()
 }
 
 /// At a rate of 0 the student is the factorised teacher: one of whole matrices, each the product of its

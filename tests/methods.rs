@@ -34,13 +34,13 @@ fn layers() {
 /// pre-activations come from a batch norm, that norm is found.
 #[test]
 fn default_taps_are_there() {
-    let (gpu, config) = (common::gpu(), ModelConfig { input: [3, 32, 32], classes: 10 });
+    let (gpu, config) = (common::gpu(), ModelConfig::classifier([3, 32, 32], 10));
     for name in ["cnn:3,4", "mlp:5", "mobilenetv2", "resnet8", "resnet20", "vgg8", "wrn:16,1"] {
         let network = models::build(name, &config).unwrap();
         let device = DeviceParams::frozen(&gpu, name, &network.params).unwrap();
         let tape = Tape::new();
         let forward = Forward::eval(&tape, &device);
-        let logits = network.forward(&forward, &tape.input("images", [2, 3, 32, 32])).unwrap();
+        let logits = network.predict(&forward, &tape.input("images", [2, 3, 32, 32])).unwrap();
         let embedding = forward.tap(&network.embedding).unwrap();
         assert_eq!(embedding.dims()[0], logits.dims()[0], "{name}");
         assert_eq!(network.preactivations.len(), network.stages.len(), "{name}");
@@ -103,7 +103,7 @@ fn what_cannot_be_related_is_refused() {
             teacher: &TeacherPass::Stored { taps: vec![tap("t")], shown: None },
             student_logits: &logits,
             teacher_logits: &logits,
-            labels: &ids,
+            labels: Some(&ids),
             sample_ids: &ids,
             samples: 8,
             taps: &[("t".to_string(), "s".to_string())],
@@ -176,7 +176,7 @@ impl Case<'_> {
             teacher: &pass,
             student_logits: &logits,
             teacher_logits: &teacher_logits,
-            labels: &labels,
+            labels: Some(&labels),
             sample_ids: &sample_ids,
             samples: self.json["samples"].as_u64().unwrap() as usize,
             taps: &taps,

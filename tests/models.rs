@@ -6,8 +6,8 @@ use common::fixture;
 use limbeck::models::{MODELS, ModelConfig, Network, build};
 use sha2::{Digest, Sha256};
 
-const CIFAR10: ModelConfig = ModelConfig { input: [3, 32, 32], classes: 10 };
-const CIFAR100: ModelConfig = ModelConfig { input: [3, 32, 32], classes: 100 };
+const CIFAR10: ModelConfig = ModelConfig::classifier([3, 32, 32], 10);
+const CIFAR100: ModelConfig = ModelConfig::classifier([3, 32, 32], 100);
 
 fn names(network: &Network) -> Vec<&str> {
     network.params.iter().map(|p| p.name.as_str()).collect()
@@ -47,7 +47,7 @@ fn presets_hold_what_pytorchs_hold() {
     for name in presets.chain(["mobilenetv2"]) {
         let want = known.get(name).unwrap_or_else(|| panic!("models.json has no {name}"));
         let classes = want["classes"].as_u64().unwrap() as usize;
-        let network = build(name, &ModelConfig { input: [3, 32, 32], classes }).unwrap();
+        let network = build(name, &ModelConfig::classifier([3, 32, 32], classes)).unwrap();
         assert_eq!(want["parameters"], network.params.trainable_elements(), "{name}");
         let mut hash = Sha256::new();
         for param in network.params.iter() {
@@ -123,7 +123,7 @@ fn mistakes_are_explained() {
     assert!(fail("cnn:8,0").contains("cnn:32,64,128"));
     assert!(fail("cnn:99999999999999").contains("cnn:32,64,128"));
     assert!(fail("resnet20:3").contains("no model"));
-    let tiny = ModelConfig { input: [3, 7, 9], classes: 10 };
+    let tiny = ModelConfig::classifier([3, 7, 9], 10);
     assert!(build("vgg8", &tiny).err().unwrap().to_string().contains("8x8"));
 }
 

@@ -14,7 +14,7 @@ const IMAGES: usize = 4;
 
 /// A network as if it had been trained: no running statistic and no BatchNorm parameter has its first value.
 fn network(name: &str, input: [usize; 3], seed: u64) -> Network {
-    let mut network = build(name, &ModelConfig { input, classes: 10 }).unwrap();
+    let mut network = build(name, &ModelConfig::classifier(input, 10)).unwrap();
     network.params.initialise(seed);
     let mut random = Stream::new(seed, "statistics");
     for param in network.params.iter_mut().filter(|p| p.shape.rank() == 1) {
@@ -28,10 +28,10 @@ fn network(name: &str, input: [usize; 3], seed: u64) -> Network {
 fn logits(gpu: &Gpu, network: &Network, mode: Mode) -> Vec<f32> {
     let params = DeviceParams::frozen(gpu, "network", &network.params).unwrap();
     let tape = Tape::new();
-    let [c, h, w] = network.input();
+    let [c, h, w] = network.input().image().unwrap();
     let images = tape.input("images", [IMAGES, c, h, w]);
     let fx = Forward::new(&tape, &params, mode, false);
-    let logits = network.forward(&fx, &images).unwrap();
+    let logits = network.predict(&fx, &images).unwrap();
     let plan = Plan::new(gpu, &tape, &[&logits]).unwrap();
     let mut random = Stream::new(1, "images");
     let pixels: Vec<f32> = (0..IMAGES * c * h * w).map(|_| random.normal() as f32).collect();
@@ -49,7 +49,7 @@ fn difference(gpu: &Gpu, teacher: &Network, student: &Network, mode: Mode) -> f3
 }
 
 fn grown(teacher: &Network, student: &str, select: Select, layers: Layers) -> Network {
-    let mut student = network(student, teacher.input(), 5);
+    let mut student = network(student, teacher.input().image().unwrap(), 5);
     Transfer { share: 1.0, select, layers }.apply(&mut student.params, &teacher.params).unwrap();
     student
 }

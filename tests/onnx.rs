@@ -19,10 +19,10 @@ fn run(
     let params = DeviceParams::frozen(gpu, "teacher", &network.params)?;
     assert!(!params.is_trainable());
     let tape = Tape::new();
-    let [c, h, w] = network.input();
+    let [c, h, w] = network.input().image().unwrap();
     let x = tape.input("images", [images.len() / (c * h * w), c, h, w]);
     let fx = Forward::eval(&tape, &params);
-    let logits = network.forward(&fx, &x)?;
+    let logits = network.predict(&fx, &x)?;
     let taps = taps.iter().map(|name| fx.tap(name)).collect::<Result<Vec<_>, _>>()?;
     let mut outputs = vec![&logits];
     outputs.extend(&taps);

@@ -24,7 +24,7 @@ impl Eval {
         let tape = Tape::new();
         let images = tape.input("images", batch);
         let fx = Forward::eval(&tape, &params);
-        let logits = network.forward(&fx, &images).unwrap();
+        let logits = network.predict(&fx, &images).unwrap();
         let taps: Vec<Tensor> = taps.iter().map(|name| fx.tap(name).unwrap()).collect();
         let mut outputs = vec![&logits];
         outputs.extend(&taps);
@@ -46,7 +46,7 @@ fn floats(value: &Value) -> Vec<f32> {
 fn resnet20_computes_what_pytorch_computes() {
     let (gpu, fixture) = (common::gpu(), Fixture::load("resnet20"));
     let tol = fixture.json["tol"].as_f64().unwrap();
-    let mut network = build("resnet20", &ModelConfig { input: [3, 32, 32], classes: 10 }).unwrap();
+    let mut network = build("resnet20", &ModelConfig::classifier([3, 32, 32], 10)).unwrap();
     let (weights, _) =
         limbeck::files::read_safetensors(path(fixture.json["weights"].as_str().unwrap())).unwrap();
     network.params.load(&weights).unwrap().strict("resnet20").unwrap();
@@ -121,7 +121,7 @@ impl<'a> Entry<'a> {
     fn new(fixture: &'a Fixture, json: &'a Value) -> Self {
         let size = |value: &Value| value.as_u64().unwrap() as usize;
         let input = [0, 1, 2].map(|i| size(&json["input"][i]));
-        let config = ModelConfig { input, classes: size(&json["classes"]) };
+        let config = ModelConfig::classifier(input, size(&json["classes"]));
         let mut network = build(json["model"].as_str().unwrap(), &config).unwrap();
         for param in network.params.iter_mut() {
             param.values = match param.kind {
@@ -165,7 +165,7 @@ impl<'a> Entry<'a> {
         let images = tape.input("images", self.batch);
         let labels = tape.input_i32("labels", [self.batch[0]]);
         let fx = Forward::train(&tape, &params);
-        let logits = self.network.forward(&fx, &images).unwrap();
+        let logits = self.network.predict(&fx, &images).unwrap();
         let loss = logits.cross_entropy(&labels, &CrossEntropy::default()).unwrap();
         let all = loss.backward().unwrap();
         let leaves: Vec<_> = fx.leaves().into_iter().filter(|(_, leaf)| leaf.requires_grad()).collect();

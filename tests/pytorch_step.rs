@@ -19,7 +19,7 @@ fn fixture_name(limbeck: &str) -> String {
 }
 
 fn network(fixture: &Fixture) -> Network {
-    let mut network = build("cnn:4", &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap();
+    let mut network = build("cnn:4", &ModelConfig::classifier([1, 8, 8], 10)).unwrap();
     let start: Vec<NamedTensor> = network
         .params
         .iter()
@@ -59,7 +59,7 @@ impl Training {
         let labels = tape.input_i32("labels", [8]);
         let teacher = tape.input("teacher logits", [8, 10]);
         let fx = Forward::train(&tape, &params);
-        let logits = network.forward(&fx, &images).unwrap();
+        let logits = network.predict(&fx, &images).unwrap();
         let ce = logits.cross_entropy(&labels, &CrossEntropy::default()).unwrap();
         let kd = logits.kl_div(&teacher, config("temperature") as f32, KlReduction::BatchMean).unwrap();
         let weighted = |loss: &Tensor, weight: &str| loss.scale(config(weight) as f32).unwrap();

@@ -16,10 +16,10 @@ fn train(network: &Network, recompute: bool, precision: Precision) -> (Vec<u32>,
     let device = DeviceParams::trainable(&gpu, "student", &network.params).unwrap();
     let tape = Tape::new();
     let fx = Forward::train(&tape, &device).recomputing(recompute).storing(precision);
-    let [c, h, w] = network.input();
+    let [c, h, w] = network.input().image().unwrap();
     let x = tape.input("x", [BATCH, c, h, w]);
     let labels = tape.input_i32("labels", [BATCH]);
-    let logits = network.forward(&fx, &x).unwrap();
+    let logits = network.predict(&fx, &x).unwrap();
     let loss = logits.cross_entropy(&labels, &CrossEntropy::default()).unwrap();
     fx.place_gradients(&loss.backward().unwrap()).unwrap();
     let group = Group::of(&device, &tape).unwrap();
@@ -47,7 +47,7 @@ fn train(network: &Network, recompute: bool, precision: Precision) -> (Vec<u32>,
 
 #[test]
 fn the_same_bits_for_less_memory() {
-    let config = ModelConfig { input: [3, 16, 16], classes: 10 };
+    let config = ModelConfig::classifier([3, 16, 16], 10);
     // The share of the memory that may be left; the deeper a network, the less.
     for (name, most) in
         [("cnn:8,16", 1.0), ("vgg8", 1.0), ("mobilenetv2", 0.7), ("wrn:16,1", 0.8), ("resnet20", 0.6)]
@@ -65,7 +65,7 @@ fn the_same_bits_for_less_memory() {
 
 #[test]
 fn the_same_bits_for_less_memory_in_mixed_precision() {
-    let config = ModelConfig { input: [3, 16, 16], classes: 10 };
+    let config = ModelConfig::classifier([3, 16, 16], 10);
     // The share of the memory that may be left by recomputing, and by f16 before that: f16 copies of the weights cost some.
     for (name, most, most_half) in [("cnn:8,16", 1.0, 0.6), ("resnet20", 0.6, 0.7)] {
         let mut network = build(name, &config).unwrap();

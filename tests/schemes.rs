@@ -17,7 +17,7 @@ use limbeck::train::{Checkpoints, Run, Teacher, TrainConfig, Trainer};
 
 impl Digits {
     fn trainer<'a>(&'a self, config: &'a TrainConfig) -> Trainer<'a> {
-        Trainer::new(&self.gpu, config, &self.training, &self.held_out)
+        Trainer::new(&self.gpu, common::classify(&self.training), config, &self.training, &self.held_out)
     }
 
     fn frozen(&self, network: &Network) -> DeviceParams {
@@ -26,7 +26,7 @@ impl Digits {
 }
 
 fn network(name: &str, seed: u64) -> Network {
-    let mut network = build(name, &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap();
+    let mut network = build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap();
     network.params.initialise(seed);
     network
 }

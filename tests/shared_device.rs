@@ -13,6 +13,7 @@ use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::optim::EmaConfig;
 use limbeck::tape::{Meta, Plan, Step, Tape};
+use limbeck::tasks::{Classify, ClassifyConfig, Measured};
 use limbeck::train::{Checkpoints, Evaluator, Run, TrainConfig, Trainer};
 
 fn device() -> (wgpu::Device, wgpu::Queue) {
@@ -74,7 +75,7 @@ fn in_turns<T>(mut futures: Vec<Turn<'_, T>>) -> (Vec<T>, usize) {
 }
 
 fn student(seed: u64) -> Network {
-    let mut student = build("cnn:3,4", &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap();
+    let mut student = build("cnn:3,4", &ModelConfig::classifier([1, 8, 8], 10)).unwrap();
     student.params.initialise(seed);
     student
 }
@@ -83,9 +84,13 @@ fn bits(network: &Network) -> Vec<u32> {
     network.params.iter().flat_map(|p| p.values.iter().map(|v| v.to_bits())).collect()
 }
 
+fn classify(data: &Dataset) -> Classify {
+    Classify::new(data, ClassifyConfig::default()).unwrap()
+}
+
 /// Everything of a run but its times.
 fn measured(run: &Run) -> Vec<[u64; 3]> {
-    run.epochs.iter().map(|e| [e.step, e.loss.to_bits(), e.accuracy.to_bits()]).collect()
+    run.epochs.iter().map(|e| [e.step, e.loss.to_bits(), e.validation.value().to_bits()]).collect()
 }
 
 /// Two trainings and an evaluation share a thread and a device; none blocks the others, and each ends in the bits that
@@ -107,7 +112,7 @@ fn trainings_give_way_and_end_in_the_same_bits() {
     });
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared_device.safetensors");
     let _ = std::fs::remove_file(&path);
-    let trainer = |config| Trainer::new(&gpu, config, &training, &held_out);
+    let trainer = |config| Trainer::new(&gpu, classify(&training), config, &training, &held_out);
     let alone = configs.each_ref().map(|config| {
         let mut network = student(config.seed);
         let run = trainer(config).fit(&mut network).unwrap();
@@ -130,11 +135,12 @@ fn trainings_give_way_and_end_in_the_same_bits() {
     assert!(path.exists(), "no checkpoint");
 
     let params = DeviceParams::frozen(&gpu, "student", &students[0].params).unwrap();
-    let evaluator = Evaluator::new(&gpu, &students[0], &params, 25, &held_out).unwrap();
+    let task = classify(&held_out);
+    let mut evaluator = Evaluator::new(&gpu, &task, &students[0], &params, 25, held_out.as_ref()).unwrap();
     let config = LoaderConfig { batch_size: 25, shuffle: false, ..Default::default() };
     let loader = Loader::new(held_out.clone(), config).unwrap();
-    let once: Turn<'_, Result<f64>> = Box::pin(evaluator.top1_accuracy_async(loader.epoch(0)));
+    let once: Turn<'_, Result<Measured>> = Box::pin(evaluator.measure_async(loader.epoch(0)));
     let (accuracies, waits) = in_turns(vec![once]);
-    assert_eq!(*accuracies[0].as_ref().unwrap(), alone[0].1.accuracy());
+    assert_eq!(accuracies[0].as_ref().unwrap().value(), alone[0].1.value());
     assert!(waits > 0);
 }

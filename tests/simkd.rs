@@ -33,7 +33,8 @@ impl Digits {
     ) -> Run {
         let mut observer = StopAt(stop);
         let mut trainer =
-            Trainer::new(&self.gpu, config, &self.training, &self.held_out).observer(&mut observer);
+            Trainer::new(&self.gpu, common::classify(&self.training), config, &self.training, &self.held_out)
+                .observer(&mut observer);
         if let Some(checkpoints) = checkpoints {
             trainer = trainer.checkpoints(checkpoints);
         }
@@ -48,12 +49,20 @@ impl Digits {
     /// Accuracy and all logits on the held-out images.
     fn measure(&self, network: &Network) -> (f64, Vec<u32>) {
         let params = DeviceParams::frozen(&self.gpu, "network", &network.params).unwrap();
-        let evaluator = Evaluator::new(&self.gpu, network, &params, 32, &self.held_out).unwrap();
+        let mut evaluator = Evaluator::new(
+            &self.gpu,
+            &common::classify(&self.held_out),
+            network,
+            &params,
+            32,
+            self.held_out.as_ref(),
+        )
+        .unwrap();
         let config = LoaderConfig { batch_size: 32, shuffle: false, ..Default::default() };
         let loader = Loader::new(self.held_out.clone(), config).unwrap();
-        let logits = loader.epoch(0).flat_map(|batch| evaluator.logits(&batch).unwrap());
-        let logits = logits.map(f32::to_bits).collect();
-        (evaluator.top1_accuracy(loader.epoch(0)).unwrap(), logits)
+        let logits = loader.epoch(0).flat_map(|batch| evaluator.outputs(&batch.unwrap()).unwrap());
+        let logits: Vec<u32> = logits.map(f32::to_bits).collect();
+        (evaluator.measure(loader.epoch(0)).unwrap().value(), logits)
     }
 
     /// Trains by outputs on disk, which are then removed; or only compiles the step.
@@ -68,7 +77,8 @@ impl Digits {
         let terms = distill::parse("simkd", &MethodConfig::default())?.terms;
         let stored = Arc::new(Outputs::open(outputs)?);
         let teaching = StoredTeacher { outputs: stored, network: teacher, terms, taps: Vec::new() };
-        let trainer = Trainer::new(&self.gpu, config, &self.training, &self.held_out);
+        let trainer =
+            Trainer::new(&self.gpu, common::classify(&self.training), config, &self.training, &self.held_out);
         let trainer = trainer.teaching(Teaching::from(teaching));
         let cost = if plan { trainer.plan(network) } else { trainer.fit(network).map(|_| Cost::default()) };
         std::fs::remove_file(outputs).unwrap();
@@ -83,7 +93,7 @@ impl Digits {
 }
 
 fn network(name: &str) -> Network {
-    build(name, &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap()
+    build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap()
 }
 
 /// What `simkd` trains by where the user says nothing: no cross-entropy.
@@ -103,7 +113,7 @@ fn what_is_saved_is_what_was_measured() {
     let run = setting.fit(&mut student, &TrainConfig { ce_weight: 0.0, ..config(8) }, Some(&teacher));
     assert_eq!(student.name, "resnet_b:8,4,4,8,12+simkd:layer3,12,12,24,2,2");
     // Learned without a label: the teacher's classifier knows what the features mean.
-    assert!(run.accuracy() > 0.5, "{}", run.accuracy());
+    assert!(run.value() > 0.5, "{}", run.value());
     assert_eq!(values(&student, CLASSIFIER[0]), values(&teacher, "fc.weight"));
     assert_eq!(values(&student, CLASSIFIER[1]), values(&teacher, "fc.bias"));
 
@@ -114,7 +124,7 @@ fn what_is_saved_is_what_was_measured() {
     saved::save(&path, &student, &metadata).unwrap();
     let opened = saved::open(&path, &Overrides::default()).unwrap().network;
     let (accuracy, logits) = setting.measure(&student);
-    assert_eq!(accuracy, run.accuracy());
+    assert_eq!(accuracy, run.value());
     assert_eq!(setting.measure(&opened), (accuracy, logits));
     assert_eq!(opened.name, student.name);
     std::fs::remove_file(path).unwrap();
@@ -208,8 +218,14 @@ fn a_teacher_without_such_a_classifier_is_refused() {
         let params = DeviceParams::frozen(&setting.gpu, "teacher", &teacher.params).unwrap();
         let terms = distill::parse("simkd", &MethodConfig::default()).unwrap().terms;
         let config = config(1);
-        let trainer = Trainer::new(&setting.gpu, &config, &setting.training, &setting.held_out)
-            .teacher(Teacher { network: teacher, params: &params, terms, taps: Vec::new() });
+        let trainer = Trainer::new(
+            &setting.gpu,
+            common::classify(&setting.training),
+            &config,
+            &setting.training,
+            &setting.held_out,
+        )
+        .teacher(Teacher { network: teacher, params: &params, terms, taps: Vec::new() });
         trainer.fit(&mut network(student)).unwrap_err().to_string()
     };
     let message = refused(&network("cnn:4,6"), "resnet_b:8,4,4,8,12");

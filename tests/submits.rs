@@ -151,12 +151,12 @@ fn a_long_step_is_split_between_ops() {
 fn an_ordinary_step_is_one_submit() {
     for submits in [SubmitLimit::ByAdapter, SubmitLimit::Seconds(1.0)] {
         let gpu = with(submits);
-        let network = build("cnn:16,32", &ModelConfig { input: [3, 32, 32], classes: 10 }).unwrap();
+        let network = build("cnn:16,32", &ModelConfig::classifier([3, 32, 32], 10)).unwrap();
         let params = DeviceParams::trainable(&gpu, "student", &network.params).unwrap();
         let tape = Tape::new();
         let (x, labels) = (tape.input("x", [128, 3, 32, 32]), tape.input_i32("labels", [128]));
         let fx = Forward::train(&tape, &params);
-        let logits = network.forward(&fx, &x).unwrap();
+        let logits = network.predict(&fx, &x).unwrap();
         let loss = logits.cross_entropy(&labels, &CrossEntropy::default()).unwrap();
         fx.place_gradients(&loss.backward().unwrap()).unwrap();
         let plan = Plan::new(&gpu, &tape, &[&loss]).unwrap();

@@ -14,6 +14,7 @@ use limbeck::files::{StoredTensor, read_safetensors_with, write_safetensors};
 use limbeck::gpu::Gpu;
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
+use limbeck::tasks::{Classify, ClassifyConfig, ImageConfig, Task};
 use limbeck::train::{
     Checkpoints, Observer, Outputs, StoredTeacher, TeachConfig, Teacher, Teaching, TrainConfig, Trainer,
     teach, weights_hash,
@@ -33,31 +34,34 @@ impl Drop for Setting {
     }
 }
 
-const PLAIN: TeachConfig = TeachConfig {
-    batch_size: 32,
-    topk: None,
-    taps: Vec::new(),
-    crop_padding: 0,
-    flip: false,
-    seed: 5,
-    epochs: 1,
-};
-
-fn augmented() -> TeachConfig {
-    TeachConfig { crop_padding: 1, flip: true, epochs: 3, ..PLAIN }
+/// What is written of a teacher, and how it is shown the images.
+#[derive(Clone)]
+struct Views {
+    teach: TeachConfig,
+    images: ImageConfig,
 }
 
-fn train_config(teach: &TeachConfig) -> TrainConfig {
-    let (crop_padding, flip, seed) = (teach.crop_padding, teach.flip, teach.seed);
-    TrainConfig {
-        epochs: 3,
-        batch_size: 32,
-        learning_rate: 0.01,
-        crop_padding,
-        flip,
-        seed,
-        ..Default::default()
-    }
+fn plain() -> Views {
+    let teach = TeachConfig { batch_size: 32, topk: None, taps: Vec::new(), seed: 5, epochs: 1 };
+    Views { teach, images: ImageConfig::default() }
+}
+
+fn augmented() -> Views {
+    let teach = TeachConfig { epochs: 3, ..plain().teach };
+    Views { teach, images: ImageConfig { crop_padding: 1, flip: true } }
+}
+
+/// A student's training, and how it is shown the images.
+#[derive(Clone)]
+struct Config {
+    train: TrainConfig,
+    images: ImageConfig,
+}
+
+fn train_config(views: &Views) -> Config {
+    let seed = views.teach.seed;
+    let train = TrainConfig { epochs: 3, batch_size: 32, learning_rate: 0.01, seed, ..Default::default() };
+    Config { train, images: views.images }
 }
 
 /// Ends a run before step `at`.
@@ -82,9 +86,14 @@ impl Setting {
         Self { gpu: common::gpu(), training, held_out, teacher, folder }
     }
 
-    fn write(&self, name: &str, config: &TeachConfig) -> PathBuf {
+    fn task(&self, images: ImageConfig) -> Classify {
+        Classify::new(&self.training, ClassifyConfig { images, ..Default::default() }).unwrap()
+    }
+
+    fn write(&self, name: &str, views: &Views) -> PathBuf {
         let path = self.folder.join(name);
-        teach(&self.gpu, &self.teacher, &self.training, config, &path, |_| ()).unwrap();
+        let task = self.task(views.images);
+        teach(&self.gpu, &task, &self.teacher, &self.training, &views.teach, &path, |_| ()).unwrap();
         path
     }
 
@@ -94,11 +103,12 @@ impl Setting {
         Ok(StoredTeacher { outputs, network: None, terms, taps: Vec::new() }.into())
     }
 
-    fn trainer<'a>(&'a self, config: &'a TrainConfig, teaching: Teaching<'a>) -> Trainer<'a> {
-        Trainer::new(&self.gpu, config, &self.training, &self.held_out).teaching(teaching)
+    fn trainer<'a>(&'a self, config: &'a Config, teaching: Teaching<'a>) -> Trainer<'a> {
+        let task = self.task(config.images);
+        Trainer::new(&self.gpu, task, &config.train, &self.training, &self.held_out).teaching(teaching)
     }
 
-    fn live(&self, config: &TrainConfig, methods: &str) -> Vec<u32> {
+    fn live(&self, config: &Config, methods: &str) -> Vec<u32> {
         let params = DeviceParams::frozen(&self.gpu, "teacher", &self.teacher.params).unwrap();
         let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
         let teacher = Teacher { network: &self.teacher, params: &params, terms, taps: Vec::new() };
@@ -107,14 +117,14 @@ impl Setting {
         bits(&student)
     }
 
-    fn learn(&self, config: &TrainConfig, file: &Path, methods: &str) -> Result<Vec<u32>> {
+    fn learn(&self, config: &Config, file: &Path, methods: &str) -> Result<Vec<u32>> {
         let mut student = student(config);
         self.trainer(config, self.stored(file, methods)?).fit(&mut student)?;
         Ok(bits(&student))
     }
 
     /// What compiling the step says about a file.
-    fn refusal(&self, config: &TrainConfig, file: &Path, methods: &str) -> String {
+    fn refusal(&self, config: &Config, file: &Path, methods: &str) -> String {
         let plan =
             self.stored(file, methods).and_then(|t| self.trainer(config, t).plan(&mut student(config)));
         plan.map(drop).unwrap_err().to_string()
@@ -122,12 +132,12 @@ impl Setting {
 }
 
 fn network(name: &str) -> Network {
-    build(name, &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap()
+    build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap()
 }
 
-fn student(config: &TrainConfig) -> Network {
+fn student(config: &Config) -> Network {
     let mut student = network("cnn:3,4");
-    student.params.initialise(config.seed);
+    student.params.initialise(config.train.seed);
     student
 }
 
@@ -145,10 +155,11 @@ fn says(message: &str, parts: &[&str]) {
 #[test]
 fn the_student_is_the_same_to_the_bit() {
     let setting = Setting::new("same");
-    for (name, views) in [("plain", PLAIN), ("augmented", augmented())] {
+    for (name, views) in [("plain", plain()), ("augmented", augmented())] {
         let config = train_config(&views);
         let tap = setting.teacher.stages.last().unwrap().clone();
-        let file = setting.write(name, &TeachConfig { taps: vec![tap], ..views });
+        let file =
+            setting.write(name, &Views { teach: TeachConfig { taps: vec![tap], ..views.teach }, ..views });
         for methods in ["kd", "kd+feature"] {
             let want = setting.live(&config, methods);
             assert_eq!(setting.learn(&config, &file, methods).unwrap(), want, "{name} {methods}");
@@ -179,7 +190,8 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     setting.trainer(&config, teaching).checkpoints(checkpoints(true)).fit(&mut second).unwrap();
     assert_eq!(bits(&second), want);
     // The same settings, and other outputs.
-    let other = setting.write("other", &TeachConfig { topk: Some(3), ..augmented() });
+    let other = setting
+        .write("other", &Views { teach: TeachConfig { topk: Some(3), ..augmented().teach }, ..augmented() });
     let teaching = setting.stored(&other, "kd").unwrap();
     let run = setting.trainer(&config, teaching).checkpoints(checkpoints(true)).fit(&mut student(&config));
     says(&run.unwrap_err().to_string(), &["another run", "teacher outputs"]);
@@ -188,21 +200,30 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
 #[test]
 fn the_plan_holds_no_teacher() {
     let setting = Setting::new("plan");
-    let config = train_config(&PLAIN);
-    let file = setting.write("outputs", &PLAIN);
+    let config = train_config(&plain());
+    let file = setting.write("outputs", &plain());
     let teaching = setting.stored(&file, "kd").unwrap();
     let cost = setting.trainer(&config, teaching).plan(&mut student(&config)).unwrap();
     assert!(cost.nodes.iter().all(|node| !node.name.starts_with("teacher/")), "{:?}", cost.nodes);
     assert!(cost.nodes.iter().any(|node| node.name.contains("kl_div")), "{:?}", cost.nodes);
-    let alone = Trainer::new(&setting.gpu, &config, &setting.training, &setting.held_out);
+    let alone = Trainer::new(
+        &setting.gpu,
+        setting.task(config.images),
+        &config.train,
+        &setting.training,
+        &setting.held_out,
+    );
     assert_eq!(cost.external_bytes, alone.plan(&mut student(&config)).unwrap().external_bytes);
 }
 
 #[test]
 fn the_largest_logits_keep_their_values_and_the_rest_its_mass() {
     let setting = Setting::new("topk");
-    let all = Outputs::open(setting.write("all", &PLAIN)).unwrap();
-    let top = Outputs::open(setting.write("top", &TeachConfig { topk: Some(4), ..PLAIN })).unwrap();
+    let all = Outputs::open(setting.write("all", &plain())).unwrap();
+    let top = Outputs::open(
+        setting.write("top", &Views { teach: TeachConfig { topk: Some(4), ..plain().teach }, ..plain() }),
+    )
+    .unwrap();
     let softmax = |row: &[f32]| -> Vec<f64> {
         let sum: f64 = row.iter().map(|&v| f64::from(v).exp()).sum();
         row.iter().map(|&v| f64::from(v).exp() / sum).collect()
@@ -216,7 +237,7 @@ fn the_largest_logits_keep_their_values_and_the_rest_its_mass() {
             assert!(w != g || (p - q).abs() < 1e-6, "sample {sample}: {p} became {q}");
         }
     }
-    let config = train_config(&PLAIN);
+    let config = train_config(&plain());
     assert!(setting.learn(&config, top.path(), "kd").unwrap() != setting.live(&config, "kd"));
 }
 
@@ -225,18 +246,18 @@ fn what_does_not_fit_is_refused_in_words() {
     let setting = Setting::new("refusals");
     let config = train_config(&augmented());
     let file = setting.write("outputs", &augmented());
-    let refuse = |config: &TrainConfig, methods: &str, parts: &[&str]| {
+    let refuse = |config: &Config, methods: &str, parts: &[&str]| {
         says(&setting.refusal(config, &file, methods), parts);
     };
-    let with = |change: fn(&mut TrainConfig)| {
+    let with = |change: fn(&mut Config)| {
         let mut config = config.clone();
         change(&mut config);
         config
     };
-    refuse(&with(|c| c.seed = 6), "kd", &["other seed", "seed 5", "seed 6"]);
-    refuse(&with(|c| c.flip = false), "kd", &["other augmentation", "flip true", "flip false"]);
-    refuse(&with(|c| c.crop_padding = 2), "kd", &["other augmentation", "padding 1", "padding 2"]);
-    refuse(&with(|c| c.epochs = 4), "kd", &["3 epochs", "takes 4"]);
+    refuse(&with(|c| c.train.seed = 6), "kd", &["other seed", "seed 5", "seed 6"]);
+    refuse(&with(|c| c.images.flip = false), "kd", &["other augmentation", "flip true", "flip false"]);
+    refuse(&with(|c| c.images.crop_padding = 2), "kd", &["other augmentation", "padding 1", "padding 2"]);
+    refuse(&with(|c| c.train.epochs = 4), "kd", &["3 epochs", "takes 4"]);
     refuse(&config, "weights", &["method weights", "teacher's weights"]);
     refuse(&config, "feature", &["tap"]);
     let mut teaching = setting.stored(&file, "feature").unwrap();
@@ -253,7 +274,8 @@ fn what_does_not_fit_is_refused_in_words() {
     let other = |change: &dyn Fn(&mut Dataset)| {
         let mut data = (*setting.training).clone();
         change(&mut data);
-        outputs.fits(&data).unwrap_err().to_string()
+        let views = common::classify(&data).views();
+        outputs.fits(&data, data.num_classes(), &views).unwrap_err().to_string()
     };
     says(&other(&|d| d.pixels[9] ^= 1), &["other data", "fingerprint"]);
     says(&other(&|d| d.mean[0] = 0.5), &["other normalisation", "0.3053", "0.5"]);
@@ -267,7 +289,8 @@ fn what_does_not_fit_is_refused_in_words() {
 fn damage_is_refused_in_words() {
     let setting = Setting::new("damage");
     let tap = setting.teacher.stages.last().unwrap().clone();
-    let views = TeachConfig { taps: vec![tap.clone()], topk: Some(3), ..PLAIN };
+    let views =
+        Views { teach: TeachConfig { taps: vec![tap.clone()], topk: Some(3), ..plain().teach }, ..plain() };
     let file = setting.write("outputs", &views);
     let bytes = std::fs::read(&file).unwrap();
     let bad = setting.folder.join("bad");
@@ -308,7 +331,7 @@ fn damage_is_refused_in_words() {
     // A feature is checked when it is read: the run ends, with its place.
     open(&|name, data| data[0] = if name.starts_with("tap.") { f32::INFINITY } else { data[0] }, ["", ""])
         .unwrap();
-    let config = train_config(&PLAIN);
+    let config = train_config(&plain());
     let message = setting.learn(&config, &bad, "feature").unwrap_err().to_string();
     says(&message, &["tap.", "inf at index 0", "finite"]);
 }
@@ -330,8 +353,8 @@ fn what_python_wrote_is_read() {
         pixels,
     };
     let outputs = Outputs::open(path("outputs/python.safetensors")).unwrap();
-    outputs.fits(&data).unwrap();
-    outputs.fits_views(0, false, 99, 1000).unwrap();
+    outputs.fits(&data, 3, &common::classify(&data).views()).unwrap();
+    outputs.fits_views(ImageConfig::default(), 99, 1000).unwrap();
     says(&outputs.fits_teacher("0123").unwrap_err().to_string(), &["no hash"]);
     for sample in 0..data.len() {
         let mut row = Vec::new();

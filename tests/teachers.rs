@@ -60,9 +60,9 @@ impl Digits {
     }
 
     fn fit(&self, teaching: Teaching<'_>) -> limbeck::Result<Vec<f32>> {
-        let mut student = build("cnn:4,6", &ModelConfig { input: [1, 8, 8], classes: 10 })?;
+        let mut student = build("cnn:4,6", &ModelConfig::classifier([1, 8, 8], 10))?;
         let config = TrainConfig { epochs: 1, batch_size: 32, learning_rate: 0.01, ..Default::default() };
-        Trainer::new(&self.gpu, &config, &self.training, &self.held_out)
+        Trainer::new(&self.gpu, common::classify(&self.training), &config, &self.training, &self.held_out)
             .teaching(teaching)
             .fit(&mut student)?;
         Ok(student.params.iter().flat_map(|param| param.values.clone()).collect())

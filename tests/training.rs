@@ -9,15 +9,17 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use common::digits::{Digits, StopAt};
 use limbeck::Result;
 use limbeck::data::{Dataset, Loader, LoaderConfig};
-use limbeck::distill::{self, MethodConfig, TermSchedule};
+use limbeck::distill::{self, MethodConfig};
 use limbeck::gpu::Gpu;
 use limbeck::models::{ModelConfig, Network, build};
-use limbeck::nn::{DeviceParams, Precision};
-use limbeck::ops::augment::ImageBatch;
-use limbeck::optim::{EmaConfig, LossScaleConfig, OptimizerConfig};
+use limbeck::nn::DeviceParams;
+use limbeck::optim::{EmaConfig, OptimizerConfig};
 use limbeck::platform::{Memory, Store};
 use limbeck::tape::Step;
-use limbeck::train::{Checkpoints, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer};
+use limbeck::tasks::{Classify, ClassifyConfig, ImageConfig};
+use limbeck::train::{
+    Checkpoints, Evaluator, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer,
+};
 
 /// Tests of this file share a process, and one of them watches its memory.
 static TURNS: RwLock<()> = RwLock::new(());
@@ -85,9 +87,10 @@ impl Setting {
                 Some(Teacher { network: &self.teacher, params: &frozen, terms, taps })
             }
         };
-        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.held_out)
-            .teacher(teacher)
-            .observer(observer);
+        let mut trainer =
+            Trainer::new(&self.gpu, augmented(&self.training), config, &self.training, &self.held_out)
+                .teacher(teacher)
+                .observer(observer);
         if let Some(checkpoints) = checkpoints {
             trainer = trainer.checkpoints(checkpoints);
         }
@@ -97,7 +100,7 @@ impl Setting {
 }
 
 fn network(name: &str) -> Network {
-    build(name, &ModelConfig { input: [1, 8, 8], classes: 10 }).unwrap()
+    build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap()
 }
 
 /// All that has state: momentum or moments, an average, regressors, augmentation, early stop.
@@ -108,8 +111,6 @@ fn config(optimizer: OptimizerConfig) -> TrainConfig {
         learning_rate: 0.01,
         optimizer,
         max_grad_norm: Some(5.0),
-        crop_padding: 1,
-        flip: true,
         ema: Some(EmaConfig { decay: 0.9, warmup: true }),
         patience: Some(3),
         seed: 5,
@@ -122,10 +123,16 @@ fn bits(network: &Network) -> Vec<(String, Vec<u32>)> {
     network.params.iter().map(|p| (p.name.clone(), of(&p.values))).collect()
 }
 
+/// Every epoch sees other views.
+fn augmented(data: &Dataset) -> Classify {
+    let images = ImageConfig { crop_padding: 1, flip: true };
+    Classify::new(data, ClassifyConfig { images, ..Default::default() }).unwrap()
+}
+
 /// Everything of an epoch but its time.
 fn measured(run: &Run) -> Vec<(u64, u64, u64, u64)> {
     let of = |e: &limbeck::train::Epoch| {
-        (e.step, e.loss.to_bits(), e.training_accuracy.to_bits(), e.accuracy.to_bits())
+        (e.step, e.loss.to_bits(), e.training.value().to_bits(), e.validation.value().to_bits())
     };
     run.epochs.iter().map(of).collect()
 }
@@ -251,14 +258,16 @@ fn early_stop_keeps_the_best_epoch() {
     let (network, run) = setting.fit(&config, None, None, &mut ()).unwrap();
     assert!(run.epochs.len() < 12, "{:?}", run.epochs);
     assert_eq!(run.kept_epoch + 2, run.epochs.len() as u64);
-    assert_eq!(run.accuracy(), run.best_accuracy());
+    assert_eq!(run.value(), run.best().unwrap().value());
     // The network that is left has that accuracy.
     let params = DeviceParams::frozen(&setting.gpu, "student", &network.params).unwrap();
     let held_out = &setting.held_out;
-    let evaluator = limbeck::train::Evaluator::new(&setting.gpu, &network, &params, 50, held_out).unwrap();
+    let (task, gpu) = (common::classify(held_out), &setting.gpu);
+    let evaluator = Evaluator::new(gpu, &task, &network, &params, 50, held_out.as_ref());
+    let mut evaluator = evaluator.unwrap();
     let loader = LoaderConfig { batch_size: 50, shuffle: false, ..Default::default() };
     let loader = Loader::new(held_out.clone(), loader).unwrap();
-    assert_eq!(evaluator.top1_accuracy(loader.epoch(0)).unwrap(), run.accuracy());
+    assert_eq!(evaluator.measure(loader.epoch(0)).unwrap().value(), run.value());
 }
 
 #[test]
@@ -281,22 +290,9 @@ fn memory_is_flat_over_two_thousand_steps() {
     let terms = distill::parse("kd", &MethodConfig::default()).unwrap().terms;
     let teacher = Teacher { network: &setting.teacher, params: &frozen, terms, taps: Vec::new() };
     let data = &setting.training;
-    let step_config = StepConfig {
-        batch_size: 16,
-        images: ImageBatch::plain([1, 8, 8], &data.mean, &data.std),
-        optimizer: OptimizerConfig::sgd(0.9),
-        max_grad_norm: None,
-        ce_weight: 0.1,
-        ce_schedule: TermSchedule::default(),
-        label_smoothing: 0.0,
-        recompute: false,
-        precision: Precision::F32,
-        loss_scale: LossScaleConfig::default(),
-        ema: None,
-        seed: 0,
-        steps: 2_000,
-        samples: data.len(),
-    };
+    let (task, optimizer) = (common::classify(data), OptimizerConfig::sgd(0.9));
+    let train = TrainConfig { batch_size: 16, optimizer, ce_weight: 0.1, ..Default::default() };
+    let step_config = StepConfig::new(&task, data.as_ref(), &train, 2_000);
     let train_step = TrainStep::new(&setting.gpu, &student, &params, Some(teacher), &step_config).unwrap();
     let loader = LoaderConfig { batch_size: 16, drop_last: true, ..Default::default() };
     let loader = Loader::new(data.clone(), loader).unwrap();
@@ -306,11 +302,11 @@ fn memory_is_flat_over_two_thousand_steps() {
         let mut epoch = 0;
         while step.number < end {
             for batch in loader.epoch(epoch).take((end - step.number) as usize) {
-                train_step.run(&batch, &mut step, 0.01).unwrap();
+                train_step.run(&batch.unwrap(), &mut step, 0.01).unwrap();
                 setting.gpu.throttle(2).unwrap();
                 step.number += 1;
             }
-            train_step.sums().unwrap();
+            train_step.tally().unwrap();
             epoch += 1;
         }
     };
@@ -346,7 +342,7 @@ fn a_teacher_stays_as_it_is() {
     let terms = distill::parse("activation", &MethodConfig::default()).unwrap().terms;
     let taps = Vec::new();
     let teacher = Teacher { network: &setting.teacher, params: &frozen, terms, taps };
-    Trainer::new(&setting.gpu, &config, &setting.training, &setting.held_out)
+    Trainer::new(&setting.gpu, augmented(&setting.training), &config, &setting.training, &setting.held_out)
         .teacher(teacher)
         .fit(&mut student)
         .unwrap();

@@ -1,18 +1,20 @@
 //! A training step on random images: what `limbeck profile` and the train suite run.
 
+use std::sync::Arc;
+
 use super::case::{Prepared, Target};
 use super::results::Breakdown;
-use crate::Result;
-use crate::data::Batch;
-use crate::distill::{self, MethodConfig, TermSchedule};
+use crate::data::{Batch, InMemory, LABELS, Loader, LoaderConfig, PIXELS};
+use crate::distill::{self, MethodConfig};
 use crate::gpu::Gpu;
-use crate::models::{ModelConfig, Network, build};
+use crate::models::{Network, build};
 use crate::nn::{DeviceParams, Precision};
-use crate::ops::augment::ImageBatch;
-use crate::optim::{LossScaleConfig, OptimizerConfig};
+use crate::optim::OptimizerConfig;
 use crate::rng::Stream;
 use crate::tape::{NodeTiming, Step};
-use crate::train::{StepConfig, Teacher, TrainStep};
+use crate::tasks::{Classify, ClassifyConfig, Task};
+use crate::train::{StepConfig, Teacher, TrainConfig, TrainStep};
+use crate::{Error, Result};
 
 /// Small, so that many steps on one batch change little.
 const LEARNING_RATE: f64 = 1e-5;
@@ -43,8 +45,9 @@ pub struct Workload {
 impl Workload {
     /// Compiles the step.
     pub fn step(&self, gpu: &Gpu) -> Result<TrainStep> {
-        let config = ModelConfig { input: self.input, classes: self.classes };
-        let make = |name: &str| -> Result<Network> { build(name, &config) };
+        let source = self.source(0)?;
+        let task = self.task(&source)?;
+        let make = |name: &str| -> Result<Network> { build(name, &task.model_config()) };
         let student = make(&self.model)?;
         let params = DeviceParams::trainable(gpu, "student", &student.params)?;
         let teacher = self.teacher.as_deref().map(make).transpose()?;
@@ -57,44 +60,45 @@ impl Workload {
             terms: vec![term],
             taps: Vec::new(),
         });
-        let channels = self.input[0];
-        let config = StepConfig {
+        let train = TrainConfig {
             batch_size: self.batch_size,
-            images: ImageBatch::plain(self.input, &vec![0.5; channels], &vec![0.25; channels]),
             optimizer: OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 5e-4 },
-            max_grad_norm: None,
             ce_weight: if teacher.is_some() { spec.ce_weight } else { 1.0 },
-            ce_schedule: TermSchedule::default(),
-            label_smoothing: 0.0,
             recompute: self.recompute,
             precision: self.precision,
-            loss_scale: LossScaleConfig::default(),
-            ema: None,
-            seed: 0,
-            steps: 1,
-            samples: self.batch_size,
+            ..Default::default()
         };
-        TrainStep::new(gpu, &student, &params, teacher, &config)
+        TrainStep::new(gpu, &student, &params, teacher, &StepConfig::new(&task, &source, &train, 1))
+    }
+
+    fn task(&self, source: &InMemory) -> Result<Classify> {
+        let (mean, std) = (vec![0.5; self.input[0]], vec![0.25; self.input[0]]);
+        Classify::of(source, self.classes, [&mean, &std], ClassifyConfig::default())
     }
 
     /// Random images with random labels.
-    pub fn batch(&self) -> Batch {
-        let mut random = Stream::new(0, "profile");
+    fn source(&self, seed: u64) -> Result<InMemory> {
+        let mut random = Stream::new(seed, "profile");
         let n = self.batch_size;
-        let words = (n * self.input.iter().product::<usize>()).div_ceil(4);
-        Batch {
-            index: 0,
-            pixels: (0..words).map(|_| random.below(u32::MAX as usize) as u32).collect(),
-            labels: (0..n).map(|_| random.below(self.classes) as i32).collect(),
-            sample_ids: (0..n as u32).collect(),
-            len: n,
-        }
+        let bytes = n * self.input.iter().product::<usize>();
+        let words = (0..bytes.div_ceil(4)).map(|_| random.below(u32::MAX as usize) as u32);
+        let mut pixels: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+        pixels.truncate(bytes);
+        let labels = (0..n).map(|_| random.below(self.classes) as u32).collect();
+        InMemory::new("random images").with_u8(PIXELS, self.input, pixels)?.with_labels(LABELS, labels)
+    }
+
+    /// A batch of random images with random labels.
+    pub fn batch(&self) -> Result<Batch> {
+        let loader = Loader::new(Arc::new(self.source(0)?), LoaderConfig::in_order(self.batch_size))?;
+        let batch = loader.epoch(0).next();
+        batch.unwrap_or_else(|| Err(Error::config("batch_size", "expected at least one image")))
     }
 
     /// Steps with their uploads, queued as training queues them, by the wall clock.
     pub fn prepare(&self, target: &Target) -> Result<Prepared> {
         let train = std::rc::Rc::new(self.step(&target.gpu)?);
-        let (batch, gpu) = (self.batch(), target.gpu.clone());
+        let (batch, gpu) = (self.batch()?, target.gpu.clone());
         let cost = train.cost();
         let (flops, dispatches) = (cost.flops, cost.dispatches);
         let mut step = Step::new(0, 0);

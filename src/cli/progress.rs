@@ -6,6 +6,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::optim::LossScaleState;
 use crate::tape::Cost;
+use crate::tasks::{Metric, Unit};
 use crate::train::{Epoch, Observer, Progress};
 
 /// Shows how a run goes.
@@ -63,10 +64,10 @@ impl Observer for Bar {
     fn progress(&mut self, p: &Progress) {
         let speed = self.images_per_second();
         self.bar.set_message(format!(
-            "epoch {}  loss {:.3}  accuracy {:.1} %  {speed:.0} images/s{}",
+            "epoch {}  loss {:.3}  {}  {speed:.0} samples/s{}",
             p.epoch,
             p.loss,
-            100.0 * p.accuracy,
+            shown(&p.metric),
             after(p.loss_scale)
         ));
     }
@@ -74,12 +75,12 @@ impl Observer for Bar {
     fn epoch(&mut self, e: &Epoch) {
         self.bar.set_position(e.step);
         let line = format!(
-            "{}  epoch {}  loss {:.3}  training accuracy {:.2} %  held-out accuracy {:.2} %  {:.1} ms a step{}",
+            "{}  epoch {}  loss {:.3}  training {}  validation {}  {:.1} ms a step{}",
             self.label,
             e.epoch,
             e.loss,
-            100.0 * e.training_accuracy,
-            100.0 * e.accuracy,
+            shown(&e.training.primary),
+            shown(&e.validation.primary),
             e.ms_per_step,
             after(e.loss_scale)
         );
@@ -88,6 +89,14 @@ impl Observer for Bar {
         } else {
             self.bar.println(line);
         }
+    }
+}
+
+/// A metric by its name: `accuracy 93.41 %`.
+fn shown(metric: &Metric) -> String {
+    match metric.unit {
+        Unit::Share => format!("{} {:.2} %", metric.name, 100.0 * metric.value),
+        Unit::Number => format!("{} {:.4}", metric.name, metric.value),
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
+use super::{Field, Row, Source, View};
 use crate::{Error, Result};
 
 /// Which part of a data set.
@@ -28,7 +29,7 @@ impl fmt::Display for Split {
 /// The layout of one image: (C, H, W), one u8 a pixel and channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageSpec {
-    /// 1 (grey) or 3 (red, green, blue).
+    /// 1 (grey), 3 (red, green, blue), or any other number.
     pub channels: usize,
     /// Rows.
     pub height: usize,
@@ -61,7 +62,7 @@ pub struct Dataset {
     pub pixels: Vec<u8>,
     /// (N): class numbers below `class_names.len()`.
     pub labels: Vec<u32>,
-    /// C: 1 or 3.
+    /// C, from 1.
     pub channels: usize,
     /// H, in pixels.
     pub height: usize,
@@ -122,8 +123,8 @@ impl Dataset {
         let refuse =
             |what: String| Err(Error::config(format!("data set {} ({})", self.name, self.split), what));
         let spec = self.spec();
-        if spec.bytes() == 0 || !matches!(spec.channels, 1 | 3) {
-            return refuse(format!("expected images of 1 or 3 channels and at least 1x1 pixels, got {spec}"));
+        if spec.bytes() == 0 {
+            return refuse(format!("expected images of at least 1 channel and 1x1 pixels, got {spec}"));
         }
         if self.len() > u32::MAX as usize {
             return refuse(format!("expected at most {} samples, got {}", u32::MAX, self.len()));
@@ -249,6 +250,43 @@ impl Dataset {
             std: self.std.clone(),
             ..*self
         }
+    }
+}
+
+/// The field of an image's pixels, u8 (C, H, W).
+pub const PIXELS: &str = "pixels";
+/// The field of a class number, i32.
+pub const LABELS: &str = "labels";
+
+impl Source for Dataset {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        vec![Field::u8(PIXELS, [self.channels, self.height, self.width]), Field::label(LABELS)]
+    }
+
+    fn fill(&self, id: usize, _: View, row: &mut Row<'_>) -> Result<()> {
+        let (Some(image), Some(&label)) = (self.image(id), self.labels.get(id)) else {
+            let message = format!("sample {id} is past the end: there are {}", self.labels.len());
+            return Err(Error::config(format!("data set {}", self.name), message));
+        };
+        row.u8(PIXELS)?.copy_from_slice(image);
+        row.i32(LABELS)?[0] = label as i32;
+        Ok(())
+    }
+
+    fn fingerprint(&self) -> String {
+        Dataset::fingerprint(self)
+    }
+
+    fn check(&self) -> Result<()> {
+        Dataset::check(self)
     }
 }
 

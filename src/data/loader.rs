@@ -1,20 +1,21 @@
-//! Batches of a data set, made on a background thread.
+//! Batches of a data set, made on background threads.
 //!
-//! Every batch has the same shape: the last one is filled up with zero pixels and the label [`IGNORE_LABEL`]. The order
-//! depends on nothing but (seed, epoch), so a run can be resumed at any batch.
+//! Every batch has the same shape: the last one is filled up with each field's padding. The order depends on nothing but
+//! (seed, epoch), so a run can be resumed at any batch. Where a source is worth more than one thread, thread k of T makes
+//! the batches k, k + T, k + 2T, .., and they are handed out in order whoever is ready first.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use super::{Dataset, shuffle};
+use super::{Batch, Field, Source, View, shuffle};
 use crate::{Error, Result};
 
 /// The label of a sample that only fills up a batch: losses and metrics skip it.
 pub const IGNORE_LABEL: i32 = -1;
 
-/// A batch above this can't be bound on any adapter (a binding is at most 2^31 bytes or so).
-const MAX_BATCH_BYTES: usize = 1 << 31;
+/// A field of a batch above this can't be bound on any adapter (a binding is at most 2^31 bytes or so).
+const MAX_FIELD_BYTES: u64 = 1 << 31;
 
 /// How to cut a data set into batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,61 +24,60 @@ pub struct LoaderConfig {
     pub batch_size: usize,
     /// A new order for each epoch; otherwise the data set's own. Default: true.
     pub shuffle: bool,
-    /// Keys the order, together with the epoch. Default: 0.
+    /// Keys the order and the source's views, together with the epoch. Default: 0.
     pub seed: u64,
     /// Leaves out a last batch that is not full. Default: false, it is filled up.
     pub drop_last: bool,
-    /// Batches made ahead on the thread. 0: no thread, each is made when asked for. Default: 2.
+    /// Batches made ahead on each thread. 0: no thread, each is made when asked for. Default: 2.
     pub prefetch: usize,
+    /// Threads; absent: as many as the source is worth ([`Source::threads`]). Default: absent.
+    pub threads: Option<usize>,
 }
 
 impl Default for LoaderConfig {
     fn default() -> Self {
-        LoaderConfig { batch_size: 64, shuffle: true, seed: 0, drop_last: false, prefetch: 2 }
+        LoaderConfig { batch_size: 64, shuffle: true, seed: 0, drop_last: false, prefetch: 2, threads: None }
     }
 }
 
-/// One batch, always of `batch_size` samples, the first `len` of which are real.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// Its place in the epoch, from 0; a resumed epoch starts higher.
-    pub index: usize,
-    /// (N, C, H, W) u8 packed four to a little-endian u32, with zeros after the end.
-    pub pixels: Vec<u32>,
-    /// (N): class numbers, [`IGNORE_LABEL`] from `len` on.
-    pub labels: Vec<i32>,
-    /// (N): places in the data set, 0 from `len` on.
-    pub sample_ids: Vec<u32>,
-    /// Real samples.
-    pub len: usize,
+impl LoaderConfig {
+    /// The samples in their own order, the last batch filled up: for measuring.
+    pub fn in_order(batch_size: usize) -> Self {
+        LoaderConfig { batch_size, shuffle: false, ..Default::default() }
+    }
 }
 
 /// Cuts a data set into batches, epoch by epoch.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Loader {
-    dataset: Arc<Dataset>,
+    source: Arc<dyn Source>,
     config: LoaderConfig,
 }
 
 impl Loader {
-    /// Takes a data set and how to cut it.
+    /// Takes a source and how to cut it.
     ///
     /// # Errors
-    /// [`Error::Config`] for a batch size of 0 or too large to address, a data set without one batch, and those of
-    /// [`Dataset::check`].
-    pub fn new(dataset: Arc<Dataset>, config: LoaderConfig) -> Result<Self> {
-        dataset.check()?;
-        let bytes = config.batch_size.checked_mul(dataset.spec().bytes());
-        if config.batch_size == 0 || bytes.is_none_or(|bytes| bytes > MAX_BATCH_BYTES) {
-            let (most, got) = (MAX_BATCH_BYTES / dataset.spec().bytes(), config.batch_size);
+    /// [`Error::Config`] for a batch size of 0 or too large to address, a source without one batch, and those of
+    /// [`Source::check`].
+    pub fn new(source: Arc<dyn Source>, config: LoaderConfig) -> Result<Self> {
+        source.check()?;
+        if source.len() > u32::MAX as usize {
+            let message = format!("expected at most {} samples, got {}", u32::MAX, source.len());
+            return Err(Error::config(format!("data set {}", source.name()), message));
+        }
+        let bytes = source.fields().iter().map(|field| field.bytes() as u64).max().unwrap_or(0).max(1);
+        let fits = (config.batch_size as u64).checked_mul(bytes).is_some_and(|all| all <= MAX_FIELD_BYTES);
+        if config.batch_size == 0 || !fits {
+            let (most, got) = (MAX_FIELD_BYTES / bytes, config.batch_size);
             let message =
-                format!("expected at least 1 and at most {most} images of {}, got {got}", dataset.spec());
+                format!("expected at least 1 and at most {most} samples of {bytes} bytes, got {got}");
             return Err(Error::config("batch_size", message));
         }
-        let loader = Loader { dataset, config };
+        let loader = Loader { source, config };
         if loader.batches() == 0 {
-            let (n, b) = (loader.dataset.len(), loader.config.batch_size);
-            let message = format!("the data set {} has {n} samples, no batch of {b}", loader.dataset.name);
+            let (n, b) = (loader.source.len(), loader.config.batch_size);
+            let message = format!("the data set {} has {n} samples, no batch of {b}", loader.source.name());
             return Err(Error::config("batch_size", message));
         }
         Ok(loader)
@@ -85,13 +85,13 @@ impl Loader {
 
     /// Batches in an epoch.
     pub fn batches(&self) -> usize {
-        let (n, b) = (self.dataset.len(), self.config.batch_size);
+        let (n, b) = (self.source.len(), self.config.batch_size);
         if self.config.drop_last { n / b } else { n.div_ceil(b) }
     }
 
     /// The data set.
-    pub fn dataset(&self) -> &Arc<Dataset> {
-        &self.dataset
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.source
     }
 
     /// How it is cut.
@@ -99,7 +99,7 @@ impl Loader {
         &self.config
     }
 
-    /// The batches of `epoch`. Dropping the iterator early stops the thread.
+    /// The batches of `epoch`. Dropping the iterator early stops the threads.
     pub fn epoch(&self, epoch: u64) -> Batches {
         self.epoch_from(epoch, 0)
     }
@@ -108,143 +108,169 @@ impl Loader {
     pub fn epoch_from(&self, epoch: u64, first_batch: usize) -> Batches {
         let batches = self.batches();
         let first = first_batch.min(batches);
-        let n = self.dataset.len() as u32;
-        let order = if self.config.shuffle {
-            shuffle::permutation(n, self.config.seed, epoch)
-        } else {
-            (0..n).collect()
+        let n = self.source.len() as u32;
+        let order = match self.config.shuffle {
+            true => shuffle::permutation(n, self.config.seed, epoch),
+            false => (0..n).collect(),
         };
         let producer = Producer {
-            dataset: Arc::clone(&self.dataset),
+            source: Arc::clone(&self.source),
+            fields: self.source.fields().into(),
+            view: View { seed: self.config.seed, epoch },
             batch_size: self.config.batch_size,
             order: order.into(),
             next: first,
+            every: 1,
             end: batches,
         };
-        Batches { remaining: batches - first, source: Source::start(producer, self.config.prefetch) }
+        let threads = self.config.threads.unwrap_or_else(|| self.source.threads());
+        let makers = Makers::start(producer, self.config.prefetch, threads.max(1));
+        Batches { remaining: batches - first, makers }
     }
 }
 
-/// The batches of one epoch, in order.
+/// The batches of one epoch, in order. After an error there are no more.
 pub struct Batches {
     remaining: usize,
-    source: Source,
+    makers: Makers,
 }
 
-enum Source {
-    Thread {
-        receiver: Option<Receiver<Batch>>,
-        thread: Option<JoinHandle<()>>,
-    },
+/// Who makes the batches.
+enum Makers {
+    /// In turns: the next batch comes from the first.
+    Threads(std::collections::VecDeque<Maker>),
     /// Without prefetch, and where threads can't be had (the browser).
     Inline(Producer),
 }
 
-impl Source {
-    fn start(producer: Producer, prefetch: usize) -> Source {
-        if prefetch == 0 || producer.next >= producer.end {
-            return Source::Inline(producer);
-        }
-        // More than an epoch ahead is no use, and the channel allocates its slots.
-        let (sender, receiver) = sync_channel(prefetch.min(producer.end - producer.next));
-        let on_thread = producer.clone();
-        let spawned = std::thread::Builder::new().name("limbeck-loader".into()).spawn(move || {
-            for batch in on_thread {
+/// A thread that makes batches.
+struct Maker {
+    receiver: Receiver<Result<Batch>>,
+    thread: JoinHandle<()>,
+}
+
+impl Maker {
+    fn start(producer: Producer, prefetch: usize) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel(prefetch);
+        let thread = std::thread::Builder::new().name("limbeck-loader".into()).spawn(move || {
+            for batch in producer {
                 if sender.send(batch).is_err() {
                     break;
                 }
             }
-        });
-        match spawned {
-            Ok(thread) => Source::Thread { receiver: Some(receiver), thread: Some(thread) },
+        })?;
+        Ok(Self { receiver, thread })
+    }
+}
+
+impl Makers {
+    fn start(producer: Producer, prefetch: usize, threads: usize) -> Self {
+        if prefetch == 0 || producer.next >= producer.end {
+            return Makers::Inline(producer);
+        }
+        let most = producer.end - producer.next;
+        let threads = threads.min(most);
+        let one = |k: usize| Producer { next: producer.next + k, every: threads, ..producer.clone() };
+        let started: std::io::Result<_> =
+            (0..threads).map(|k| Maker::start(one(k), prefetch.min(most))).collect();
+        match started {
+            Ok(makers) => Makers::Threads(makers),
             Err(e) => {
                 log::debug!("no loader thread ({e}): batches are made when asked for");
-                Source::Inline(producer)
+                Makers::Inline(producer)
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<Result<Batch>> {
+        match self {
+            Makers::Inline(producer) => producer.next(),
+            Makers::Threads(makers) => {
+                let maker = makers.pop_front()?;
+                match maker.receiver.recv() {
+                    Ok(batch) => {
+                        makers.push_back(maker);
+                        Some(batch)
+                    }
+                    // The thread ended before its last batch: only a panic does that, and it belongs to the caller.
+                    Err(_) => match maker.thread.join() {
+                        Err(panic) => std::panic::resume_unwind(panic),
+                        Ok(()) => None,
+                    },
+                }
             }
         }
     }
 }
 
 impl Iterator for Batches {
-    type Item = Batch;
+    type Item = Result<Batch>;
 
-    fn next(&mut self) -> Option<Batch> {
+    fn next(&mut self) -> Option<Result<Batch>> {
         if self.remaining == 0 {
             return None;
         }
-        let batch = match &mut self.source {
-            Source::Inline(producer) => producer.next(),
-            Source::Thread { receiver, thread } => match receiver.as_ref().and_then(|r| r.recv().ok()) {
-                Some(batch) => Some(batch),
-                None => {
-                    // The thread ended before its last batch: only a panic does that, and it belongs to the caller.
-                    if let Some(Err(panic)) = thread.take().map(JoinHandle::join) {
-                        std::panic::resume_unwind(panic);
-                    }
-                    None
-                }
-            },
-        };
-        self.remaining = if batch.is_some() { self.remaining - 1 } else { 0 };
+        let batch = self.makers.next();
+        self.remaining = if matches!(batch, Some(Ok(_))) { self.remaining - 1 } else { 0 };
         batch
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.remaining, Some(self.remaining))
+        // An error ends the epoch early.
+        (self.remaining.min(1), Some(self.remaining))
     }
 }
 
-impl ExactSizeIterator for Batches {}
-
 impl Drop for Batches {
     fn drop(&mut self) {
-        if let Source::Thread { receiver, thread } = &mut self.source {
-            // With the receiver gone the thread's next send fails, so the join ends within one batch.
-            drop(receiver.take());
-            if let Some(thread) = thread.take() {
+        if let Makers::Threads(makers) = &mut self.makers {
+            // With the receivers gone the threads' next sends fail, so the joins end within one batch.
+            let threads: Vec<_> = makers.drain(..).map(|maker| maker.thread).collect();
+            for thread in threads {
                 let _ = thread.join();
             }
         }
     }
 }
 
-/// Makes the batches `next..end`.
+/// Makes the batches `next`, `next + every`, .. below `end`.
 #[derive(Clone)]
 struct Producer {
-    dataset: Arc<Dataset>,
+    source: Arc<dyn Source>,
+    fields: Arc<[Field]>,
+    view: View,
     batch_size: usize,
     order: Arc<[u32]>,
     next: usize,
+    every: usize,
     end: usize,
 }
 
-impl Iterator for Producer {
-    type Item = Batch;
+impl Producer {
+    fn make(&self, index: usize) -> Result<Batch> {
+        let mut batch = Batch::padded(&self.fields, self.batch_size);
+        let ids = self.order.iter().skip(index * self.batch_size).take(self.batch_size);
+        for (slot, &id) in ids.enumerate() {
+            self.source.fill(id as usize, self.view, &mut batch.row(slot))?;
+            batch.ids[slot] = id;
+            batch.len += 1;
+        }
+        batch.finish();
+        (batch.index, batch.epoch) = (index, self.view.epoch);
+        Ok(batch)
+    }
+}
 
-    fn next(&mut self) -> Option<Batch> {
+impl Iterator for Producer {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Result<Batch>> {
         if self.next >= self.end {
             return None;
         }
-        let (index, size) = (self.next, self.batch_size);
-        self.next += 1;
-        let ids = self.order.iter().skip(index * size).take(size);
-        let bytes = self.dataset.spec().bytes();
-        let mut pixels = vec![0u32; (size * bytes).div_ceil(4)];
-        let mut labels = vec![IGNORE_LABEL; size];
-        let mut sample_ids = vec![0; size];
-        let mut len = 0;
-        let places = bytemuck::cast_slice_mut::<u32, u8>(&mut pixels).chunks_exact_mut(bytes);
-        for ((slot, &id), place) in ids.enumerate().zip(places) {
-            let sample = id as usize;
-            place.copy_from_slice(&self.dataset.pixels[sample * bytes..][..bytes]);
-            labels[slot] = self.dataset.labels[sample] as i32;
-            sample_ids[slot] = id;
-            len += 1;
-        }
-        for word in &mut pixels {
-            *word = u32::from_le(*word);
-        }
-        Some(Batch { index, pixels, labels, sample_ids, len })
+        let index = self.next;
+        self.next += self.every;
+        Some(self.make(index))
     }
 }
 

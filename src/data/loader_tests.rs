@@ -1,8 +1,14 @@
 use super::*;
 use crate::data::testing::{message, tiny};
+use crate::data::{LABELS, PIXELS};
 
 fn loader(n: usize, config: LoaderConfig) -> Loader {
     Loader::new(Arc::new(tiny(n, 3)), config).unwrap()
+}
+
+/// The batches of an epoch, none of which fails.
+fn batches(loader: &Loader, epoch: u64) -> Vec<Batch> {
+    loader.epoch(epoch).collect::<crate::Result<_>>().unwrap()
 }
 
 fn plain(batch_size: usize) -> LoaderConfig {
@@ -11,11 +17,11 @@ fn plain(batch_size: usize) -> LoaderConfig {
 
 #[test]
 fn packs_pixels_and_fills_up_the_last_batch() {
-    let batches: Vec<Batch> = loader(5, plain(3)).epoch(0).collect();
+    let batches = batches(&loader(5, plain(3)), 0);
     assert_eq!(batches.len(), 2);
     // Samples are [i, 100, 200]; nine bytes take three words.
     assert_eq!(
-        batches[0].pixels,
+        batches[0].packed_u8(PIXELS).unwrap(),
         [
             u32::from_le_bytes([0, 100, 200, 1]),
             u32::from_le_bytes([100, 200, 2, 100]),
@@ -24,17 +30,20 @@ fn packs_pixels_and_fills_up_the_last_batch() {
     );
     let last = &batches[1];
     assert_eq!((last.index, last.len), (1, 2));
-    assert_eq!(last.pixels, [u32::from_le_bytes([3, 100, 200, 4]), u32::from_le_bytes([100, 200, 0, 0]), 0]);
-    assert_eq!(last.labels, [0, 1, IGNORE_LABEL]);
-    assert_eq!(last.sample_ids, [3, 4, 0]);
+    assert_eq!(
+        last.packed_u8(PIXELS).unwrap(),
+        [u32::from_le_bytes([3, 100, 200, 4]), u32::from_le_bytes([100, 200, 0, 0]), 0]
+    );
+    assert_eq!(last.i32(LABELS).unwrap(), [0, 1, IGNORE_LABEL]);
+    assert_eq!(last.ids, [3, 4, 0]);
 }
 
 #[test]
 fn drop_last_leaves_out_the_partial_batch() {
     let config = LoaderConfig { drop_last: true, ..plain(3) };
     let loader = loader(8, config.clone());
-    assert_eq!((loader.batches(), loader.epoch(0).len()), (2, 2));
-    assert!(loader.epoch(0).all(|batch| batch.len == 3));
+    assert_eq!((loader.batches(), loader.epoch(0).count()), (2, 2));
+    assert!(batches(&loader, 0).iter().all(|batch| batch.len == 3));
     assert!(message(Loader::new(Arc::new(tiny(2, 1)), config)).contains("no batch of 3"));
 }
 
@@ -43,35 +52,39 @@ fn a_shuffled_epoch_visits_each_sample_once_with_its_label_and_pixels() {
     let config = LoaderConfig { batch_size: 16, seed: 9, ..LoaderConfig::default() };
     let loader = loader(100, config);
     let mut seen = vec![0; 100];
-    for batch in loader.epoch(4) {
-        for (slot, &id) in batch.sample_ids.iter().take(batch.len).enumerate() {
+    for batch in batches(&loader, 4) {
+        for (slot, &id) in batch.ids.iter().take(batch.len).enumerate() {
             seen[id as usize] += 1;
-            assert_eq!(batch.labels[slot], id as i32 % 3);
-            assert_eq!(batch.pixels[slot * 3 / 4].to_le_bytes()[slot * 3 % 4], id as u8);
+            assert_eq!(batch.i32(LABELS).unwrap()[slot], id as i32 % 3);
+            assert_eq!(batch.packed_u8(PIXELS).unwrap()[slot * 3 / 4].to_le_bytes()[slot * 3 % 4], id as u8);
         }
     }
     assert_eq!(seen, [1; 100]);
-    let ids = |epoch| loader.epoch(epoch).flat_map(|b| b.sample_ids).collect::<Vec<_>>();
+    let ids = |epoch| batches(&loader, epoch).into_iter().flat_map(|b| b.ids).collect::<Vec<_>>();
     assert_eq!(ids(4), ids(4));
     assert_ne!(ids(4), ids(5));
 }
 
 #[test]
-fn prefetch_does_not_change_the_batches() {
-    let batches = |prefetch| {
-        let config = LoaderConfig { batch_size: 7, prefetch, ..LoaderConfig::default() };
-        loader(50, config).epoch(1).collect::<Vec<_>>()
+fn neither_prefetch_nor_threads_change_the_batches() {
+    let made = |prefetch, threads| {
+        let config = LoaderConfig { batch_size: 7, prefetch, threads, ..LoaderConfig::default() };
+        batches(&loader(50, config), 1)
     };
-    assert_eq!(batches(0), batches(1));
-    assert_eq!(batches(0), batches(usize::MAX));
+    assert_eq!(made(0, None), made(1, None));
+    assert_eq!(made(0, None), made(usize::MAX, None));
+    for threads in [2, 3, 8, 100] {
+        assert_eq!(made(0, None), made(1, Some(threads)), "{threads} threads");
+    }
 }
 
 #[test]
 fn resumes_at_any_batch() {
     let loader = loader(50, LoaderConfig { batch_size: 8, ..LoaderConfig::default() });
-    let whole: Vec<Batch> = loader.epoch(2).collect();
+    let whole = batches(&loader, 2);
     for first in 0..whole.len() {
-        assert_eq!(loader.epoch_from(2, first).collect::<Vec<_>>(), whole[first..]);
+        let rest: Vec<Batch> = loader.epoch_from(2, first).collect::<crate::Result<_>>().unwrap();
+        assert_eq!(rest, whole[first..]);
     }
     assert_eq!(loader.epoch_from(2, 7).count(), 0);
     assert_eq!(loader.epoch_from(2, usize::MAX).count(), 0);
@@ -79,14 +92,17 @@ fn resumes_at_any_batch() {
 
 #[test]
 fn dropping_early_stops_the_thread() {
-    let loader = loader(250, LoaderConfig { batch_size: 1, prefetch: 1, ..LoaderConfig::default() });
+    let config = LoaderConfig { batch_size: 1, prefetch: 1, threads: Some(3), ..LoaderConfig::default() };
+    let set = Arc::new(tiny(250, 3));
+    let loader = Loader::new(set.clone(), config).unwrap();
     for taken in [0, 1, 2, 249] {
         let mut batches = loader.epoch(0);
         assert_eq!(batches.by_ref().take(taken).count(), taken);
         drop(batches);
     }
     // Drop joined every thread, so nothing but this handle still holds the data.
-    assert_eq!(Arc::strong_count(loader.dataset()), 1);
+    drop(loader);
+    assert_eq!(Arc::strong_count(&set), 1);
 }
 
 #[test]
@@ -98,4 +114,46 @@ fn refuses_what_makes_no_batch() {
     let mut broken = tiny(3, 1);
     broken.labels[0] = 9;
     assert!(message(Loader::new(Arc::new(broken), plain(1))).contains("label 9"));
+}
+
+/// A source that fails at one sample, and says which.
+struct Failing(usize);
+
+impl Source for Failing {
+    fn name(&self) -> &str {
+        "failing"
+    }
+
+    fn len(&self) -> usize {
+        12
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        vec![Field::f32("x", [1])]
+    }
+
+    fn fill(&self, id: usize, _: View, row: &mut crate::data::Row<'_>) -> crate::Result<()> {
+        if id == self.0 {
+            return Err(Error::config("failing", format!("sample {id} can't be read")));
+        }
+        row.f32("x")?[0] = id as f32;
+        Ok(())
+    }
+
+    fn fingerprint(&self) -> String {
+        "failing".into()
+    }
+}
+
+#[test]
+fn a_sample_that_fails_ends_the_epoch_with_its_error() {
+    for (threads, prefetch) in [(1, 0), (1, 2), (3, 1)] {
+        let config = LoaderConfig { prefetch, threads: Some(threads), ..plain(2) };
+        let loader = Loader::new(Arc::new(Failing(5)), config).unwrap();
+        let made: Vec<_> = loader.epoch(0).collect();
+        let good = made.iter().filter(|batch| batch.is_ok()).count();
+        assert_eq!((good, made.len()), (2, 3), "{threads} threads");
+        let message = made[2].as_ref().unwrap_err().to_string();
+        assert!(message.contains("sample 5 can't be read"), "{message}");
+    }
 }

@@ -90,7 +90,7 @@ pub(super) struct Labels {
 
 impl Labels {
     pub fn of(pair: &Pair<'_>, classes: usize) -> Result<Self> {
-        let hot = pair.labels.one_hot(classes)?;
+        let hot = pair.labels()?.one_hot(classes)?;
         let counts = hot.sum(&[1], false)?;
         // max(n, 1): where no sample counts the mean is 0.
         let number = counts.sum(&[0], false)?.add_scalar(-1.0)?.relu()?.add_scalar(1.0)?;

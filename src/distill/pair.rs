@@ -15,8 +15,8 @@ pub struct Pair<'a> {
     pub student_logits: &'a Tensor,
     /// Teacher logits (N, C), before any softmax. They require no gradient.
     pub teacher_logits: &'a Tensor,
-    /// Labels i32 (N); [`crate::data::IGNORE_LABEL`] for samples that only fill the batch.
-    pub labels: &'a Tensor,
+    /// Labels i32 (N), where the task has them; [`crate::data::IGNORE_LABEL`] for samples that only fill the batch.
+    pub labels: Option<&'a Tensor>,
     /// The samples' places in the training set, i32 (N).
     pub sample_ids: &'a Tensor,
     /// Images of the training set.
@@ -142,6 +142,14 @@ fn norm_of<'a>(forward: &Forward<'_>, params: &'a Params, tensor: &Tensor) -> Op
 }
 
 impl Pair<'_> {
+    /// The labels, i32 (N).
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the task has none.
+    pub fn labels(&self) -> Result<&Tensor> {
+        self.labels.ok_or_else(|| Error::config("method", "it needs labels, and this task has none"))
+    }
+
     /// The tensors of every tap pair, (teacher's, student's), at least one.
     ///
     /// # Errors

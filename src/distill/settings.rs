@@ -160,6 +160,18 @@ pub struct Values {
 }
 
 impl Values {
+    /// Every setting with its value, in the form that checkpoints of all versions hold.
+    pub(crate) fn listed(&self) -> String {
+        let value = |value: &Value| match value {
+            Value::Number(number) => format!("Number({number:?})"),
+            Value::Count(count) => format!("Count({count})"),
+            Value::Choice(choice) => format!("Choice({choice:?})"),
+            Value::List(list) => format!("List({list:?})"),
+        };
+        let all = self.values.iter().map(|(name, of)| format!("({name:?}, {})", value(of)));
+        all.collect::<Vec<_>>().join(", ")
+    }
+
     /// The defaults of `settings`, `shared` over them, and `own`, which must all be settings of `method`, over those.
     ///
     /// # Errors

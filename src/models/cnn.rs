@@ -2,7 +2,7 @@
 //!
 //! Names: `conv1`, `bn1`, `relu1`, `pool1`, .., `fc`. An image that is too small for another pool is not pooled.
 
-use super::{Built, ModelConfig, ModelSpec, Module};
+use super::{Built, ModelConfig, ModelSpec, SingleModule};
 use crate::Result;
 use crate::nn::{BatchNorm, Conv, Forward, Linear, ParamBuilder, Params};
 use crate::ops::conv2d::Conv2d;
@@ -22,7 +22,7 @@ fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
     let widths = if widths.is_empty() { &[32, 64, 128] } else { widths };
     let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
-    let [mut c_in, mut h, mut w] = config.input;
+    let [mut c_in, mut h, mut w] = config.input.image()?;
     let mut blocks = Vec::new();
     for (i, &width) in widths.iter().enumerate() {
         // A bias before batch norm would be subtracted again.
@@ -33,14 +33,14 @@ fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
             (h, w) = (h / 2, w / 2);
         }
     }
-    let fc = Linear::new(root.sub("fc"), c_in * h * w, config.classes, true);
+    let fc = Linear::new(root.sub("fc"), c_in * h * w, config.head.width(), true);
     let stages = (1..=widths.len()).map(|i| format!("pool{i}")).collect();
     let preactivations = (1..=widths.len()).map(|i| format!("bn{i}")).collect();
     let embedding = format!("pool{}", widths.len());
-    Ok(Built { params, module: Box::new(Cnn { blocks, fc }), stages, preactivations, embedding })
+    Ok(Built { params, module: config.single(Cnn { blocks, fc }), stages, preactivations, embedding })
 }
 
-impl Module for Cnn {
+impl SingleModule for Cnn {
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let pool = Pool { kernel: [2, 2], stride: [2, 2], padding: [0, 0] };
         let mut x = x.clone();

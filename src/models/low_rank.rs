@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_share_of_the_full_rank() {
-        let config = ModelConfig { input: [3, 16, 16], classes: 10 };
+        let config = ModelConfig::classifier([3, 16, 16], 10);
         let network = build("resnet8+lowrank:0.5", &config).unwrap();
         let dims = |name: &str| network.params.find(name).map(|p| p.shape.dims().to_vec());
         assert_eq!(dims("layer3.0.conv1.inner.weight"), Some(vec![32, 32, 3, 3]));

@@ -1,6 +1,6 @@
 //! A multi-layer perceptron: linear and relu layers, `fc1`, `relu1`, .., and `fc` for the logits.
 
-use super::{Built, ModelConfig, ModelSpec, Module};
+use super::{Built, ModelConfig, ModelSpec, SingleModule};
 use crate::Result;
 use crate::nn::{Forward, Linear, ParamBuilder, Params};
 use crate::tape::Tensor;
@@ -17,20 +17,20 @@ fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
     let widths = if widths.is_empty() { &[128, 64] } else { widths };
     let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
-    let mut c_in = config.input.iter().product();
+    let mut c_in = config.input.len();
     let mut hidden = Vec::new();
     for (i, &width) in widths.iter().enumerate() {
         hidden.push(Linear::new(root.sub(format!("fc{}", i + 1)), c_in, width, true));
         c_in = width;
     }
-    let fc = Linear::new(root.sub("fc"), c_in, config.classes, true);
+    let fc = Linear::new(root.sub("fc"), c_in, config.head.width(), true);
     let stages = (1..=widths.len()).map(|i| format!("relu{i}")).collect();
     let preactivations = (1..=widths.len()).map(|i| format!("fc{i}")).collect();
     let embedding = format!("relu{}", widths.len());
-    Ok(Built { params, module: Box::new(Mlp { hidden, fc }), stages, preactivations, embedding })
+    Ok(Built { params, module: config.single(Mlp { hidden, fc }), stages, preactivations, embedding })
 }
 
-impl Module for Mlp {
+impl SingleModule for Mlp {
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let mut x = x.reshape([x.dims()[0], x.dims()[1..].iter().product()])?;
         for (i, layer) in self.hidden.iter().enumerate() {

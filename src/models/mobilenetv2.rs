@@ -5,7 +5,7 @@
 //! stem and the last map, `avgpool` (N, C) what the classifier sees.
 
 use super::parts::{ConvBn, ConvShape, chain};
-use super::{Built, ModelConfig, ModelSpec, Module};
+use super::{Built, ModelConfig, ModelSpec, SingleModule};
 use crate::nn::{Forward, Init, Linear, ParamBuilder, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -47,7 +47,7 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let mut c_in = scaled(32);
-    let stem = ConvShape::new(config.input[0], c_in, 3, 2);
+    let stem = ConvShape::new(config.input.image()?[0], c_in, 3, 2);
     let conv1 = ConvBn::new(&mut root.sub("conv1"), 0, stem, true);
     let mut groups = Vec::new();
     for (i, (channels, count, stride)) in GROUPS.into_iter().enumerate() {
@@ -67,9 +67,9 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     let conv2 = ConvBn::new(&mut root.sub("conv2"), 0, ConvShape::new(c_in, last, 1, 1), true);
     let (weight, bias) = (Init::Normal(0.01), Init::Constant(0.0));
     let at = &mut root.sub("classifier");
-    let classifier = Linear::with_init(at.sub(0), last, config.classes, weight, Some(bias));
+    let classifier = Linear::with_init(at.sub(0), last, config.head.width(), weight, Some(bias));
     let stages = [1, 2, 4, 6].map(|i| format!("blocks.{i}")).to_vec();
-    let module = Box::new(MobileNetV2 { conv1, groups, conv2, classifier });
+    let module = config.single(MobileNetV2 { conv1, groups, conv2, classifier });
     // Its blocks end without an activation.
     Ok(Built { params, module, preactivations: stages.clone(), stages, embedding: "avgpool".into() })
 }
@@ -94,7 +94,7 @@ impl InvertedResidual {
     }
 }
 
-impl Module for MobileNetV2 {
+impl SingleModule for MobileNetV2 {
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let x = self.conv1.forward(fx, x)?;
         let mut x = fx.layer("conv1", || Ok(x))?;

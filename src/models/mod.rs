@@ -1,60 +1,34 @@
-//! Named architectures. [`MODELS`] is the only list.
+//! Named architectures. [`MODELS`] is the list of limbeck's own; a program [registers](register) its own beside them.
+//!
+//! A model reads named [`Values`] (`images`) and gives named [`Outputs`] (`logits`); what is in between is its own affair,
+//! and what methods may look at are its taps.
 
 mod cnn;
+mod config;
 pub mod low_rank;
 mod mlp;
 mod mobilenetv2;
 mod names;
+mod network;
 pub mod onnx;
 mod parts;
+mod registry;
 mod resnet;
 pub mod reuse;
 pub mod saved;
+mod values;
 mod vgg;
 mod wrn;
 
+pub use config::{Head, InputSpec, MAX_CLASSES, ModelConfig};
 pub use names::NameMap;
+pub use network::{Built, Module, Network, SingleModule};
+pub use registry::register;
+pub use values::{FEATURES, IMAGES, LOGITS, NUMBERS, Outputs, Values};
 
-use crate::nn::{Forward, Params};
-use crate::tape::Tensor;
+use network::check_size;
+
 use crate::{Error, Result};
-
-/// A network's forward pass.
-pub trait Module {
-    /// Records the pass from images (N, C, H, W) to logits (N, classes), which are f32 in any precision.
-    fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor>;
-
-    /// The tap that a parameter belongs to, where its name does not say.
-    fn layer_of(&self, _param: &str) -> Option<&str> {
-        None
-    }
-}
-
-/// A built architecture with its host-side parameters.
-pub struct Network {
-    /// The name it was built by.
-    pub name: String,
-    /// Its parameters.
-    pub params: Params,
-    /// Taps that feature methods use where the user names none, from input to output.
-    pub stages: Vec<String>,
-    /// For each stage where its values are before the activation, for methods that learn from those. Fewer, or none, where
-    /// a network does not say.
-    pub preactivations: Vec<String>,
-    /// What the classifier sees.
-    pub embedding: String,
-    module: Box<dyn Module>,
-    config: ModelConfig,
-}
-
-/// What a network is built for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ModelConfig {
-    /// Channels, height and width of its images.
-    pub input: [usize; 3],
-    /// Classes.
-    pub classes: usize,
-}
 
 /// An entry of [`MODELS`]: a family of architectures.
 pub struct ModelSpec {
@@ -66,20 +40,6 @@ pub struct ModelSpec {
     pub presets: &'static [(&'static str, &'static [usize])],
     /// Builds the member with the numbers that the user wrote after the colon.
     pub build: fn(&ModelConfig, &[usize]) -> Result<Built>,
-}
-
-/// What a builder returns.
-pub struct Built {
-    /// Parameters.
-    pub params: Params,
-    /// Forward pass.
-    pub module: Box<dyn Module>,
-    /// Default feature taps.
-    pub stages: Vec<String>,
-    /// The taps before the stages' last activations.
-    pub preactivations: Vec<String>,
-    /// The tap that the classifier reads.
-    pub embedding: String,
 }
 
 /// Every family of architectures.
@@ -105,36 +65,20 @@ pub fn build(name: &str, config: &ModelConfig) -> Result<Network> {
 fn outline(name: &str, config: &ModelConfig) -> Result<Network> {
     if let Some((base, head)) = reuse::split(name) {
         let network = reuse::outline(name, base, head, config)?;
-        return sized(name, &network.params).map(|()| network);
+        return check_size(name, &network.params).map(|()| network);
     }
     if let Some((base, share)) = low_rank::split(name) {
         return low_rank::outline(name, base, share, config);
     }
     let (spec, numbers) = find(name)?;
-    let values = config.input.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-    if values.is_none_or(|n| n == 0 || n > MAX_INPUT) || !(1..=MAX_CLASSES).contains(&config.classes) {
-        let ([c, h, w], classes) = (config.input, config.classes);
-        let message = format!(
-            "expected images of 1 to {MAX_INPUT} values and 1 to {MAX_CLASSES} classes, got {c}x{h}x{w} and {classes}"
-        );
-        return Err(Error::config("model", message));
-    }
+    config.check()?;
     let built = (spec.build)(config, &numbers).map_err(|e| match e {
         Error::Config { name: setting, message } if setting == "model" => {
             Error::config(setting, format!("\"{name}\": {message}"))
         }
         other => other,
     })?;
-    sized(name, &built.params)?;
-    Ok(Network {
-        name: name.to_string(),
-        params: built.params,
-        stages: built.stages,
-        preactivations: built.preactivations,
-        embedding: built.embedding,
-        module: built.module,
-        config: *config,
-    })
+    Network::new(name, config, built)
 }
 
 /// Fails for a name that belongs to no family of architectures, listing those there are. Whether the numbers
@@ -148,22 +92,13 @@ pub fn base_of(name: &str) -> &str {
     name.split('+').next().unwrap_or(name)
 }
 
-/// Fails where a parameter is too large for any host.
-fn sized(name: &str, params: &Params) -> Result<()> {
-    let Some(param) = params.too_large() else { return Ok(()) };
-    let message = format!("\"{name}\": {param} is too large for any host; choose smaller numbers or images");
-    Err(Error::config("model", message))
-}
-
-/// The largest number after a colon, and most values of an image: beyond these, products of sizes could overflow.
+/// The largest number after a colon.
 const LARGEST: usize = 65_536;
-const MAX_INPUT: usize = 1 << 28;
-/// Most classes of a network.
-pub const MAX_CLASSES: usize = 1 << 20;
 
 /// The family that `name` belongs to, and its numbers.
 fn find(name: &str) -> Result<(&'static ModelSpec, Vec<usize>)> {
-    for spec in MODELS {
+    let families = registry::families();
+    for &spec in &families {
         if let Some((_, numbers)) = spec.presets.iter().find(|(preset, _)| *preset == name) {
             return Ok((spec, numbers.to_vec()));
         }
@@ -172,8 +107,8 @@ fn find(name: &str) -> Result<(&'static ModelSpec, Vec<usize>)> {
         Some((family, numbers)) => (family, Some(numbers)),
         None => (name, None),
     };
-    let spec = MODELS
-        .iter()
+    let spec = families
+        .into_iter()
         .find(|spec| spec.name == family)
         .ok_or_else(|| Error::config("model", format!("no model \"{name}\"; there are {}", known())))?;
     let numbers = numbers
@@ -190,44 +125,7 @@ fn find(name: &str) -> Result<(&'static ModelSpec, Vec<usize>)> {
 
 /// All names, for an error message.
 fn known() -> String {
-    let presets = MODELS.iter().flat_map(|spec| spec.presets).map(|(preset, _)| preset.to_string());
-    presets.chain(MODELS.iter().map(|spec| spec.about.to_string())).collect::<Vec<_>>().join("; ")
-}
-
-impl Network {
-    /// Channels, height and width of its images.
-    pub fn input(&self) -> [usize; 3] {
-        self.config.input
-    }
-
-    /// Its classes.
-    pub fn classes(&self) -> usize {
-        self.config.classes
-    }
-
-    /// The tap that a parameter belongs to: `layer1.0.conv1` for `layer1.0.conv1.weight`.
-    pub fn layer_of<'a>(&'a self, param: &'a str) -> &'a str {
-        let prefix = || {
-            let layer = param.rsplit_once('.').map_or("", |(layer, _)| layer);
-            let factor = layer.strip_suffix(".inner").or_else(|| layer.strip_suffix(".outer"));
-            factor.unwrap_or(layer)
-        };
-        self.module.layer_of(param).unwrap_or_else(prefix)
-    }
-
-    /// Records the pass from images (N, C, H, W) to logits (N, classes).
-    pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        match x.dims() {
-            [_, c, h, w] if [*c, *h, *w] == self.input() => {
-                let logits = fx.in_precision(|| self.module.forward(fx, x))?;
-                logits.keep_full();
-                Ok(logits)
-            }
-            other => {
-                let [c, h, w] = self.input();
-                let expected = format!("images (N, {c}, {h}, {w})");
-                Err(Error::shape(&self.name, expected, format!("{other:?}")))
-            }
-        }
-    }
+    let families = registry::families();
+    let presets = families.iter().flat_map(|spec| spec.presets).map(|(preset, _)| preset.to_string());
+    presets.chain(families.iter().map(|spec| spec.about.to_string())).collect::<Vec<_>>().join("; ")
 }

@@ -10,7 +10,7 @@
 //! classifier sees.
 
 use super::parts::ConvShape;
-use super::{Built, ModelConfig, ModelSpec, Module};
+use super::{Built, ModelConfig, ModelSpec, SingleModule};
 use crate::nn::{BatchNorm, Conv, Forward, Init, Linear, ParamBuilder, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -109,7 +109,7 @@ fn build(config: &ModelConfig, depth: usize, stem: usize, widths: &[usize], kind
     };
     let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
-    let conv1 = kind.conv(config.input[0], stem, 3, 1).make(root.sub("conv1"));
+    let conv1 = kind.conv(config.input.image()?[0], stem, 3, 1).make(root.sub("conv1"));
     let bn1 = BatchNorm::new(root.sub("bn1"), stem);
     let (mut stages, mut c_in) = (Vec::new(), stem);
     for (i, &width) in widths.iter().enumerate() {
@@ -127,10 +127,10 @@ fn build(config: &ModelConfig, depth: usize, stem: usize, widths: &[usize], kind
         Kind::A => ("linear", Init::KaimingNormal),
         Kind::B => ("fc", bias),
     };
-    let classifier = Linear::with_init(root.sub(name), c_in, config.classes, init, Some(bias));
+    let classifier = Linear::with_init(root.sub(name), c_in, config.head.width(), init, Some(bias));
     let taps = (1..=widths.len()).map(|i| format!("layer{i}")).collect();
     let preactivations = (1..=widths.len()).map(|i| format!("layer{i}.{}.preact", blocks - 1)).collect();
-    let module = Box::new(ResNet { conv1, bn1, stages, classifier });
+    let module = config.single(ResNet { conv1, bn1, stages, classifier });
     Ok(Built { params, module, stages: taps, preactivations, embedding: "avgpool".into() })
 }
 
@@ -200,7 +200,7 @@ impl Shortcut {
     }
 }
 
-impl Module for ResNet {
+impl SingleModule for ResNet {
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let x = self.bn1.forward(fx, &self.conv1.forward(fx, x)?)?;
         let mut x = fx.layer("relu", || x.relu())?;

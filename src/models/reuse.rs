@@ -7,7 +7,7 @@
 //! use. Parameters besides its own: `simkd.projector.*`, and `simkd.classifier.weight` (classes, C) and
 //! `.bias`, which count as states: no optimizer reaches them. Taps: `simkd.projector`, `simkd.pool` (N, C).
 
-use super::{LARGEST, ModelConfig, Module, Network};
+use super::{LARGEST, ModelConfig, Module, Network, Outputs, Values};
 use crate::nn::{BatchNorm, Conv, Forward, Init, ParamBuilder, ParamId};
 use crate::ops::conv2d::Conv2d;
 use crate::tape::Tensor;
@@ -76,9 +76,10 @@ pub(super) fn outline(name: &str, base: &str, head: &str, config: &ModelConfig) 
     let mut at = root.sub(ROOT);
     let projector = Projector::new(at.sub("projector"), head.widths, head.size);
     let mut at = at.sub("classifier");
-    let weight = at.state("weight", [config.classes, head.widths[2]], Init::KaimingNormal);
-    let bias = at.state("bias", [config.classes], Init::Constant(0.0));
-    let module = Box::new(Reuse { base: network.module, tap: head.tap, projector, weight, bias });
+    let weight = at.state("weight", [config.head.width(), head.widths[2]], Init::KaimingNormal);
+    let bias = at.state("bias", [config.head.width()], Init::Constant(0.0));
+    let output = config.head.output();
+    let module = Box::new(Reuse { base: network.module, tap: head.tap, projector, weight, bias, output });
     Ok(Network { name: name.to_string(), embedding: format!("{ROOT}.pool"), module, ..network })
 }
 
@@ -122,18 +123,20 @@ struct Reuse {
     projector: Projector,
     weight: ParamId,
     bias: ParamId,
+    output: &'static str,
 }
 
 impl Module for Reuse {
-    fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, fx: &Forward<'_>, x: &Values) -> Result<Outputs> {
         // Of its own layers behind the tap nothing is read, so the plan leaves them out.
         self.base.forward(fx, x)?;
         let map = fx.tap(&self.tap)?;
         let projected = fx.layer(PROJECTED, || self.projector.forward(fx, &map))?;
         let pooled = fx.layer(&format!("{ROOT}.pool"), || projected.global_avg_pool())?;
-        fx.layer(&format!("{ROOT}.classifier"), || {
+        let output = fx.layer(&format!("{ROOT}.classifier"), || {
             pooled.linear(&fx.param(self.weight)?, Some(&fx.param(self.bias)?))
-        })
+        })?;
+        Ok(Outputs::one(self.output, output))
     }
 
     fn layer_of(&self, param: &str) -> Option<&str> {
@@ -146,7 +149,7 @@ mod tests {
     use super::*;
     use crate::models::build;
 
-    const CONFIG: ModelConfig = ModelConfig { input: [3, 16, 16], classes: 5 };
+    const CONFIG: ModelConfig = ModelConfig::classifier([3, 16, 16], 5);
 
     #[test]
     fn a_name_says_all() {

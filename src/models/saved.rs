@@ -1,12 +1,13 @@
 //! A trained network as one file: safetensors with PyTorch's names, and in its metadata what is needed to use it.
 //!
-//! Metadata: `limbeck.model` (`cnn:8,16,32`), `limbeck.input` (`3x32x32`), `limbeck.classes`, `limbeck.mean` and
+//! Metadata: `limbeck.model` (`cnn:8,16,32`), `limbeck.input` (`3x32x32`, or `12` for flat features), the names of the
+//! outputs as `limbeck.classes` or `limbeck.numbers`, `limbeck.mean` and
 //! `limbeck.std` (JSON lists). Files that another program wrote have none of it; [`Overrides`] says it then. State dicts
 //! of PyTorch and ONNX graphs are opened here too; the latter may have the same metadata.
 
 use std::path::Path;
 
-use super::{ModelConfig, NameMap, Network, onnx, outline};
+use super::{Head, InputSpec, ModelConfig, NameMap, Network, onnx, outline};
 use crate::files::{self, Metadata, StoredTensor};
 use crate::{Error, Result};
 
@@ -21,7 +22,7 @@ pub struct Saved {
 /// What a network must be fed, and what its outputs are called.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelMetadata {
-    /// Class names, in the order of the logits.
+    /// Names of the outputs, in order: of classes, or of numbers.
     pub classes: Vec<String>,
     /// Mean of `pixel / 255` for each channel.
     pub mean: Vec<f32>,
@@ -67,12 +68,12 @@ pub fn to_bytes(network: &Network, metadata: &ModelMetadata) -> Result<Vec<u8>> 
 }
 
 fn strings(network: &Network, metadata: &ModelMetadata) -> Metadata {
-    let [c, h, w] = network.input();
+    let outputs = format!("limbeck.{}", network.head().noun());
     Metadata::from([
         ("limbeck.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ("limbeck.model".to_string(), network.name.clone()),
-        ("limbeck.input".to_string(), format!("{c}x{h}x{w}")),
-        ("limbeck.classes".to_string(), serde_json::json!(metadata.classes).to_string()),
+        ("limbeck.input".to_string(), network.input().to_string()),
+        (outputs, serde_json::json!(metadata.classes).to_string()),
         ("limbeck.mean".to_string(), serde_json::json!(metadata.mean).to_string()),
         ("limbeck.std".to_string(), serde_json::json!(metadata.std).to_string()),
     ])
@@ -120,14 +121,16 @@ pub fn from_bytes(
     let file = FileMetadata { path, metadata: &metadata };
     let text = |text: &str| Ok(text.to_string());
     let model = file.one("model", "architecture", [&overrides.model, &fallback.model], text)?;
-    let input = file.one("input", "input size", [&overrides.input, &fallback.input], |text| {
-        parse_input(text).map_err(|e| Error::file(path, format!("metadata limbeck.input: {e}")))
+    let image = |given: &Option<[usize; 3]>| given.map(InputSpec::Image);
+    let given = [&image(&overrides.input), &image(&fallback.input)];
+    let input = file.one("input", "input size", given, |text| {
+        parse_spec(text).map_err(|e| Error::file(path, format!("metadata limbeck.input: {e}")))
     })?;
-    let classes = file.classes([&overrides.classes, &fallback.classes])?;
-    let metadata = file.metadata(overrides, fallback, input, classes)?;
-    let config = ModelConfig { input, classes: metadata.classes.len() };
+    let (head, names) = file.head([&overrides.classes, &fallback.classes])?;
+    let metadata = file.metadata(overrides, fallback, input, names)?;
+    let config = ModelConfig { input, head };
     let mut network = outline(&model, &config).map_err(|e| Error::file(path, e))?;
-    let what = format!("{} as {model} for {} classes", path.display(), metadata.classes.len());
+    let what = format!("{} as {model} for {} {}", path.display(), head.width(), head.noun());
     network.params.load(&tensors)?.strict(&what)?;
     Ok(Saved { network, metadata })
 }
@@ -157,11 +160,11 @@ fn onnx_from_bytes(
     }
     let (network, metadata) = onnx::from_bytes(path, bytes, overrides.input.or(fallback.input), external)?;
     let file = FileMetadata { path, metadata: &metadata };
-    let numbered: Vec<String> = (0..network.classes()).map(|class| class.to_string()).collect();
-    let named = fallback.classes.clone().filter(|names| names.len() == network.classes());
+    let numbered: Vec<String> = (0..network.head().width()).map(|class| class.to_string()).collect();
+    let named = fallback.classes.clone().filter(|names| names.len() == network.head().width());
     let classes = file.classes([&overrides.classes, &Some(named.unwrap_or(numbered))])?;
-    if classes.len() != network.classes() {
-        let message = format!("the graph has {} classes, not {}", network.classes(), classes.len());
+    if classes.len() != network.head().width() {
+        let message = format!("the graph has {} classes, not {}", network.head().width(), classes.len());
         return Err(Error::file(path, message));
     }
     let metadata = file.metadata(overrides, fallback, network.input(), classes)?;
@@ -175,6 +178,18 @@ struct FileMetadata<'a> {
 }
 
 impl FileMetadata<'_> {
+    /// What the network gives, and the names of it: numbers where the file says so, or else classes.
+    fn head(&self, said: [&Option<Vec<String>>; 2]) -> Result<(Head, Vec<String>)> {
+        let numbers = Head::Numbers(0).noun();
+        if said[0].is_none() && self.metadata.contains_key(&format!("limbeck.{numbers}")) {
+            let names =
+                self.one(numbers, "numbers", [&None, &None], |text| list(self.path, numbers, text))?;
+            return Ok((Head::Numbers(names.len()), names));
+        }
+        let names = self.classes(said)?;
+        Ok((Head::Classes(names.len()), names))
+    }
+
     /// The names of the classes.
     fn classes(&self, given: [&Option<Vec<String>>; 2]) -> Result<Vec<String>> {
         self.one("classes", "classes", given, |text| list(self.path, "classes", text))
@@ -185,15 +200,18 @@ impl FileMetadata<'_> {
         &self,
         overrides: &Overrides,
         fallback: &Overrides,
-        input: [usize; 3],
+        input: InputSpec,
         classes: Vec<String>,
     ) -> Result<ModelMetadata> {
         let path = self.path;
         let read = |text: &str| list(path, "mean", text);
+        if let InputSpec::Features(_) = input {
+            return Ok(ModelMetadata { classes, mean: Vec::new(), std: Vec::new() });
+        }
         let mean: Vec<f32> = self.one("mean", "mean", [&overrides.mean, &fallback.mean], read)?;
         let read = |text: &str| list(path, "std", text);
         let std: Vec<f32> = self.one("std", "standard deviation", [&overrides.std, &fallback.std], read)?;
-        check_metadata(path, input, &classes, &mean, &std)?;
+        check_metadata(path, input.dims()[0], &classes, &mean, &std)?;
         Ok(ModelMetadata { classes, mean, std })
     }
 
@@ -229,21 +247,15 @@ impl FileMetadata<'_> {
 }
 
 /// Refuses what no network can be built for or fed with.
-fn check_metadata(
-    path: &Path,
-    input: [usize; 3],
-    classes: &[String],
-    mean: &[f32],
-    std: &[f32],
-) -> Result<()> {
+fn check_metadata(path: &Path, channels: usize, classes: &[String], mean: &[f32], std: &[f32]) -> Result<()> {
     if classes.is_empty() {
         return Err(Error::file(path, "metadata limbeck.classes: expected at least one class, found none"));
     }
-    if mean.len() != input[0] || std.len() != input[0] {
+    if mean.len() != channels || std.len() != channels {
         let message = format!(
             "expected a mean and a standard deviation for each of {} channels, got {mean:?} and {std:?}; pass both \
              `mean` and `std`",
-            input[0]
+            channels
         );
         return Err(Error::file(path, message));
     }
@@ -265,6 +277,14 @@ pub fn parse_input(text: &str) -> Result<[usize; 3]> {
     })
 }
 
+/// `3x32x32` for an image, `12` for so many features.
+fn parse_spec(text: &str) -> Result<InputSpec> {
+    match text.trim().parse() {
+        Ok(n) if n > 0 => Ok(InputSpec::Features(n)),
+        _ => parse_input(text).map(InputSpec::Image),
+    }
+}
+
 fn list<T: serde::de::DeserializeOwned>(path: &Path, key: &str, text: &str) -> Result<Vec<T>> {
     serde_json::from_str(text)
         .map_err(|e| Error::file(path, format!("metadata limbeck.{key}: expected a JSON list ({e})")))
@@ -278,7 +298,7 @@ mod tests {
     #[test]
     fn what_is_saved_comes_back() {
         let path = std::env::temp_dir().join(format!("limbeck-saved-{}.safetensors", std::process::id()));
-        let mut network = build("cnn:2,3", &ModelConfig { input: [1, 8, 8], classes: 3 }).unwrap();
+        let mut network = build("cnn:2,3", &ModelConfig::classifier([1, 8, 8], 3)).unwrap();
         network.params.initialise(7);
         let classes = ["a", "b \"quoted\"", "c"].map(String::from).to_vec();
         let metadata = ModelMetadata { classes, mean: vec![0.1], std: vec![0.3] };

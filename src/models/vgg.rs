@@ -5,7 +5,7 @@
 //! `pool0` to `pool2`, `pool3` for images of 64 and more, and `pool4` (N, C), what the classifier sees.
 
 use super::parts::{ConvBn, ConvShape, chain};
-use super::{Built, ModelConfig, ModelSpec, Module};
+use super::{Built, ModelConfig, ModelSpec, SingleModule};
 use crate::nn::{Forward, Init, Linear, ParamBuilder, Params};
 use crate::ops::pool::Pool;
 use crate::tape::Tensor;
@@ -34,7 +34,7 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
         five if five.len() == 5 => five,
         _ => return Err(fail()),
     };
-    let [mut c_in, h, w] = config.input;
+    let [mut c_in, h, w] = config.input.image()?;
     if h.min(w) < 8 {
         return Err(Error::config("model", format!("vgg needs images of at least 8x8, these are {h}x{w}")));
     }
@@ -53,11 +53,11 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     }
     let bias = Some(Init::Constant(0.0));
     let classifier =
-        Linear::with_init(root.sub("classifier"), c_in, config.classes, Init::Normal(0.01), bias);
+        Linear::with_init(root.sub("classifier"), c_in, config.head.width(), Init::Normal(0.01), bias);
     let pools = if h.min(w) >= 64 { 4 } else { 3 };
     let stages = (0..5).map(|i| format!("relu{i}")).collect();
     let preactivations = (0..5).map(|i| format!("block{i}")).collect();
-    let module = Box::new(Vgg { blocks, classifier, pools });
+    let module = config.single(Vgg { blocks, classifier, pools });
     Ok(Built { params, module, stages, preactivations, embedding: "pool4".into() })
 }
 
@@ -73,7 +73,7 @@ fn convolutions(depth: usize) -> Option<[usize; 5]> {
     })
 }
 
-impl Module for Vgg {
+impl SingleModule for Vgg {
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let halve = Pool::square(2, 2, 0);
         let mut x = x.clone();

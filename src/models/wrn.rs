@@ -5,7 +5,7 @@
 //! block's sum, `block1` the stage, `relu` the last map, `avgpool` (N, C) what the classifier sees.
 
 use super::parts::ConvShape;
-use super::{Built, ModelConfig, ModelSpec, Module};
+use super::{Built, ModelConfig, ModelSpec, SingleModule};
 use crate::nn::{BatchNorm, Conv, Forward, Init, Linear, ParamBuilder, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -53,7 +53,7 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let mut c_in = 16;
-    let conv1 = ConvShape::new(config.input[0], c_in, 3, 1).make(root.sub("conv1"));
+    let conv1 = ConvShape::new(config.input.image()?[0], c_in, 3, 1).make(root.sub("conv1"));
     let mut stages = Vec::new();
     for (i, width) in [16 * widen, 32 * widen, 64 * widen].into_iter().enumerate() {
         let mut at = root.sub(format!("block{}", i + 1));
@@ -68,11 +68,11 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     }
     let bn1 = BatchNorm::new(root.sub("bn1"), c_in);
     let (weight, bias) = (Init::Uniform { fan_in: c_in }, Init::Constant(0.0));
-    let fc = Linear::with_init(root.sub("fc"), c_in, config.classes, weight, Some(bias));
+    let fc = Linear::with_init(root.sub("fc"), c_in, config.head.width(), weight, Some(bias));
     let taps = (1..=3).map(|i| format!("block{i}")).collect();
     // A stage ends in a sum; the next one, or the end, begins with norm and relu.
     let preactivations = ["block2.layer.0.bn1", "block3.layer.0.bn1", "bn1"].map(String::from).to_vec();
-    let module = Box::new(Wrn { conv1, stages, bn1, fc });
+    let module = config.single(Wrn { conv1, stages, bn1, fc });
     Ok(Built { params, module, stages: taps, preactivations, embedding: "avgpool".into() })
 }
 
@@ -105,7 +105,7 @@ impl Block {
     }
 }
 
-impl Module for Wrn {
+impl SingleModule for Wrn {
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let mut x = self.conv1.forward(fx, x)?;
         for (i, stage) in self.stages.iter().enumerate() {

@@ -133,6 +133,11 @@ impl<'a> Forward<'a> {
         &self.tape
     }
 
+    /// The parameters on the device.
+    pub fn params(&self) -> &'a DeviceParams {
+        self.params
+    }
+
     /// The mode.
     pub fn mode(&self) -> Mode {
         self.mode

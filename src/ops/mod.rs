@@ -12,6 +12,7 @@ mod rows;
 mod spec;
 mod tile;
 
+pub mod accumulate;
 pub mod argmax;
 pub mod augment;
 pub mod binary;
@@ -45,6 +46,7 @@ pub use update::{adam, grad_norm, lerp, loss_scale, pull, sgd};
 /// Every op, by file. The shared conformance test runs all of their cases.
 #[rustfmt::skip]
 pub static OPS: &[&OpSpec] = &[
+    &accumulate::SPEC,
     &adam::SPEC,
     &argmax::SPEC,
     &augment::SPEC,

@@ -13,9 +13,10 @@ use crate::Result;
 use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::distill::{self, MethodConfig};
 use crate::gpu::Gpu;
-use crate::models::{ModelConfig, Network, build};
+use crate::models::{Network, build};
 use crate::nn::DeviceParams;
 use crate::platform::SystemTime;
+use crate::tasks::{Classify, ClassifyConfig, Task};
 
 /// One way to train the student.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,14 +43,23 @@ impl Variant {
 pub struct Comparison<'a> {
     gpu: &'a Gpu,
     training: Arc<Dataset>,
-    held_out: Arc<Dataset>,
+    validation: Arc<Dataset>,
+    task: Arc<dyn Task>,
     /// What was seen so far.
     pub report: Report,
 }
 
 impl<'a> Comparison<'a> {
     /// On these sets; `title` and `command` head the report.
-    pub fn new(gpu: &'a Gpu, (training, held_out): (Dataset, Dataset), title: &str, command: String) -> Self {
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] for data that no classifier can be trained on.
+    pub fn new(
+        gpu: &'a Gpu,
+        (training, validation): (Dataset, Dataset),
+        title: &str,
+        command: String,
+    ) -> Result<Self> {
         let caps = gpu.caps();
         let environment = Environment {
             adapter: caps.name.clone(),
@@ -61,7 +71,8 @@ impl<'a> Comparison<'a> {
             extra: Vec::new(),
         };
         let report = Report { title: title.into(), environment, ..Default::default() };
-        Self { gpu, training: Arc::new(training), held_out: Arc::new(held_out), report }
+        let task = Arc::new(Classify::new(&training, ClassifyConfig::default())?);
+        Ok(Self { gpu, training: Arc::new(training), validation: Arc::new(validation), task, report })
     }
 
     /// The training set.
@@ -69,17 +80,14 @@ impl<'a> Comparison<'a> {
         &self.training
     }
 
-    /// The held-out set.
-    pub fn held_out(&self) -> &Arc<Dataset> {
-        &self.held_out
+    /// The set that is measured on.
+    pub fn validation(&self) -> &Arc<Dataset> {
+        &self.validation
     }
 
     /// A network for these images and classes.
     pub fn build(&self, name: &str) -> Result<Network> {
-        let data = &self.training;
-        let config =
-            ModelConfig { input: [data.channels, data.height, data.width], classes: data.num_classes() };
-        build(name, &config)
+        build(name, &self.task.model_config())
     }
 
     /// Trains the teacher under `config.seed`.
@@ -94,12 +102,10 @@ impl<'a> Comparison<'a> {
     /// Takes a teacher that is trained already, and measures it.
     pub fn trained_teacher(&mut self, teacher: &Network) -> Result<()> {
         let params = DeviceParams::frozen(self.gpu, "teacher", &teacher.params)?;
-        let config = LoaderConfig { batch_size: 128, shuffle: false, ..Default::default() };
-        let loader = Loader::new(self.held_out.clone(), config)?;
-        let evaluator =
-            Evaluator::new(self.gpu, teacher, &params, loader.config().batch_size, &self.held_out)?;
-        let epoch =
-            Epoch { epoch: 1, accuracy: evaluator.top1_accuracy(loader.epoch(0))?, ..Epoch::default() };
+        let loader = Loader::new(self.validation.clone(), LoaderConfig::in_order(128))?;
+        let (task, source) = (self.task.as_ref(), self.validation.as_ref());
+        let mut evaluator = Evaluator::new(self.gpu, task, teacher, &params, 128, source)?;
+        let epoch = Epoch { epoch: 1, validation: evaluator.measure(loader.epoch(0))?, ..Epoch::default() };
         self.add_row(
             "teacher",
             teacher,
@@ -147,7 +153,7 @@ impl<'a> Comparison<'a> {
         teacher: Option<Teacher<'_>>,
     ) -> Result<Run> {
         let mut log = Log { label, seed: config.seed };
-        let run = Trainer::new(self.gpu, config, &self.training, &self.held_out)
+        let run = Trainer::new(self.gpu, self.task.clone(), config, &self.training, &self.validation)
             .teacher(teacher)
             .observer(&mut log)
             .fit(network)?;
@@ -155,7 +161,7 @@ impl<'a> Comparison<'a> {
             let points = run.epochs.iter().map(|e| (e.epoch as f64, value(e))).collect();
             self.report.curves.push(Curve { label: label.into(), seed: config.seed, kind, split, points });
         };
-        curve(CurveKind::Accuracy, Split::Validation, |e| e.accuracy);
+        curve(CurveKind::Accuracy, Split::Validation, |e| e.validation.value());
         curve(CurveKind::Loss, Split::Train, |e| e.loss);
         Ok(run)
     }
@@ -172,7 +178,7 @@ impl<'a> Comparison<'a> {
             role,
             params: network.params.trainable_elements() as u64,
             bytes: stored as u64 * 4,
-            accuracy: runs.iter().map(Run::accuracy).collect(),
+            accuracy: runs.iter().map(Run::value).collect(),
             ms_per_step: median(&times),
         });
     }
@@ -188,13 +194,14 @@ impl Observer for Log<'_> {
     fn epoch(&mut self, e: &Epoch) {
         let (label, seed) = (self.label, self.seed);
         log::info!(
-            "{label}, seed {seed}, epoch {}: loss {:.4}, training accuracy {:.4}, held-out accuracy {:.4}, \
-             {:.1} ms a step",
+            "{label}, seed {seed}, epoch {}: loss {:.4}, training {name} {:.4}, validation {name} {:.4}, {:.1} ms a \
+             step",
             e.epoch,
             e.loss,
-            e.training_accuracy,
-            e.accuracy,
-            e.ms_per_step
+            e.training.value(),
+            e.validation.value(),
+            e.ms_per_step,
+            name = e.validation.primary.name
         );
     }
 }

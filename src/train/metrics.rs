@@ -42,9 +42,9 @@ pub struct MetricRecord {
     /// Mean total loss.
     #[serde(with = "nan_as_null")]
     pub loss: f64,
-    /// Top-1 accuracy, 0 to 1, where it was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accuracy: Option<f64>,
+    /// What the task measures, each under its own name, such as `accuracy`, 0 to 1.
+    #[serde(flatten, deserialize_with = "terms_with_null")]
+    pub metrics: BTreeMap<String, f64>,
     /// Learning rate of the last step.
     #[serde(with = "nan_as_null", default = "nan")]
     pub learning_rate: f64,
@@ -226,7 +226,7 @@ mod tests {
             step,
             split: Split::Train,
             loss: 0.1 + step as f64,
-            accuracy: Some(0.5),
+            metrics: BTreeMap::from([("accuracy".into(), 0.5)]),
             learning_rate: 0.05,
             images_per_second: 1000.0,
             terms: BTreeMap::from([("ce".into(), 1.0), ("kd".into(), 2.5)]),

@@ -15,7 +15,7 @@ mod teacher;
 #[cfg(not(target_arch = "wasm32"))]
 pub use compare::{Comparison, Variant};
 pub use run::{
-    Checkpoints, Epoch, Evaluator, Observer, Progress, Run, StepConfig, Sums, TrainConfig, TrainStep,
+    Checkpoints, Epoch, Evaluator, Observer, Prepared, Progress, Run, StepConfig, TrainConfig, TrainStep,
     Trainer, checkpoint, weights_hash,
 };
 #[cfg(not(target_arch = "wasm32"))]

@@ -27,16 +27,9 @@ impl Digits {
     pub fn write_outputs(&self, name: &str, teacher: &Network, taps: &[&str]) -> PathBuf {
         let path = std::env::temp_dir().join(format!("limbeck-{name}-{}", std::process::id()));
         let taps = taps.iter().map(ToString::to_string).collect();
-        let config = TeachConfig {
-            batch_size: 32,
-            topk: None,
-            taps,
-            crop_padding: 0,
-            flip: false,
-            seed: 0,
-            epochs: 1,
-        };
-        teach(&self.gpu, teacher, &self.training, &config, &path, |_| ()).unwrap();
+        let config = TeachConfig { batch_size: 32, topk: None, taps, seed: 0, epochs: 1 };
+        teach(&self.gpu, &super::classify(&self.training), teacher, &self.training, &config, &path, |_| ())
+            .unwrap();
         path
     }
 }

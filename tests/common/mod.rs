@@ -81,3 +81,9 @@ fn open(backend: Option<String>, options: GpuOptions) -> Gpu {
 pub fn options(tile: Option<TileVariant>) -> GpuOptions {
     GpuOptions { tile, poison: true, ..Default::default() }
 }
+
+/// The task of telling the classes of `data` apart, with its defaults.
+#[allow(dead_code)]
+pub fn classify(data: &limbeck::data::Dataset) -> limbeck::tasks::Classify {
+    limbeck::tasks::Classify::new(data, limbeck::tasks::ClassifyConfig::default()).unwrap()
+}

@@ -34,10 +34,10 @@ pub fn cases(target: &Target, quick: bool) -> Result<Vec<Case>> {
 
 /// A network's pass in use.
 fn recorded(target: &Target, name: &str, batch: usize) -> Result<Tape> {
-    let network = build(name, &ModelConfig { input: [3, 32, 32], classes: 100 })?;
+    let network = build(name, &ModelConfig::classifier([3, 32, 32], 100))?;
     let params = DeviceParams::frozen(&target.gpu, name, &network.params)?;
     let tape = Tape::new();
-    network.forward(&Forward::eval(&tape, &params), &tape.input("images", [batch, 3, 32, 32]))?;
+    network.predict(&Forward::eval(&tape, &params), &tape.input("images", [batch, 3, 32, 32]))?;
     Ok(tape)
 }
 

@@ -48,11 +48,11 @@ pub fn run(adapter: &AdapterFlags, flags: &DemoFlags) -> Result<ExitCode> {
     let sets = data::load("digits", None, &LoadOptions::default())?;
     say!("{} training and {} held-out digits of 8x8 pixels", sets.0.len(), sets.1.len())?;
     let command = std::env::args().collect::<Vec<_>>().join(" ");
-    let mut demo = Comparison::new(&gpu, sets, "Distilling handwritten digits", command);
+    let mut demo = Comparison::new(&gpu, sets, "Distilling handwritten digits", command)?;
     demo.report.subtitle = format!(
         "{} training and {} held-out images of the UCI digits; {} epochs a student, {} seeds",
         demo.training().len(),
-        demo.held_out().len(),
+        demo.validation().len(),
         flags.epochs,
         flags.seeds
     );

@@ -13,10 +13,11 @@ use crate::cli::out::{json, say};
 use crate::cli::run::model_file::{ModelFlags, class_difference};
 use crate::cli::run::source;
 use crate::cli::table::Table;
-use crate::data::{Dataset, Loader, LoaderConfig};
+use crate::data::{Dataset, LABELS, Loader, LoaderConfig};
 use crate::gpu::Gpu;
 use crate::models::saved::{Overrides, Saved};
 use crate::nn::DeviceParams;
+use crate::tasks::{Classify, ClassifyConfig};
 use crate::train::Evaluator;
 use crate::train::report::{count, percent, printable};
 use crate::{Error, Result};
@@ -90,7 +91,7 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
 }
 
 fn check_fit(saved: &Saved, test: &Dataset) -> Result<()> {
-    let ([c, h, w], spec) = (saved.network.input(), test.spec());
+    let ([c, h, w], spec) = (saved.network.input().image()?, test.spec());
     if [c, h, w] != [spec.channels, spec.height, spec.width] {
         let message = format!(
             "the network takes images of {c}x{h}x{w}, but {} has {spec}; pass its data set",
@@ -98,7 +99,7 @@ fn check_fit(saved: &Saved, test: &Dataset) -> Result<()> {
         );
         return Err(Error::config("--data", message));
     }
-    let (ours, theirs) = (saved.network.classes(), test.num_classes());
+    let (ours, theirs) = (saved.network.head().width(), test.num_classes());
     if ours != theirs {
         let message =
             format!("the network has {ours} classes, but {} has {theirs}; pass its data set", test.name);
@@ -112,20 +113,21 @@ fn check_fit(saved: &Saved, test: &Dataset) -> Result<()> {
 
 /// Runs the test images through the network; with the seconds it took, first compilation excluded.
 fn measure(gpu: &Gpu, saved: &Saved, test: Arc<Dataset>, batch_size: usize) -> Result<(Counts, f64)> {
-    let loader =
-        Loader::new(test.clone(), LoaderConfig { batch_size, shuffle: false, ..Default::default() })?;
+    let loader = Loader::new(test.clone(), LoaderConfig::in_order(batch_size))?;
     let params = DeviceParams::frozen(gpu, "network", &saved.network.params)?;
-    let evaluator = Evaluator::new(gpu, &saved.network, &params, batch_size, &test)?;
+    let task = Classify::new(&test, ClassifyConfig::default())?;
+    let evaluator = Evaluator::new(gpu, &task, &saved.network, &params, batch_size, test.as_ref())?;
     // The driver compiles a kernel where it first runs.
     if let Some(batch) = loader.epoch(0).next() {
-        evaluator.logits(&batch)?;
+        evaluator.outputs(&batch?)?;
     }
-    let n = saved.network.classes();
+    let n = saved.network.head().width();
     let mut counts = Counts { taken: vec![vec![0; n]; n], images: vec![0; n], not_finite: 0 };
     let start = Instant::now();
     for batch in loader.epoch(0) {
-        let logits = evaluator.logits(&batch)?;
-        for (row, &label) in logits.chunks(n).zip(&batch.labels).take(batch.len) {
+        let batch = batch?;
+        let logits = evaluator.outputs(&batch)?;
+        for (row, &label) in logits.chunks(n).zip(batch.i32(LABELS)?).take(batch.len) {
             counts.add(label as usize, row);
         }
     }

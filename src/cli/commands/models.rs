@@ -81,7 +81,7 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
     let network = if onnx::is_onnx(&flags.name) {
         onnx::open(&flags.name, input)?.0
     } else {
-        let config = ModelConfig { input: input.unwrap_or([3, 32, 32]), classes: flags.classes as usize };
+        let config = ModelConfig::classifier(input.unwrap_or([3, 32, 32]), flags.classes as usize);
         build(&flags.name, &config)?
     };
     let (taps, cost) = forward_cost(&adapter.open_by_layer()?, &network)?;
@@ -93,8 +93,8 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
         .collect();
     let flops: Vec<(String, u64)> =
         cost.nodes.iter().filter(|n| n.flops > 0).map(|n| (layer_of(&n.name).to_string(), n.flops)).collect();
-    let [c, h, w] = network.input();
-    say!("{}: images of {c}x{h}x{w} to {} classes\n", printable(&network.name), network.classes())?;
+    let (input, head) = (network.input(), network.head());
+    say!("{}: {} of {input} to {} {}\n", printable(&network.name), input.name(), head.width(), head.noun())?;
     let mut table = Table::new(&["", "layer", "output", ">params", ">FLOPs"]);
     let shown = |n: u64| if n == 0 { "-".to_string() } else { count(n) };
     let mut row = |name: &str, output: String| {

@@ -16,6 +16,7 @@ use crate::gpu::Gpu;
 use crate::models::MAX_CLASSES;
 use crate::models::saved::{Overrides, Saved, parse_input};
 use crate::nn::DeviceParams;
+use crate::tasks::{Classify, ClassifyConfig};
 use crate::train::Evaluator;
 use crate::train::report::printable;
 use crate::{Error, Result};
@@ -120,7 +121,7 @@ fn class_names(said: &[String]) -> Result<Vec<String>> {
 
 /// The images as a data set, normalised as the network wants it.
 fn read(saved: &Saved, paths: &[PathBuf]) -> Result<Dataset> {
-    let [channels, height, width] = saved.network.input();
+    let [channels, height, width] = saved.network.input().image()?;
     let spec = ImageSpec { channels, height, width };
     let mut pixels = Vec::new();
     for path in paths {
@@ -143,14 +144,15 @@ fn read(saved: &Saved, paths: &[PathBuf]) -> Result<Dataset> {
 /// (N, classes). Blocks.
 fn logits(gpu: &Gpu, saved: &Saved, images: &Arc<Dataset>) -> Result<Vec<f32>> {
     let batch_size = images.len().min(64);
-    let loader =
-        Loader::new(images.clone(), LoaderConfig { batch_size, shuffle: false, ..Default::default() })?;
+    let loader = Loader::new(images.clone(), LoaderConfig::in_order(batch_size))?;
     let params = DeviceParams::frozen(gpu, "network", &saved.network.params)?;
-    let evaluator = Evaluator::new(gpu, &saved.network, &params, batch_size, images)?;
+    let task = Classify::new(images, ClassifyConfig::default())?;
+    let evaluator = Evaluator::new(gpu, &task, &saved.network, &params, batch_size, images.as_ref())?;
     let mut all = Vec::new();
     for batch in loader.epoch(0) {
-        let logits = evaluator.logits(&batch)?;
-        all.extend(logits.into_iter().take(batch.len * saved.network.classes()));
+        let batch = batch?;
+        let logits = evaluator.outputs(&batch)?;
+        all.extend(logits.into_iter().take(batch.len * saved.network.head().width()));
     }
     Ok(all)
 }

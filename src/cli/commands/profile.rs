@@ -42,7 +42,7 @@ pub fn run(adapter: &AdapterFlags, flags: &ProfileFlags) -> Result<ExitCode> {
     let workload = flags.workload.of(&flags.model);
     let train_step = workload.step(&gpu)?;
     let mut step = Step::new(0, 0);
-    train_step.run(&workload.batch(), &mut step, 1e-3)?;
+    train_step.run(&workload.batch()?, &mut step, 1e-3)?;
     let repeats = flags.repeats as usize;
     let plan = train_step.plan();
     let nodes = plan.profile(&step, repeats)?;

@@ -12,6 +12,7 @@ use crate::cli::out::say;
 use crate::cli::run::job;
 use crate::cli::run::recipe::Recipe;
 use crate::cli::run::teachers::open_teacher;
+use crate::tasks::{Classify, ClassifyConfig, ImageConfig};
 use crate::train::{TeachConfig, teach};
 
 /// What `--help` ends with.
@@ -104,14 +105,14 @@ pub fn run(adapter: &AdapterFlags, flags: &TeachFlags) -> Result<ExitCode> {
         batch_size: flags.batch_size,
         topk: flags.topk,
         taps: flags.taps.clone(),
-        crop_padding: flags.crop_padding,
-        flip: flags.flip,
         seed: flags.seed,
         epochs: flags.epochs,
     };
+    let images = ImageConfig { crop_padding: flags.crop_padding, flip: flags.flip };
+    let task = Classify::new(&data, ClassifyConfig { images, ..Default::default() })?;
     let gpu = adapter.open()?;
     let mut tenths = 0;
-    let info = teach(&gpu, &teacher.network, &Arc::new(data), &config, &flags.out, |share| {
+    let info = teach(&gpu, &task, &teacher.network, &Arc::new(data), &config, &flags.out, |share| {
         if (share * 10.0) as u32 > tenths {
             tenths = (share * 10.0) as u32;
             log::info!("{}0 % of the outputs are written", tenths);

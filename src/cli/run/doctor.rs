@@ -10,6 +10,7 @@ use crate::cli::shown;
 use crate::files::{read_text, write_atomic};
 use crate::models::Network;
 use crate::models::saved::Saved;
+use crate::tasks::Task;
 use crate::train::TrainConfig;
 use crate::train::doctor::{Figures, Finding, Subject, TeacherFigure, diagnose, examine, examine_peers};
 use crate::{Error, Result};
@@ -44,7 +45,10 @@ pub fn first_batches(
     if job.resumes(label) {
         return kept(&job.out, label).unwrap_or_default();
     }
-    tell(job, label, examine(&subject(job, student, config), teaching, &supervision.scheme))
+    let findings = job
+        .task()
+        .and_then(|task| examine(&subject(job, &task, student, config), teaching, &supervision.scheme));
+    tell(job, label, findings)
 }
 
 /// [`first_batches`] for two peers that learn from each other with `weight`.
@@ -58,7 +62,9 @@ pub fn peers(
     if job.resumes(label) {
         return kept(&job.out, label).unwrap_or_default();
     }
-    tell(job, label, examine_peers(&subject(job, student, config), peer, weight))
+    let findings =
+        job.task().and_then(|task| examine_peers(&subject(job, &task, student, config), peer, weight));
+    tell(job, label, findings)
 }
 
 /// What was said of the run `label` whose folder this is; `None` where it was not examined. A file that can't be read says
@@ -67,8 +73,14 @@ pub fn kept(folder: &Path, label: &str) -> Option<Vec<String>> {
     read(&folder.join(FILE)).ok()?.remove(label)
 }
 
-fn subject<'a>(job: &'a Job, student: &'a Network, config: &'a TrainConfig) -> Subject<'a> {
-    Subject { gpu: &job.gpu, student, training: &job.training, config }
+fn subject<'a>(
+    job: &'a Job,
+    task: &'a dyn Task,
+    student: &'a Network,
+    config: &'a TrainConfig,
+) -> Subject<'a> {
+    let (training, classes) = (job.training.clone(), &*job.training.class_names);
+    Subject { gpu: &job.gpu, task, student, training, classes, config }
 }
 
 /// Says it once, and keeps it.

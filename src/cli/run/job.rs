@@ -15,9 +15,10 @@ use crate::data::{Dataset, Loader, LoaderConfig};
 use crate::files::{read_weights, write_atomic};
 use crate::gpu::Gpu;
 use crate::models::saved::{self, ModelMetadata};
-use crate::models::{ModelConfig, Network, build};
+use crate::models::{Network, build};
 use crate::nn::DeviceParams;
 use crate::tape::Cost;
+use crate::tasks::{Classify, Task};
 use crate::train::metrics::Split;
 use crate::train::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
 use crate::train::schemes::Scheme;
@@ -117,6 +118,11 @@ impl Job {
         }
     }
 
+    /// What is trained for.
+    pub fn task(&self) -> Result<Classify> {
+        Classify::new(&self.training, self.recipe.classify_config())
+    }
+
     /// The network to train, with its initial weights.
     pub fn network(&self) -> Result<Network> {
         let name = self.recipe.need(&self.recipe.model, "model", "cnn:8,16,32")?;
@@ -130,9 +136,7 @@ impl Job {
 
     /// A network with random weights of its own for each `number`; those of 0 are [`Job::network`]'s.
     pub fn fresh(&self, name: &str, number: u64) -> Result<Network> {
-        let data = &self.training;
-        let input = [data.channels, data.height, data.width];
-        let mut network = build(name, &ModelConfig { input, classes: data.num_classes() })?;
+        let mut network = build(name, &self.task()?.model_config())?;
         network.params.initialise(self.recipe.seed.unwrap_or(0).wrapping_add(number << 32));
         Ok(network)
     }
@@ -149,10 +153,11 @@ impl Job {
     /// Compiles the step for a network of its own, and says what it would cost. Whatever is wrong with the settings
     /// shows here, before anything is written.
     pub fn plan(&self, config: &TrainConfig, supervision: Supervision<'_>) -> Result<Cost> {
-        Trainer::new(&self.gpu, config, &self.training, &self.watched)
-            .teaching(supervision.teaching)
-            .scheme(supervision.scheme)
-            .plan(&mut self.network()?)
+        let mut network = self.network()?;
+        let trainer = Trainer::new(&self.gpu, self.task()?, config, &self.training, &self.watched);
+        let prepared =
+            trainer.teaching(supervision.teaching).scheme(supervision.scheme).prepare(&mut network)?;
+        Ok(prepared.cost().clone())
     }
 
     /// Makes the output folder ready, unless it holds a run that would be lost.
@@ -211,7 +216,10 @@ impl Job {
             resume: self.resume,
             ..Checkpoints::at(self.checkpoint(label))?
         };
-        let mut trainer = Trainer::new(&self.gpu, config, &self.training, &self.watched);
+        let mut trainer = Trainer::new(&self.gpu, self.task()?, config, &self.training, &self.watched);
+        if self.recipe.validation.is_none() {
+            trainer = trainer.measuring_test();
+        }
         if let Some((peer, weight)) = supervision.peer {
             trainer = trainer.peer(peer, weight);
         }
@@ -228,7 +236,7 @@ impl Job {
             let points = run.epochs.iter().map(|e| (e.epoch as f64, value(e))).collect();
             self.report.curves.push(Curve { label: label.into(), seed: config.seed, kind, split, points });
         };
-        curve(CurveKind::Accuracy, split, |e| e.accuracy);
+        curve(CurveKind::Accuracy, split, |e| e.validation.value());
         curve(CurveKind::Loss, Split::Train, |e| e.loss);
         Ok(run)
     }
@@ -237,16 +245,18 @@ impl Job {
     pub fn test_accuracy(&self, network: &Network) -> Result<f64> {
         let params = DeviceParams::frozen(&self.gpu, "network", &network.params)?;
         let batch_size = self.recipe.batch_size.unwrap_or(64);
-        let evaluator = Evaluator::new(&self.gpu, network, &params, batch_size, &self.test)?;
-        let config = LoaderConfig { batch_size, shuffle: false, ..Default::default() };
-        evaluator.top1_accuracy(Loader::new(self.test.clone(), config)?.epoch(0))
+        let task = self.task()?;
+        let mut evaluator =
+            Evaluator::new(&self.gpu, &task, network, &params, batch_size, self.test.as_ref())?;
+        let loader = Loader::new(self.test.clone(), LoaderConfig::in_order(batch_size))?;
+        Ok(evaluator.measure(loader.epoch(0))?.value())
     }
 
     /// Adds a row to the table, measured on the test set.
     pub fn row(&mut self, label: &str, role: Role, network: &Network, run: Option<&Run>) -> Result<()> {
         let accuracy = match run {
             // Without validation images the last epoch was measured on the test set.
-            Some(run) if self.recipe.validation.is_none() => run.accuracy(),
+            Some(run) if self.recipe.validation.is_none() => run.value(),
             _ => self.test_accuracy(network)?,
         };
         let note = run.and_then(Run::loss_scale_note).map(|note| format!("{label}: {note}."));

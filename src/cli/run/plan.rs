@@ -3,9 +3,9 @@
 use crate::Result;
 use crate::cli::out::say;
 use crate::gpu::Gpu;
-use crate::models::Network;
+use crate::models::{Network, Values};
 use crate::nn::{DeviceParams, Forward, Tap};
-use crate::tape::{Cost, Plan, Tape};
+use crate::tape::{Cost, Plan, Tape, Tensor};
 use crate::train::TrainConfig;
 
 /// Prints what a step would cost.
@@ -41,10 +41,11 @@ const SCOPE: &str = "(network)";
 pub fn forward_cost(gpu: &Gpu, network: &Network) -> Result<(Vec<Tap>, Cost)> {
     let params = DeviceParams::frozen(gpu, SCOPE, &network.params)?;
     let tape = Tape::new();
-    let [c, h, w] = network.input();
-    let images = tape.input("images", [1, c, h, w]);
+    let input = network.input();
+    let x = tape.input(input.name(), [&[1], input.dims()].concat());
     let fx = Forward::eval(&tape, &params);
-    let logits = network.forward(&fx, &images)?;
-    let plan = Plan::new(gpu, &tape, &[&logits])?;
+    let outputs = network.forward(&fx, &Values::one(input.name(), x))?;
+    let outputs: Vec<&Tensor> = outputs.iter().map(|(_, output)| output).collect();
+    let plan = Plan::new(gpu, &tape, &outputs)?;
     Ok((fx.taps(), plan.cost().clone()))
 }

@@ -8,6 +8,7 @@ pub use flags::Recipe;
 
 use crate::distill::MethodConfig;
 use crate::optim::EmaConfig;
+use crate::tasks::{ClassifyConfig, ImageConfig};
 use crate::train::TrainConfig;
 use crate::{Error, Result};
 
@@ -38,9 +39,6 @@ impl Recipe {
             max_grad_norm: self.max_grad_norm,
             ce_weight: self.ce_weight.unwrap_or(defaults.ce_weight),
             ce_schedule: defaults.ce_schedule,
-            label_smoothing: self.label_smoothing.unwrap_or(0.0),
-            crop_padding: self.crop_padding.unwrap_or(0),
-            flip: self.flip.unwrap_or(false),
             ema: self.ema_decay.map(EmaConfig::warmed_up),
             recompute: self.recompute.unwrap_or(defaults.recompute),
             precision: self.precision.unwrap_or(defaults.precision),
@@ -49,6 +47,18 @@ impl Recipe {
         };
         config.validate()?;
         Ok(config)
+    }
+
+    /// The part of a classification.
+    pub fn classify_config(&self) -> ClassifyConfig {
+        let defaults = ClassifyConfig::default();
+        ClassifyConfig {
+            label_smoothing: self.label_smoothing.unwrap_or(defaults.label_smoothing),
+            images: ImageConfig {
+                crop_padding: self.crop_padding.unwrap_or(defaults.images.crop_padding),
+                flip: self.flip.unwrap_or(defaults.images.flip),
+            },
+        }
     }
 
     /// The methods' part.
@@ -92,7 +102,8 @@ mod tests {
         let flags = Recipe { epochs: Some(7), ..Default::default() };
         let merged = flags.over_file(Some(&path)).unwrap();
         let config = merged.train_config().unwrap();
-        assert_eq!((config.epochs, config.learning_rate, config.flip), (7, 0.2, true));
+        assert_eq!((config.epochs, config.learning_rate), (7, 0.2));
+        assert!(merged.classify_config().images.flip);
         assert_eq!(merged.model.as_deref(), Some("cnn:4"));
         let again: Recipe = toml::from_str(&merged.to_toml().unwrap()).unwrap();
         assert_eq!(again, merged);

@@ -12,6 +12,7 @@ use crate::distill;
 use crate::models::saved::{self, Overrides, Saved};
 use crate::models::{NameMap, Network};
 use crate::nn::DeviceParams;
+use crate::tasks::Task;
 use crate::train::report::printable;
 use crate::train::schemes::{Member, Scheme};
 use crate::train::{Outputs, StoredTeacher, Teacher, weights_hash};
@@ -63,7 +64,7 @@ impl Teachers {
             let info = outputs.info().clone();
             job.normalise_as(&info.mean, &info.std);
         }
-        outputs.fits(&job.training)?;
+        outputs.fits(job.training.as_ref(), job.training.num_classes(), &job.task()?.views())?;
         Ok(Self::Stored(Arc::new(outputs), kept))
     }
 

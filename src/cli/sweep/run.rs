@@ -206,7 +206,7 @@ fn source(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<(Teacher
 fn outcome(job: &Job, key: String, trained: Trained, started: Instant) -> Result<Outcome> {
     let Some(run) = trained.runs.last() else { return Err(Error::config("scheme", "trained no student")) };
     let last = match job.recipe.validation {
-        None => run.accuracy(),
+        None => run.value(),
         Some(_) => job.test_accuracy(&trained.network)?,
     };
     let params = trained.network.params.trainable_elements() as u64;

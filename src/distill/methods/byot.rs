@@ -90,7 +90,7 @@ impl Method for Byot {
         sum_of(stages.iter().zip(&self.exits).map(|(stage, (bottleneck, exit))| {
             let feature = features::embedding(&bottleneck.forward(own, stage)?)?;
             let logits = exit.forward(own, &feature)?;
-            let hard = logits.cross_entropy(pair.labels, &labels)?.scale(1.0 - self.soft)?;
+            let hard = logits.cross_entropy(pair.labels()?, &labels)?.scale(1.0 - self.soft)?;
             let soft = logits.kl_div(pair.student_logits, self.temperature, KlReduction::BatchMean)?;
             let hint = feature.sub(&deepest)?.square()?.sum(&[0, 1], false)?.scale(self.hint)?;
             hard.add(&soft.scale(self.soft)?)?.add(&hint)

@@ -55,6 +55,6 @@ impl Method for Virtual {
         let smoothing = (classes * other) as f32;
         let settings = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: smoothing };
         let entropy = -(label * label.ln() + (classes - 1.0) * other * other.ln());
-        pair.student_logits.cross_entropy(pair.labels, &settings)?.add_scalar(-entropy as f32)
+        pair.student_logits.cross_entropy(pair.labels()?, &settings)?.add_scalar(-entropy as f32)
     }
 }

@@ -251,7 +251,7 @@ mod tests {
     /// With as many channels as the teacher, the student becomes the teacher.
     #[test]
     fn equal_widths_copy() {
-        let config = ModelConfig { input: [1, 8, 8], classes: 10 };
+        let config = ModelConfig::classifier([1, 8, 8], 10);
         let (mut student, mut teacher) =
             (build("cnn:4,6", &config).unwrap().params, build("cnn:4,6", &config).unwrap().params);
         student.initialise(1);
@@ -263,7 +263,7 @@ mod tests {
     /// The channel with the largest filters is kept, and the next layer reads from it.
     #[test]
     fn the_strongest_channels_are_kept() {
-        let config = ModelConfig { input: [1, 4, 4], classes: 2 };
+        let config = ModelConfig::classifier([1, 4, 4], 2);
         let mut teacher = build("cnn:3", &config).unwrap().params;
         let mut student = build("cnn:1", &config).unwrap().params;
         teacher.initialise(1);
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_larger_student_is_refused_by_name() {
-        let config = ModelConfig { input: [1, 8, 8], classes: 10 };
+        let config = ModelConfig::classifier([1, 8, 8], 10);
         let teacher = build("cnn:4", &config).unwrap().params;
         let mut student = build("cnn:8", &config).unwrap().params;
         let message = Transfer::default().apply(&mut student, &teacher).unwrap_err().to_string();
@@ -289,7 +289,7 @@ mod tests {
     /// The largest scale wins, also where its filter is the smallest.
     #[test]
     fn batch_norm_scales_select() {
-        let config = ModelConfig { input: [1, 4, 4], classes: 2 };
+        let config = ModelConfig::classifier([1, 4, 4], 2);
         let mut teacher = build("cnn:3", &config).unwrap().params;
         let mut student = build("cnn:1", &config).unwrap().params;
         teacher.find_mut("conv1.weight").unwrap().values[18..].fill(1e-3);
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn blocks_are_skipped_evenly_or_as_listed() {
-        let config = ModelConfig { input: [3, 16, 16], classes: 10 };
+        let config = ModelConfig::classifier([3, 16, 16], 10);
         let teacher = build("resnet56", &config).unwrap().params;
         for (layers, blocks) in [(Layers::Skip, [0, 4, 8]), (Layers::Listed(vec![0, 1, 7]), [0, 1, 7])] {
             let mut student = build("resnet20", &config).unwrap().params;

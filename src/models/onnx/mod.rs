@@ -28,7 +28,7 @@ use array::{Array, Data, External};
 use graph::Graph;
 use lower::Host;
 
-use super::{MAX_CLASSES, ModelConfig, Module, Network};
+use super::{Built, MAX_CLASSES, ModelConfig, Network, SingleModule};
 use crate::files::Metadata;
 use crate::nn::{Forward, Init, Mode, ParamBuilder, ParamId, ParamKind, Params};
 use crate::ops::unary::Unary;
@@ -129,7 +129,7 @@ fn image_size(graph: &Graph, said: Option<[usize; 3]>) -> Result<[usize; 3], Str
         };
     }
     match sizes.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) {
-        Some(n) if (1..=super::MAX_INPUT).contains(&n) => Ok(sizes),
+        Some(n) if (1..=super::config::MAX_INPUT).contains(&n) => Ok(sizes),
         _ => Err(format!("images of {sizes:?} are too large")),
     }
 }
@@ -168,20 +168,13 @@ fn network(name: String, mut graph: Graph, input: [usize; 3]) -> Result<Network>
             *constant = Rc::new(Array { dims: constant.dims.clone(), data: Data::Float(Vec::new()) });
         }
     }
-    let config = ModelConfig { input, classes };
+    let config = ModelConfig::classifier(input, classes);
     let stages = stages(&taps);
     let preactivations = stages.iter().map(|stage| preactivation(&taps, stage)).collect();
     // The input of the classifier, where that is a linear layer, is not marked in a graph: the deepest map stands for it.
     let embedding = stages.last().cloned().unwrap_or_default();
-    Ok(Network {
-        name,
-        params,
-        stages,
-        preactivations,
-        embedding,
-        module: Box::new(Onnx { graph, ids, readers }),
-        config,
-    })
+    let module = config.single(Onnx { graph, ids, readers });
+    Network::new(name, &config, Built { params, module, stages, preactivations, embedding })
 }
 
 /// (N, classes), also from (N, classes, 1, 1).
@@ -233,7 +226,7 @@ struct Onnx {
     readers: BTreeMap<String, String>,
 }
 
-impl Module for Onnx {
+impl SingleModule for Onnx {
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let output = lower::record(&self.graph, &Recorded { fx, ids: &self.ids }, x)?;
         logits(&output, x.dims()[0])

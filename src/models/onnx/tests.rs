@@ -126,7 +126,7 @@ fn classifier() -> (Vec<Message>, Vec<Message>) {
 fn a_classifier_is_read() {
     let (nodes, constants) = classifier();
     let network = Scratch::new("read").open(&model(0, &nodes, &constants)).unwrap();
-    assert_eq!((network.classes(), network.input()), (5, [3, 4, 4]));
+    assert_eq!((network.head().width(), network.input().dims()), (5, &[3, 4, 4][..]));
     assert_eq!(network.params.trainable_elements(), 21);
     assert_eq!(network.stages, ["relu"]);
     assert_eq!(network.params.find("fc.weight").unwrap().values, [0.25; 10]);
@@ -138,7 +138,7 @@ fn sizes_that_the_export_left_open_come_from_the_user() {
     let message = scratch.refused(&model_of([0, 3, 0, 0], &nodes, &constants));
     assert!(message.contains("height") && message.contains("`input = 3x224x224`"), "{message}");
     let network = open(scratch.0.join("model.onnx"), Some([3, 6, 5])).unwrap().0;
-    assert_eq!(network.input(), [3, 6, 5]);
+    assert_eq!(network.input().dims(), [3, 6, 5]);
 }
 
 #[test]
@@ -296,5 +296,5 @@ fn shapes_are_folded() {
     ];
     let zero = Message::default().int(2, 7).bytes(8, "zero").bytes(9, 0i64.to_le_bytes());
     let constants = [zero, shape("axes", &[0]), shape("minus", &[-1])];
-    assert_eq!(Scratch::new("fold").open(&model(0, &nodes, &constants)).unwrap().classes(), 48);
+    assert_eq!(Scratch::new("fold").open(&model(0, &nodes, &constants)).unwrap().head().width(), 48);
 }

@@ -11,9 +11,6 @@ const MOST: f64 = 100.0;
 /// Gradient norm, unweighted, that moves no weight of f32.
 const LEAST_GRADIENT: f64 = 1e-9;
 
-/// The term of the labels' cross-entropy.
-pub(super) const CE: &str = "ce";
-
 pub(super) fn unbalanced(figures: &Figures) -> Option<Finding> {
     let heeded: Vec<&TermFigure> = heeded(figures).filter(|t| !vanishes(t)).collect();
     let own = figures.starts_as_student;
@@ -56,7 +53,7 @@ fn extremes(
     let (small, small_term) = figures.clone().min_by(|a, b| a.0.total_cmp(&b.0))?;
     let (large, large_term) = figures.max_by(|a, b| a.0.total_cmp(&b.0))?;
     // Weights are f32, and read best as such: 0.1, not 0.10000000149.
-    let meant = grow && small_term.name != CE;
+    let meant = grow && !small_term.of_task;
     (large > MOST * small && !meant).then(|| {
         format!(
             "the weighted {what} of {} ({large:.2e}, weight {}) is {:.0} times that of {} \
@@ -81,6 +78,7 @@ mod tests {
             loss: *loss,
             gradient: Some(*gradient),
             softened: None,
+            of_task: false,
         };
         Figures { terms: terms.iter().enumerate().map(term).collect(), ..Default::default() }
     }
@@ -106,7 +104,7 @@ mod tests {
     fn what_grows_from_nothing_may_be_small_but_not_large() {
         let mut average = figures(&[(1.0, 2.0, 1.0), (1.0, 1e-4, 1e-4)]);
         average.starts_as_student = true;
-        average.terms[0].name = CE.into();
+        average.terms[0].of_task = true;
         assert_eq!(unbalanced(&average), None);
         average.terms[1].gradient = Some(0.0);
         assert_eq!(vanishing(&average), None);

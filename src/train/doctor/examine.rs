@@ -4,40 +4,44 @@
 use std::sync::Arc;
 
 use super::answers::agreement;
-use super::balance::CE;
 use super::figures::{Figures, TapFigure, TeacherFigure, TermFigure};
+use super::peers::number;
 use super::{Finding, diagnose};
-use crate::data::{Batch, Dataset, IGNORE_LABEL, Loader};
+use crate::Result;
+use crate::data::{Batch, Loader, Source};
 use crate::distill::TermSchedule;
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Forward};
-use crate::ops::cross_entropy::CrossEntropy;
-use crate::tape::{Plan, Scalar, Step, Tape, Tensor};
-use crate::train::TrainConfig;
+use crate::tape::{Plan, Scalar, Step, Tensor};
+use crate::tasks::{Leaves, Rows, Task};
 use crate::train::report::printable;
-use crate::train::run::batch::Inputs;
-use crate::train::run::evaluator::largest;
 use crate::train::run::extend::{extended, start};
+use crate::train::run::record::{Recording, ScaledTerm};
+use crate::train::run::step::record;
 use crate::train::schemes::Scheme;
-use crate::train::teacher::distillation::{Distillation, Seen, Tapped, Teaching};
-use crate::train::teacher::stored::StoredInputs;
-use crate::{Error, Result};
+use crate::train::teacher::distillation::{Tapped, Teaching, rows};
+use crate::train::teacher::stored::StoredSource;
+use crate::train::{StepConfig, TrainConfig};
 
-/// Images over which accuracies are measured, at least.
-const IMAGES: usize = 128;
+/// Samples over which accuracies are measured, at least.
+const SAMPLES: usize = 128;
 /// Points of the training at which a schedule is looked at for a term's largest weight.
 const POINTS: u64 = 64;
 
 /// A run that is about to begin.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Subject<'a> {
     /// Where it will run.
     pub gpu: &'a Gpu,
+    /// What is trained for.
+    pub task: &'a dyn Task,
     /// The student, with the weights that it starts from. It is not changed.
     pub student: &'a Network,
-    /// The training images.
-    pub training: &'a Arc<Dataset>,
+    /// The training set.
+    pub training: Arc<dyn Source>,
+    /// Names of its classes; none where the task has no classes.
+    pub classes: &'a [String],
     /// How it will be trained.
     pub config: &'a TrainConfig,
 }
@@ -47,24 +51,39 @@ pub struct Subject<'a> {
 ///
 /// # Errors
 /// Those of compiling a step, and of reading stored teacher outputs.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn examine(subject: &Subject<'_>, teaching: Teaching<'_>, scheme: &Scheme<'_>) -> Result<Vec<Finding>> {
     Ok(diagnose(&measure(subject, teaching, scheme)?))
 }
 
-struct MeasuredTerm {
-    figure: TermFigure,
-    loss: Tensor,
+/// [`examine`] for callers that may not block.
+///
+/// # Errors
+/// Those of [`examine`].
+pub async fn examine_async(
+    subject: &Subject<'_>,
+    teaching: Teaching<'_>,
+    scheme: &Scheme<'_>,
+) -> Result<Vec<Finding>> {
+    Ok(diagnose(&measure_async(subject, teaching, scheme).await?))
+}
+
+/// A term that is on a tape.
+pub(super) struct MeasuredTerm {
+    pub figure: TermFigure,
+    pub loss: Tensor,
     /// Square of its gradient's norm, (1).
-    squared: Option<Tensor>,
+    pub squared: Option<Tensor>,
     /// What it softens (N, C), and the temperature.
     softens: Option<(Tensor, f32)>,
 }
 
 struct Probe {
     plan: Plan,
-    inputs: Inputs,
-    stored: Option<StoredInputs>,
-    student: Tensor,
+    leaves: Leaves,
+    /// The student's logits, with their labels where the task has such.
+    student: Rows,
+    /// Logits (N, C) of each teacher.
     teachers: Vec<Tensor>,
     terms: Vec<MeasuredTerm>,
     taps: Vec<Tapped>,
@@ -75,46 +94,37 @@ struct Probe {
 ///
 /// # Errors
 /// Those of [`examine`].
-pub fn measure(subject: &Subject<'_>, mut teaching: Teaching<'_>, scheme: &Scheme<'_>) -> Result<Figures> {
-    let extended = extended(subject.gpu, subject.student, &teaching, subject.config.seed)?;
-    let subject = &Subject { student: extended.as_ref().unwrap_or(subject.student), ..*subject };
-    let Subject { gpu, student, training, config } = *subject;
-    let batch_size = config.batch_size;
-    let loader = Loader::new(training.clone(), config.loader())?;
+#[cfg(not(target_arch = "wasm32"))]
+pub fn measure(subject: &Subject<'_>, teaching: Teaching<'_>, scheme: &Scheme<'_>) -> Result<Figures> {
+    subject.gpu.block_on(measure_async(subject, teaching, scheme))
+}
+
+/// [`measure`] for callers that may not block.
+///
+/// # Errors
+/// Those of [`examine`].
+pub async fn measure_async(
+    subject: &Subject<'_>,
+    mut teaching: Teaching<'_>,
+    scheme: &Scheme<'_>,
+) -> Result<Figures> {
+    let Subject { gpu, task, student, ref training, config, .. } = *subject;
+    let source: Arc<dyn Source> = match &teaching {
+        Teaching::Live(_) => training.clone(),
+        Teaching::Stored(stored) => Arc::new(StoredSource::new(training.clone(), stored.outputs.clone())?),
+    };
+    let extended = extended(gpu, (task, source.as_ref()), student, &teaching, config.seed)?;
+    let student = extended.as_ref().unwrap_or(student);
     let mut weights = student.params.clone();
     for term in teaching.terms() {
         start(term, &mut weights, &teaching)?;
     }
     let params = DeviceParams::trainable(gpu, "student", &weights)?;
-    let probe = Probe::new(subject, &params, &mut teaching, scheme, config.steps(loader.batches()))?;
-    let mut figures = Figures {
-        classes: training.class_names.clone(),
-        normalisation: (training.mean.clone(), training.std.clone()),
-        starts_as_student: scheme.average.is_some(),
-        ..Default::default()
-    };
-    let names = names(&teaching, scheme);
-    let (mut labels, mut answers) = (Vec::new(), vec![Vec::new(); probe.teachers.len() + 1]);
-    for batch in loader.epoch(0).take(IMAGES.div_ceil(batch_size)) {
-        probe.run(&batch, config.seed)?;
-        if batch.index == 0 {
-            figures.terms = probe.terms.iter().map(|t| probe.term(t)).collect::<Result<_>>()?;
-            figures.taps =
-                probe.taps.iter().filter_map(|t| probe.tap(t).transpose()).collect::<Result<_>>()?;
-        }
-        labels.extend_from_slice(&batch.labels);
-        let all_logits = std::iter::once(&probe.student).chain(&probe.teachers);
-        for (answers, logits) in answers.iter_mut().zip(all_logits) {
-            let values = probe.plan.read_f32(logits)?;
-            // NaN is no class.
-            answers.extend(values.chunks(logits.dims()[1]).map(|row| largest(row).unwrap_or(usize::MAX)));
-        }
-    }
-    figures.samples = labels.len();
-    figures.student_accuracy = accuracy(&answers[0], &labels);
-    let teachers = names.into_iter().zip(&answers[1..]);
-    figures.teachers = teachers.map(|(name, answers)| teacher(name, answers, &labels)).collect();
-    Ok(figures)
+    let loader = Loader::new(source.clone(), config.loader())?;
+    let of = StepConfig::new(task, source.as_ref(), config, config.steps(loader.batches()));
+    let recording = record(gpu, student, &params, (Some(&mut teaching), None), scheme, &of)?;
+    let probe = Probe::new(gpu, &recording, &teaching, &of)?;
+    probe.figures(subject, &loader, (&teaching, scheme)).await
 }
 
 /// How the teachers are called: by number and architecture where there are several.
@@ -146,92 +156,129 @@ pub(super) fn peak(weight: f32, schedule: &TermSchedule, steps: u64) -> f64 {
     f64::from(weight) * (0..=POINTS).map(at).fold(0.0, f64::max)
 }
 
+/// Place of the largest value, the first of equals; `None` where one is NaN, which is no answer.
+fn largest(row: &[f32]) -> Option<usize> {
+    let best = (0..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best });
+    row.iter().all(|v| !v.is_nan()).then_some(best)
+}
+
 impl Probe {
+    /// Adds each term's gradient to a recording, and compiles what is measured. Nothing of it is in the step.
     fn new(
-        subject: &Subject<'_>,
-        params: &DeviceParams,
-        teaching: &mut Teaching<'_>,
-        scheme: &Scheme<'_>,
-        steps: u64,
+        gpu: &Gpu,
+        recording: &Recording<'_>,
+        teaching: &Teaching<'_>,
+        of: &StepConfig<'_>,
     ) -> Result<Self> {
-        let Subject { gpu, student, training, config } = *subject;
-        let tape = Tape::new();
-        let inputs = Inputs::new(&tape, config.batch_size, &config.images(training))?;
-        let fx = Forward::train(&tape, params);
-        let logits = student.forward(&fx, &inputs.images)?;
-        let settings = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: config.label_smoothing };
-        let ce = logits.cross_entropy(&inputs.labels, &settings)?;
-        let seen = Seen {
-            network: student,
-            forward: &fx,
-            logits: &logits,
-            inputs: &inputs,
-            samples: training.len(),
-        };
-        let distilled = Distillation::record(gpu, &tape, &seen, teaching, scheme, config.seed)?;
-        let mut terms = vec![measured(CE, peak(config.ce_weight, &config.ce_schedule, steps), ce, &fx)?];
+        let StepConfig { task, train, steps, .. } = *of;
+        let pass = &recording.forward;
+        let mut terms = task_terms(recording, train, steps)?;
         let mut scalars = Vec::new();
-        let targets = distilled.targets.into_iter().zip(teaching.terms());
-        for ((name, loss), (targets, term)) in distilled.terms.into_iter().zip(targets) {
-            let mut made = measured(name, peak(term.weight, &term.schedule, steps), loss, &fx)?;
-            let temperature = term.values.plain_temperature().filter(|_| term.method.needs_teacher());
-            made.softens = temperature.map(|t| (targets, t));
-            terms.push(made);
-            for (name, schedule) in term.method.scalars() {
-                scalars.push((tape.scalar(name)?, peak(1.0, &schedule, steps) as f32));
+        let (mut teachers, mut taps) = (Vec::new(), Vec::new());
+        if let Some(distilled) = &recording.distilled {
+            let targets = distilled.targets.iter().zip(teaching.terms());
+            for ((name, loss), (targets, term)) in distilled.terms.iter().zip(targets) {
+                let mut made = measured(name, peak(term.weight, &term.schedule, steps), loss, pass)?;
+                let temperature = term.values.plain_temperature().filter(|_| term.method.needs_teacher());
+                made.softens = temperature.map(|t| (targets.clone(), t));
+                terms.push(made);
+                for (name, schedule) in term.method.scalars() {
+                    scalars.push((recording.tape().scalar(name)?, peak(1.0, &schedule, steps) as f32));
+                }
             }
+            (teachers, taps) = (distilled.teachers.clone(), distilled.tapped.clone());
         }
-        let (mut teachers, mut taps) = (distilled.teachers, distilled.tapped);
         if !teaching.terms().iter().any(|term| term.method.needs_teacher()) {
             // What stands in for a teacher teaches nothing.
             teachers.clear();
             taps.retain(|tap| tap.owner == "student");
         }
-        let mut outputs: Vec<&Tensor> = vec![&logits, &inputs.labels, &inputs.ids];
-        outputs.extend(teachers.iter().chain(taps.iter().map(|t| &t.tensor)));
+        let student = rows(task, &recording.outputs, &recording.leaves)?;
+        let mut kept: Vec<&Tensor> = std::iter::once(&student.values).chain(&student.labels).collect();
+        kept.extend(teachers.iter().chain(taps.iter().map(|t| &t.tensor)));
         for term in &terms {
-            outputs.push(&term.loss);
-            outputs.extend(term.squared.iter().chain(term.softens.as_ref().map(|(targets, _)| targets)));
+            kept.push(&term.loss);
+            kept.extend(term.squared.iter().chain(term.softens.as_ref().map(|(targets, _)| targets)));
         }
-        let plan = Plan::new(gpu, &tape, &outputs)?;
-        let mut stored = distilled.stored;
-        if let Some(stored) = &mut stored {
-            stored.keep_used(&plan);
-        }
-        Ok(Self { plan, student: logits, inputs, stored, teachers, terms, taps, scalars })
+        let plan = Plan::new(gpu, recording.tape(), &kept)?;
+        let leaves = recording.leaves.clone();
+        Ok(Self { plan, student, leaves, teachers, terms, taps, scalars })
     }
 
     fn run(&self, batch: &Batch, seed: u64) -> Result<()> {
-        self.inputs.write(&self.plan, batch)?;
-        if let Some(stored) = &self.stored {
-            stored.write(&self.plan, batch, 0)?;
-        }
+        self.leaves.write(&self.plan, batch)?;
         let mut step = Step::new(0, seed);
         self.scalars.iter().for_each(|(scalar, value)| step.set(*scalar, *value));
         self.plan.run(&step)
     }
 
-    fn number(&self, tensor: &Tensor) -> Result<f64> {
-        Ok(self.plan.read_f32(tensor)?.first().map_or(f64::NAN, |v| f64::from(*v)))
+    /// Runs the first batches.
+    async fn figures(
+        &self,
+        subject: &Subject<'_>,
+        loader: &Loader,
+        (teaching, scheme): (&Teaching<'_>, &Scheme<'_>),
+    ) -> Result<Figures> {
+        let views = subject.task.views();
+        let mut figures = Figures {
+            classes: subject.classes.to_vec(),
+            normalisation: (views.mean, views.std),
+            starts_as_student: scheme.average.is_some(),
+            ..Default::default()
+        };
+        let (mut labels, mut answers) = (Vec::new(), vec![Vec::new(); self.teachers.len() + 1]);
+        for batch in loader.epoch(0).take(SAMPLES.div_ceil(loader.config().batch_size)) {
+            let batch = batch?;
+            self.run(&batch, subject.config.seed)?;
+            if batch.index == 0 {
+                for term in &self.terms {
+                    figures.terms.push(self.term(term).await?);
+                }
+                for tap in &self.taps {
+                    figures.taps.extend(self.tap(tap).await?);
+                }
+            }
+            // What has no labels has no answers that are right or wrong.
+            let Some(right) = &self.student.labels else { break };
+            let read = self.plan.read(right)?.await?;
+            labels.extend(bytemuck::pod_collect_to_vec::<u8, i32>(&read));
+            let all = std::iter::once(&self.student.values).chain(&self.teachers);
+            for (answers, logits) in answers.iter_mut().zip(all) {
+                let values = self.plan.read_f32_async(logits).await?;
+                // NaN is no class.
+                answers.extend(values.chunks(logits.dims()[1]).map(|row| largest(row).unwrap_or(usize::MAX)));
+            }
+        }
+        figures.samples = labels.len();
+        figures.student_accuracy = accuracy(&answers[0], &labels);
+        let teachers = names(teaching, scheme).into_iter().zip(&answers[1..]);
+        figures.teachers = teachers.map(|(name, answers)| teacher(name, answers, &labels)).collect();
+        Ok(figures)
     }
 
-    fn term(&self, term: &MeasuredTerm) -> Result<TermFigure> {
-        let squared = term.squared.as_ref().map(|t| self.number(t)).transpose()?;
-        let softened = term.softens.as_ref().map(|(targets, temperature)| {
-            let temperature = f64::from(*temperature);
-            let logits = self.plan.read_f32(targets)?;
-            Ok::<_, Error>((temperature, mean_entropy(&logits, targets.dims()[1], temperature)))
-        });
+    async fn term(&self, term: &MeasuredTerm) -> Result<TermFigure> {
+        let gradient = match &term.squared {
+            Some(squared) => Some(number(&self.plan, squared).await?.sqrt()),
+            None => None,
+        };
+        let softened = match &term.softens {
+            Some((targets, temperature)) => {
+                let temperature = f64::from(*temperature);
+                let logits = self.plan.read_f32_async(targets).await?;
+                Some((temperature, mean_entropy(&logits, targets.dims()[1], temperature)))
+            }
+            None => None,
+        };
         Ok(TermFigure {
-            loss: self.number(&term.loss)?,
-            gradient: squared.map(f64::sqrt),
-            softened: softened.transpose()?,
+            loss: number(&self.plan, &term.loss).await?,
+            gradient,
+            softened,
             ..term.figure.clone()
         })
     }
 
     /// `None` for a tap that has no channels on axis 1: neither (N, C) nor (N, C, H, W).
-    fn tap(&self, tap: &Tapped) -> Result<Option<TapFigure>> {
+    async fn tap(&self, tap: &Tapped) -> Result<Option<TapFigure>> {
         let dims = tap.tensor.dims();
         let (channels, inner) = match *dims {
             [_, channels] => (channels, 1),
@@ -239,7 +286,7 @@ impl Probe {
             _ => return Ok(None),
         };
         let mut alive = vec![false; channels];
-        for (at, plane) in self.plan.read_f32(&tap.tensor)?.chunks(inner.max(1)).enumerate() {
+        for (at, plane) in self.plan.read_f32_async(&tap.tensor).await?.chunks(inner.max(1)).enumerate() {
             alive[at % channels] |= plane.iter().any(|v| *v != 0.0);
         }
         let dead = alive.iter().filter(|alive| !**alive).count();
@@ -248,14 +295,32 @@ impl Probe {
 }
 
 /// A term, and the square of its gradient on the student's weights where it depends on them.
-fn measured(name: &str, weight: f64, loss: Tensor, student: &Forward<'_>) -> Result<MeasuredTerm> {
+pub(super) fn measured(
+    name: &str,
+    weight: f64,
+    loss: &Tensor,
+    student: &Forward<'_>,
+) -> Result<MeasuredTerm> {
     let figure = TermFigure { name: name.into(), weight, ..Default::default() };
-    let squared = squared_gradient(&loss, student)?;
-    Ok(MeasuredTerm { figure, loss, squared, softens: None })
+    Ok(MeasuredTerm { figure, loss: loss.clone(), squared: squared_gradient(loss, student)?, softens: None })
+}
+
+/// The terms of the task's own loss.
+pub(super) fn task_terms(
+    recording: &Recording<'_>,
+    config: &TrainConfig,
+    steps: u64,
+) -> Result<Vec<MeasuredTerm>> {
+    let terms = recording.terms.iter().map(|ScaledTerm { term, .. }| {
+        let weight = peak(term.weight * config.ce_weight, &config.ce_schedule, steps);
+        let made = measured(term.name, weight, &term.loss, &recording.forward)?;
+        Ok(MeasuredTerm { figure: TermFigure { of_task: true, ..made.figure }, ..made })
+    });
+    terms.collect()
 }
 
 /// The square of a loss's gradient, (1), on the weights of a pass; `None` where the loss does not depend on them.
-pub(super) fn squared_gradient(loss: &Tensor, pass: &Forward<'_>) -> Result<Option<Tensor>> {
+fn squared_gradient(loss: &Tensor, pass: &Forward<'_>) -> Result<Option<Tensor>> {
     let mut squared: Option<Tensor> = None;
     if loss.requires_grad() {
         let gradients = loss.backward()?;

@@ -16,7 +16,7 @@ pub struct Figures {
     pub student_accuracy: f64,
     /// One a teacher.
     pub teachers: Vec<TeacherFigure>,
-    /// The loss's terms, the labels' cross-entropy first.
+    /// The loss's terms, the task's own first.
     pub terms: Vec<TermFigure>,
     /// The taps that the terms use.
     pub taps: Vec<TapFigure>,
@@ -41,8 +41,10 @@ pub struct TeacherFigure {
 /// A term of the loss on the first batch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TermFigure {
-    /// The method, or `ce`.
+    /// The method, or the task's own name for it, such as `ce`.
     pub name: String,
+    /// Whether it is of the task's own loss.
+    pub of_task: bool,
     /// Its largest weight over the training; 0 for a term that is never heeded.
     pub weight: f64,
     /// Its value, unweighted.

@@ -20,9 +20,9 @@ mod saturation;
 mod taps;
 
 pub use answers::{Agreement, agreement};
-pub use examine::{Subject, examine, measure};
+pub use examine::{Subject, examine, examine_async, measure, measure_async};
 pub use figures::{Figures, TapFigure, TeacherFigure, TermFigure};
-pub use peers::examine_peers;
+pub use peers::{examine_peers, examine_peers_async};
 
 /// Something that is probably not meant.
 #[derive(Debug, Clone, PartialEq, Eq)]

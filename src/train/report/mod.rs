@@ -143,7 +143,7 @@ impl Curve {
                     .push(value);
             };
             add(CurveKind::Loss, record.loss);
-            if let Some(accuracy) = record.accuracy {
+            if let Some(&accuracy) = record.metrics.get("accuracy") {
                 add(CurveKind::Accuracy, accuracy);
             }
         }

@@ -178,13 +178,13 @@ fn terminal_table_is_aligned() {
 
 #[test]
 fn curves_from_a_log() {
-    let record = |run: &str, epoch, loss, accuracy| MetricRecord {
+    let record = |run: &str, epoch, loss, accuracy: Option<f64>| MetricRecord {
         run: run.into(),
         epoch,
         step: epoch * 10,
         split: Split::Train,
         loss,
-        accuracy,
+        metrics: accuracy.map(|value| ("accuracy".to_string(), value)).into_iter().collect(),
         learning_rate: 0.1,
         images_per_second: 1.0,
         terms: BTreeMap::new(),

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::identity;
 use super::trainer::Epoch;
 use crate::files::{self, Metadata, NamedTensor, StoredTensor};
 use crate::gpu::{BufferSlice, Gpu};
@@ -99,7 +100,7 @@ fn read(
     path: &Path,
     bytes: &[u8],
     gpu: &Gpu,
-    identity: &BTreeMap<String, String>,
+    ours: &BTreeMap<String, String>,
     contents: &mut Contents<'_>,
 ) -> Result<Position> {
     let options = files::ReadOptions { allow_nonfinite: true };
@@ -116,7 +117,9 @@ fn read(
         let message = format!("expected checkpoint version {VERSION}, found {}", header.version);
         return Err(Error::file(path, message));
     }
-    same_run(path, identity, &header.identity)?;
+    let mut theirs = header.identity;
+    theirs.entry(identity::VERSION_NAME.into()).or_insert_with(|| identity::VERSION.into());
+    same_run(path, ours, &theirs)?;
     let mut by_name: BTreeMap<String, NamedTensor> =
         tensors.into_iter().map(|t| (t.name.clone(), t)).collect();
     let mut take = |name: String, len: usize| match by_name.remove(&name) {

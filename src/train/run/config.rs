@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::batch::views;
-use crate::data::{Dataset, LoaderConfig};
+use crate::data::LoaderConfig;
 use crate::distill::{Objective, TermSchedule};
 use crate::nn::Precision;
-use crate::ops::augment::ImageBatch;
 use crate::optim::{EmaConfig, OptimizerConfig, Schedule};
 use crate::{Error, Result};
 
@@ -28,16 +26,10 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     /// Most global gradient norm; no clipping when absent.
     pub max_grad_norm: Option<f32>,
-    /// Weight of the cross-entropy with the labels.
+    /// Weight of the task's own loss, such as the cross-entropy with the labels.
     pub ce_weight: f32,
     /// How that weight changes over the training.
     pub ce_schedule: TermSchedule,
-    /// Label smoothing of that cross-entropy.
-    pub label_smoothing: f32,
-    /// Black pixels around an image before its random crop; 0 for none.
-    pub crop_padding: usize,
-    /// Random horizontal flips.
-    pub flip: bool,
     /// Averages the weights; the average is what is measured and kept.
     pub ema: Option<EmaConfig>,
     /// Computes blocks a second time in the backward sweep instead of keeping their activations: less memory, more time,
@@ -46,7 +38,7 @@ pub struct TrainConfig {
     /// How activations and the weights that layers read are stored. Mixed needs an adapter with f16.
     #[serde(skip_serializing_if = "Precision::is_f32")]
     pub precision: Precision,
-    /// Stops after so many epochs without a better held-out accuracy, and keeps the best epoch's weights.
+    /// Stops after so many epochs without a better value of the task's primary metric on the validation set, and keeps the best epoch's weights.
     pub patience: Option<u64>,
     /// Keys order, augmentation, dropout and initial values of regressors.
     pub seed: u64,
@@ -64,9 +56,6 @@ impl Default for TrainConfig {
             max_grad_norm: None,
             ce_weight: 1.0,
             ce_schedule: TermSchedule::default(),
-            label_smoothing: 0.0,
-            crop_padding: 0,
-            flip: false,
             ema: None,
             recompute: false,
             precision: Precision::F32,
@@ -82,12 +71,7 @@ impl TrainConfig {
         Self { ce_weight: objective.ce_weight, ce_schedule: objective.ce_schedule, ..self }
     }
 
-    /// How a step decodes and augments images of `training`.
-    pub(in crate::train) fn images(&self, training: &Dataset) -> ImageBatch {
-        views(training, self.crop_padding, self.flip)
-    }
-
-    /// How a training goes through its images: shuffled anew for each epoch, in full batches only.
+    /// How a training goes through its samples: shuffled anew for each epoch, in full batches only.
     pub(in crate::train) fn loader(&self) -> LoaderConfig {
         LoaderConfig { batch_size: self.batch_size, seed: self.seed, drop_last: true, ..Default::default() }
     }
@@ -115,9 +99,6 @@ impl TrainConfig {
         }
         if !(self.ce_weight.is_finite() && self.ce_weight >= 0.0) {
             return refuse("ce_weight", "a number from 0", self.ce_weight.to_string());
-        }
-        if !(0.0..1.0).contains(&self.label_smoothing) {
-            return refuse("label_smoothing", "0 or more and less than 1", self.label_smoothing.to_string());
         }
         if self.patience == Some(0) {
             return refuse("patience", "at least 1 epoch", "0".into());

@@ -1,68 +1,107 @@
-//! A network's accuracy and logits on a data set.
+//! How well a network does on a data set, counted on the device, and what it gives for a batch.
 
-use super::batch::{Inputs, views};
+use super::record::{Pass, Recording};
 use crate::Result;
-use crate::data::{Batch, Dataset};
+use crate::data::{Batch, Source};
 use crate::gpu::Gpu;
-use crate::models::Network;
-use crate::nn::{DeviceParams, Forward};
-use crate::tape::{Plan, Step, Tape, Tensor};
+use crate::models::{Network, Outputs};
+use crate::nn::DeviceParams;
+use crate::tape::{Plan, Scalar, Step, Tensor};
+use crate::tasks::{Leaves, Measured, Meter, Tally, Task};
 
-/// A compiled evaluation of one network: running statistics, no augmentation.
+/// A compiled evaluation of one network: running statistics, no augmentation. Batches are counted on the device, one after
+/// the other; nothing is read before the end but what the task's [`Meter`] asks for.
 pub struct Evaluator {
     plan: Plan,
-    inputs: Inputs,
-    logits: Tensor,
+    leaves: Leaves,
+    outputs: Outputs,
+    meter: Box<dyn Meter>,
+    /// The share of a batch that is real, which its mean loss counts for.
+    share: Scalar,
 }
 
 impl Evaluator {
-    /// Records and compiles it for batches of `batch_size` from sets normalised and shaped as `dataset`.
+    /// Records and compiles it for batches of `batch_size` from sources with the fields of `source`.
+    ///
+    /// # Errors
+    /// Those of [`Task::check`], and of compiling.
     pub fn new(
         gpu: &Gpu,
+        task: &dyn Task,
         network: &Network,
         params: &DeviceParams,
         batch_size: usize,
-        dataset: &Dataset,
+        source: &dyn Source,
     ) -> Result<Self> {
-        let tape = Tape::new();
-        let inputs = Inputs::new(&tape, batch_size, &views(dataset, 0, false))?;
-        let logits = network.forward(&Forward::eval(&tape, params), &inputs.images)?;
-        // Labels are no part of the plan, but keeping them as an output gives them a buffer to write to.
-        let plan = Plan::new(gpu, &tape, &[&logits, &inputs.labels])?;
-        Ok(Self { plan, inputs, logits })
+        let recording =
+            Recording::new(task, source, batch_size, Pass::eval(network, params))?.with_loss(task)?;
+        let meter = task.meter(gpu)?;
+        let share = recording.tape().scalar("share of the batch")?;
+        let loss = recording.task_loss()?.scale_by(share)?;
+        meter.record(recording.tape(), &recording.outputs, &recording.leaves, &loss)?;
+        let mut kept: Vec<&Tensor> = recording.outputs.iter().map(|(_, output)| output).collect();
+        kept.extend(meter.reads(&recording.outputs));
+        let plan = Plan::new(gpu, recording.tape(), &kept)?;
+        let (leaves, outputs) = (recording.leaves, recording.outputs);
+        Ok(Self { plan, leaves, outputs, meter, share })
     }
 
-    /// Share of the samples whose largest logit is their label. Blocks.
+    /// Measures the network on these batches. Blocks.
+    ///
+    /// # Errors
+    /// Those of making batches, and of the device.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn top1_accuracy(&self, batches: impl Iterator<Item = Batch>) -> Result<f64> {
-        self.plan.gpu().block_on(self.top1_accuracy_async(batches))
+    pub fn measure(&mut self, batches: impl Iterator<Item = Result<Batch>>) -> Result<Measured> {
+        let gpu = self.plan.gpu().clone();
+        gpu.block_on(self.measure_async(batches))
     }
 
-    /// [`Evaluator::top1_accuracy`] for callers that may not block.
-    pub async fn top1_accuracy_async(&self, batches: impl Iterator<Item = Batch>) -> Result<f64> {
-        let (mut correct, mut counted) = (0usize, 0usize);
+    /// [`Evaluator::measure`] for callers that may not block.
+    ///
+    /// # Errors
+    /// As [`Evaluator::measure`].
+    pub async fn measure_async(&mut self, batches: impl Iterator<Item = Result<Batch>>) -> Result<Measured> {
+        let gpu = self.plan.gpu().clone();
+        reset(&gpu, self.meter.as_ref())?;
+        let mut step = Step::new(0, 0);
+        let mut size = 1;
         for batch in batches {
-            let logits = self.logits_async(&batch).await?;
-            let classes = self.logits.dims()[1];
-            for (row, label) in logits.chunks(classes).zip(&batch.labels).take(batch.len) {
-                correct += largest(row).is_some_and(|best| best as i32 == *label) as usize;
-                counted += 1;
+            let batch = batch?;
+            self.leaves.write(&self.plan, &batch)?;
+            size = batch.size();
+            step.set(self.share, batch.len as f32 / size as f32);
+            self.plan.run(&step)?;
+            let mut read = Vec::new();
+            for output in self.meter.reads(&self.outputs) {
+                read.push(self.plan.read_f32_async(output).await?);
             }
+            if !read.is_empty() {
+                self.meter.gather(&batch, &read)?;
+            }
+            gpu.throttle_async(STEPS_AHEAD).await?;
         }
-        Ok(correct as f64 / counted.max(1) as f64)
+        let tally = tally(&gpu, self.meter.as_ref()).await?;
+        let loss = tally.loss * size as f64 / tally.samples.max(1) as f64;
+        Ok(Measured { loss: Some(loss), primary: tally.primary, others: tally.others })
     }
 
-    /// The logits (N, classes) of one batch. Blocks.
+    /// What the network gives for one batch: its only output, (N, ..). Blocks.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] for a network of several outputs, and those of the device.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>> {
-        self.plan.gpu().block_on(self.logits_async(batch))
+    pub fn outputs(&self, batch: &Batch) -> Result<Vec<f32>> {
+        self.plan.gpu().block_on(self.outputs_async(batch))
     }
 
-    /// [`Evaluator::logits`] for callers that may not block.
-    pub async fn logits_async(&self, batch: &Batch) -> Result<Vec<f32>> {
-        self.inputs.write(&self.plan, batch)?;
+    /// [`Evaluator::outputs`] for callers that may not block.
+    ///
+    /// # Errors
+    /// As [`Evaluator::outputs`].
+    pub async fn outputs_async(&self, batch: &Batch) -> Result<Vec<f32>> {
+        self.leaves.write(&self.plan, batch)?;
         self.plan.run(&Step::new(0, 0))?;
-        self.plan.read_f32_async(&self.logits).await
+        self.plan.read_f32_async(self.outputs.only()?).await
     }
 
     /// The compiled plan.
@@ -71,8 +110,20 @@ impl Evaluator {
     }
 }
 
-/// Place of the largest value, the first of equals; `None` where one is NaN, which is no answer.
-pub(in crate::train) fn largest(row: &[f32]) -> Option<usize> {
-    let best = (0..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best });
-    row.iter().all(|v| !v.is_nan()).then_some(best)
+/// Batches that the CPU may be ahead of the GPU.
+const STEPS_AHEAD: usize = 3;
+
+/// What a meter counted on the device.
+pub(in crate::train) async fn tally(gpu: &Gpu, meter: &dyn Meter) -> Result<Tally> {
+    let reads = meter.counts().iter().map(|(_, slice)| gpu.read(slice)).collect::<Result<Vec<_>>>()?;
+    let mut counts = Vec::new();
+    for read in reads {
+        counts.push(read.await?);
+    }
+    meter.tally(&counts)
+}
+
+/// Starts counting anew.
+pub(in crate::train) fn reset(gpu: &Gpu, meter: &dyn Meter) -> Result<()> {
+    meter.counts().iter().try_for_each(|(_, slice)| gpu.write(slice, &vec![0u8; slice.len as usize]))
 }

@@ -1,12 +1,14 @@
 //! Students whose architecture a method changes: what is trained, measured and saved is then another network,
 //! with the student's weights in it.
 
+use crate::data::Source;
 use crate::distill::{Pair, Shown, TeacherPass, Term};
 use crate::gpu::Gpu;
-use crate::models::{ModelConfig, Network, base_of, build};
+use crate::models::{Network, base_of, build};
 use crate::nn::{DeviceParams, Forward, Params};
-use crate::tape::Tape;
-use crate::train::teacher::distillation::Teaching;
+use crate::tasks::Task;
+use crate::train::run::record::{Pass, Recording};
+use crate::train::teacher::distillation::{Shared, Teaching, rows};
 use crate::{Error, Result};
 
 /// What is to be trained in place of `student`; `None` where that is the student itself. Layers that are new
@@ -16,11 +18,12 @@ use crate::{Error, Result};
 /// was changed for another teacher before.
 pub(in crate::train) fn extended(
     gpu: &Gpu,
+    (task, source): (&dyn Task, &dyn Source),
     student: &Network,
     teaching: &Teaching<'_>,
     seed: u64,
 ) -> Result<Option<Network>> {
-    let names = names(gpu, student, teaching)?;
+    let names = names(gpu, (task, source), student, teaching)?;
     let Some(name) = names.first() else { return Ok(None) };
     if names.len() > 1 {
         let message = format!("two methods want a student of their own: {}", names.join(" and "));
@@ -33,22 +36,26 @@ pub(in crate::train) fn extended(
         let message = format!("{} was made for another teacher; {name} is wanted here", student.name);
         return Err(Error::config("model", message));
     }
-    let mut network = build(name, &ModelConfig { input: student.input(), classes: student.classes() })?;
+    let mut network = build(name, student.config())?;
     network.params.initialise(seed);
     network.params.load(&student.params.named())?;
     Ok(Some(network))
 }
 
 /// The names of the networks that methods want, from a pass of both on one image that is never run.
-fn names(gpu: &Gpu, student: &Network, teaching: &Teaching<'_>) -> Result<Vec<String>> {
-    let tape = Tape::new();
-    let [c, h, w] = student.input();
-    let images = tape.input("images", [1, c, h, w]);
-    let ids = tape.input_i32("labels", [1]);
+fn names(
+    gpu: &Gpu,
+    (task, source): (&dyn Task, &dyn Source),
+    student: &Network,
+    teaching: &Teaching<'_>,
+) -> Result<Vec<String>> {
     let device = DeviceParams::frozen(gpu, "student", &student.params)?;
-    let forward = Forward::eval(&tape, &device);
-    let logits = student.forward(&forward, &images)?;
-    let (mut teacher, teacher_logits) = teaching.pass(&tape, &images)?;
+    let recording = Recording::new(task, source, 1, Pass::eval(student, &device))?;
+    let Recording { inputs, leaves, outputs, forward, .. } = &recording;
+    let tape = forward.tape();
+    let shared = Shared { tape, inputs, leaves, output: student.head().output() };
+    let (mut teacher, theirs) = teaching.pass(&shared)?;
+    let (ours, theirs) = (rows(task, outputs, leaves)?, rows(task, &theirs, leaves)?);
     let absent = match &teacher {
         TeacherPass::Stored { .. } => teaching.network(),
         TeacherPass::Live { .. } => None,
@@ -56,8 +63,8 @@ fn names(gpu: &Gpu, student: &Network, teaching: &Teaching<'_>) -> Result<Vec<St
     let frozen = absent.map(|network| DeviceParams::frozen(gpu, "teacher", &network.params)).transpose()?;
     let passed = match absent.zip(frozen.as_ref()) {
         Some((network, params)) => {
-            let forward = Forward::eval(&tape, params);
-            network.forward(&forward, &images)?;
+            let forward = Forward::eval(tape, params);
+            network.forward(&forward, inputs)?;
             Some((forward, &network.params))
         }
         None => None,
@@ -69,12 +76,12 @@ fn names(gpu: &Gpu, student: &Network, teaching: &Teaching<'_>) -> Result<Vec<St
     for term in teaching.terms() {
         let taps = teaching.taps_for(term.taps, student);
         let pair = Pair {
-            student: &forward,
+            student: forward,
             teacher: &teacher,
-            student_logits: &logits,
-            teacher_logits: &teacher_logits,
-            labels: &ids,
-            sample_ids: &ids,
+            student_logits: &ours.values,
+            teacher_logits: &theirs.values,
+            labels: ours.labels.as_ref(),
+            sample_ids: leaves.ids(),
             samples: 1,
             taps: &taps,
         };

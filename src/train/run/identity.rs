@@ -2,31 +2,45 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::config::TrainConfig;
-use crate::data::Dataset;
+use crate::data::Source;
+use crate::distill::{Term, TermSchedule};
 use crate::models::Network;
 use crate::nn::Params;
+use crate::optim::EmaConfig;
+use crate::tasks::Task;
 use crate::train::schemes::Scheme;
 use crate::train::teacher::distillation::Teaching;
 
-/// Name and value of everything that the weights at a given step depend on, initial weights included.
+/// The identity's own version: what a name means, and how its value is written, never changes within one.
+pub(super) const VERSION: &str = "1";
+/// The name that it has among the others; checkpoints without it are of version 1.
+pub(super) const VERSION_NAME: &str = "identity";
+
+/// Name and value of everything that the weights at a given step depend on, initial weights included. The names, and the
+/// form of the values, are part of the file format: none follows from the name of a field or a type.
 pub(super) fn identity(
     config: &TrainConfig,
+    task: &dyn Task,
     network: &Network,
-    training: &Dataset,
+    training: &dyn Source,
     teacher: Option<&Teaching<'_>>,
 ) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
-    if let Ok(serde_json::Value::Object(settings)) = serde_json::to_value(config) {
-        all.extend(settings.into_iter().map(|(name, value)| (name, value.to_string())));
-    }
     let mut put = |name: &str, value: String| all.insert(name.to_string(), value);
+    put(VERSION_NAME, VERSION.into());
+    for (name, value) in settings(config) {
+        put(name, value.to_string());
+    }
+    for (name, value) in task.identity() {
+        put(name, value);
+    }
     put("model", network.name.clone());
     put("initial weights", weights_hash(&network.params));
     put("training data", training.fingerprint());
-    put("normalisation", format!("{:?} {:?}", training.mean, training.std));
     if let Some(teaching) = teacher {
         match teaching {
             Teaching::Live(teacher) => {
@@ -40,9 +54,49 @@ pub(super) fn identity(
                 }
             }
         }
-        let terms = teaching.terms().iter().map(|term| format!("{term:?}"));
-        put("method", terms.collect::<Vec<_>>().join(" + "));
+        put("method", teaching.terms().iter().map(term).collect::<Vec<_>>().join(" + "));
         put("taps", format!("{:?}", teaching.taps()));
+    }
+    all
+}
+
+/// A term of the loss: `kd:0.9`, its schedule, and its settings.
+fn term(term: &Term) -> String {
+    let TermSchedule { from, until, warmup, cosine } = term.schedule;
+    let schedule =
+        format!("TermSchedule {{ from: {from:?}, until: {until:?}, warmup: {warmup:?}, cosine: {cosine} }}");
+    format!("{}:{} {schedule} Values {{ values: [{}] }}", term.name, term.weight, term.values.listed())
+}
+
+/// The settings that every task has.
+fn settings(config: &TrainConfig) -> Vec<(&'static str, Value)> {
+    let ce_schedule = &config.ce_schedule;
+    let mut all = vec![
+        ("epochs", json!(config.epochs)),
+        ("max_steps", json!(config.max_steps)),
+        ("batch_size", json!(config.batch_size)),
+        ("learning_rate", json!(config.learning_rate)),
+        // Schedule, optimizer and average are written as in the settings file, whose names are fixed too.
+        ("schedule", json!(config.schedule)),
+        ("optimizer", json!(config.optimizer)),
+        ("max_grad_norm", json!(config.max_grad_norm)),
+        ("ce_weight", json!(config.ce_weight)),
+        (
+            "ce_schedule",
+            json!({
+                "from": ce_schedule.from,
+                "until": ce_schedule.until,
+                "warmup": ce_schedule.warmup,
+                "cosine": ce_schedule.cosine,
+            }),
+        ),
+        ("ema", json!(config.ema)),
+        ("recompute", json!(config.recompute)),
+        ("patience", json!(config.patience)),
+        ("seed", json!(config.seed)),
+    ];
+    if !config.precision.is_f32() {
+        all.push(("precision", json!("mixed")));
     }
     all
 }
@@ -63,7 +117,8 @@ pub(super) fn add_scheme(
         all.insert(format!("teacher {}", index + 2), named(other.network, other.weight));
     }
     if let Some(average) = scheme.average {
-        all.insert("teacher average".into(), format!("{average:?}"));
+        let EmaConfig { decay, warmup } = average;
+        all.insert("teacher average".into(), format!("EmaConfig {{ decay: {decay:?}, warmup: {warmup} }}"));
     }
     if let Some((network, weight)) = peer {
         all.insert("peer".into(), named(network, weight));
@@ -78,4 +133,61 @@ pub fn weights_hash(params: &Params) -> String {
         hash.update(bytemuck::cast_slice::<f32, u8>(&param.values));
     }
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::data::digits;
+    use crate::distill::{MethodConfig, parse};
+    use crate::tasks::{Classify, ClassifyConfig};
+
+    /// What limbeck 0.1 wrote for these settings, which a checkpoint of its must still be compared with.
+    #[test]
+    fn names_and_values_are_those_of_limbeck_0_1() {
+        let (training, _) = digits::load(0.2, 0).unwrap();
+        let task = Classify::new(&training, ClassifyConfig::default()).unwrap();
+        let mut network = crate::models::build("mlp:4", &task.model_config()).unwrap();
+        network.params.initialise(1);
+        let config = TrainConfig { ce_weight: 0.1, ..Default::default() };
+        let all = identity(&config, &task, &network, &Arc::new(training), None);
+        let text: Vec<String> = all
+            .iter()
+            .filter(|(name, _)| !["initial weights", "training data"].contains(&name.as_str()))
+            .map(|(name, value)| format!("{name} = {value}"))
+            .collect();
+        assert_eq!(
+            text,
+            [
+                "batch_size = 64",
+                r#"ce_schedule = {"cosine":false,"from":0.0,"until":1.0,"warmup":0.0}"#,
+                "ce_weight = 0.10000000149011612",
+                "crop_padding = 0",
+                "ema = null",
+                "epochs = 10",
+                "flip = false",
+                "identity = 1",
+                "label_smoothing = 0.0",
+                "learning_rate = 0.05",
+                "max_grad_norm = null",
+                "max_steps = null",
+                "model = mlp:4",
+                "normalisation = [0.3053] [0.376]",
+                r#"optimizer = {"kind":"sgd","momentum":0.9,"nesterov":true,"weight_decay":0.0005}"#,
+                "patience = null",
+                "recompute = false",
+                r#"schedule = {"floor":0.0,"kind":"cosine","total":0,"warmup":{"from":0.0,"steps":0}}"#,
+                "seed = 0",
+            ]
+        );
+        let terms = parse("kd:0.5,until=0.5", &MethodConfig::default()).unwrap().terms;
+        assert_eq!(
+            term(&terms[0]),
+            "kd:0.5 TermSchedule { from: 0.0, until: 0.5, warmup: 0.0, cosine: false } Values { values: \
+             [(\"temperature\", Number(4.0)), (\"reduction\", Choice(\"batch-mean\")), (\"logits\", \
+             Choice(\"plain\"))] }"
+        );
+    }
 }

@@ -1,26 +1,29 @@
 //! A run under way: epochs, measuring, early stop, checkpoints.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::checkpoint::{self, Contents, Position};
 use super::evaluator::Evaluator;
 use super::extend::{extended, start};
 use super::identity::{add_scheme, identity};
-use super::step::{StepConfig, TrainStep};
-use super::sums::Sums;
+use super::step::{StepConfig, TrainStep, record};
 use super::trainer::{Checkpoints, Epoch, LogPlace, Observer, Progress, Run, Trainer};
 use crate::Result;
-use crate::data::{Loader, LoaderConfig};
+use crate::data::{Loader, LoaderConfig, Source};
+use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Params};
-use crate::optim::{LossScaleConfig, Schedule};
+use crate::optim::Schedule;
 use crate::platform::Instant;
 use crate::tape::{Cost, Step};
+use crate::tasks::{Measured, Tally};
 use crate::train::metrics::{MetricRecord, MetricsLog, Split};
 use crate::train::schemes::Peer;
 use crate::train::stats::median;
 use crate::train::teacher::distillation::Teaching;
+use crate::train::teacher::stored::StoredSource;
 
 /// Time between two calls of [`Observer::progress`]: each waits for the GPU.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(400);
@@ -41,7 +44,7 @@ pub(super) struct Session<'a, 'n> {
     shadow: Option<DeviceParams>,
     evaluator: Evaluator,
     loader: Loader,
-    check: Loader,
+    validation: Loader,
     identity: BTreeMap<String, String>,
     position: Position,
     /// The best epoch's weights, under early stop.
@@ -54,69 +57,71 @@ impl<'a, 'n> Session<'a, 'n> {
     pub fn new(mut trainer: Trainer<'a>, network: &'n mut Network) -> Result<Self> {
         let (gpu, config) = (trainer.gpu, trainer.config);
         config.validate()?;
-        let training = trainer.training;
-        let loader = Loader::new(training.clone(), config.loader())?;
-        let in_order = LoaderConfig { batch_size: config.batch_size, shuffle: false, ..Default::default() };
-        let check = Loader::new(trainer.held_out.clone(), in_order)?;
-        let steps = config.steps(loader.batches());
-        let schedule = config.schedule.clone().spanning(steps, loader.batches() as u64);
+        let task = trainer.task.clone();
+        task.check(trainer.validation.as_ref())?;
+        let validation = Loader::new(trainer.validation.clone(), LoaderConfig::in_order(config.batch_size))?;
+        let batches = Loader::new(trainer.training.clone(), config.loader())?.batches();
+        let steps = config.steps(batches);
+        let schedule = config.schedule.clone().spanning(steps, batches as u64);
         schedule.validate()?;
-        let teacher = trainer.teacher.take();
+        let mut teacher = trainer.teacher.take();
         let peer = trainer.peer.take();
+        let stored = stored_source(&trainer, teacher.as_ref(), steps.div_ceil(batches as u64))?;
+        let source: &dyn Source = match &stored {
+            Some(stored) => stored,
+            None => trainer.training.as_ref(),
+        };
         if let Some(teacher) = &teacher
-            && let Some(extended) = extended(gpu, network, teacher, config.seed)?
+            && let Some(extended) = extended(gpu, (task.as_ref(), source), network, teacher, config.seed)?
         {
             *network = extended;
         }
-        let mut identity = identity(config, network, training, teacher.as_ref());
+        let mut identity = identity(config, task.as_ref(), network, source, teacher.as_ref());
         add_scheme(
             &mut identity,
             &trainer.scheme,
             peer.as_ref().map(|(network, weight)| (&**network, *weight)),
         );
         if let Some(teacher) = &teacher {
-            if let Teaching::Stored(stored) = teacher {
-                stored.check(config, training, steps.div_ceil(loader.batches() as u64))?;
-            }
             for term in teacher.terms() {
                 start(term, &mut network.params, teacher)?;
             }
         }
         let params = DeviceParams::trainable(gpu, "student", &network.params)?;
-        let step_config = StepConfig {
-            batch_size: config.batch_size,
-            images: config.images(training),
-            optimizer: config.optimizer,
-            max_grad_norm: config.max_grad_norm,
-            ce_weight: config.ce_weight,
-            ce_schedule: config.ce_schedule,
-            label_smoothing: config.label_smoothing,
-            recompute: config.recompute,
-            precision: config.precision,
-            loss_scale: LossScaleConfig::default(),
-            ema: config.ema,
-            seed: config.seed,
-            steps,
-            samples: training.len(),
-        };
         let beside = match &peer {
             Some((peer, _)) => Some(DeviceParams::trainable(gpu, "peer", &peer.params)?),
             None => None,
         };
-        let learner = peer.as_ref().zip(beside.as_ref()).map(|((peer, weight), params)| Peer {
-            network: peer,
-            params,
-            weight: *weight,
-        });
-        let step =
-            TrainStep::with_scheme(gpu, network, &params, (teacher, learner), &trainer.scheme, &step_config)?;
+        let step = {
+            let learner = peer.as_ref().zip(beside.as_ref()).map(|((peer, weight), params)| Peer {
+                network: peer,
+                params,
+                weight: *weight,
+            });
+            let of = StepConfig::new(task.as_ref(), source, config, steps);
+            let recording = record(gpu, network, &params, (teacher.as_mut(), learner), &trainer.scheme, &of)?;
+            TrainStep::compile(gpu, recording, (teacher.as_ref(), &trainer.scheme), &of)?
+        };
+        // What no kernel reads is not read from disk either.
+        let source = match stored {
+            Some(stored) => Arc::new(stored.reduced(|field| step.reads(field))),
+            None => trainer.training.clone(),
+        };
+        let loader = Loader::new(source, config.loader())?;
         let peer = peer.map(|(network, _)| network).zip(beside);
         let shadow = match config.ema {
             Some(_) => Some(DeviceParams::frozen(gpu, "average", &network.params)?),
             None => None,
         };
         let measured = shadow.as_ref().unwrap_or(&params);
-        let evaluator = Evaluator::new(gpu, network, measured, config.batch_size, trainer.held_out)?;
+        let evaluator = Evaluator::new(
+            gpu,
+            task.as_ref(),
+            network,
+            measured,
+            config.batch_size,
+            trainer.validation.as_ref(),
+        )?;
         let best = if config.patience.is_some() { network.params.clone() } else { Params::default() };
         Ok(Self {
             trainer,
@@ -129,13 +134,18 @@ impl<'a, 'n> Session<'a, 'n> {
             shadow,
             evaluator,
             loader,
-            check,
+            validation,
             identity,
             position: Position::default(),
             best,
             log: None,
             started: Instant::now(),
         })
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        self.trainer.gpu
     }
 
     pub async fn resume(&mut self) -> Result<()> {
@@ -192,6 +202,7 @@ impl<'a, 'n> Session<'a, 'n> {
         let (start, mut ran, mut shown) = (Instant::now(), 0u64, Instant::now());
         let mut rate = 0.0;
         for batch in self.loader.epoch_from(self.position.epoch, self.position.batch) {
+            let batch = batch?;
             if self.position.step >= self.steps {
                 break;
             }
@@ -210,13 +221,13 @@ impl<'a, 'n> Session<'a, 'n> {
             self.position.batch = batch.index + 1;
             ran += 1;
             if shown.elapsed() >= PROGRESS_INTERVAL {
-                let sums = self.sums(&step).await?;
+                let counted = self.tally(&step).await?;
                 let progress = Progress {
                     epoch: self.position.epoch + 1,
                     batch: self.position.batch,
                     batches,
-                    loss: sums.mean_loss(),
-                    accuracy: sums.accuracy(),
+                    loss: counted.mean_loss(),
+                    metric: counted.primary,
                     loss_scale: self.step.loss_scale().await?,
                 };
                 self.observe(|o| o.progress(&progress));
@@ -226,17 +237,17 @@ impl<'a, 'n> Session<'a, 'n> {
                 self.save().await?;
             }
         }
-        let sums = self.sums(&step).await?;
+        let counted = self.tally(&step).await?;
         let ms_per_step = start.elapsed().as_secs_f64() * 1e3 / ran.max(1) as f64;
         self.position.epoch += 1;
         self.position.batch = 0;
-        let accuracy = self.measure().await?;
+        let validation = self.measure().await?;
         let epoch = Epoch {
             epoch: self.position.epoch,
             step: self.position.step,
-            loss: sums.mean_loss(),
-            training_accuracy: sums.accuracy(),
-            accuracy,
+            loss: counted.mean_loss(),
+            training: Measured { loss: None, primary: counted.primary, others: counted.others },
+            validation,
             learning_rate: rate,
             ms_per_step,
             loss_scale: self.step.loss_scale().await?,
@@ -245,18 +256,18 @@ impl<'a, 'n> Session<'a, 'n> {
         Ok(true)
     }
 
-    /// What the epoch's steps added up to, or an error where a loss, or the last gradient, was not finite.
-    async fn sums(&self, step: &Step) -> Result<Sums> {
-        let sums = self.step.sums_async().await?;
-        if sums.loss.is_finite() && self.step.is_finite().await? {
-            Ok(sums)
+    /// What the epoch's steps counted, or an error where a loss, or the last gradient, was not finite.
+    async fn tally(&self, step: &Step) -> Result<Tally> {
+        let counted = self.step.tally_async().await?;
+        if counted.loss.is_finite() && self.step.is_finite().await? {
+            Ok(counted)
         } else {
             Err(self.step.non_finite(step).await)
         }
     }
 
-    /// Accuracy on the held-out set.
-    async fn measure(&self) -> Result<f64> {
+    /// How well the network does on the validation set.
+    async fn measure(&mut self) -> Result<Measured> {
         if let (Some(shadow), Some(ema)) = (&self.shadow, self.step.ema()) {
             let gpu = self.trainer.gpu;
             for average in ema.slices() {
@@ -264,14 +275,16 @@ impl<'a, 'n> Session<'a, 'n> {
             }
             gpu.copy(&self.params.states(), &shadow.states())?;
         }
-        self.evaluator.top1_accuracy_async(self.check.epoch(0)).await
+        self.evaluator.measure_async(self.validation.epoch(0)).await
     }
 
     async fn finish_epoch(&mut self, epoch: Epoch) -> Result<()> {
         let terms = self.step.terms_async().await?;
-        self.step.reset_sums()?;
-        let best = self.position.epochs.iter().map(|e| e.accuracy).fold(f64::NEG_INFINITY, f64::max);
-        if epoch.accuracy > best {
+        self.step.reset_counts()?;
+        let best = self.position.best_epoch;
+        let best = self.position.epochs.iter().find(|e| Some(e.epoch) == best).map(|e| e.validation.value());
+        // The first epoch is the best so far unless it could not be measured.
+        if best.map_or(!epoch.validation.value().is_nan(), |best| epoch.validation.primary.beats(best)) {
             self.position.best_epoch = Some(epoch.epoch);
             if self.trainer.config.patience.is_some() {
                 let mut now = self.network.params.clone();
@@ -279,13 +292,13 @@ impl<'a, 'n> Session<'a, 'n> {
                 self.best = now;
             }
         }
-        self.position.epochs.push(epoch);
         self.record(&epoch, &terms).await?;
         self.observe(|o| o.epoch(&epoch));
+        self.position.epochs.push(epoch);
         Ok(())
     }
 
-    async fn record(&mut self, epoch: &Epoch, terms: &[(&'static str, f32)]) -> Result<()> {
+    async fn record(&mut self, epoch: &Epoch, terms: &[(String, f32)]) -> Result<()> {
         let seconds = self.position.seconds + self.started.elapsed().as_secs_f64();
         let Some(log) = &self.log else { return Ok(()) };
         let images_per_second = self.trainer.config.batch_size as f64 * 1e3 / epoch.ms_per_step;
@@ -295,25 +308,25 @@ impl<'a, 'n> Session<'a, 'n> {
             step: epoch.step,
             split: Split::Train,
             loss: epoch.loss,
-            accuracy: Some(epoch.training_accuracy),
+            metrics: named(&epoch.training),
             learning_rate: epoch.learning_rate,
             images_per_second,
-            terms: terms.iter().map(|(name, value)| (name.to_string(), f64::from(*value))).collect(),
+            terms: terms.iter().map(|(name, value)| (name.clone(), f64::from(*value))).collect(),
             seconds,
             loss_scale: epoch.loss_scale.map(|state| state.scale),
             skipped_steps: epoch.loss_scale.map(|state| state.skipped_steps),
         };
-        let held_out = MetricRecord {
-            split: Split::Test,
-            loss: f64::NAN,
+        let validation = MetricRecord {
+            split: self.trainer.split,
+            loss: epoch.validation.loss.unwrap_or(f64::NAN),
             loss_scale: None,
             skipped_steps: None,
-            accuracy: Some(epoch.accuracy),
+            metrics: named(&epoch.validation),
             terms: BTreeMap::new(),
             ..training.clone()
         };
         log.append(&training).await?;
-        log.append(&held_out).await
+        log.append(&validation).await
     }
 
     /// Whether early stop has waited long enough.
@@ -389,4 +402,21 @@ impl<'a, 'n> Session<'a, 'n> {
             tell(observer);
         }
     }
+}
+
+/// The training set with the teacher's outputs beside it, where these lie on disk; checked against task and data.
+fn stored_source(
+    trainer: &Trainer<'_>,
+    teacher: Option<&Teaching<'_>>,
+    epochs: u64,
+) -> Result<Option<StoredSource>> {
+    let Some(Teaching::Stored(stored)) = teacher else { return Ok(None) };
+    let training = &trainer.training;
+    stored.check(trainer.task.as_ref(), training.as_ref(), trainer.config.seed, epochs)?;
+    StoredSource::new(training.clone(), stored.outputs.clone()).map(Some)
+}
+
+/// Every metric by its name.
+fn named(measured: &Measured) -> BTreeMap<String, f64> {
+    measured.all().map(|metric| (metric.name.clone(), metric.value)).collect()
 }

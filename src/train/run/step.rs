@@ -1,61 +1,48 @@
 //! One training step as a plan: teacher, student, losses, gradients and optimizer in a single submit.
 
-use super::batch::Inputs;
-use super::sums::{SumBuffers, Sums};
-use crate::data::{Batch, IGNORE_LABEL};
+use super::config::TrainConfig;
+use super::evaluator;
+use super::record::{Pass, Recording, ScaledTerm};
+use crate::data::{Batch, Source};
 use crate::distill::TermSchedule;
 use crate::gpu::{BufferSlice, Gpu};
 use crate::models::Network;
-use crate::nn::{DeviceParams, Forward, Params, Precision};
-use crate::ops::augment::ImageBatch;
-use crate::ops::cross_entropy::CrossEntropy;
+use crate::nn::{DeviceParams, Params, Precision};
 use crate::optim::{
-    Ema, EmaConfig, EmaUpdate, Group, LossScale, LossScaleConfig, LossScaleState, Optimizer, OptimizerConfig,
-    OptimizerUpdate,
+    Ema, EmaConfig, EmaUpdate, Group, LossScale, LossScaleConfig, LossScaleState, Optimizer, OptimizerUpdate,
 };
 use crate::tape::{Cost, Plan, Scalar, Step, Tape, Tensor};
-use crate::train::schemes::{MeanTeacher, Mutual, Peer, Scheme, peer_state};
-use crate::train::teacher::distillation::{Distillation, Regressors, Seen, Teaching};
-use crate::train::teacher::stored::StoredInputs;
+use crate::tasks::{Leaves, Meter, Tally, Task};
+use crate::train::schemes::{MeanTeacher, Peer, Scheme, peer_state};
+use crate::train::teacher::distillation::{Regressors, Teaching};
 use crate::{Error, Result};
 
 /// What a step is made of.
-pub struct StepConfig {
-    /// Samples a step.
-    pub batch_size: usize,
-    /// Decoding and augmentation.
-    pub images: ImageBatch,
-    /// The optimizer.
-    pub optimizer: OptimizerConfig,
-    /// Most global gradient norm; no clipping when absent.
-    pub max_grad_norm: Option<f32>,
-    /// Weight of the cross-entropy with the labels.
-    pub ce_weight: f32,
-    /// How that weight changes over the training.
-    pub ce_schedule: TermSchedule,
-    /// Its label smoothing.
-    pub label_smoothing: f32,
-    /// Computes blocks a second time in the backward sweep instead of keeping their activations.
-    pub recompute: bool,
-    /// How activations and the weights that layers read are stored.
-    pub precision: Precision,
+#[derive(Clone)]
+pub struct StepConfig<'a> {
+    /// What is trained for.
+    pub task: &'a dyn Task,
+    /// Where batches come from.
+    pub source: &'a dyn Source,
+    /// How it is trained.
+    pub train: &'a TrainConfig,
     /// How the loss scale of mixed precision moves.
     pub loss_scale: LossScaleConfig,
-    /// An average of the weights, kept beside them.
-    pub ema: Option<EmaConfig>,
-    /// Initialises regressors.
-    pub seed: u64,
     /// Steps of the whole training, which schedules of terms are shares of.
     pub steps: u64,
-    /// Images of the training set.
-    pub samples: usize,
+}
+
+impl<'a> StepConfig<'a> {
+    /// A step of a training of so many.
+    pub fn new(task: &'a dyn Task, source: &'a dyn Source, train: &'a TrainConfig, steps: u64) -> Self {
+        Self { task, source, train, loss_scale: LossScaleConfig::default(), steps }
+    }
 }
 
 /// A compiled training step of one student.
 pub struct TrainStep {
     plan: Plan,
-    inputs: Inputs,
-    stored: Option<StoredInputs>,
+    leaves: Leaves,
     update: OptimizerUpdate,
     optimizer: Optimizer,
     ema: Option<(Ema, EmaUpdate)>,
@@ -65,9 +52,9 @@ pub struct TrainStep {
     regressors: Option<Regressors>,
     weights: Vec<(Scalar, f32, TermSchedule)>,
     steps: u64,
-    terms: Vec<(&'static str, Tensor)>,
+    terms: Vec<(String, Tensor)>,
     loss: Tensor,
-    sums: SumBuffers,
+    meter: Box<dyn Meter>,
     // Keeps the buffer of the pull's anchor alive beside the plan that reads it.
     _anchor: Option<DeviceParams>,
 }
@@ -79,63 +66,30 @@ impl TrainStep {
         student: &Network,
         params: &DeviceParams,
         teacher: Option<impl Into<Teaching<'a>>>,
-        config: &StepConfig,
+        config: &StepConfig<'_>,
     ) -> Result<Self> {
-        let teaching = (teacher.map(Into::into), None);
-        Self::with_scheme(gpu, student, params, teaching, &Scheme::default(), config)
+        let mut teacher = teacher.map(Into::into);
+        let scheme = Scheme::default();
+        let recording = record(gpu, student, params, (teacher.as_mut(), None), &scheme, config)?;
+        Self::compile(gpu, recording, (teacher.as_ref(), &scheme), config)
     }
 
-    /// [`TrainStep::new`] with more teachers, a teacher that follows the student, or a peer.
-    pub(super) fn with_scheme(
+    /// Adds the optimizer, and all else that a step changes, to what was recorded, and compiles it.
+    pub(in crate::train) fn compile(
         gpu: &Gpu,
-        student: &Network,
-        params: &DeviceParams,
-        (mut teacher, peer): (Option<Teaching<'_>>, Option<Peer<'_>>),
-        scheme: &Scheme<'_>,
-        config: &StepConfig,
+        recording: Recording<'_>,
+        (teacher, scheme): (Option<&Teaching<'_>>, &Scheme<'_>),
+        config: &StepConfig<'_>,
     ) -> Result<Self> {
-        let tape = Tape::new();
-        let inputs = Inputs::new(&tape, config.batch_size, &config.images)?;
-        let fx = Forward::train(&tape, params).recomputing(config.recompute).storing(config.precision);
-        let logits = student.forward(&fx, &inputs.images)?;
-        let settings = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: config.label_smoothing };
-        let ce = logits.cross_entropy(&inputs.labels, &settings)?;
-        let (mut loss, ce_scalar) = scaled(&ce, "ce")?;
-        let mut weights = vec![(ce_scalar, config.ce_weight, config.ce_schedule)];
-        let mut terms = vec![("ce", ce)];
-        let (mut regressors, mut anchor) = (None, None);
-        let mut stored = None;
-        if let Some(teacher) = &mut teacher {
-            let seen = Seen {
-                network: student,
-                forward: &fx,
-                logits: &logits,
-                inputs: &inputs,
-                samples: config.samples,
-            };
-            let distilled = Distillation::record(gpu, &tape, &seen, teacher, scheme, config.seed)?;
-            loss = loss.add(&distilled.loss)?;
-            for (scalar, term) in distilled.weights.into_iter().zip(teacher.terms()) {
-                weights.push((scalar, term.weight, term.schedule));
-                for (name, schedule) in term.method.scalars() {
-                    weights.push((tape.scalar(name)?, 1.0, schedule));
-                }
-            }
-            terms.extend(distilled.terms);
-            regressors = distilled.regressors;
-            anchor = pull_anchor(gpu, student, teacher)?;
-            stored = distilled.stored;
-        }
-        let mutual = peer
-            .map(|peer| Mutual::record(&fx, peer, &logits, &inputs.images, &inputs.labels))
-            .transpose()?;
-        if let Some(mutual) = &mutual {
-            loss = loss.add(&mutual.loss)?;
-            terms.extend(mutual.terms.iter().cloned());
-        }
-        let sums = SumBuffers::new(gpu)?;
-        sums.record(&tape, &logits, &inputs.labels, &loss)?;
-        let loss_scale = match config.precision {
+        let (train, tape) = (config.train, recording.tape().clone());
+        let Objective { loss, terms, mut weights } = Objective::of(&recording, teacher, train)?;
+        let Recording { network: student, forward, leaves, outputs, distilled, mutual, .. } = recording;
+        let params = forward.params();
+        let regressors = distilled.and_then(|distilled| distilled.regressors);
+        let anchor = teacher.map(|teacher| pull_anchor(gpu, student, teacher)).transpose()?.flatten();
+        let meter = config.task.meter(gpu)?;
+        meter.record(&tape, &outputs, &leaves, &loss)?;
+        let loss_scale = match train.precision {
             Precision::F32 => None,
             Precision::Mixed => Some(LossScale::new(gpu, config.loss_scale)?),
         };
@@ -144,7 +98,7 @@ impl TrainStep {
             None => loss.backward()?,
             Some(scale) => loss.backward_scaled(scale)?,
         };
-        fx.place_gradients(&gradients)?;
+        forward.place_gradients(&gradients)?;
         if let Some(own) = &regressors {
             own.place_gradients(&gradients)?;
         }
@@ -153,45 +107,33 @@ impl TrainStep {
             groups.iter().try_for_each(|group| group.gradients.unscale_in_place(scale))?;
         }
         if let Some((anchor, strength)) = &anchor {
-            let scalar = tape.scalar("pull")?;
-            groups[0].gradients.pull_in_place(
-                &groups[0].weights,
-                &anchor.flat_weights(&tape)?,
-                &groups[0].decay_mask,
-                scalar,
-            )?;
-            weights.push((scalar, *strength, TermSchedule::default()));
+            weights.push((pull(&tape, &groups[0], anchor)?, *strength, TermSchedule::default()));
         }
         let elements: Vec<usize> = groups.iter().map(|g| g.weights.meta().len()).collect();
-        let optimizer = Optimizer::new(gpu, "optimizer", config.optimizer, &elements)?;
-        let update = optimizer.record(&tape, &groups, config.max_grad_norm)?;
+        let optimizer = Optimizer::new(gpu, "optimizer", train.optimizer, &elements)?;
+        let update = optimizer.record(&tape, &groups, train.max_grad_norm)?;
         let peer = mutual
-            .map(|m| m.update(gpu, &gradients, scale.as_ref(), config.optimizer, config.max_grad_norm))
+            .map(|m| m.update(gpu, &gradients, scale.as_ref(), train.optimizer, train.max_grad_norm))
             .transpose()?;
         if let (Some(state), Some(scale)) = (&loss_scale, &scale) {
             let peer = peer.iter().map(|(_, update)| &update.grad_norm);
             let norms: Vec<&Tensor> = std::iter::once(&update.grad_norm).chain(peer).collect();
             state.update(&tape, scale, &norms)?;
         }
-        let mean_teacher = match (scheme.average, &teacher) {
+        let mean_teacher = match (scheme.average, teacher) {
             (Some(config), Some(Teaching::Live(teacher))) => {
                 Some(MeanTeacher::record(gpu, &tape, config, params, teacher.params)?)
             }
             _ => None,
         };
-        let ema = config.ema.map(|ema| average(gpu, &tape, ema, params, &groups[0].weights)).transpose()?;
-        let mut outputs = vec![&loss, &update.grad_norm];
-        outputs.extend(terms.iter().map(|(_, t)| t));
-        outputs.extend(peer.iter().map(|(_, update)| &update.grad_norm));
-        let plan = Plan::new(gpu, &tape, &outputs)?;
-        let anchor = anchor.map(|(device, _)| device);
-        if let Some(stored) = &mut stored {
-            stored.keep_used(&plan);
-        }
+        let ema = train.ema.map(|ema| average(gpu, &tape, ema, params, &groups[0].weights)).transpose()?;
+        let mut kept = vec![&loss, &update.grad_norm];
+        kept.extend(terms.iter().map(|(_, t)| t));
+        kept.extend(peer.iter().map(|(_, update)| &update.grad_norm));
+        let plan = Plan::new(gpu, &tape, &kept)?;
         Ok(Self {
             plan,
-            inputs,
-            stored,
+            leaves,
             update,
             optimizer,
             ema,
@@ -203,8 +145,8 @@ impl TrainStep {
             steps: config.steps,
             terms,
             loss,
-            sums,
-            _anchor: anchor,
+            meter,
+            _anchor: anchor.map(|(device, _)| device),
         })
     }
 
@@ -218,6 +160,11 @@ impl TrainStep {
         &self.plan
     }
 
+    /// Whether it reads this field of the batch.
+    pub(in crate::train) fn reads(&self, field: &str) -> bool {
+        self.leaves.get(field).is_ok_and(|leaf| self.plan.holds(leaf))
+    }
+
     /// The average of the weights, where one was asked for.
     pub fn ema(&self) -> Option<&Ema> {
         self.ema.as_ref().map(|(ema, _)| ema)
@@ -228,12 +175,9 @@ impl TrainStep {
         self.regressors.as_mut().map(|r| (&mut r.host, &r.device))
     }
 
-    /// Runs one step. Returns at once; [`TrainStep::sums`] waits.
+    /// Runs one step. Returns at once; [`TrainStep::tally`] waits.
     pub fn run(&self, batch: &Batch, step: &mut Step, learning_rate: f64) -> Result<()> {
-        self.inputs.write(&self.plan, batch)?;
-        if let Some(stored) = &self.stored {
-            stored.write(&self.plan, batch, u64::from(step.epoch))?;
-        }
+        self.leaves.write(&self.plan, batch)?;
         let number = u64::from(step.number);
         self.update.set_step(step, learning_rate, number);
         for (scalar, weight, schedule) in &self.weights {
@@ -251,20 +195,20 @@ impl TrainStep {
         self.plan.run(step)
     }
 
-    /// What the steps since the last reset added up to. Blocks.
+    /// What the steps since the last reset counted. Blocks.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn sums(&self) -> Result<Sums> {
-        self.plan.gpu().block_on(self.sums_async())
+    pub fn tally(&self) -> Result<Tally> {
+        self.plan.gpu().block_on(self.tally_async())
     }
 
-    /// [`TrainStep::sums`] for callers that may not block.
-    pub async fn sums_async(&self) -> Result<Sums> {
-        self.sums.read().await
+    /// [`TrainStep::tally`] for callers that may not block.
+    pub async fn tally_async(&self) -> Result<Tally> {
+        evaluator::tally(self.plan.gpu(), self.meter.as_ref()).await
     }
 
-    /// Starts adding up anew.
-    pub fn reset_sums(&self) -> Result<()> {
-        self.sums.reset()
+    /// Starts counting anew.
+    pub fn reset_counts(&self) -> Result<()> {
+        evaluator::reset(self.plan.gpu(), self.meter.as_ref())
     }
 
     /// All that a step changes besides the student's and the regressors' parameters, by name, for checkpoints.
@@ -274,7 +218,7 @@ impl TrainStep {
         all.extend(self.mean_teacher.iter().flat_map(MeanTeacher::state));
         all.extend(self.loss_scale.iter().flat_map(LossScale::state));
         all.extend(peer_state(&self.peer));
-        all.extend(self.sums.state());
+        all.extend(self.meter.counts());
         all
     }
 
@@ -311,25 +255,89 @@ impl TrainStep {
 
     /// The terms of the loss, unweighted, of the last step. Blocks.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn terms(&self) -> Result<Vec<(&'static str, f32)>> {
+    pub fn terms(&self) -> Result<Vec<(String, f32)>> {
         self.plan.gpu().block_on(self.terms_async())
     }
 
     /// [`TrainStep::terms`] for callers that may not block.
-    pub async fn terms_async(&self) -> Result<Vec<(&'static str, f32)>> {
+    pub async fn terms_async(&self) -> Result<Vec<(String, f32)>> {
         let mut values = Vec::new();
         for (name, tensor) in &self.terms {
             let value = self.plan.read_f32_async(tensor).await?;
-            values.push((*name, value.first().copied().unwrap_or(f32::NAN)));
+            values.push((name.clone(), value.first().copied().unwrap_or(f32::NAN)));
         }
         Ok(values)
     }
 }
 
-/// `term` times a scalar of the step named after it, so that a schedule can change the weight without a new plan.
-pub(in crate::train) fn scaled(term: &Tensor, name: &str) -> Result<(Tensor, Scalar)> {
-    let scalar = term.tape().scalar(&format!("weight.{name}"))?;
-    Ok((term.scale_by(scalar)?, scalar))
+/// Records a step's forward part: the student, the task's loss, and whoever teaches.
+pub(in crate::train) fn record<'a>(
+    gpu: &Gpu,
+    student: &'a Network,
+    params: &'a DeviceParams,
+    (teacher, peer): (Option<&mut Teaching<'_>>, Option<Peer<'a>>),
+    scheme: &Scheme<'_>,
+    config: &StepConfig<'_>,
+) -> Result<Recording<'a>> {
+    let StepConfig { task, source, train, .. } = *config;
+    let pass = Pass::train(student, params);
+    let pass = Pass { recompute: train.recompute, precision: train.precision, ..pass };
+    let mut recording = Recording::new(task, source, train.batch_size, pass)?.with_loss(task)?;
+    if let Some(teacher) = teacher {
+        recording = recording.with_teacher(gpu, task, (teacher, scheme), source.len(), train.seed)?;
+    }
+    match peer {
+        Some(peer) => recording.with_peer(task, peer),
+        None => Ok(recording),
+    }
+}
+
+/// The weighted sum of all terms of a step.
+struct Objective {
+    loss: Tensor,
+    /// Each term before weighting, (1), by name.
+    terms: Vec<(String, Tensor)>,
+    /// The scalars that weight them, with what each is over the training.
+    weights: Vec<(Scalar, f32, TermSchedule)>,
+}
+
+impl Objective {
+    fn of(recording: &Recording<'_>, teacher: Option<&Teaching<'_>>, train: &TrainConfig) -> Result<Self> {
+        let (mut terms, mut weights) = (Vec::new(), Vec::new());
+        let mut sum: Option<Tensor> = None;
+        for ScaledTerm { term, weighted, scalar } in &recording.terms {
+            weights.push((*scalar, term.weight * train.ce_weight, train.ce_schedule));
+            terms.push((term.name.to_string(), term.loss.clone()));
+            sum = Some(match sum {
+                None => weighted.clone(),
+                Some(sum) => sum.add(weighted)?,
+            });
+        }
+        let mut loss = sum.ok_or_else(|| Error::config("task", "its loss is not recorded"))?;
+        if let (Some(distilled), Some(teacher)) = (&recording.distilled, teacher) {
+            loss = loss.add(&distilled.loss)?;
+            for (scalar, term) in distilled.weights.iter().zip(teacher.terms()) {
+                weights.push((*scalar, term.weight, term.schedule));
+                for (name, schedule) in term.method.scalars() {
+                    weights.push((recording.tape().scalar(name)?, 1.0, schedule));
+                }
+            }
+            terms.extend(distilled.terms.iter().map(|(name, term)| (name.to_string(), term.clone())));
+        }
+        if let Some(mutual) = &recording.mutual {
+            loss = loss.add(&mutual.loss)?;
+            terms.extend(mutual.terms.iter().map(|term| (term.name.clone(), term.loss.clone())));
+        }
+        Ok(Self { loss, terms, weights })
+    }
+}
+
+/// Pulls the student's weights toward those of `anchor`, by a scalar of the step.
+fn pull(tape: &Tape, student: &Group, anchor: &DeviceParams) -> Result<Scalar> {
+    let scalar = tape.scalar("pull")?;
+    let target = anchor.flat_weights(tape)?;
+    student.gradients.pull_in_place(&student.weights, &target, &student.decay_mask, scalar)?;
+    Ok(scalar)
 }
 
 /// The student's flat tensors, then the regressors'.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::config::TrainConfig;
 use super::session::Session;
 use crate::Result;
-use crate::data::Dataset;
+use crate::data::Source;
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::optim::LossScaleState;
@@ -17,11 +17,14 @@ use crate::optim::LossScaleState;
 use crate::platform::Folder;
 use crate::platform::Store;
 use crate::tape::Cost;
+use crate::tasks::{Measured, Metric, Task, classify};
+use crate::train::metrics::Split;
 use crate::train::schemes::Scheme;
 use crate::train::teacher::distillation::{Teacher, Teaching};
 
 /// What happened in an epoch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "EpochRecord")]
 pub struct Epoch {
     /// From 1.
     pub epoch: u64,
@@ -29,10 +32,10 @@ pub struct Epoch {
     pub step: u64,
     /// Mean loss of its steps.
     pub loss: f64,
-    /// Share of its training samples that were right, as they were seen.
-    pub training_accuracy: f64,
-    /// Share of the held-out samples that are right after it.
-    pub accuracy: f64,
+    /// What its steps counted on the training samples, as they were seen.
+    pub training: Measured,
+    /// What the network is measured at on the validation set after it.
+    pub validation: Measured,
     /// Learning rate of its last step.
     pub learning_rate: f64,
     /// Milliseconds a step, evaluation excluded.
@@ -62,9 +65,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// Accuracy of the weights that were kept.
-    pub fn accuracy(&self) -> f64 {
-        self.epochs.iter().find(|e| e.epoch == self.kept_epoch).map_or(0.0, |e| e.accuracy)
+    /// What the weights that were kept are measured at on the validation set; `None` where no epoch was finished.
+    pub fn measured(&self) -> Option<&Measured> {
+        self.epochs.iter().find(|e| e.epoch == self.kept_epoch).map(|e| &e.validation)
+    }
+
+    /// The primary metric's value of the weights that were kept; NaN where no epoch was finished.
+    pub fn value(&self) -> f64 {
+        self.measured().map_or(f64::NAN, Measured::value)
     }
 
     /// For a run in mixed precision, what its loss scale came to and cost, in words.
@@ -78,14 +86,15 @@ impl Run {
         ))
     }
 
-    /// Accuracy of the best epoch, chosen by looking at it.
-    pub fn best_accuracy(&self) -> f64 {
-        self.epochs.iter().map(|e| e.accuracy).fold(0.0, f64::max)
+    /// What the best epoch is measured at, chosen by looking at it.
+    pub fn best(&self) -> Option<&Measured> {
+        let measured = self.epochs.iter().map(|e| &e.validation);
+        measured.reduce(|best, other| if other.primary.beats(best.value()) { other } else { best })
     }
 }
 
 /// Where an epoch is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Progress {
     /// The running epoch, from 1.
     pub epoch: u64,
@@ -95,8 +104,8 @@ pub struct Progress {
     pub batches: usize,
     /// Mean loss so far.
     pub loss: f64,
-    /// Training accuracy so far.
-    pub accuracy: f64,
+    /// The primary metric on the training samples so far.
+    pub metric: Metric,
     /// The loss scale of mixed precision.
     pub loss_scale: Option<LossScaleState>,
 }
@@ -161,11 +170,34 @@ pub(super) struct LogPlace {
 }
 
 /// A run to be started with [`Trainer::fit`].
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use limbeck::data::digits;
+/// use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions};
+/// use limbeck::models::build;
+/// use limbeck::tasks::{Classify, ClassifyConfig, Task};
+/// use limbeck::train::{TrainConfig, Trainer};
+///
+/// let gpu = Gpu::open_blocking(&AdapterRequest::default(), GpuOptions::default())?;
+/// let (training, test) = digits::load(0.2, 0)?;
+/// let task = Classify::new(&training, ClassifyConfig::default())?;
+/// let mut network = build("cnn:8,16", &task.model_config())?;
+/// network.params.initialise(1);
+/// let config = TrainConfig { epochs: 1, ..Default::default() };
+/// let run = Trainer::new(&gpu, task, &config, &Arc::new(training), &Arc::new(test)).fit(&mut network)?;
+/// println!("{}", run.value());
+/// # Ok::<(), limbeck::Error>(())
+/// ```
 pub struct Trainer<'a> {
     pub(super) gpu: &'a Gpu,
     pub(super) config: &'a TrainConfig,
-    pub(super) training: &'a Arc<Dataset>,
-    pub(super) held_out: &'a Arc<Dataset>,
+    pub(super) task: Arc<dyn Task>,
+    pub(super) training: Arc<dyn Source>,
+    pub(super) validation: Arc<dyn Source>,
+    /// What the validation set is called in the log.
+    pub(super) split: Split,
     pub(super) teacher: Option<Teaching<'a>>,
     pub(super) scheme: Scheme<'a>,
     pub(super) peer: Option<(&'a mut Network, f32)>,
@@ -175,18 +207,21 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// Trains on `training`, and measures on `held_out` after every epoch.
-    pub fn new(
+    /// Trains for `task` on `training`, and measures on `validation` after every epoch.
+    pub fn new<T: Source + ?Sized + 'static, V: Source + ?Sized + 'static>(
         gpu: &'a Gpu,
+        task: impl Task + 'static,
         config: &'a TrainConfig,
-        training: &'a Arc<Dataset>,
-        held_out: &'a Arc<Dataset>,
+        training: &Arc<T>,
+        validation: &Arc<V>,
     ) -> Self {
         Self {
             gpu,
             config,
-            training,
-            held_out,
+            task: Arc::new(task),
+            training: Arc::new(training.clone()),
+            validation: Arc::new(validation.clone()),
+            split: Split::Validation,
             teacher: None,
             scheme: Scheme::default(),
             peer: None,
@@ -194,6 +229,12 @@ impl<'a> Trainer<'a> {
             checkpoints: None,
             log: None,
         }
+    }
+
+    /// Says that the set that is measured on is the test set: the log then calls it so.
+    pub fn measuring_test(mut self) -> Self {
+        self.split = Split::Test;
+        self
     }
 
     /// Learns from a teacher too, where there is one.
@@ -249,9 +290,21 @@ impl<'a> Trainer<'a> {
         Ok(self.log_to(Arc::new(folder), &name, run))
     }
 
-    /// Compiles the step without running it, and says what it would cost.
+    /// What a step would cost: it is compiled and dropped.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::prepare`].
     pub fn plan(self, network: &mut Network) -> Result<Cost> {
-        Ok(Session::new(self, network)?.cost().clone())
+        Ok(self.prepare(network)?.cost().clone())
+    }
+
+    /// Records and compiles the step. Nothing runs and nothing is written before [`Prepared::fit`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] for settings that make no sense or do not fit data, networks and teacher; those of
+    /// compiling.
+    pub fn prepare<'n>(self, network: &'n mut Network) -> Result<Prepared<'a, 'n>> {
+        Ok(Prepared(Session::new(self, network)?))
     }
 
     /// Trains `network` from its present weights and leaves the trained ones in it. Blocks. Where a method changes the
@@ -267,14 +320,76 @@ impl<'a> Trainer<'a> {
     }
 
     /// [`Trainer::fit`] for callers that may not block: it waits for the GPU by giving way, after every step where the GPU
-    /// is behind and wherever something is read. Compiling the step at the start, waiting for the loader's thread and
+    /// is behind and wherever something is read. Compiling the step at the start, waiting for the loader's threads and
     /// writing files are not awaited.
     ///
     /// # Errors
     /// Those of [`Trainer::fit`].
     pub async fn fit_async(self, network: &mut Network) -> Result<Run> {
-        let mut session = Session::new(self, network)?;
-        session.resume().await?;
-        session.run().await
+        self.prepare(network)?.fit_async().await
+    }
+}
+
+/// A run whose step is compiled and that has not begun.
+pub struct Prepared<'a, 'n>(Session<'a, 'n>);
+
+impl Prepared<'_, '_> {
+    /// What a step costs.
+    pub fn cost(&self) -> &Cost {
+        self.0.cost()
+    }
+
+    /// Trains, as [`Trainer::fit`]. Blocks.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::fit`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn fit(self) -> Result<Run> {
+        let gpu = self.0.gpu().clone();
+        gpu.block_on(self.fit_async())
+    }
+
+    /// [`Prepared::fit`] for callers that may not block.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::fit`].
+    pub async fn fit_async(mut self) -> Result<Run> {
+        self.0.resume().await?;
+        self.0.run().await
+    }
+}
+
+/// An epoch as checkpoints hold it: those of limbeck 0.1 have two accuracies in place of what tasks measure.
+#[derive(Deserialize)]
+struct EpochRecord {
+    epoch: u64,
+    step: u64,
+    loss: f64,
+    training_accuracy: Option<f64>,
+    accuracy: Option<f64>,
+    training: Option<Measured>,
+    validation: Option<Measured>,
+    learning_rate: f64,
+    ms_per_step: f64,
+    #[serde(default)]
+    loss_scale: Option<LossScaleState>,
+}
+
+impl From<EpochRecord> for Epoch {
+    fn from(record: EpochRecord) -> Self {
+        let measured = |new: Option<Measured>, old: Option<f64>| {
+            let primary = old.map(classify::accuracy).unwrap_or_default();
+            new.unwrap_or(Measured { primary, ..Default::default() })
+        };
+        Self {
+            epoch: record.epoch,
+            step: record.step,
+            loss: record.loss,
+            training: measured(record.training, record.training_accuracy),
+            validation: measured(record.validation, record.accuracy),
+            learning_rate: record.learning_rate,
+            ms_per_step: record.ms_per_step,
+            loss_scale: record.loss_scale,
+        }
     }
 }

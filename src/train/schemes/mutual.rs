@@ -4,14 +4,14 @@
 //! The peers' losses are added: each one's gradient is of its own loss alone, since the divergence passes none to its
 //! target. Each has an optimizer of its own, so that neither clips or skips a step for the other.
 
-use crate::data::IGNORE_LABEL;
 use crate::gpu::{BufferSlice, Gpu};
-use crate::models::Network;
+use crate::models::{Network, Outputs, Values};
 use crate::nn::{DeviceParams, Forward};
-use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::kl_div::KlReduction;
 use crate::optim::{Group, Optimizer, OptimizerConfig, OptimizerUpdate};
 use crate::tape::{Gradients, Tensor};
+use crate::tasks::{Leaves, Task};
+use crate::train::teacher::distillation::rows;
 use crate::{Error, Result};
 
 /// The student's peer.
@@ -24,38 +24,56 @@ pub(in crate::train) struct Peer<'a> {
     pub weight: f32,
 }
 
+/// A term of what peers learn.
+pub(in crate::train) struct MutualTerm {
+    pub name: String,
+    /// Before weighting, (1).
+    pub loss: Tensor,
+    pub weight: f32,
+    /// Whether it is a term of the peer's own loss, and not of the student's.
+    pub of_peer: bool,
+}
+
 /// A peer that is on a tape.
 pub(in crate::train) struct Mutual<'a> {
     peer: Peer<'a>,
     forward: Forward<'a>,
     /// All that both learn from each other, and the peer from labels; weighted, (1).
     pub loss: Tensor,
-    /// Each of it, unweighted, by name.
-    pub terms: Vec<(&'static str, Tensor)>,
+    /// Each of it.
+    pub terms: Vec<MutualTerm>,
 }
 
 impl<'a> Mutual<'a> {
-    /// Records the peer's pass on the student's images (N, C, H, W), in the student's precision.
+    /// Records the peer's pass on the student's inputs, in the student's precision.
     pub fn record(
+        task: &dyn Task,
         student: &Forward<'_>,
         peer: Peer<'a>,
-        logits: &Tensor,
-        images: &Tensor,
-        labels: &Tensor,
+        outputs: &Outputs,
+        inputs: &Values,
+        leaves: &Leaves,
     ) -> Result<Self> {
         let tape = student.tape();
         let forward = Forward::train(tape, peer.params).storing(student.precision());
-        let theirs = peer.network.forward(&forward, images)?;
-        if theirs.dims() != logits.dims() {
-            let expected = format!("a peer of as many classes as the student ({})", logits.dims()[1]);
-            return Err(Error::shape("mutual learning", expected, format!("{}", theirs.dims()[1])));
+        let theirs = peer.network.forward(&forward, inputs)?;
+        let rows = [rows(task, outputs, leaves)?.values, rows(task, &theirs, leaves)?.values];
+        let [ours, others] = &rows;
+        if ours.dims() != others.dims() {
+            let expected = format!("a peer of as many classes as the student ({})", ours.dims()[1]);
+            return Err(Error::shape("mutual learning", expected, format!("{}", others.dims()[1])));
         }
-        let settings = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: 0.0 };
-        let ce = tape.scope("peer", || theirs.cross_entropy(labels, &settings))?;
-        let toward = tape.scope("dml", || logits.kl_div(&theirs, 1.0, KlReduction::BatchMean))?;
-        let back = tape.scope("dml", || theirs.kl_div(logits, 1.0, KlReduction::BatchMean))?;
-        let loss = toward.add(&back)?.scale(peer.weight)?.add(&ce)?;
-        let terms = vec![("dml", toward), ("peer ce", ce), ("peer dml", back)];
+        let own = tape.scope("peer", || task.loss(&theirs, leaves))?;
+        let toward = tape.scope("dml", || ours.kl_div(others, 1.0, KlReduction::BatchMean))?;
+        let back = tape.scope("dml", || others.kl_div(ours, 1.0, KlReduction::BatchMean))?;
+        let mut loss = toward.add(&back)?.scale(peer.weight)?;
+        let term = |name: String, loss: Tensor, weight, of_peer| MutualTerm { name, loss, weight, of_peer };
+        let mut terms = vec![term("dml".into(), toward, peer.weight, false)];
+        for own in own {
+            loss = loss.add(&own.loss)?;
+            terms.push(term(format!("peer {}", own.name), own.loss, 1.0, true));
+        }
+        terms.push(term("peer dml".into(), back, peer.weight, true));
         Ok(Self { peer, forward, loss, terms })
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Run;
 use super::stats::{mean, median, sample_sd};
+use crate::tasks::Measured;
 
 /// The student without a teacher: the label of every pair's first row.
 pub const ALONE: &str = "alone";
@@ -68,7 +69,7 @@ impl Outcome {
             last,
             student_params,
             steps,
-            best: trainings.last().map_or(0.0, Run::best_accuracy),
+            best: trainings.last().and_then(Run::best).map_or(0.0, Measured::value),
             ms_per_step: over_steps(&|run| run.ms_per_step),
             trainings: trainings.len() as u64,
             seconds: Some(seconds + trainings.iter().map(|run| run.seconds_before).sum::<f64>()),

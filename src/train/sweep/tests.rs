@@ -134,7 +134,12 @@ fn flops_have_a_price() {
 #[test]
 fn trainings_of_a_scheme_count_together() {
     let run = |steps: u64, ms_per_step: f64, flops: u64, planned_bytes: u64, accuracy: f64| Run {
-        epochs: vec![crate::train::Epoch { epoch: 1, step: steps, accuracy, ..Default::default() }],
+        epochs: vec![crate::train::Epoch {
+            epoch: 1,
+            step: steps,
+            validation: measured(accuracy),
+            ..Default::default()
+        }],
         kept_epoch: 1,
         ms_per_step,
         cost: crate::tape::Cost { flops, planned_bytes, ..Default::default() },
@@ -150,4 +155,11 @@ fn trainings_of_a_scheme_count_together() {
         "student_params": 1, "teacher": 0.5}"#;
     let old: Outcome = serde_json::from_str(old).unwrap();
     assert_eq!((old.trainings, old.seconds, old.steps), (1, None, 0));
+}
+
+fn measured(accuracy: f64) -> crate::tasks::Measured {
+    crate::tasks::Measured {
+        primary: crate::tasks::Metric::share("accuracy", accuracy),
+        ..Default::default()
+    }
 }

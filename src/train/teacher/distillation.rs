@@ -1,13 +1,13 @@
 //! The frozen teacher, and what is learned from it.
 
-use super::stored::{StoredInputs, StoredTeacher};
+use super::stored::{StoredTeacher, stored_leaves};
 use crate::distill::{Pair, TapNeed, TeacherPass, Term};
 use crate::gpu::Gpu;
-use crate::models::Network;
+use crate::models::{Network, Outputs, Values};
 use crate::nn::{DeviceParams, Forward, Mode, ParamBuilder, ParamId, Params, Precision, Tap};
 use crate::tape::{Gradients, Scalar, Tape, Tensor};
-use crate::train::run::batch::Inputs;
-use crate::train::run::step::scaled;
+use crate::tasks::{Leaves, Rows, Task};
+use crate::train::run::record::scaled;
 use crate::train::schemes::{Scheme, mean_logits};
 use crate::{Error, Result};
 
@@ -80,10 +80,10 @@ impl<'a> Teaching<'a> {
         }
     }
 
-    /// The teacher's side of a batch, and its logits.
-    pub(in crate::train) fn pass(&self, tape: &Tape, images: &Tensor) -> Result<(TeacherPass<'a>, Tensor)> {
-        let recorded = self.record(tape, images, Mode::Eval, Precision::F32)?;
-        Ok((recorded.pass, recorded.logits))
+    /// The teacher's side of a batch, and its outputs.
+    pub(in crate::train) fn pass(&self, batch: &Shared<'_>) -> Result<(TeacherPass<'a>, Outputs)> {
+        let recorded = self.record(batch, Mode::Eval, Precision::F32)?;
+        Ok((recorded.pass, recorded.outputs))
     }
 
     /// The tap pairs of a method that needs `need`.
@@ -111,27 +111,37 @@ impl<'a> Teaching<'a> {
     }
 
     /// Records the teacher's side of a step. Outputs on disk are of no mode.
-    fn record(&self, tape: &Tape, images: &Tensor, mode: Mode, precision: Precision) -> Result<Recorded<'a>> {
+    fn record(&self, batch: &Shared<'_>, mode: Mode, precision: Precision) -> Result<Recorded<'a>> {
         match self {
             Self::Live(teacher) => {
-                let fx = Forward::new(tape, teacher.params, mode, false).storing(precision);
-                let logits = teacher.network.forward(&fx, images)?;
+                let fx = Forward::new(batch.tape, teacher.params, mode, false).storing(precision);
+                let outputs = teacher.network.forward(&fx, batch.inputs)?;
                 let pass = TeacherPass::Live { forward: fx, params: &teacher.network.params };
-                Ok(Recorded { pass, logits, inputs: None })
+                Ok(Recorded { pass, outputs })
             }
             Self::Stored(teacher) => {
-                let inputs = StoredInputs::new(tape, teacher.outputs.clone(), images.dims()[0])?;
-                let pass = TeacherPass::Stored { taps: inputs.taps.clone(), shown: None };
-                Ok(Recorded { pass, logits: inputs.logits.clone(), inputs: Some(inputs) })
+                let (logits, taps) = stored_leaves(&teacher.outputs, batch.leaves)?;
+                Ok(Recorded {
+                    pass: TeacherPass::Stored { taps, shown: None },
+                    outputs: Outputs::one(batch.output, logits),
+                })
             }
         }
     }
 }
 
+/// What teacher and student read alike.
+pub(in crate::train) struct Shared<'a> {
+    pub tape: &'a Tape,
+    pub inputs: &'a Values,
+    pub leaves: &'a Leaves,
+    /// The name of the student's output.
+    pub output: &'a str,
+}
+
 struct Recorded<'a> {
     pass: TeacherPass<'a>,
-    logits: Tensor,
-    inputs: Option<StoredInputs>,
+    outputs: Outputs,
 }
 
 /// What a network offers to a method that needs `need`.
@@ -157,11 +167,20 @@ fn paired(teacher: &[String], student: &[String]) -> Vec<(String, String)> {
 pub(in crate::train) struct Seen<'a> {
     pub network: &'a Network,
     pub forward: &'a Forward<'a>,
-    /// (N, C)
-    pub logits: &'a Tensor,
-    pub inputs: &'a Inputs,
-    /// Images of the training set.
+    pub outputs: &'a Outputs,
+    /// What both networks read.
+    pub inputs: &'a Values,
+    pub leaves: &'a Leaves,
+    /// Samples of the training set.
     pub samples: usize,
+}
+
+impl Seen<'_> {
+    /// What the teacher reads, too.
+    fn shared(&self) -> Shared<'_> {
+        let output = self.network.head().output();
+        Shared { tape: self.forward.tape(), inputs: self.inputs, leaves: self.leaves, output }
+    }
 }
 
 /// What a teacher adds to a step.
@@ -180,11 +199,10 @@ pub(in crate::train) struct Distillation {
     pub targets: Vec<Tensor>,
     /// The taps of both networks that the terms use, each once.
     pub tapped: Vec<Tapped>,
-    /// What is read from disk for each batch, where the teacher's outputs lie there.
-    pub stored: Option<StoredInputs>,
 }
 
 /// A tap that a term uses.
+#[derive(Clone)]
 pub(in crate::train) struct Tapped {
     /// `teacher` or `student`.
     pub owner: &'static str,
@@ -206,20 +224,23 @@ impl Regressors {
 }
 
 impl Distillation {
-    /// Records the teacher's pass on the student's images, and the terms.
+    /// Records the teacher's pass on the student's inputs, and the terms.
     pub fn record(
         gpu: &Gpu,
-        tape: &Tape,
+        task: &dyn Task,
         student: &Seen<'_>,
         teacher: &mut Teaching<'_>,
         scheme: &Scheme<'_>,
         seed: u64,
     ) -> Result<Self> {
-        let Recorded { pass, logits: teacher_logits, inputs: stored } =
-            teacher.record(tape, &student.inputs.images, Mode::Eval, student.forward.precision())?;
+        let tape = student.forward.tape();
+        let Recorded { pass, outputs } =
+            teacher.record(&student.shared(), Mode::Eval, student.forward.precision())?;
         let by_batch = by_batch(student, teacher)?;
-        same_classes(student.logits, &teacher_logits)?;
-        let everyone = all_logits(student, teacher_logits, scheme)?;
+        let ours = rows(task, student.outputs, student.leaves)?;
+        let theirs = rows(task, &outputs, student.leaves)?;
+        same_width(&ours.values, &theirs.values)?;
+        let everyone = all_logits(task, (student, &ours), theirs.values, scheme)?;
         let taps: Vec<_> =
             teacher.terms().iter().map(|t| teacher.taps_for(t.taps, student.network)).collect();
         let terms = teacher.terms_mut();
@@ -228,10 +249,10 @@ impl Distillation {
         let pair = |by_batch: Option<_>, taps, teacher_logits| Pair {
             student: student.forward,
             teacher: by_batch.unwrap_or(&pass),
-            student_logits: student.logits,
+            student_logits: &ours.values,
             teacher_logits,
-            labels: &student.inputs.labels,
-            sample_ids: &student.inputs.ids,
+            labels: ours.labels.as_ref(),
+            sample_ids: student.leaves.ids(),
             samples: student.samples,
             taps,
         };
@@ -264,7 +285,7 @@ impl Distillation {
         let regressors = (!host.is_empty()).then_some(Regressors { host, device, leaves });
         let tapped = tapped(&pass, student.forward, &taps);
         let teachers = everyone.into_iter().map(|(logits, _)| logits).collect();
-        Ok(Self { loss, terms: recorded, weights, regressors, teachers, targets, tapped, stored })
+        Ok(Self { loss, terms: recorded, weights, regressors, teachers, targets, tapped })
     }
 }
 
@@ -286,7 +307,7 @@ fn by_batch<'a>(student: &Seen<'_>, teacher: &Teaching<'a>) -> Result<Option<Tea
         return Ok(None);
     }
     let forward = student.forward;
-    let recorded = teacher.record(forward.tape(), &student.inputs.images, Mode::Train, forward.precision());
+    let recorded = teacher.record(&student.shared(), Mode::Train, forward.precision());
     recorded.map(|recorded| Some(recorded.pass))
 }
 
@@ -305,20 +326,34 @@ fn tapped(teacher: &TeacherPass<'_>, student: &Forward<'_>, taps: &[Vec<(String,
     all
 }
 
-/// Every teacher's logits (N, C) with its weight.
-fn all_logits(student: &Seen<'_>, first: Tensor, scheme: &Scheme<'_>) -> Result<Vec<(Tensor, f32)>> {
+/// Every teacher's rows (R, C) with its weight.
+fn all_logits(
+    task: &dyn Task,
+    (student, ours): (&Seen<'_>, &Rows),
+    first: Tensor,
+    scheme: &Scheme<'_>,
+) -> Result<Vec<(Tensor, f32)>> {
     let mut all = vec![(first, scheme.first_weight)];
     for member in &scheme.others {
         let forward = student.forward;
         let fx = Forward::eval(forward.tape(), member.params).storing(forward.precision());
-        let logits = member.network.forward(&fx, &student.inputs.images)?;
-        same_classes(student.logits, &logits)?;
-        all.push((logits, member.weight));
+        let outputs = member.network.forward(&fx, student.inputs)?;
+        let theirs = rows(task, &outputs, student.leaves)?;
+        same_width(&ours.values, &theirs.values)?;
+        all.push((theirs.values, member.weight));
     }
     Ok(all)
 }
 
-fn same_classes(student: &Tensor, teacher: &Tensor) -> Result<()> {
+/// What methods on logits see of a network's outputs.
+pub(in crate::train) fn rows(task: &dyn Task, outputs: &Outputs, leaves: &Leaves) -> Result<Rows> {
+    task.rows(outputs, leaves)?.ok_or_else(|| {
+        let message = format!("the task {} has no rows of logits to learn from", task.spec().name);
+        Error::config("method", message)
+    })
+}
+
+fn same_width(student: &Tensor, teacher: &Tensor) -> Result<()> {
     if student.dims() == teacher.dims() {
         return Ok(());
     }

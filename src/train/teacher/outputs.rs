@@ -11,9 +11,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::data::Dataset;
+use crate::data::Source;
 use crate::files::TensorReader;
 use crate::platform::Store;
+use crate::tasks::{ImageConfig, Views};
 use crate::{Error, Result};
 
 /// The metadata key of the JSON text.
@@ -31,7 +32,7 @@ const CHUNK: usize = 1 << 20;
 pub struct OutputsInfo {
     /// Of the format: 1.
     pub version: u32,
-    /// [`Dataset::fingerprint`] of the images, which covers their order.
+    /// [`Source::fingerprint`] of the samples, which covers their order.
     pub data: String,
     /// Images, N.
     pub samples: usize,
@@ -197,13 +198,13 @@ impl Outputs {
     }
 
     /// Refuses another data set, and other classes or normalisation than these.
-    pub fn fits(&self, data: &Dataset) -> Result<()> {
+    pub fn fits(&self, data: &dyn Source, classes: usize, views: &Views) -> Result<()> {
         let info = &self.info;
-        let counts = |n, c| format!("{n} images in {c} classes");
+        let counts = |n, c| format!("{n} samples in {c} classes");
         self.same(
             "data",
             counts(info.samples, info.classes),
-            counts(data.len(), data.num_classes()),
+            counts(data.len(), classes),
             "the same `data`, `limit_train` and `validation`",
         )?;
         self.same(
@@ -216,15 +217,16 @@ impl Outputs {
         self.same(
             "normalisation",
             normalisation(&info.mean, &info.std),
-            normalisation(&data.mean, &data.std),
+            normalisation(&views.mean, &views.std),
             "the same `mean` and `std`",
         )
     }
 
     /// Refuses other views of the images: another augmentation, seed, or more epochs than there are.
-    pub fn fits_views(&self, crop_padding: usize, flip: bool, seed: u64, epochs: u64) -> Result<()> {
+    pub fn fits_views(&self, augmentation: ImageConfig, seed: u64, epochs: u64) -> Result<()> {
         let info = &self.info;
         let views = |padding, flip| format!("crop padding {padding} and flip {flip}");
+        let ImageConfig { crop_padding, flip } = augmentation;
         let (theirs, ours) = (views(info.crop_padding, info.flip), views(crop_padding, flip));
         self.same("augmentation", theirs, ours, "the same `crop_padding` and `flip`")?;
         if !info.is_augmented() {

@@ -1,15 +1,15 @@
-//! A teacher whose outputs lie on disk: its logits and features are inputs of the step, read for each batch by sample.
+//! A teacher whose outputs lie on disk: its logits and features are more fields of each sample.
 
 use std::sync::Arc;
 
 use super::outputs::Outputs;
 use crate::Result;
-use crate::data::{Batch, Dataset};
+use crate::data::{Field, Row, Source, View};
 use crate::distill::Term;
 use crate::models::Network;
 use crate::nn::Tap;
-use crate::tape::{Plan, Tape, Tensor};
-use crate::train::TrainConfig;
+use crate::tape::Tensor;
+use crate::tasks::{Leaves, Task};
 
 /// Outputs of a teacher and the terms that use them.
 pub struct StoredTeacher<'a> {
@@ -29,59 +29,96 @@ impl StoredTeacher<'_> {
     /// Refuses a file that was not made for this training set and these views of it, naming what differs.
     pub(in crate::train) fn check(
         &self,
-        config: &TrainConfig,
-        training: &Dataset,
+        task: &dyn Task,
+        training: &dyn Source,
+        seed: u64,
         epochs: u64,
     ) -> Result<()> {
-        self.outputs.fits(training)?;
-        self.outputs.fits_views(config.crop_padding, config.flip, config.seed, epochs)
+        let views = task.views();
+        self.outputs.fits(training, task.model_config().head.width(), &views)?;
+        self.outputs.fits_views(views.augmentation, seed, epochs)
     }
 }
 
-/// The step's inputs that are read from the file.
-pub(in crate::train) struct StoredInputs {
+/// The field of the stored logits.
+const LOGITS: &str = "teacher outputs/logits";
+
+/// A data set with a teacher's outputs as more fields of each sample, read from disk by the loader's thread.
+pub(in crate::train) struct StoredSource {
+    inner: Arc<dyn Source>,
     outputs: Arc<Outputs>,
-    /// (N, C)
-    pub logits: Tensor,
-    /// Of every tap of the file; those that no method uses cost nothing.
-    pub taps: Vec<Tap>,
-    reads_logits: bool,
+    fields: Vec<Field>,
 }
 
-impl StoredInputs {
-    pub fn new(tape: &Tape, outputs: Arc<Outputs>, batch_size: usize) -> Result<Self> {
-        let sized = |sample: &[usize]| [&[batch_size], sample].concat();
-        let logits = tape.input("teacher outputs/logits", &*sized(&[outputs.info().classes]));
-        let mut taps = Vec::new();
+impl StoredSource {
+    /// With all that the file has.
+    pub fn new(inner: Arc<dyn Source>, outputs: Arc<Outputs>) -> Result<Self> {
+        let mut fields = vec![Field::f32(LOGITS, [outputs.info().classes])];
         for name in &outputs.info().taps {
-            let tensor = tape.input(&format!("teacher outputs/{name}"), &*sized(outputs.tap_shape(name)?));
-            taps.push(Tap { name: name.clone(), alias: name.clone(), tensor });
+            fields.push(Field::f32(tap_field(name), outputs.tap_shape(name)?));
         }
-        Ok(Self { outputs, logits, taps, reads_logits: true })
+        Ok(Self { inner, outputs, fields })
     }
 
-    /// Forgets what the plan does not read, so that it is not read from disk either.
-    pub fn keep_used(&mut self, plan: &Plan) {
-        self.taps.retain(|tap| plan.holds(&tap.tensor));
-        self.reads_logits = plan.holds(&self.logits);
+    /// With no more than is `wanted`, so that the rest is not read from disk either.
+    pub fn reduced(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        let fields = self.fields.iter().filter(|field| wanted(&field.name)).cloned().collect();
+        Self { inner: self.inner.clone(), outputs: self.outputs.clone(), fields }
+    }
+}
+
+impl Source for StoredSource {
+    fn name(&self) -> &str {
+        self.inner.name()
     }
 
-    /// Reads what belongs to the batch's samples in `epoch`.
-    pub fn write(&self, plan: &Plan, batch: &Batch, epoch: u64) -> Result<()> {
+    fn len(&self) -> usize {
+        self.inner.len()
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        [self.inner.fields(), self.fields.clone()].concat()
+    }
+
+    fn fill(&self, id: usize, view: View, row: &mut Row<'_>) -> Result<()> {
+        self.inner.fill(id, view, row)?;
         let mut values = Vec::new();
-        if self.reads_logits {
-            for &id in &batch.sample_ids {
-                self.outputs.read_logits(epoch, id as usize, &mut values)?;
-            }
-            plan.write(&self.logits, &values)?;
-        }
-        for tap in &self.taps {
+        for field in &self.fields {
             values.clear();
-            for &id in &batch.sample_ids {
-                self.outputs.read_tap(&tap.name, epoch, id as usize, &mut values)?;
+            match field.name.strip_prefix(TAP) {
+                Some(tap) => self.outputs.read_tap(tap, view.epoch, id, &mut values)?,
+                None => self.outputs.read_logits(view.epoch, id, &mut values)?,
             }
-            plan.write(&tap.tensor, &values)?;
+            row.f32(&field.name)?.copy_from_slice(&values);
         }
         Ok(())
     }
+
+    fn fingerprint(&self) -> String {
+        self.inner.fingerprint()
+    }
+
+    fn threads(&self) -> usize {
+        self.inner.threads()
+    }
+
+    fn check(&self) -> Result<()> {
+        self.inner.check()
+    }
+}
+
+/// What the fields of taps begin with.
+const TAP: &str = "teacher outputs/tap/";
+
+fn tap_field(name: &str) -> String {
+    format!("{TAP}{name}")
+}
+
+/// The stored logits (N, C), and the features, of a batch with such leaves.
+pub(in crate::train) fn stored_leaves(outputs: &Outputs, leaves: &Leaves) -> Result<(Tensor, Vec<Tap>)> {
+    let tap = |name: &String| {
+        Ok(Tap { name: name.clone(), alias: name.clone(), tensor: leaves.get(&tap_field(name))?.clone() })
+    };
+    let taps = outputs.info().taps.iter().map(tap).collect::<Result<_>>()?;
+    Ok((leaves.get(LOGITS)?.clone(), taps))
 }

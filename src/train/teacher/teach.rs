@@ -5,16 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::outputs::{self, OutputsInfo, logit_tensors, tap_tensor};
-use crate::data::{Dataset, Loader, LoaderConfig};
+use crate::data::{Loader, LoaderConfig, Source};
 use crate::files::{Metadata, TensorSpec, TensorWriter};
 use crate::gpu::Gpu;
 use crate::models::Network;
-use crate::nn::{DeviceParams, Forward};
+use crate::nn::{DeviceParams, Mode};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::platform::Folder;
 use crate::platform::store::{Draft, Store};
-use crate::tape::{Plan, Step, Tape, Tensor};
-use crate::train::run::batch::{Inputs, views};
+use crate::tape::{Plan, Step, Tensor};
+use crate::tasks::{Leaves, Task};
+use crate::train::run::record::{Pass, Recording};
+use crate::train::teacher::distillation::rows;
 use crate::train::weights_hash;
 use crate::{Error, Result};
 
@@ -27,61 +29,60 @@ pub struct TeachConfig {
     pub topk: Option<usize>,
     /// Layers whose outputs are written too.
     pub taps: Vec<String>,
-    /// Black pixels around an image before its random crop; 0 for none.
-    pub crop_padding: usize,
-    /// Random horizontal flips.
-    pub flip: bool,
-    /// Keys crops and flips, as the student's training will.
+    /// Keys the task's augmentation, as the student's training will.
     pub seed: u64,
     /// Epochs of views; 1 without augmentation, where one set serves all.
     pub epochs: u64,
 }
 
-/// Runs `teacher` over `data` and writes its outputs to `path`, atomically. Blocks. `progress` hears of the share that is done.
+/// Runs `teacher` over `data`, shown as `task` shows it in training, and writes its outputs to `path`, atomically. Blocks.
+/// `progress` hears of the share that is done.
 ///
 /// # Errors
 /// [`Error::Config`] for a tap that is not there and numbers that make no sense; [`Error::File`] where the file can't be
 /// written; [`Error::NonFinite`] for outputs that are NaN or infinite.
 #[cfg(not(target_arch = "wasm32"))]
-pub fn teach(
+pub fn teach<S: Source + ?Sized + 'static>(
     gpu: &Gpu,
+    task: &dyn Task,
     teacher: &Network,
-    data: &Arc<Dataset>,
+    data: &Arc<S>,
     config: &TeachConfig,
     path: &Path,
     progress: impl FnMut(f64),
 ) -> Result<OutputsInfo> {
     let (folder, name) = Folder::of(path)?;
-    gpu.block_on(teach_async(gpu, teacher, data, config, (&folder, &name), progress))
+    gpu.block_on(teach_async(gpu, task, teacher, data, config, (&folder, &name), progress))
 }
 
 /// [`teach`] for callers that may not block, into a store under a name.
 ///
 /// # Errors
 /// Those of [`teach`].
-pub async fn teach_async(
+pub async fn teach_async<S: Source + ?Sized + 'static>(
     gpu: &Gpu,
+    task: &dyn Task,
     teacher: &Network,
-    data: &Arc<Dataset>,
+    data: &Arc<S>,
     config: &TeachConfig,
     (store, name): (&dyn Store, &str),
     mut progress: impl FnMut(f64),
 ) -> Result<OutputsInfo> {
     let path = &store.path(name);
-    let info = info(teacher, data, config)?;
-    let loader = LoaderConfig { batch_size: config.batch_size, shuffle: false, ..Default::default() };
-    let loader = Loader::new(data.clone(), loader)?;
+    let info = info(task, teacher, data, config)?;
+    let loader = Loader::new(Arc::new(data.clone()), LoaderConfig::in_order(config.batch_size))?;
     let params = DeviceParams::frozen(gpu, "teacher", &teacher.params)?;
-    let pass = Pass::new(gpu, teacher, &params, data, config)?;
+    let pass = TeacherOutputs::new(gpu, task, (teacher, &params), data, config)?;
     let text = serde_json::to_string(&info).map_err(|e| Error::file(path, e))?;
     let metadata = Metadata::from([(outputs::KEY.to_string(), text)]);
     let batches = (info.epochs * loader.batches() as u64) as f64;
     let mut file = TensorWriter::new(path, store.create(name).await?, &tensors(&info, &pass), &metadata)?;
     for epoch in 0..info.epochs {
         for batch in loader.epoch(epoch) {
+            let batch = batch?;
             let mut step = Step::new(0, config.seed);
             step.epoch = epoch as u32;
-            pass.inputs.write(&pass.plan, &batch)?;
+            pass.leaves.write(&pass.plan, &batch)?;
             pass.plan.run(&step)?;
             pass.write(&mut file, &info, batch.len).await?;
             progress((epoch as f64 * loader.batches() as f64 + batch.index as f64 + 1.0) / batches);
@@ -92,13 +93,20 @@ pub async fn teach_async(
 }
 
 /// What the file will say, checked.
-fn info(teacher: &Network, data: &Dataset, config: &TeachConfig) -> Result<OutputsInfo> {
+fn info(task: &dyn Task, teacher: &Network, data: &dyn Source, config: &TeachConfig) -> Result<OutputsInfo> {
     let refuse = |name: &str, message: String| Err(Error::config(name, message));
-    let classes = teacher.classes();
-    if classes != data.num_classes() {
-        let message = format!("has {classes} classes, and the data set has {}", data.num_classes());
+    let (ours, head) = (teacher.head(), task.model_config().head);
+    if ours != head {
+        let message = format!(
+            "has {} {}, and the data set has {} {}",
+            ours.width(),
+            ours.noun(),
+            head.width(),
+            head.noun()
+        );
         return refuse("teacher", message);
     }
+    let (classes, views) = (head.width(), task.views());
     if let Some(k) = config.topk.filter(|&k| k == 0 || k >= classes) {
         let message = format!("expected 1 to {}, got {k}; leave it out to keep every logit", classes - 1);
         return refuse("topk", message);
@@ -108,10 +116,10 @@ fn info(teacher: &Network, data: &Dataset, config: &TeachConfig) -> Result<Outpu
         data: data.fingerprint(),
         samples: data.len(),
         classes,
-        mean: data.mean.clone(),
-        std: data.std.clone(),
-        crop_padding: config.crop_padding,
-        flip: config.flip,
+        mean: views.mean,
+        std: views.std,
+        crop_padding: views.augmentation.crop_padding,
+        flip: views.augmentation.flip,
         seed: config.seed,
         epochs: config.epochs,
         topk: config.topk,
@@ -130,33 +138,30 @@ fn info(teacher: &Network, data: &Dataset, config: &TeachConfig) -> Result<Outpu
 }
 
 /// The teacher alone, compiled.
-struct Pass {
+struct TeacherOutputs {
     plan: Plan,
-    inputs: Inputs,
+    leaves: Leaves,
     logits: Tensor,
     taps: Vec<(String, Tensor)>,
 }
 
-impl Pass {
+impl TeacherOutputs {
     fn new(
         gpu: &Gpu,
-        teacher: &Network,
-        params: &DeviceParams,
-        data: &Dataset,
+        task: &dyn Task,
+        (teacher, params): (&Network, &DeviceParams),
+        data: &dyn Source,
         config: &TeachConfig,
     ) -> Result<Self> {
-        let tape = Tape::new();
-        let images = views(data, config.crop_padding, config.flip);
-        let inputs = Inputs::new(&tape, config.batch_size, &images)?;
-        let fx = Forward::eval(&tape, params);
-        let logits = teacher.forward(&fx, &inputs.images)?;
-        let tap = |name: &String| Ok((name.clone(), fx.tap(name)?));
+        let pass = Pass { views: Mode::Train, ..Pass::eval(teacher, params) };
+        let recording = Recording::new(task, data, config.batch_size, pass)?;
+        let logits = rows(task, &recording.outputs, &recording.leaves)?.values;
+        let tap = |name: &String| Ok((name.clone(), recording.forward.tap(name)?));
         let taps = config.taps.iter().map(tap).collect::<Result<Vec<_>>>()?;
-        // Labels and ids are no part of such a plan, but keeping them as outputs gives them buffers to write to.
-        let mut kept = vec![&logits, &inputs.labels, &inputs.ids];
-        kept.extend(taps.iter().map(|(_, tensor)| tensor));
-        let plan = Plan::new(gpu, &tape, &kept)?;
-        Ok(Self { plan, inputs, logits, taps })
+        let kept: Vec<&Tensor> =
+            std::iter::once(&logits).chain(taps.iter().map(|(_, tensor)| tensor)).collect();
+        let plan = Plan::new(gpu, recording.tape(), &kept)?;
+        Ok(Self { plan, leaves: recording.leaves, logits, taps })
     }
 
     /// Appends what the last run gave for its first `len` samples.
@@ -197,7 +202,7 @@ impl Pass {
     }
 }
 
-fn tensors(info: &OutputsInfo, pass: &Pass) -> Vec<TensorSpec> {
+fn tensors(info: &OutputsInfo, pass: &TeacherOutputs) -> Vec<TensorSpec> {
     let spec = |name: &str, shape: Vec<usize>| TensorSpec {
         name: name.into(),
         shape,

@@ -57,13 +57,13 @@ fn prepare(name: &str, tensors: &Tensors, gpu: &Gpu) -> Result<Planned, Failure>
 fn resnet20(tensors: &Tensors, gpu: &Gpu) -> Result<Planned, Failure> {
     let images = tensors.get("input.x")?;
     let [n, c, h, w] = images.shape[..] else { return Err("input.x: expected four dimensions".into()) };
-    let mut network = build("resnet20", &ModelConfig { input: [c, h, w], classes: 10 })?;
+    let mut network = build("resnet20", &ModelConfig::classifier([c, h, w], 10))?;
     load(&mut network.params, tensors)?;
     let params = DeviceParams::trainable(gpu, "resnet20", &network.params)?;
     let tape = Tape::new();
     let fx = Forward::train(&tape, &params);
     let (x, y) = (tape.input("x", [n, c, h, w]), tape.input_i32("labels", [n]));
-    let loss = network.forward(&fx, &x)?.cross_entropy(&y, &CrossEntropy::default())?;
+    let loss = network.predict(&fx, &x)?.cross_entropy(&y, &CrossEntropy::default())?;
     fx.place_gradients(&loss.backward()?)?;
     let group = Group::of(&params, &tape)?;
     let sgd = OptimizerConfig::Sgd { momentum: MOMENTUM, nesterov: false, weight_decay: 0.0 };

@@ -1,0 +1,125 @@
+//! Where samples come from.
+
+use std::sync::Arc;
+
+use super::batch::Row;
+use super::field::{Field, find_field};
+use crate::Result;
+
+/// Which look at a sample is wanted. Augmentation on the host is keyed by it, so that a resumed run sees the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// Keys all randomness of a training.
+    pub seed: u64,
+    /// The epoch, from 0.
+    pub epoch: u64,
+}
+
+/// A set of samples, each made of the same [`Field`]s. Images with labels ([`super::Dataset`]) are one; a program's own
+/// data is another: [`super::InMemory`] takes values that lie in memory, and any type may implement this trait.
+///
+/// ```
+/// use limbeck::data::{Field, Row, Source, View};
+///
+/// /// The numbers 0, 1, 2, .. and their squares.
+/// struct Squares;
+///
+/// impl Source for Squares {
+///     fn name(&self) -> &str {
+///         "squares"
+///     }
+///     fn len(&self) -> usize {
+///         100
+///     }
+///     fn fields(&self) -> Vec<Field> {
+///         vec![Field::f32("x", [1]), Field::f32("y", [1])]
+///     }
+///     fn fill(&self, id: usize, _: View, row: &mut Row<'_>) -> limbeck::Result<()> {
+///         row.f32("x")?[0] = id as f32;
+///         row.f32("y")?[0] = (id * id) as f32;
+///         Ok(())
+///     }
+///     fn fingerprint(&self) -> String {
+///         "squares 1".into()
+///     }
+/// }
+///
+/// let config = limbeck::data::LoaderConfig { batch_size: 8, shuffle: false, ..Default::default() };
+/// let loader = limbeck::data::Loader::new(std::sync::Arc::new(Squares), config)?;
+/// let first = loader.epoch(0).next().expect("twelve full batches and a part of one")?;
+/// assert_eq!(first.f32("y")?[3], 9.0);
+/// # Ok::<(), limbeck::Error>(())
+/// ```
+pub trait Source: Send + Sync {
+    /// What people call it.
+    fn name(&self) -> &str;
+
+    /// Samples, N.
+    fn len(&self) -> usize;
+
+    /// Whether there is no sample.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What every sample consists of.
+    fn fields(&self) -> Vec<Field>;
+
+    /// Writes sample `id`, below [`Source::len`], into `row`, whose places hold each field's padding before. Runs on loader
+    /// threads, on several at once, and gives the same values for the same (`id`, `view`).
+    fn fill(&self, id: usize, view: View, row: &mut Row<'_>) -> Result<()>;
+
+    /// What tells these samples, in this order, from others: checkpoints and outputs files compare it. A hash in
+    /// hexadecimal, as a rule.
+    fn fingerprint(&self) -> String;
+
+    /// Threads that making batches is worth: 1 where [`Source::fill`] only copies, more where it decodes or augments.
+    fn threads(&self) -> usize {
+        1
+    }
+
+    /// Fails where the set can't be used, naming what is wrong.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<S: Source + ?Sized> Source for Arc<S> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        (**self).fields()
+    }
+
+    fn fill(&self, id: usize, view: View, row: &mut Row<'_>) -> Result<()> {
+        (**self).fill(id, view, row)
+    }
+
+    fn fingerprint(&self) -> String {
+        (**self).fingerprint()
+    }
+
+    fn threads(&self) -> usize {
+        (**self).threads()
+    }
+
+    fn check(&self) -> Result<()> {
+        (**self).check()
+    }
+}
+
+impl dyn Source + '_ {
+    /// The field called `name`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] that lists the fields there are.
+    pub fn field(&self, name: &str) -> Result<Field> {
+        find_field(&self.fields(), self.name(), name).cloned()
+    }
+}

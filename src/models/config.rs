@@ -1,0 +1,137 @@
+//! What a network is built for: what it reads and what it gives.
+
+use std::fmt;
+
+use super::values::{FEATURES, IMAGES, LOGITS, NUMBERS};
+use crate::{Error, Result};
+
+/// Most values of one sample: beyond this, products of sizes could overflow.
+pub(super) const MAX_INPUT: usize = 1 << 28;
+/// Most classes, or numbers, of a network.
+pub const MAX_CLASSES: usize = 1 << 20;
+
+/// What a network is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelConfig {
+    /// What it reads.
+    pub input: InputSpec,
+    /// What it gives.
+    pub head: Head,
+}
+
+/// What a network reads for each sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputSpec {
+    /// An image: channels, height, width.
+    Image([usize; 3]),
+    /// So many numbers in no order.
+    Features(usize),
+}
+
+/// What a network gives for each sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// A logit for each class.
+    Classes(usize),
+    /// Numbers.
+    Numbers(usize),
+}
+
+impl ModelConfig {
+    /// A classifier of images (channels, height, width).
+    pub const fn classifier(image: [usize; 3], classes: usize) -> Self {
+        Self { input: InputSpec::Image(image), head: Head::Classes(classes) }
+    }
+
+    /// Fails for sizes that no host could hold, and for none.
+    pub(super) fn check(&self) -> Result<()> {
+        let dims = self.input.dims();
+        let values = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if values.is_none_or(|n| n == 0 || n > MAX_INPUT) || !(1..=MAX_CLASSES).contains(&self.head.width()) {
+            let message = format!(
+                "expected {} of 1 to {MAX_INPUT} values and 1 to {MAX_CLASSES} {}, got {} and {}",
+                self.input.name(),
+                self.head.noun(),
+                self.input,
+                self.head.width()
+            );
+            return Err(Error::config("model", message));
+        }
+        Ok(())
+    }
+}
+
+impl InputSpec {
+    /// The name of the value that a model reads it by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Image(_) => IMAGES,
+            Self::Features(_) => FEATURES,
+        }
+    }
+
+    /// Sizes of one sample.
+    pub fn dims(&self) -> &[usize] {
+        match self {
+            Self::Image(dims) => dims,
+            Self::Features(n) => std::slice::from_ref(n),
+        }
+    }
+
+    /// Values of one sample.
+    pub fn len(&self) -> usize {
+        self.dims().iter().product()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Channels, height and width.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where it is no image.
+    pub fn image(&self) -> Result<[usize; 3]> {
+        match self {
+            Self::Image(dims) => Ok(*dims),
+            Self::Features(n) => {
+                let message =
+                    format!("it takes images (channels, height, width), not {n} features; mlp takes these");
+                Err(Error::config("model", message))
+            }
+        }
+    }
+}
+
+impl fmt::Display for InputSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dims: Vec<String> = self.dims().iter().map(usize::to_string).collect();
+        f.write_str(&dims.join("x"))
+    }
+}
+
+impl Head {
+    /// The name of the model's output.
+    pub fn output(&self) -> &'static str {
+        match self {
+            Self::Classes(_) => LOGITS,
+            Self::Numbers(_) => NUMBERS,
+        }
+    }
+
+    /// Values a sample.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Classes(n) | Self::Numbers(n) => *n,
+        }
+    }
+
+    /// What its values are called: also the metadata key under which a saved file names them.
+    pub fn noun(&self) -> &'static str {
+        match self {
+            Self::Classes(_) => "classes",
+            Self::Numbers(_) => "numbers",
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Named tensors of a pass: what a model reads, and what it gives.
+
+use crate::tape::Tensor;
+use crate::{Error, Result};
+
+/// Images (N, C, H, W), normalised, as a model reads them.
+pub const IMAGES: &str = "images";
+/// Flat numbers (N, F), as a model reads them.
+pub const FEATURES: &str = "features";
+/// Scores of classes before any softmax, (N, C), as a classifier gives them.
+pub const LOGITS: &str = "logits";
+/// Predicted numbers (N, K).
+pub const NUMBERS: &str = "numbers";
+
+/// Tensors by name, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    named: Vec<(String, Tensor)>,
+}
+
+/// What a model gives: `logits` of a classifier, several of them of others.
+pub type Outputs = Values;
+
+impl Values {
+    /// A single tensor.
+    pub fn one(name: impl Into<String>, tensor: Tensor) -> Self {
+        Self::default().with(name, tensor)
+    }
+
+    /// Images (N, C, H, W).
+    pub fn images(images: &Tensor) -> Self {
+        Self::one(IMAGES, images.clone())
+    }
+
+    /// One more tensor behind the others.
+    pub fn with(mut self, name: impl Into<String>, tensor: Tensor) -> Self {
+        self.named.push((name.into(), tensor));
+        self
+    }
+
+    /// Names and tensors, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.named.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// The tensor of this name.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that lists the names there are, with shapes.
+    pub fn get(&self, name: &str) -> Result<&Tensor> {
+        let found = self.named.iter().find(|(other, _)| other == name);
+        found.map(|(_, tensor)| tensor).ok_or_else(|| {
+            let all: Vec<_> =
+                self.iter().map(|(name, tensor)| format!("{name} {}", tensor.shape())).collect();
+            let there = if all.is_empty() { "nothing".into() } else { all.join(", ") };
+            Error::config(name, format!("expected a value of this name, and there is {there}"))
+        })
+    }
+
+    /// The only tensor, whatever its name.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where there are none or several.
+    pub fn only(&self) -> Result<&Tensor> {
+        match &self.named[..] {
+            [(_, tensor)] => Ok(tensor),
+            several => {
+                let names: Vec<&str> = several.iter().map(|(name, _)| name.as_str()).collect();
+                Err(Error::config("outputs", format!("expected one, and there are [{}]", names.join(", "))))
+            }
+        }
+    }
+
+    /// The logits (N, C) of a classifier.
+    ///
+    /// # Errors
+    /// As [`Values::get`].
+    pub fn logits(&self) -> Result<&Tensor> {
+        self.get(LOGITS)
+    }
+}

@@ -1,0 +1,175 @@
+//! Classification of images: cross-entropy with labels, top-1 and top-5 accuracy.
+//!
+//! The data has `pixels`, u8 or f32 (C, H, W), and `labels`, i32; the model reads `images` and gives `logits` (N, classes).
+
+use serde::{Deserialize, Serialize};
+
+use super::images::{ImageConfig, Images, Views};
+use super::{Leaves, Meter, Metric, Need, Rows, Tally, Task, TaskSpec, TaskTerm};
+use crate::data::{Dataset, IGNORE_LABEL, LABELS, Source};
+use crate::gpu::{Buffer, BufferSlice, Gpu};
+use crate::models::{Head, InputSpec, ModelConfig, Outputs, Values};
+use crate::nn::Mode;
+use crate::ops::cross_entropy::CrossEntropy;
+use crate::ops::metrics::COUNTS;
+use crate::tape::{Meta, Tape, Tensor};
+use crate::{Error, Result};
+
+/// The list entry.
+pub const SPEC: TaskSpec = TaskSpec {
+    name: "classify",
+    about: "which of some classes an image is of: cross-entropy, top-1 accuracy",
+    offers: &[Need::Logits, Need::Numbers, Need::Labels, Need::Taps, Need::Weights],
+};
+
+/// The name of this task's loss, and of its term.
+pub const CE: &str = "ce";
+
+/// What a classification is asked to do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClassifyConfig {
+    /// Label smoothing of the cross-entropy.
+    pub label_smoothing: f32,
+    /// How training images are augmented.
+    #[serde(flatten)]
+    pub images: ImageConfig,
+}
+
+/// Classification of images.
+#[derive(Debug, Clone)]
+pub struct Classify {
+    images: Images,
+    classes: usize,
+    config: ClassifyConfig,
+}
+
+impl Classify {
+    /// For images normalised and classes counted as in `data`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for settings that make no sense, and those of [`Dataset::check`].
+    pub fn new(data: &Dataset, config: ClassifyConfig) -> Result<Self> {
+        data.check()?;
+        let images = Images::new(data, &data.mean, &data.std, config.images)?;
+        Self::with_images(images, data.num_classes(), config)
+    }
+
+    /// For any source that has `pixels` (C, H, W), u8 or f32, and `labels`. `mean` and `std` (C) are of pixel / 255 for
+    /// bytes, and of the values themselves for floats.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a source without these fields, and for settings that make no sense.
+    pub fn of(
+        source: &dyn Source,
+        classes: usize,
+        [mean, std]: [&[f32]; 2],
+        config: ClassifyConfig,
+    ) -> Result<Self> {
+        source.field(LABELS)?;
+        let images = Images::new(source, mean, std, config.images)?;
+        Self::with_images(images, classes, config)
+    }
+
+    fn with_images(images: Images, classes: usize, config: ClassifyConfig) -> Result<Self> {
+        if !(0.0..1.0).contains(&config.label_smoothing) {
+            let message = format!("expected 0 or more and less than 1, got {}", config.label_smoothing);
+            return Err(Error::config("label_smoothing", message));
+        }
+        Ok(Self { images, classes, config })
+    }
+}
+
+impl Task for Classify {
+    fn spec(&self) -> &'static TaskSpec {
+        &SPEC
+    }
+
+    fn model_config(&self) -> ModelConfig {
+        ModelConfig { input: InputSpec::Image(self.images.shape()), head: Head::Classes(self.classes) }
+    }
+
+    fn check(&self, source: &dyn Source) -> Result<()> {
+        source.field(LABELS)?;
+        self.images.check(source)
+    }
+
+    fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
+        self.images.record(leaves, mode)
+    }
+
+    fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>> {
+        let settings =
+            CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: self.config.label_smoothing };
+        let loss = outputs.logits()?.cross_entropy(leaves.get(LABELS)?, &settings)?;
+        Ok(vec![TaskTerm { name: CE, loss, weight: 1.0 }])
+    }
+
+    fn rows(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Option<Rows>> {
+        let labels = Some(leaves.get(LABELS)?.clone());
+        Ok(Some(Rows { values: outputs.logits()?.clone(), labels, weights: None }))
+    }
+
+    fn meter(&self, gpu: &Gpu) -> Result<Box<dyn Meter>> {
+        Ok(Box::new(ClassMeter::new(gpu)?))
+    }
+
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        let mut all = self.images.identity();
+        all.push(("label_smoothing", serde_json::json!(self.config.label_smoothing).to_string()));
+        all
+    }
+
+    fn views(&self) -> Views {
+        self.images.views()
+    }
+}
+
+/// Top-1 and top-5, counted on the device.
+struct ClassMeter {
+    loss: Buffer,
+    counts: Buffer,
+}
+
+impl ClassMeter {
+    fn new(gpu: &Gpu) -> Result<Self> {
+        let loss = gpu.buffer("loss sum", Meta::f32([1]).bytes())?;
+        let counts = gpu.buffer("counts", Meta::i32([COUNTS.len()]).bytes())?;
+        Ok(Self { loss, counts })
+    }
+}
+
+impl Meter for ClassMeter {
+    fn record(&self, tape: &Tape, outputs: &Outputs, leaves: &Leaves, loss: &Tensor) -> Result<()> {
+        let sum = tape.external("loss sum", Meta::f32([1]), self.loss.whole(), false)?;
+        let counts = tape.external("counts", Meta::i32([COUNTS.len()]), self.counts.whole(), false)?;
+        outputs.logits()?.accumulate_metrics(leaves.get(LABELS)?, loss, &sum, &counts)
+    }
+
+    fn counts(&self) -> Vec<(String, BufferSlice)> {
+        vec![("sums.loss".into(), self.loss.whole()), ("sums.counts".into(), self.counts.whole())]
+    }
+
+    fn tally(&self, counts: &[Vec<u8>]) -> Result<Tally> {
+        let [loss, counts] = counts else {
+            return Err(Error::config("counts", "expected the sum of losses and the counts"));
+        };
+        let loss: Vec<f32> = bytemuck::pod_collect_to_vec(loss);
+        let counts: Vec<u32> = bytemuck::pod_collect_to_vec(counts);
+        let at = |i: usize| u64::from(counts.get(i).copied().unwrap_or(0));
+        let [steps, samples, top1, top5] = [0, 1, 2, 3].map(at);
+        let share = |right: u64| right as f64 / samples.max(1) as f64;
+        Ok(Tally {
+            loss: loss.first().map_or(f64::NAN, |sum| f64::from(*sum)),
+            steps,
+            samples,
+            primary: accuracy(share(top1)),
+            others: vec![Metric::share("top5_accuracy", share(top5))],
+        })
+    }
+}
+
+/// A top-1 accuracy, from 0 to 1.
+pub fn accuracy(share: f64) -> Metric {
+    Metric::share("accuracy", share)
+}

@@ -1,0 +1,153 @@
+//! Tasks: what a network is trained for. [`TASKS`] is the only list of limbeck's own; a program's own is a type that
+//! implements [`Task`].
+//!
+//! A task says how a batch's fields become what the model reads, which terms its loss has, what is counted on the device,
+//! and how a network is measured. It knows nothing of schemes, checkpoints, files or flags, and the trainer knows no task
+//! by name.
+
+pub mod classify;
+mod images;
+mod leaves;
+mod meter;
+mod metric;
+pub mod regress;
+
+pub use classify::{Classify, ClassifyConfig};
+pub use images::{ImageConfig, Images, Views};
+pub use leaves::Leaves;
+pub use meter::{Meter, Tally};
+pub use metric::{Measured, Metric, Unit};
+pub use regress::Regress;
+
+use crate::Result;
+use crate::data::Source;
+use crate::gpu::Gpu;
+use crate::models::{ModelConfig, Outputs, Values};
+use crate::nn::Mode;
+use crate::tape::Tensor;
+
+/// Every task.
+pub static TASKS: &[&TaskSpec] = &[&classify::SPEC, &regress::SPEC];
+
+/// An entry of [`TASKS`].
+#[derive(Debug)]
+pub struct TaskSpec {
+    /// What people write.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub about: &'static str,
+    /// What its steps have for methods of distillation to read.
+    pub offers: &'static [Need],
+}
+
+impl TaskSpec {
+    /// Whether it has everything that is needed.
+    pub fn offers_all(&self, needs: &[Need]) -> bool {
+        needs.iter().all(|need| self.offers.contains(need))
+    }
+}
+
+/// What a method of distillation reads, and a task offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Rows of logits over classes.
+    Logits,
+    /// Rows of numbers, be they logits or not.
+    Numbers,
+    /// The right class of each row.
+    Labels,
+    /// Intermediate features.
+    Taps,
+    /// The networks' weights.
+    Weights,
+}
+
+/// What a network is trained for.
+pub trait Task: Send + Sync {
+    /// Its list entry, or one of a program's own.
+    fn spec(&self) -> &'static TaskSpec;
+
+    /// What networks for it are built for.
+    fn model_config(&self) -> ModelConfig;
+
+    /// Fails where a source lacks a field, or has one of other sizes, naming it.
+    fn check(&self, source: &dyn Source) -> Result<()>;
+
+    /// Records how a batch's fields become what the model reads: decoding, normalising, and in [`Mode::Train`] augmenting.
+    fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values>;
+
+    /// Records the terms of the task's own loss, at least one, each (1).
+    fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>>;
+
+    /// The rows of numbers that methods on logits see: a classifier's logits of each sample, a token model's of each token.
+    /// `None` where a task has no such rows.
+    fn rows(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Option<Rows>>;
+
+    /// What counts over the batches of a training epoch, or of an evaluation.
+    fn meter(&self, gpu: &Gpu) -> Result<Box<dyn Meter>>;
+
+    /// Settings that weights depend on, by name, in a form that never changes: checkpoints compare them.
+    fn identity(&self) -> Vec<(&'static str, String)>;
+
+    /// What a model is shown of each sample; stored outputs of a teacher are valid for the same views only.
+    fn views(&self) -> Views;
+}
+
+/// A term of a task's loss.
+pub struct TaskTerm {
+    /// Its name.
+    pub name: &'static str,
+    /// The loss before weighting, (1).
+    pub loss: Tensor,
+    /// Its weight.
+    pub weight: f32,
+}
+
+/// Rows of numbers that methods compare: one for each sample, token or anchor.
+#[derive(Clone)]
+pub struct Rows {
+    /// (R, C): logits over classes, or plain numbers where there are no labels.
+    pub values: Tensor,
+    /// The class of each row, i32 (R).
+    pub labels: Option<Tensor>,
+    /// How much each row counts, f32 (R); all alike where absent.
+    pub weights: Option<Tensor>,
+}
+
+impl<T: Task + ?Sized> Task for std::sync::Arc<T> {
+    fn spec(&self) -> &'static TaskSpec {
+        (**self).spec()
+    }
+
+    fn model_config(&self) -> ModelConfig {
+        (**self).model_config()
+    }
+
+    fn check(&self, source: &dyn Source) -> Result<()> {
+        (**self).check(source)
+    }
+
+    fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
+        (**self).inputs(leaves, mode)
+    }
+
+    fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>> {
+        (**self).loss(outputs, leaves)
+    }
+
+    fn rows(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Option<Rows>> {
+        (**self).rows(outputs, leaves)
+    }
+
+    fn meter(&self, gpu: &Gpu) -> Result<Box<dyn Meter>> {
+        (**self).meter(gpu)
+    }
+
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        (**self).identity()
+    }
+
+    fn views(&self) -> Views {
+        (**self).views()
+    }
+}

@@ -1,0 +1,195 @@
+//! Prediction of numbers: mean squared error.
+//!
+//! The data has `pixels` (C, H, W), u8 or f32, or flat `features`, f32 (F), and `targets`, f32 (K); the model gives
+//! `numbers` (N, K). With e = prediction - target, the loss is the mean of e^2 over numbers and samples; measured are its
+//! root and the mean of |e|.
+
+use super::images::{ImageConfig, Images, Views};
+use super::{Leaves, Meter, Metric, Need, Rows, Tally, Task, TaskSpec, TaskTerm};
+use crate::data::{FieldType, Source};
+use crate::gpu::{Buffer, BufferSlice, Gpu};
+use crate::models::{FEATURES, Head, InputSpec, ModelConfig, NUMBERS, Outputs, Values};
+use crate::nn::Mode;
+use crate::tape::{Meta, Tape, Tensor};
+use crate::{Error, Result};
+
+/// The list entry.
+pub const SPEC: TaskSpec = TaskSpec {
+    name: "regress",
+    about: "numbers from an image or from features: mean squared error",
+    offers: &[Need::Numbers, Need::Taps, Need::Weights],
+};
+
+/// The field of the numbers to predict, f32 (K).
+pub const TARGETS: &str = "targets";
+/// The name of this task's loss, and of its term.
+pub const MSE: &str = "mse";
+
+/// Prediction of numbers.
+#[derive(Debug, Clone)]
+pub struct Regress {
+    input: Input,
+    numbers: usize,
+}
+
+/// What the numbers are predicted from.
+#[derive(Debug, Clone)]
+enum Input {
+    Images(Images),
+    Features(usize),
+}
+
+impl Regress {
+    /// From images: the fields `pixels` and `targets`. `mean` and `std` (C) are of pixel / 255 for bytes, and of the values
+    /// themselves for floats.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a source without these fields, and for settings that do not fit them.
+    pub fn from_images(source: &dyn Source, [mean, std]: [&[f32]; 2], config: ImageConfig) -> Result<Self> {
+        let images = Images::new(source, mean, std, config)?;
+        Ok(Self { input: Input::Images(images), numbers: flat(source, TARGETS)? })
+    }
+
+    /// From flat numbers: the fields `features` (F) and `targets` (K).
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a source without these fields.
+    pub fn from_features(source: &dyn Source) -> Result<Self> {
+        Ok(Self { input: Input::Features(flat(source, FEATURES)?), numbers: flat(source, TARGETS)? })
+    }
+}
+
+/// The length of a field that must be flat floats.
+fn flat(source: &dyn Source, name: &str) -> Result<usize> {
+    let field = source.field(name)?;
+    match (&field.shape[..], field.dtype) {
+        (&[n], FieldType::F32) if n > 0 => Ok(n),
+        _ => {
+            let message = format!("expected f32 [K], got {field}");
+            Err(Error::config(format!("field {name} of {}", source.name()), message))
+        }
+    }
+}
+
+impl Task for Regress {
+    fn spec(&self) -> &'static TaskSpec {
+        &SPEC
+    }
+
+    fn model_config(&self) -> ModelConfig {
+        let input = match &self.input {
+            Input::Images(images) => InputSpec::Image(images.shape()),
+            Input::Features(n) => InputSpec::Features(*n),
+        };
+        ModelConfig { input, head: Head::Numbers(self.numbers) }
+    }
+
+    fn check(&self, source: &dyn Source) -> Result<()> {
+        let found = flat(source, TARGETS)?;
+        if found != self.numbers {
+            let message = format!("expected {} targets as in the training set, got {found}", self.numbers);
+            return Err(Error::config(format!("data set {}", source.name()), message));
+        }
+        match &self.input {
+            Input::Images(images) => images.check(source),
+            Input::Features(n) if flat(source, FEATURES)? == *n => Ok(()),
+            Input::Features(n) => {
+                let message = format!("expected {n} features as in the training set");
+                Err(Error::config(format!("data set {}", source.name()), message))
+            }
+        }
+    }
+
+    fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
+        match &self.input {
+            Input::Images(images) => images.record(leaves, mode),
+            Input::Features(_) => Ok(Values::one(FEATURES, leaves.get(FEATURES)?.clone())),
+        }
+    }
+
+    fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>> {
+        let squared = difference(outputs, leaves)?.square()?;
+        let rows = leaves.mask().sum(&[0], false)?;
+        let loss = masked_sum(&squared, leaves)?.div(&rows)?.scale(1.0 / self.numbers as f32)?;
+        Ok(vec![TaskTerm { name: MSE, loss, weight: 1.0 }])
+    }
+
+    fn rows(&self, outputs: &Outputs, _: &Leaves) -> Result<Option<Rows>> {
+        Ok(Some(Rows { values: outputs.get(NUMBERS)?.clone(), labels: None, weights: None }))
+    }
+
+    fn meter(&self, gpu: &Gpu) -> Result<Box<dyn Meter>> {
+        let totals = gpu.buffer("regression totals", Meta::f32([TOTALS]).bytes())?;
+        Ok(Box::new(ErrorMeter { totals, numbers: self.numbers }))
+    }
+
+    fn identity(&self) -> Vec<(&'static str, String)> {
+        match &self.input {
+            Input::Images(images) => images.identity(),
+            Input::Features(_) => Vec::new(),
+        }
+    }
+
+    fn views(&self) -> Views {
+        match &self.input {
+            Input::Images(images) => images.views(),
+            Input::Features(_) => Views::default(),
+        }
+    }
+}
+
+/// Prediction minus target, (N, K).
+fn difference(outputs: &Outputs, leaves: &Leaves) -> Result<Tensor> {
+    outputs.get(NUMBERS)?.sub(leaves.get(TARGETS)?)
+}
+
+/// The sum over the batch's samples, without those that only fill it up, of values (N, K).
+fn masked_sum(values: &Tensor, leaves: &Leaves) -> Result<Tensor> {
+    values.sum(&[1], false)?.mul(leaves.mask())?.sum(&[0], false)
+}
+
+/// Sum of losses, batches, samples, sum of squared errors, sum of absolute errors.
+const TOTALS: usize = 5;
+
+/// Errors, added up on the device.
+struct ErrorMeter {
+    totals: Buffer,
+    numbers: usize,
+}
+
+impl Meter for ErrorMeter {
+    fn record(&self, tape: &Tape, outputs: &Outputs, leaves: &Leaves, loss: &Tensor) -> Result<()> {
+        let totals = tape.external("regression totals", Meta::f32([TOTALS]), self.totals.whole(), false)?;
+        let difference = difference(outputs, leaves)?;
+        let one = tape.constant([1], &[1.0])?;
+        let parts = [
+            loss.reshape([1])?,
+            one,
+            leaves.mask().sum(&[0], false)?.reshape([1])?,
+            masked_sum(&difference.square()?, leaves)?.reshape([1])?,
+            masked_sum(&difference.abs()?, leaves)?.reshape([1])?,
+        ];
+        let parts: Vec<&Tensor> = parts.iter().collect();
+        totals.add_in_place(&Tensor::concat(&parts, 0)?.detach()?)
+    }
+
+    fn counts(&self) -> Vec<(String, BufferSlice)> {
+        vec![("sums.regress".into(), self.totals.whole())]
+    }
+
+    fn tally(&self, counts: &[Vec<u8>]) -> Result<Tally> {
+        let totals: Vec<f32> =
+            counts.first().map(|bytes| bytemuck::pod_collect_to_vec(bytes)).unwrap_or_default();
+        let &[loss, steps, samples, squared, absolute] = &totals[..TOTALS.min(totals.len())] else {
+            return Err(Error::config("counts", format!("expected {TOTALS} totals, got {}", totals.len())));
+        };
+        let numbers = (f64::from(samples) * self.numbers as f64).max(1.0);
+        Ok(Tally {
+            loss: loss.into(),
+            steps: steps as u64,
+            samples: samples as u64,
+            primary: Metric::error("rmse", (f64::from(squared) / numbers).sqrt()),
+            others: vec![Metric::error("mae", f64::from(absolute) / numbers)],
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! The one place where a network's side of a batch is recorded: step, doctor, evaluation and `teach` all start from it.
+
+use crate::data::Source;
+use crate::gpu::Gpu;
+use crate::models::{Network, Outputs, Values};
+use crate::nn::{DeviceParams, Forward, Mode, Precision};
+use crate::tape::{Scalar, Tape, Tensor};
+use crate::tasks::{Leaves, Task, TaskTerm};
+use crate::train::schemes::{Mutual, Peer, Scheme};
+use crate::train::teacher::distillation::{Distillation, Seen, Teaching};
+use crate::{Error, Result};
+
+/// Whose pass is recorded, and how.
+#[derive(Clone, Copy)]
+pub struct Pass<'a> {
+    pub network: &'a Network,
+    /// Its weights on the device.
+    pub params: &'a DeviceParams,
+    /// How it runs.
+    pub mode: Mode,
+    /// How its samples are shown: augmented as in training, or as they are.
+    pub views: Mode,
+    /// Computes blocks a second time in the backward sweep instead of keeping their activations.
+    pub recompute: bool,
+    pub precision: Precision,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass that measures: running statistics, samples as they are.
+    pub fn eval(network: &'a Network, params: &'a DeviceParams) -> Self {
+        let (mode, views) = (Mode::Eval, Mode::Eval);
+        Self { network, params, mode, views, recompute: false, precision: Precision::F32 }
+    }
+
+    /// A pass that trains.
+    pub fn train(network: &'a Network, params: &'a DeviceParams) -> Self {
+        let (mode, views) = (Mode::Train, Mode::Train);
+        Self { network, params, mode, views, recompute: false, precision: Precision::F32 }
+    }
+}
+
+/// A batch as it is recorded: its leaves, the network's pass, the task's loss, and whoever teaches.
+pub struct Recording<'a> {
+    pub network: &'a Network,
+    pub leaves: Leaves,
+    /// What the model reads.
+    pub inputs: Values,
+    pub forward: Forward<'a>,
+    /// What it gives.
+    pub outputs: Outputs,
+    /// The terms of the task's own loss.
+    pub terms: Vec<ScaledTerm>,
+    /// What a teacher adds.
+    pub distilled: Option<Distillation>,
+    /// What a peer adds.
+    pub mutual: Option<Mutual<'a>>,
+}
+
+/// A term of the task's loss, and how a step weights it.
+pub struct ScaledTerm {
+    pub term: TaskTerm,
+    /// The loss times `scalar`, (1).
+    pub weighted: Tensor,
+    pub scalar: Scalar,
+}
+
+impl<'a> Recording<'a> {
+    /// Records inputs and pass of a batch from `source`.
+    pub fn new(task: &dyn Task, source: &dyn Source, batch_size: usize, pass: Pass<'a>) -> Result<Self> {
+        task.check(source)?;
+        let tape = Tape::new();
+        let leaves = Leaves::new(&tape, batch_size, &source.fields());
+        let inputs = task.inputs(&leaves, pass.views)?;
+        let grad = pass.mode == Mode::Train;
+        let forward = Forward::new(&tape, pass.params, pass.mode, grad);
+        let forward = forward.recomputing(pass.recompute).storing(pass.precision);
+        let outputs = pass.network.forward(&forward, &inputs)?;
+        let (terms, distilled, mutual) = (Vec::new(), None, None);
+        Ok(Self { network: pass.network, leaves, inputs, forward, outputs, terms, distilled, mutual })
+    }
+
+    /// Records the task's own loss.
+    pub fn with_loss(mut self, task: &dyn Task) -> Result<Self> {
+        for term in task.loss(&self.outputs, &self.leaves)? {
+            let (weighted, scalar) = scaled(&term.loss, term.name)?;
+            self.terms.push(ScaledTerm { term, weighted, scalar });
+        }
+        if self.terms.is_empty() {
+            return Err(Error::config("task", "its loss has no term"));
+        }
+        Ok(self)
+    }
+
+    /// Records what is learned from a teacher. `samples` is the size of the training set.
+    pub fn with_teacher(
+        mut self,
+        gpu: &Gpu,
+        task: &dyn Task,
+        (teaching, scheme): (&mut Teaching<'_>, &Scheme<'_>),
+        samples: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        let seen = Seen {
+            network: self.network,
+            forward: &self.forward,
+            outputs: &self.outputs,
+            inputs: &self.inputs,
+            leaves: &self.leaves,
+            samples,
+        };
+        self.distilled = Some(Distillation::record(gpu, task, &seen, teaching, scheme, seed)?);
+        Ok(self)
+    }
+
+    /// Records a peer on the same inputs.
+    pub fn with_peer(mut self, task: &dyn Task, peer: Peer<'a>) -> Result<Self> {
+        self.mutual =
+            Some(Mutual::record(task, &self.forward, peer, &self.outputs, &self.inputs, &self.leaves)?);
+        Ok(self)
+    }
+
+    pub fn tape(&self) -> &Tape {
+        self.forward.tape()
+    }
+
+    /// The sum of the task's terms by their own weights, (1), whatever weight a training gives it.
+    pub fn task_loss(&self) -> Result<Tensor> {
+        let mut all = self.terms.iter().map(|ScaledTerm { term, .. }| match term.weight {
+            1.0 => Ok(term.loss.clone()),
+            weight => term.loss.scale(weight),
+        });
+        let first = all.next().ok_or_else(|| Error::config("task", "its loss is not recorded"))??;
+        all.try_fold(first, |sum, term| sum.add(&term?))
+    }
+}
+
+/// `term` times a scalar of the step named after it, so that a schedule can change the weight without a new plan.
+pub fn scaled(term: &Tensor, name: &str) -> Result<(Tensor, Scalar)> {
+    let scalar = term.tape().scalar(&format!("weight.{name}"))?;
+    Ok((term.scale_by(scalar)?, scalar))
+}

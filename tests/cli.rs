@@ -265,7 +265,7 @@ fn lists() {
     let convolutions = 9 * (3 * 16 + 6 * 256 + 512 + 5 * 1024 + 2048 + 5 * 4096);
     let norms = 2 * (7 * 16 + 6 * 32 + 6 * 64);
     assert!(out.contains(&format!("({})", convolutions + norms + 650)), "{out}");
-    assert!(out.contains("81.9 M FLOPs an image"), "{out}");
+    assert!(out.contains("81.9 M FLOPs per image"), "{out}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! UCI's handwritten digits, built in: 1,797 images of 1x8x8, 10 classes. The source and licence stand in
 //! `digits.LICENSE.md`.
 //!
-//! The file is gzip over one line an image: 64 values 0..=16, then the label. A value v becomes `round(v * 255 / 16)`.
+//! The file is gzip over one line per image: 64 values 0..=16, then the label. A value v becomes `round(v * 255 / 16)`.
 
 use std::io::Read;
 

@@ -79,7 +79,7 @@ pub(super) fn check(spec: ImageSpec) -> Result<(u32, u32)> {
         (Ok(height @ 1..), Ok(width @ 1..)) if spec.bytes() as u64 <= MAX_PIXELS => Ok((height, width)),
         _ => Err(Error::config(
             "image size",
-            format!("expected 1 to {MAX_PIXELS} values an image, got {spec}"),
+            format!("expected 1 to {MAX_PIXELS} values per image, got {spec}"),
         )),
     }
 }

@@ -66,7 +66,7 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    /// The optimizer of this name (sgd, adam or adamw) as a training takes it where nothing else is said.
+    /// The optimizer of this name (sgd, adam or adamw) as a training takes it where nothing else is given.
     pub fn named(name: &str) -> Result<Self> {
         match name {
             "sgd" => Ok(Self::default()),

@@ -79,7 +79,7 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// Factor at a milestone where none is said.
+    /// Factor at a milestone where none is given.
     pub const DECAY_FACTOR: f64 = 0.1;
 
     /// Half a cosine over the whole training, down to zero.

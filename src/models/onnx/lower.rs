@@ -32,7 +32,7 @@ pub(super) trait Host {
     /// The values of `name` are needed here and now.
     fn read(&self, name: &str);
 
-    /// Whether batch norms go by the batch's statistics.
+    /// Whether batch norms normalise by the batch's statistics.
     fn by_batch(&self) -> bool {
         false
     }
@@ -100,7 +100,7 @@ pub(super) fn record(graph: &Graph, host: &dyn Host, images: &Tensor) -> Result<
 }
 
 impl Pass<'_> {
-    /// Whether batch norms go by the batch's statistics.
+    /// Whether batch norms normalise by the batch's statistics.
     pub fn by_batch(&self) -> bool {
         self.host.by_batch()
     }
@@ -130,7 +130,7 @@ impl At<'_> {
         Ok(Value::Tensor(tensor))
     }
 
-    /// Notes that a constant of so many elements is about to be computed.
+    /// Notes that a constant of `elements` elements is about to be computed.
     pub fn spend(&self, elements: usize) -> Result<()> {
         let left = self.pass.allowance.get().checked_sub(elements);
         let left = left.ok_or_else(|| self.fail("its constants grow far larger than the file's weights"))?;

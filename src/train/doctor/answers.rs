@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-/// Pairs of images of one class that are enough to go by.
+/// Pairs of images of one class that are enough to judge by.
 const ENOUGH: f64 = 30.0;
 
 /// Shares of the pairs of images that get the same answer.

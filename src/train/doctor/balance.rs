@@ -12,11 +12,11 @@ const MOST: f64 = 100.0;
 const LEAST_GRADIENT: f64 = 1e-9;
 
 pub(super) fn unbalanced(figures: &Figures) -> Option<Finding> {
-    let heeded: Vec<&TermFigure> = heeded(figures).filter(|t| !vanishes(t)).collect();
+    let active: Vec<&TermFigure> = active(figures).filter(|t| !vanishes(t)).collect();
     let own = figures.starts_as_student;
-    let loss = extremes(&heeded, own, |t| Some(t.weight * t.loss.abs()), "loss");
+    let loss = extremes(&active, own, |t| Some(t.weight * t.loss.abs()), "loss");
     let gradient =
-        extremes(&heeded, own, |t| t.gradient.map(|g| t.weight * g), "gradient on the trained weights");
+        extremes(&active, own, |t| t.gradient.map(|g| t.weight * g), "gradient on the trained weights");
     let parts = loss.into_iter().chain(gradient).collect();
     joined(parts, "the small one is ignored; change the terms' weights (`method = name:weight`, `ce_weight`)")
 }
@@ -26,14 +26,14 @@ pub(super) fn vanishing(figures: &Figures) -> Option<Finding> {
     if figures.starts_as_student {
         return None;
     }
-    let parts = heeded(figures).filter(|t| vanishes(t)).map(|t| {
+    let parts = active(figures).filter(|t| vanishes(t)).map(|t| {
         let gradient = t.gradient.unwrap_or_default();
         format!("{} is {:.2e}, and its gradient on the trained weights {gradient:.2e}", t.name, t.loss)
     });
     joined(parts.collect(), "it teaches nothing; look at its taps, its temperature and the teacher's outputs")
 }
 
-fn heeded(figures: &Figures) -> impl Iterator<Item = &TermFigure> {
+fn active(figures: &Figures) -> impl Iterator<Item = &TermFigure> {
     figures.terms.iter().filter(|t| t.weight > 0.0)
 }
 
@@ -113,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn a_term_of_weight_nought_is_meant() {
-        let unheeded = figures(&[(0.0, 2.0, 0.0), (1.0, 1.0, 1.0)]);
-        assert_eq!((unbalanced(&unheeded), vanishing(&unheeded)), (None, None));
+    fn a_term_of_weight_zero_is_meant() {
+        let inactive = figures(&[(0.0, 2.0, 0.0), (1.0, 1.0, 1.0)]);
+        assert_eq!((unbalanced(&inactive), vanishing(&inactive)), (None, None));
     }
 }

@@ -45,7 +45,7 @@ pub struct TermFigure {
     pub name: String,
     /// Whether it is of the task's own loss.
     pub of_task: bool,
-    /// Its largest weight over the training; 0 for a term that is never heeded.
+    /// Its largest weight over the training; 0 for a term that never counts.
     pub weight: f64,
     /// Its value, unweighted.
     pub loss: f64,

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unheeded_term_is_no_finding() {
+    fn an_inactive_term_is_no_finding() {
         let mut figures = figures(0.0);
         figures.terms[0].weight = 0.0;
         assert_eq!(sharp(&figures), None);

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 pub struct TrainConfig {
     /// Passes over the training data.
     pub epochs: u64,
-    /// Ends training after so many steps, in the middle of an epoch where need be.
+    /// Ends training after this many steps, in the middle of an epoch if need be.
     pub max_steps: Option<u64>,
     /// Samples a step; a last batch that is not full is left out.
     pub batch_size: usize,
@@ -32,7 +32,7 @@ pub struct TrainConfig {
     pub ce_schedule: TermSchedule,
     /// Averages the weights; the average is what is measured and kept.
     pub ema: Option<EmaConfig>,
-    /// Computes blocks a second time in the backward sweep instead of keeping their activations: less memory, more time,
+    /// Computes blocks again in the backward pass instead of keeping their activations: less memory, more time,
     /// the same bits.
     pub recompute: bool,
     /// How activations and the weights that layers read are stored. Mixed needs an adapter with f16.
@@ -76,7 +76,7 @@ impl TrainConfig {
         LoaderConfig { batch_size: self.batch_size, seed: self.seed, drop_last: true, ..Default::default() }
     }
 
-    /// Steps of the whole training, at so many batches an epoch.
+    /// Steps of the whole training, at `batches` batches per epoch.
     pub fn steps(&self, batches: usize) -> u64 {
         let all = self.epochs.saturating_mul(batches as u64);
         self.max_steps.map_or(all, |most| most.min(all))

@@ -137,7 +137,7 @@ pub struct Checkpoints {
     pub store: Arc<dyn Store>,
     /// Under which name: each replaces the one before.
     pub name: String,
-    /// Also after so many steps, besides after every epoch.
+    /// Also after this many steps, besides after every epoch.
     pub every_steps: Option<u64>,
     /// Go on from the checkpoint where there is one.
     pub resume: bool,

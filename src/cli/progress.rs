@@ -23,11 +23,12 @@ impl Bar {
     }
 
     fn on(bar: ProgressBar, label: &str, batch_size: usize) -> Self {
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} steps  {msg}{left}")
-        {
-            bar.set_style(style.with_key("left", left));
-        }
-        bar.set_prefix(label.to_string());
+        // A run that is only planned draws nothing: setters would.
+        let bar = bar.with_prefix(label.to_string());
+        let bar = match ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} steps  {msg}{left}") {
+            Ok(style) => bar.with_style(style.with_key("left", left)),
+            Err(_) => bar,
+        };
         Self { label: label.into(), batch_size: batch_size as u64, bar }
     }
 

@@ -97,7 +97,7 @@ pub fn run(adapter: &AdapterFlags, flags: &TeachFlags) -> Result<ExitCode> {
         teacher_map: flags.teacher_map.clone(),
         ..Default::default()
     };
-    let (mut data, _, _) = job::load(&recipe)?;
+    let mut data = job::load(&recipe)?.training;
     let teacher = open_teacher(&recipe, &data)?;
     data.mean.clone_from(&teacher.metadata.mean);
     data.std.clone_from(&teacher.metadata.std);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::AdapterFlags;
+use crate::cli::progress::Bar;
 use crate::cli::run::job::{Job, JobFlags, Supervision};
 use crate::cli::run::plan::print_plan;
 use crate::train::report::Role;
@@ -16,6 +17,9 @@ Examples:
   limbeck train --model cnn:32,64,128 --data fashion-mnist --out runs/teacher
   limbeck train --model resnet20 --data cifar10 --crop-padding 4 --flip --epochs 100 --learning-rate 0.1
   limbeck train --config runs/teacher/config.toml --out runs/teacher --resume";
+
+/// The run's name in metrics, checkpoint and report.
+const LABEL: &str = "train";
 
 /// Flags of `limbeck train`.
 #[derive(Debug, Args)]
@@ -32,15 +36,17 @@ pub fn run(adapter: &AdapterFlags, flags: &TrainFlags) -> Result<ExitCode> {
         return Err(Error::config("teacher", message));
     }
     let config = job.recipe.train_config()?;
-    let cost = job.plan(&config, Supervision::default())?;
+    let (mut network, mut bar) = (job.network()?, Bar::new(LABEL, config.batch_size));
+    let prepared = job.prepare(LABEL, &mut network, &config, Supervision::default(), &mut bar)?;
     if flags.job.dry_run {
-        print_plan(&cost, &config, config.steps(job.training.len() / config.batch_size))?;
+        print_plan(prepared.cost(), &config, config.steps(job.training.len() / config.batch_size))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut network = job.network()?;
     job.reserve_outputs()?;
-    let run = job.fit("train", &mut network, &config, Supervision::default())?;
-    job.row("train", Role::Baseline, &network, Some(&run))?;
+    let run = prepared.fit()?;
+    drop(bar);
+    job.add_curves(LABEL, &config, &run);
+    job.row(LABEL, Role::Baseline, &network, Some(&run))?;
     let title = format!("Training {}", network.name);
     job.finish(&network, &title, Vec::new())?;
     Ok(ExitCode::SUCCESS)

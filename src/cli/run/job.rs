@@ -22,7 +22,7 @@ use crate::tasks::{Classify, Task};
 use crate::train::metrics::Split;
 use crate::train::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
 use crate::train::schemes::Scheme;
-use crate::train::{Checkpoints, Epoch, Evaluator, Run, Teacher, Teaching, TrainConfig, Trainer};
+use crate::train::{Checkpoints, Epoch, Evaluator, Prepared, Run, Teacher, Teaching, TrainConfig, Trainer};
 use crate::{Error, Result};
 
 /// Flags of `train` and `distill`.
@@ -64,9 +64,8 @@ pub struct Job {
     pub gpu: Gpu,
     pub recipe: Recipe,
     pub training: Arc<Dataset>,
-    /// What is measured after every epoch: validation images where there are any, or else the test set.
-    pub watched: Arc<Dataset>,
-    pub test: Arc<Dataset>,
+    validation: Option<Arc<Dataset>>,
+    test: Arc<Dataset>,
     pub out: PathBuf,
     resume: bool,
     overwrite: bool,
@@ -89,16 +88,16 @@ impl Job {
     pub fn open(gpu: Gpu, recipe: Recipe, resume: bool) -> Result<Self> {
         let model = recipe.need(&recipe.model, "model", "cnn:8,16,32")?;
         recipe.train_config()?;
-        let (training, watched, test) = load(&recipe)?;
+        let sets = load(&recipe)?;
         let folder = model.replace([':', ','], "-");
         let out = recipe.out.clone().unwrap_or_else(|| Path::new("runs").join(folder));
         let report = Report { environment: environment(&gpu), ..Default::default() };
         Ok(Self {
             gpu,
             recipe,
-            training: Arc::new(training),
-            watched: Arc::new(watched),
-            test: Arc::new(test),
+            training: Arc::new(sets.training),
+            validation: sets.validation.map(Arc::new),
+            test: Arc::new(sets.test),
             out,
             resume,
             overwrite: false,
@@ -111,11 +110,16 @@ impl Job {
         if self.recipe.data_mean.is_some() || self.recipe.data_std.is_some() {
             return;
         }
-        for set in [&mut self.training, &mut self.watched, &mut self.test] {
+        for set in [&mut self.training, &mut self.test].into_iter().chain(&mut self.validation) {
             let set = Arc::make_mut(set);
             set.mean = mean.to_vec();
             set.std = std.to_vec();
         }
+    }
+
+    /// What is measured after every epoch: the validation images where there are any, or else the test set.
+    fn watched(&self) -> &Arc<Dataset> {
+        self.validation.as_ref().unwrap_or(&self.test)
     }
 
     /// What is trained for.
@@ -137,7 +141,7 @@ impl Job {
     /// A network with random weights of its own for each `number`; those of 0 are [`Job::network`]'s.
     pub fn fresh(&self, name: &str, number: u64) -> Result<Network> {
         let mut network = build(name, &self.task()?.model_config())?;
-        network.params.initialise(self.recipe.seed.unwrap_or(0).wrapping_add(number << 32));
+        network.params.initialise(self.recipe.seed().wrapping_add(number << 32));
         Ok(network)
     }
 
@@ -154,7 +158,7 @@ impl Job {
     /// shows here, before anything is written.
     pub fn plan(&self, config: &TrainConfig, supervision: Supervision<'_>) -> Result<Cost> {
         let mut network = self.network()?;
-        let trainer = Trainer::new(&self.gpu, self.task()?, config, &self.training, &self.watched);
+        let trainer = Trainer::new(&self.gpu, self.task()?, config, &self.training, self.watched());
         let prepared =
             trainer.teaching(supervision.teaching).scheme(supervision.scheme).prepare(&mut network)?;
         Ok(prepared.cost().clone())
@@ -211,40 +215,57 @@ impl Job {
         supervision: Supervision<'_>,
     ) -> Result<Run> {
         let mut bar = Bar::new(label, config.batch_size);
+        let run = self.prepare(label, network, config, supervision, &mut bar)?.fit()?;
+        drop(bar);
+        self.add_curves(label, config, &run);
+        Ok(run)
+    }
+
+    /// [`Job::fit`] up to its first step: compiled, and nothing written.
+    pub fn prepare<'a, 'n>(
+        &'a self,
+        label: &str,
+        network: &'n mut Network,
+        config: &'a TrainConfig,
+        supervision: Supervision<'a>,
+        bar: &'a mut Bar,
+    ) -> Result<Prepared<'a, 'n>> {
         let checkpoints = Checkpoints {
             every_steps: self.recipe.checkpoint_every,
             resume: self.resume,
             ..Checkpoints::at(self.checkpoint(label))?
         };
-        let mut trainer = Trainer::new(&self.gpu, self.task()?, config, &self.training, &self.watched);
-        if self.recipe.validation.is_none() {
+        let mut trainer = Trainer::new(&self.gpu, self.task()?, config, &self.training, self.watched());
+        if self.validation.is_none() {
             trainer = trainer.measuring_test();
         }
         if let Some((peer, weight)) = supervision.peer {
             trainer = trainer.peer(peer, weight);
         }
-        let run = trainer
+        trainer
             .teaching(supervision.teaching)
             .scheme(supervision.scheme)
-            .observer(&mut bar)
+            .observer(bar)
             .checkpoints(checkpoints)
             .log(self.out.join("metrics.jsonl"), label)?
-            .fit(network)?;
-        drop(bar);
-        let split = if self.recipe.validation.is_some() { Split::Validation } else { Split::Test };
+            .prepare(network)
+    }
+
+    /// Keeps a run's curves for the report.
+    pub fn add_curves(&mut self, label: &str, config: &TrainConfig, run: &Run) {
+        let split = if self.validation.is_some() { Split::Validation } else { Split::Test };
         let mut curve = |kind, split, value: fn(&Epoch) -> f64| {
             let points = run.epochs.iter().map(|e| (e.epoch as f64, value(e))).collect();
             self.report.curves.push(Curve { label: label.into(), seed: config.seed, kind, split, points });
         };
         curve(CurveKind::Accuracy, split, |e| e.validation.value());
         curve(CurveKind::Loss, Split::Train, |e| e.loss);
-        Ok(run)
     }
 
     /// Top-1 accuracy on the test set. Blocks.
     pub fn test_accuracy(&self, network: &Network) -> Result<f64> {
         let params = DeviceParams::frozen(&self.gpu, "network", &network.params)?;
-        let batch_size = self.recipe.batch_size.unwrap_or(64);
+        let batch_size = self.recipe.train_config()?.batch_size;
         let task = self.task()?;
         let mut evaluator =
             Evaluator::new(&self.gpu, &task, network, &params, batch_size, self.test.as_ref())?;
@@ -256,7 +277,7 @@ impl Job {
     pub fn row(&mut self, label: &str, role: Role, network: &Network, run: Option<&Run>) -> Result<()> {
         let accuracy = match run {
             // Without validation images the last epoch was measured on the test set.
-            Some(run) if self.recipe.validation.is_none() => run.value(),
+            Some(run) if self.validation.is_none() => run.value(),
             _ => self.test_accuracy(network)?,
         };
         let note = run.and_then(Run::loss_scale_note).map(|note| format!("{label}: {note}."));
@@ -299,10 +320,17 @@ fn file_name(label: &str) -> String {
     label.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
-/// (training, watched, test): the watched images are held out of the training ones, or are the test set.
-pub fn load(recipe: &Recipe) -> Result<(Dataset, Dataset, Dataset)> {
-    let name = recipe.data.as_deref().unwrap_or("digits");
-    let (training, test) = source::load(name, recipe.data_dir.as_deref())?;
+/// The images of a run.
+pub struct DataSets {
+    pub training: Dataset,
+    /// Held out of the training images.
+    validation: Option<Dataset>,
+    test: Dataset,
+}
+
+/// Reads the data set that the settings name, as they want it.
+pub fn load(recipe: &Recipe) -> Result<DataSets> {
+    let (training, test) = source::load(recipe.data_name(), recipe.data_dir.as_deref())?;
     let mut training = source::limit(training, recipe.limit_train, "--limit-train")?;
     let mut test = source::limit(test, recipe.limit_test, "--limit-test")?;
     for set in [&mut training, &mut test] {
@@ -314,11 +342,14 @@ pub fn load(recipe: &Recipe) -> Result<(Dataset, Dataset, Dataset)> {
         }
         set.check()?;
     }
-    let (training, watched) = match recipe.validation {
-        Some(fraction) => training.split_holdout(fraction, recipe.seed.unwrap_or(0))?,
-        None => (training, test.clone()),
+    let (training, validation) = match recipe.validation {
+        Some(fraction) => {
+            let (training, validation) = training.split_holdout(fraction, recipe.seed())?;
+            (training, Some(validation))
+        }
+        None => (training, None),
     };
-    Ok((training, watched, test))
+    Ok(DataSets { training, validation, test })
 }
 
 fn environment(gpu: &Gpu) -> Environment {

@@ -20,6 +20,16 @@ impl Recipe {
             .ok_or_else(|| Error::config(flag, format!("is needed, for example --{flag} {example}")))
     }
 
+    /// The data set's name.
+    pub fn data_name(&self) -> &str {
+        self.data.as_deref().unwrap_or("digits")
+    }
+
+    /// What keys everything that is drawn at random.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(TrainConfig::default().seed)
+    }
+
     /// The training part.
     pub fn train_config(&self) -> Result<TrainConfig> {
         let defaults = TrainConfig::default();
@@ -43,7 +53,7 @@ impl Recipe {
             recompute: self.recompute.unwrap_or(defaults.recompute),
             precision: self.precision.unwrap_or(defaults.precision),
             patience: self.patience,
-            seed: self.seed.unwrap_or(defaults.seed),
+            seed: self.seed(),
         };
         config.validate()?;
         Ok(config)

@@ -130,7 +130,7 @@ impl SweepFolder<'_> {
     }
 
     fn normalise(&self, job: &mut Job, pair: &PairFile) -> Result<()> {
-        let recipe = pair.recipe(self.file, &Entry::alone(), job.recipe.seed.unwrap_or(0), &job.out)?;
+        let recipe = pair.recipe(self.file, &Entry::alone(), job.recipe.seed(), &job.out)?;
         if recipe.teacher.is_some() || recipe.teacher_outputs.is_some() {
             Teachers::of(&recipe, job, None)?;
         }

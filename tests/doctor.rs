@@ -14,7 +14,7 @@ use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::optim::EmaConfig;
 use limbeck::tasks::Classify;
-use limbeck::train::doctor::{CHECKS, Subject, diagnose, examine_peers, measure};
+use limbeck::train::doctor::{CHECKS, Figures, diagnose};
 use limbeck::train::schemes::{Member, Scheme};
 use limbeck::train::{Outputs, StoredTeacher, TeachConfig, Teacher, Teaching, TrainConfig, Trainer, teach};
 
@@ -61,7 +61,7 @@ impl Setting {
         let params = self.frozen(&self.teacher);
         let terms = distill::parse(methods, settings).unwrap().terms;
         let teacher = Teacher { network: &self.teacher, params: &params, terms, taps: Vec::new() };
-        self.said_of(methods, settings, teacher.into(), &Scheme::default())
+        self.said_of(methods, settings, teacher.into(), Scheme::default())
     }
 
     /// [`Setting::said`] of whoever teaches.
@@ -70,26 +70,30 @@ impl Setting {
         methods: &str,
         settings: &MethodConfig,
         teaching: Teaching<'_>,
-        scheme: &Scheme<'_>,
+        scheme: Scheme<'_>,
     ) -> String {
         let objective = distill::parse(methods, settings).unwrap();
         let config = self.config.clone().with_ce(&objective);
-        let before: Vec<Vec<f32>> = self.student.params.iter().map(|p| p.values.clone()).collect();
-        let figures = measure(&self.subject(&config), teaching, scheme).unwrap();
-        let after: Vec<Vec<f32>> = self.student.params.iter().map(|p| p.values.clone()).collect();
-        assert_eq!(before, after);
-        diagnose(&figures).into_iter().map(|f| f.message + "\n").collect()
+        let figures = self.figures(&config, teaching, scheme);
+        figures.iter().flat_map(diagnose).map(|f| f.message + "\n").collect()
     }
 
-    fn subject<'a>(&'a self, config: &'a TrainConfig) -> Subject<'a> {
-        let (task, training) = (&self.task, self.training.clone());
-        let classes = &self.training.class_names;
-        Subject { gpu: &self.gpu, task, student: &self.student, training, classes, config }
+    /// What is measured of a run before it begins.
+    fn figures(&self, config: &TrainConfig, teaching: Teaching<'_>, scheme: Scheme<'_>) -> Vec<Figures> {
+        let mut student = copy(&self.student);
+        let trainer = self.trainer(config).examined(&self.training.class_names);
+        trainer.teaching(teaching).scheme(scheme).prepare(&mut student).unwrap().figures().unwrap()
+    }
+
+    fn trainer<'a>(&'a self, config: &'a TrainConfig) -> Trainer<'a> {
+        Trainer::new(&self.gpu, self.task.clone(), config, &self.training, &self.held_out)
     }
 
     /// What is said of peers that heed each other with `weight`.
     fn said_of_peers(&self, peer: &Network, weight: f32) -> String {
-        let findings = examine_peers(&self.subject(&self.config), peer, weight).unwrap();
+        let (mut student, mut peer) = (copy(&self.student), copy(peer));
+        let trainer = self.trainer(&self.config).examined(&[]).peer(&mut peer, weight);
+        let findings = trainer.prepare(&mut student).unwrap().findings().unwrap();
         findings.into_iter().map(|f| f.message + "\n").collect()
     }
 
@@ -129,6 +133,13 @@ fn folder(name: &str) -> PathBuf {
 fn network(name: &str, seed: u64) -> Network {
     let mut network = build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap();
     network.params.initialise(seed);
+    network
+}
+
+/// The same network with the same weights.
+fn copy(of: &Network) -> Network {
+    let mut network = network(&of.name, 0);
+    network.params.load(&of.params.named()).unwrap();
     network
 }
 
@@ -221,7 +232,7 @@ fn outputs_on_disk_are_a_teacher_as_any_other() {
     let mut setting = Setting::new();
     let said = |setting: &Setting, name: &str, methods: &str| {
         let stored = setting.stored(name, methods);
-        setting.said_of(methods, &MethodConfig::default(), stored.into(), &Scheme::default())
+        setting.said_of(methods, &MethodConfig::default(), stored.into(), Scheme::default())
     };
     assert_eq!(said(&setting, "stored-healthy", "kd+feature"), "");
     permute_classes(&mut setting.teacher);
@@ -248,7 +259,7 @@ fn the_bad_one_of_several_teachers_is_called_out() {
         let first = Teacher { network: &setting.teacher, params: &frozen[0], terms, taps: Vec::new() };
         let others = vec![Member { network: second, params: &frozen[1], weight: 1.0 }];
         let scheme = Scheme { others, ..Default::default() };
-        setting.said_of("kd", &MethodConfig::default(), first.into(), &scheme)
+        setting.said_of("kd", &MethodConfig::default(), first.into(), scheme)
     };
     assert_eq!(said(&second), "");
     permute_classes(&mut second);
@@ -267,7 +278,7 @@ fn an_average_of_the_student_is_not_asked_what_it_knows() {
         let terms = distill::parse("kd", settings).unwrap().terms;
         let teacher = Teacher { network: &setting.teacher, params: &params, terms, taps: Vec::new() };
         let average = Some(EmaConfig { decay: 0.99, warmup: true });
-        setting.said_of("kd", settings, teacher.into(), &Scheme { average, ..Default::default() })
+        setting.said_of("kd", settings, teacher.into(), Scheme { average, ..Default::default() })
     };
     assert_eq!(said(&MethodConfig::default()), "");
     let cold = said(&MethodConfig::default().with("temperature", 0.001));
@@ -322,8 +333,8 @@ fn every_check_fires_on_a_real_run() {
         let config = setting.config.clone().with_ce(&objective);
         let teacher =
             Teacher { network: &setting.teacher, params: &params, terms: objective.terms, taps: Vec::new() };
-        let figures = measure(&setting.subject(&config), teacher.into(), &Scheme::default()).unwrap();
-        (0..CHECKS.len()).filter(|i| CHECKS[*i](&figures).is_some()).collect()
+        let figures = setting.figures(&config, teacher.into(), Scheme::default());
+        (0..CHECKS.len()).filter(|i| CHECKS[*i](&figures[0]).is_some()).collect()
     };
     assert!(fired(&healthy, "kd+feature").is_empty());
     let mut all: Vec<usize> = [
@@ -461,4 +472,33 @@ fn distill_writes_findings_into_the_report() {
     assert_eq!(page("0.05"), (1, 1));
     assert_eq!(page("4"), (0, 0));
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// What is measured runs on the step's own recording and weights, and leaves no trace: of running statistics, of a memory
+/// bank that methods keep, of a peer.
+#[test]
+fn an_examined_run_ends_in_the_same_bits() {
+    let setting = Setting::new();
+    let params = setting.frozen(&setting.teacher);
+    let config = TrainConfig { max_steps: Some(12), ..setting.config.clone() };
+    let run = |methods: &str, examined: bool| {
+        let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
+        let teacher = Teacher { network: &setting.teacher, params: &params, terms, taps: Vec::new() };
+        let mut student = copy(&setting.student);
+        let trainer = setting.trainer(&config).teacher(teacher);
+        let trainer = if examined { trainer.examined(&[]) } else { trainer };
+        trainer.fit(&mut student).unwrap();
+        common::bits(&student)
+    };
+    for methods in ["kd+feature", "crd"] {
+        assert!(run(methods, true) == run(methods, false), "{methods}");
+    }
+    let peers = |examined: bool| {
+        let (mut student, mut peer) = (copy(&setting.student), network("cnn:8", 3));
+        let trainer = setting.trainer(&config).peer(&mut peer, 1.0);
+        let trainer = if examined { trainer.examined(&[]) } else { trainer };
+        trainer.fit(&mut student).unwrap();
+        (common::bits(&student), common::bits(&peer))
+    };
+    assert!(peers(true) == peers(false), "peers");
 }

@@ -22,6 +22,11 @@ impl Bar {
         Self::on(ProgressBar::no_length(), label, batch_size)
     }
 
+    /// The name of the run.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     fn on(bar: ProgressBar, label: &str, batch_size: usize) -> Self {
         // A run that is only planned draws nothing: setters would.
         let bar = bar.with_prefix(label.to_string());

@@ -87,3 +87,9 @@ pub fn options(tile: Option<TileVariant>) -> GpuOptions {
 pub fn classify(data: &limbeck::data::Dataset) -> limbeck::tasks::Classify {
     limbeck::tasks::Classify::new(data, limbeck::tasks::ClassifyConfig::default()).unwrap()
 }
+
+/// All parameters of a network, to the bit.
+#[allow(dead_code)]
+pub fn bits(network: &limbeck::models::Network) -> Vec<u32> {
+    network.params.iter().flat_map(|p| p.values.iter().map(|v| v.to_bits())).collect()
+}

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
+use crate::cli::progress::Bar;
 use crate::cli::run::doctor;
 use crate::cli::run::job::{Job, JobFlags, Supervision};
 use crate::cli::run::plan::print_plan;
@@ -45,8 +46,10 @@ pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     let kind = SchemeKind::of(&job.recipe)?;
     let teacherless = schemes::is_teacherless(&job.recipe, kind, &methods)?;
     if (kind != SchemeKind::Offline || teacherless) && flags.job.dry_run {
-        let cost = job.plan(&alone, Supervision::default())?;
-        print_plan(&cost, &alone, alone.steps(job.training.len() / alone.batch_size))?;
+        let (gpu, mut bar) = (job.gpu.clone(), Bar::new(&methods, alone.batch_size));
+        let mut student = job.network()?;
+        let prepared = job.prepare((&gpu, &mut bar), &mut student, &alone, Supervision::default(), false)?;
+        print_plan(prepared.cost(), &alone, alone.steps(job.training.len() / alone.batch_size))?;
         say!("this is the student alone: what it learns from besides labels is not counted")?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -81,17 +84,17 @@ fn offline(job: &mut Job, dry_run: bool, methods: &str, alone: &TrainConfig) -> 
     doctor::classes(job, methods, source.live());
     let frozen = source.upload(job)?;
     let mut student = job.network()?;
-    let cost = job.plan(config, source.supervision(job, methods, &frozen)?)?;
+    let (gpu, mut bar) = (job.gpu.clone(), Bar::new(methods, config.batch_size));
+    let supervision = source.supervision(job, methods, &frozen)?;
+    let prepared = job.prepare((&gpu, &mut bar), &mut student, config, supervision, !dry_run)?;
     if dry_run {
-        print_plan(&cost, config, config.steps(job.training.len() / config.batch_size))?;
+        print_plan(prepared.cost(), config, config.steps(job.training.len() / config.batch_size))?;
         if let Teachers::Stored(outputs, _) = &source {
             say!("teacher               outputs in {}, no weights", outputs.path().display())?;
         }
         return Ok(());
     }
     job.reserve_outputs()?;
-    let notes =
-        doctor::first_batches(job, methods, &student, config, source.supervision(job, methods, &frozen)?);
     for (index, (teacher, _)) in source.live().iter().enumerate() {
         let label = if index == 0 { "teacher".to_string() } else { format!("teacher {}", index + 1) };
         job.row(&label, Role::Teacher, &teacher.network, None)?;
@@ -99,10 +102,10 @@ fn offline(job: &mut Job, dry_run: bool, methods: &str, alone: &TrainConfig) -> 
     if job.recipe.baseline == Some(true) {
         let mut student = job.network()?;
         let config = TrainConfig { ce_weight: 1.0, ..alone.clone() };
-        let run = job.fit("alone", &mut student, &config, Supervision::default())?;
+        let (run, _) = job.fit("alone", &mut student, &config, Supervision::default(), false)?;
         job.row("alone", Role::Baseline, &student, Some(&run))?;
     }
-    let run = job.fit(methods, &mut student, config, source.supervision(job, methods, &frozen)?)?;
+    let (run, notes) = job.train(prepared)?;
     job.row(methods, Role::Distilled, &student, Some(&run))?;
     let title = format!("Distilling {} into {}", source.name(), student.name);
     job.finish(&student, &title, notes)

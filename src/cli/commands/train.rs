@@ -36,16 +36,14 @@ pub fn run(adapter: &AdapterFlags, flags: &TrainFlags) -> Result<ExitCode> {
         return Err(Error::config("teacher", message));
     }
     let config = job.recipe.train_config()?;
-    let (mut network, mut bar) = (job.network()?, Bar::new(LABEL, config.batch_size));
-    let prepared = job.prepare(LABEL, &mut network, &config, Supervision::default(), &mut bar)?;
+    let (gpu, mut bar) = (job.gpu.clone(), Bar::new(LABEL, config.batch_size));
+    let mut network = job.network()?;
+    let prepared = job.prepare((&gpu, &mut bar), &mut network, &config, Supervision::default(), false)?;
     if flags.job.dry_run {
         print_plan(prepared.cost(), &config, config.steps(job.training.len() / config.batch_size))?;
         return Ok(ExitCode::SUCCESS);
     }
-    job.reserve_outputs()?;
-    let run = prepared.fit()?;
-    drop(bar);
-    job.add_curves(LABEL, &config, &run);
+    let (run, _) = job.train(prepared)?;
     job.row(LABEL, Role::Baseline, &network, Some(&run))?;
     let title = format!("Training {}", network.name);
     job.finish(&network, &title, Vec::new())?;

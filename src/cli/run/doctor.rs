@@ -4,15 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::job::{Job, Supervision};
+use super::job::{Job, PreparedRun};
 use crate::cli::flags::as_flags;
 use crate::cli::shown;
 use crate::files::{read_text, write_atomic};
-use crate::models::Network;
 use crate::models::saved::Saved;
-use crate::tasks::Task;
-use crate::train::TrainConfig;
-use crate::train::doctor::{Figures, Finding, Subject, TeacherFigure, diagnose, examine, examine_peers};
+use crate::train::doctor::{Figures, Finding, TeacherFigure, diagnose};
 use crate::{Error, Result};
 
 /// The findings of the runs in a folder, by label.
@@ -33,54 +30,20 @@ pub fn classes(job: &Job, label: &str, teachers: &[(Saved, f32)]) {
     }
 }
 
-/// Warns of what the first batches show, and returns it as notes for the report. A doctor that fails stops no run.
-pub fn first_batches(
-    job: &Job,
-    label: &str,
-    student: &Network,
-    config: &TrainConfig,
-    supervision: Supervision<'_>,
-) -> Vec<String> {
-    let Some(teaching) = supervision.teaching else { return Vec::new() };
-    if job.resumes(label) {
-        return kept(&job.out, label).unwrap_or_default();
+/// Warns of what the first batches show, and returns it as notes for the report: those of before, where a run goes on. A
+/// doctor that fails stops no run.
+pub fn first_batches(job: &Job, run: &mut PreparedRun<'_, '_>) -> Vec<String> {
+    let label = run.label().to_string();
+    if job.resumes(&label) {
+        return kept(&job.out, &label).unwrap_or_default();
     }
-    let findings = job
-        .task()
-        .and_then(|task| examine(&subject(job, &task, student, config), teaching, &supervision.scheme));
-    tell(job, label, findings)
-}
-
-/// [`first_batches`] for two peers that learn from each other with `weight`.
-pub fn peers(
-    job: &Job,
-    label: &str,
-    (student, peer): (&Network, &Network),
-    weight: f32,
-    config: &TrainConfig,
-) -> Vec<String> {
-    if job.resumes(label) {
-        return kept(&job.out, label).unwrap_or_default();
-    }
-    let findings =
-        job.task().and_then(|task| examine_peers(&subject(job, &task, student, config), peer, weight));
-    tell(job, label, findings)
+    tell(job, &label, run.findings())
 }
 
 /// What was said of the run `label` whose folder this is; `None` where it was not examined. A file that can't be read says
 /// nothing: only people read it.
 pub fn kept(folder: &Path, label: &str) -> Option<Vec<String>> {
     read(&folder.join(FILE)).ok()?.remove(label)
-}
-
-fn subject<'a>(
-    job: &'a Job,
-    task: &'a dyn Task,
-    student: &'a Network,
-    config: &'a TrainConfig,
-) -> Subject<'a> {
-    let (training, classes) = (job.training.clone(), &*job.training.class_names);
-    Subject { gpu: &job.gpu, task, student, training, classes, config }
 }
 
 /// Says it once, and keeps it.

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use clap::Args;
 
+use super::doctor;
 use super::recipe::Recipe;
 use super::source;
 use crate::cli::AdapterFlags;
@@ -19,6 +20,7 @@ use crate::models::{Network, build};
 use crate::nn::DeviceParams;
 use crate::tape::Cost;
 use crate::tasks::{Classify, Task};
+use crate::train::doctor::Finding;
 use crate::train::metrics::Split;
 use crate::train::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
 use crate::train::schemes::Scheme;
@@ -59,6 +61,31 @@ impl<'a> From<Teacher<'a>> for Supervision<'a> {
     }
 }
 
+/// A run whose step is compiled, and of which nothing is written yet.
+pub struct PreparedRun<'a, 'n> {
+    prepared: Prepared<'a, 'n>,
+    label: String,
+    seed: u64,
+    examined: bool,
+}
+
+impl PreparedRun<'_, '_> {
+    /// What a step costs.
+    pub fn cost(&self) -> &Cost {
+        self.prepared.cost()
+    }
+
+    /// What files and tables call it.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// What the doctor found, once.
+    pub fn findings(&mut self) -> Result<Vec<Finding>> {
+        self.prepared.findings()
+    }
+}
+
 /// A job with its data loaded.
 pub struct Job {
     pub gpu: Gpu,
@@ -69,6 +96,8 @@ pub struct Job {
     pub out: PathBuf,
     resume: bool,
     overwrite: bool,
+    /// Whether the output folder is ready.
+    reserved: bool,
     report: Report,
 }
 
@@ -101,6 +130,7 @@ impl Job {
             out,
             resume,
             overwrite: false,
+            reserved: false,
             report,
         })
     }
@@ -154,18 +184,24 @@ impl Job {
         }
     }
 
-    /// Compiles the step for a network of its own, and says what it would cost. Whatever is wrong with the settings
-    /// shows here, before anything is written.
-    pub fn plan(&self, config: &TrainConfig, supervision: Supervision<'_>) -> Result<Cost> {
-        let mut network = self.network()?;
+    /// Compiles the step for a network of its own. Whatever is wrong with the settings shows here.
+    pub fn plan(&self, config: &TrainConfig, supervision: Supervision<'_>) -> Result<()> {
         let trainer = Trainer::new(&self.gpu, self.task()?, config, &self.training, self.watched());
-        let prepared =
-            trainer.teaching(supervision.teaching).scheme(supervision.scheme).prepare(&mut network)?;
-        Ok(prepared.cost().clone())
+        trainer.teaching(supervision.teaching).scheme(supervision.scheme).plan(&mut self.network()?)?;
+        Ok(())
     }
 
-    /// Makes the output folder ready, unless it holds a run that would be lost.
-    pub fn reserve_outputs(&self) -> Result<()> {
+    /// Makes the output folder ready, unless it holds a run that would be lost. Once for all runs of the job.
+    pub fn reserve_outputs(&mut self) -> Result<()> {
+        if self.reserved {
+            return Ok(());
+        }
+        self.write_settings()?;
+        self.reserved = true;
+        Ok(())
+    }
+
+    fn write_settings(&self) -> Result<()> {
         let existing = self.existing_outputs();
         if !self.resume && !self.overwrite && !existing.is_empty() {
             let message = "holds a run already; pass --resume to go on with it, --overwrite to start anew, or \
@@ -206,60 +242,70 @@ impl Job {
         entries.filter(|e| e.file_name().to_str().is_some_and(run)).map(|e| e.path()).collect()
     }
 
-    /// Trains `network` with a progress bar, a metrics log and checkpoints named after `label`.
-    pub fn fit(
-        &mut self,
-        label: &str,
-        network: &mut Network,
-        config: &TrainConfig,
-        supervision: Supervision<'_>,
-    ) -> Result<Run> {
-        let mut bar = Bar::new(label, config.batch_size);
-        let run = self.prepare(label, network, config, supervision, &mut bar)?.fit()?;
-        drop(bar);
-        self.add_curves(label, config, &run);
-        Ok(run)
-    }
-
-    /// [`Job::fit`] up to its first step: compiled, and nothing written.
+    /// Compiles the step that trains `network`, with a metrics log and checkpoints named after `label`; nothing is written
+    /// yet. With `examine` the first batches are looked at, unless the run is one that goes on.
     pub fn prepare<'a, 'n>(
-        &'a self,
-        label: &str,
+        &self,
+        (gpu, bar): (&'a Gpu, &'a mut Bar),
         network: &'n mut Network,
         config: &'a TrainConfig,
         supervision: Supervision<'a>,
-        bar: &'a mut Bar,
-    ) -> Result<Prepared<'a, 'n>> {
+        examine: bool,
+    ) -> Result<PreparedRun<'a, 'n>> {
+        let label = bar.label().to_string();
         let checkpoints = Checkpoints {
             every_steps: self.recipe.checkpoint_every,
             resume: self.resume,
-            ..Checkpoints::at(self.checkpoint(label))?
+            ..Checkpoints::at(self.checkpoint(&label))?
         };
-        let mut trainer = Trainer::new(&self.gpu, self.task()?, config, &self.training, self.watched());
+        let mut trainer = Trainer::new(gpu, self.task()?, config, &self.training, self.watched());
         if self.validation.is_none() {
             trainer = trainer.measuring_test();
         }
         if let Some((peer, weight)) = supervision.peer {
             trainer = trainer.peer(peer, weight);
         }
-        trainer
+        if examine && !self.resumes(&label) {
+            trainer = trainer.examined(&self.training.class_names);
+        }
+        let prepared = trainer
             .teaching(supervision.teaching)
             .scheme(supervision.scheme)
             .observer(bar)
             .checkpoints(checkpoints)
-            .log(self.out.join("metrics.jsonl"), label)?
-            .prepare(network)
+            .log(self.out.join("metrics.jsonl"), &label)?
+            .prepare(network)?;
+        Ok(PreparedRun { prepared, label, seed: config.seed, examined: examine })
     }
 
-    /// Keeps a run's curves for the report.
-    pub fn add_curves(&mut self, label: &str, config: &TrainConfig, run: &Run) {
+    /// Trains what is prepared, and says before what the doctor found: its notes are for the report.
+    pub fn train(&mut self, mut run: PreparedRun<'_, '_>) -> Result<(Run, Vec<String>)> {
+        self.reserve_outputs()?;
+        let notes = if run.examined { doctor::first_batches(self, &mut run) } else { Vec::new() };
+        let PreparedRun { prepared, label, seed, .. } = run;
+        let run = prepared.fit()?;
         let split = if self.validation.is_some() { Split::Validation } else { Split::Test };
         let mut curve = |kind, split, value: fn(&Epoch) -> f64| {
             let points = run.epochs.iter().map(|e| (e.epoch as f64, value(e))).collect();
-            self.report.curves.push(Curve { label: label.into(), seed: config.seed, kind, split, points });
+            self.report.curves.push(Curve { label: label.clone(), seed, kind, split, points });
         };
         curve(CurveKind::Accuracy, split, |e| e.validation.value());
         curve(CurveKind::Loss, Split::Train, |e| e.loss);
+        Ok((run, notes))
+    }
+
+    /// [`Job::prepare`] and [`Job::train`] in one.
+    pub fn fit(
+        &mut self,
+        label: &str,
+        network: &mut Network,
+        config: &TrainConfig,
+        supervision: Supervision<'_>,
+        examine: bool,
+    ) -> Result<(Run, Vec<String>)> {
+        let (gpu, mut bar) = (self.gpu.clone(), Bar::new(label, config.batch_size));
+        let prepared = self.prepare((&gpu, &mut bar), network, config, supervision, examine)?;
+        self.train(prepared)
     }
 
     /// Top-1 accuracy on the test set. Blocks.

@@ -1,6 +1,5 @@
 //! The trainings of a scheme, for `distill` and `sweep`.
 
-use super::doctor;
 use super::job::{Job, Supervision};
 use super::schemes::{Generation, SchemeKind, generations};
 use super::teachers::{open_teacher, teach};
@@ -113,13 +112,9 @@ fn mutual(job: &mut Job, request: SchemeRequest<'_>) -> Result<SchemeResult> {
     let mut student = job.network()?;
     let name = job.recipe.peer.clone().unwrap_or_else(|| student.name.clone());
     let mut peer = job.fresh(&name, 1)?;
-    job.reserve_outputs()?;
-    let notes = match (request.examine)(request.label) {
-        true => doctor::peers(job, request.label, (&student, &peer), PEER_WEIGHT, request.alone),
-        false => Vec::new(),
-    };
     let supervision = Supervision { peer: Some((&mut peer, PEER_WEIGHT)), ..Default::default() };
-    let run = job.fit(request.label, &mut student, request.alone, supervision)?;
+    let examine = (request.examine)(request.label);
+    let (run, notes) = job.fit(request.label, &mut student, request.alone, supervision, examine)?;
     let title = format!("Mutual learning of {} and {}", student.name, peer.name);
     let beside = Some(distilled("peer", peer, None, true));
     Ok(SchemeResult { beside, ..single(request.label, student, run, notes, title) })
@@ -133,20 +128,13 @@ fn mean_teacher(job: &mut Job, request: SchemeRequest<'_>) -> Result<SchemeResul
     let (mut student, teacher) = (job.network()?, job.network()?);
     let average = EmaConfig::warmed_up(job.recipe.teacher_decay.unwrap_or(TEACHER_DECAY));
     let params = DeviceParams::frozen(&job.gpu, "teacher", &teacher.params)?;
-    let supervision = |job: &Job| {
-        Ok::<_, Error>(Supervision {
-            teaching: Some(teach(job, request.methods, &teacher, &params)?.into()),
-            scheme: Scheme { average: Some(average), ..Default::default() },
-            peer: None,
-        })
+    let taught = Supervision {
+        teaching: Some(teach(job, request.methods, &teacher, &params)?.into()),
+        scheme: Scheme { average: Some(average), ..Default::default() },
+        peer: None,
     };
-    let (config, taught) = (taught_by(job, request)?, supervision(job)?);
-    job.reserve_outputs()?;
-    let notes = match (request.examine)(request.label) {
-        true => doctor::first_batches(job, request.label, &student, &config, supervision(job)?),
-        false => Vec::new(),
-    };
-    let run = job.fit(request.label, &mut student, &config, taught)?;
+    let (config, examine) = (taught_by(job, request)?, (request.examine)(request.label));
+    let (run, notes) = job.fit(request.label, &mut student, &config, taught, examine)?;
     let title = format!("{} taught by the average of its weights", student.name);
     Ok(single(request.label, student, run, notes, title))
 }
@@ -158,16 +146,8 @@ fn without_teacher(job: &mut Job, request: SchemeRequest<'_>) -> Result<SchemeRe
     // out.
     let params = DeviceParams::frozen(&job.gpu, "teacher", &stand_in.params)?;
     let teacher = teach(job, request.methods, &stand_in, &params)?;
-    let config = taught_by(job, request)?;
-    job.reserve_outputs()?;
-    let notes = match (request.examine)(request.label) {
-        true => {
-            let examined = teach(job, request.methods, &stand_in, &params)?;
-            doctor::first_batches(job, request.label, &student, &config, examined.into())
-        }
-        false => Vec::new(),
-    };
-    let run = job.fit(request.label, &mut student, &config, teacher.into())?;
+    let (config, examine) = (taught_by(job, request)?, (request.examine)(request.label));
+    let (run, notes) = job.fit(request.label, &mut student, &config, teacher.into(), examine)?;
     let title = format!("{} learning by {}", student.name, request.methods);
     Ok(single(request.label, student, run, notes, title))
 }
@@ -189,16 +169,14 @@ fn in_turn(job: &mut Job, kind: SchemeKind, request: SchemeRequest<'_>) -> Resul
     let (mut roles, mut notes) = (Vec::new(), Vec::new());
     let first = teacher.as_ref().map(|t| &t.network);
     let done = chain(&gpu, first, chain_steps, |label, network, before| {
-        let supervision = || before.map(|(net, params)| teach(job, request.methods, net, params)).transpose();
-        let examined = supervision()?;
-        roles.push(if examined.is_some() { Role::Distilled } else { Role::Baseline });
-        let config = if examined.is_some() { &taught } else { request.alone };
-        if let Some(teacher) = examined.filter(|_| (request.examine)(label)) {
-            let found = doctor::first_batches(job, label, network, config, teacher.into());
-            notes.extend(found.into_iter().map(|note| format!("{label}: {note}")));
-        }
-        let teaching = supervision()?.map(Into::into);
-        job.fit(label, network, config, Supervision { teaching, ..Default::default() })
+        let teaching = before.map(|(net, params)| teach(job, request.methods, net, params)).transpose()?;
+        roles.push(if teaching.is_some() { Role::Distilled } else { Role::Baseline });
+        let config = if teaching.is_some() { &taught } else { request.alone };
+        let examine = teaching.is_some() && (request.examine)(label);
+        let supervision = Supervision { teaching: teaching.map(Into::into), ..Default::default() };
+        let (run, found) = job.fit(label, network, config, supervision, examine)?;
+        notes.extend(found.into_iter().map(|note| format!("{label}: {note}")));
+        Ok(run)
     })?;
     let came = teacher.map(|teacher| TrainedModel {
         role: Role::Teacher,

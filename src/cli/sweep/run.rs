@@ -116,8 +116,7 @@ impl SweepFolder<'_> {
         self.normalise(job, pair)?;
         if entry.is_alone() {
             let mut network = job.network()?;
-            job.reserve_outputs()?;
-            let run = job.fit(&entry.label, &mut network, &alone, job::Supervision::default())?;
+            let (run, _) = job.fit(&entry.label, &mut network, &alone, job::Supervision::default(), false)?;
             return Ok(Trained { network, runs: vec![run], note: None });
         }
         let examine = |label: &str| self.examined(pair, entry, label).is_none();
@@ -158,12 +157,7 @@ impl SweepFolder<'_> {
         }
         let (mut network, frozen) = (job.network()?, source.upload(job)?);
         let taught = source.supervision(job, methods, &frozen)?;
-        job.reserve_outputs()?;
-        if examine {
-            let examined = source.supervision(job, methods, &frozen)?;
-            doctor::first_batches(job, &entry.label, &network, config, examined);
-        }
-        let run = job.fit(&entry.label, &mut network, config, taught)?;
+        let (run, _) = job.fit(&entry.label, &mut network, config, taught, examine)?;
         Ok(Trained { network, runs: vec![run], note })
     }
 

@@ -47,7 +47,7 @@ pub fn make(gpu: &Gpu, home: SweepFolder<'_>, pair: &PairFile) -> Result<()> {
     let mut job = Job::open(gpu.clone(), recipe, true)?;
     let config = job.recipe.train_config()?;
     let mut network = job.network()?;
-    job.fit("teacher", &mut network, &config, Supervision::default())?;
+    job.fit("teacher", &mut network, &config, Supervision::default(), false)?;
     saved::save(file, &network, &job.metadata())
 }
 

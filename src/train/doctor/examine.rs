@@ -1,72 +1,26 @@
 //! Measures what the checks look at: one plan of teachers, student, terms and their gradients, which runs on
 //! the training's first batch, and on a few more for the accuracies.
 
-use std::sync::Arc;
-
 use super::answers::agreement;
 use super::figures::{Figures, TapFigure, TeacherFigure, TermFigure};
 use super::peers::number;
-use super::{Finding, diagnose};
 use crate::Result;
-use crate::data::{Batch, Loader, Source};
+use crate::data::{Batch, Loader};
 use crate::distill::TermSchedule;
 use crate::gpu::Gpu;
-use crate::models::Network;
-use crate::nn::{DeviceParams, Forward};
+use crate::nn::Forward;
 use crate::tape::{Plan, Scalar, Step, Tensor};
-use crate::tasks::{Leaves, Rows, Task};
+use crate::tasks::{Leaves, Rows};
 use crate::train::report::printable;
-use crate::train::run::extend::{extended, start};
 use crate::train::run::record::{Recording, ScaledTerm};
-use crate::train::run::step::record;
 use crate::train::schemes::Scheme;
 use crate::train::teacher::distillation::{Tapped, Teaching, rows};
-use crate::train::teacher::stored::StoredSource;
 use crate::train::{StepConfig, TrainConfig};
 
 /// Samples over which accuracies are measured, at least.
 const SAMPLES: usize = 128;
 /// Points of the training at which a schedule is looked at for a term's largest weight.
 const POINTS: u64 = 64;
-
-/// A run that is about to begin.
-#[derive(Clone)]
-pub struct Subject<'a> {
-    /// Where it will run.
-    pub gpu: &'a Gpu,
-    /// What is trained for.
-    pub task: &'a dyn Task,
-    /// The student, with the weights that it starts from. It is not changed.
-    pub student: &'a Network,
-    /// The training set.
-    pub training: Arc<dyn Source>,
-    /// Names of its classes; none where the task has no classes.
-    pub classes: &'a [String],
-    /// How it will be trained.
-    pub config: &'a TrainConfig,
-}
-
-/// Examines a run before its first step. The student runs as in training, on weights of its own; what is
-/// measured is dropped again. Blocks.
-///
-/// # Errors
-/// Those of compiling a step, and of reading stored teacher outputs.
-#[cfg(not(target_arch = "wasm32"))]
-pub fn examine(subject: &Subject<'_>, teaching: Teaching<'_>, scheme: &Scheme<'_>) -> Result<Vec<Finding>> {
-    Ok(diagnose(&measure(subject, teaching, scheme)?))
-}
-
-/// [`examine`] for callers that may not block.
-///
-/// # Errors
-/// Those of [`examine`].
-pub async fn examine_async(
-    subject: &Subject<'_>,
-    teaching: Teaching<'_>,
-    scheme: &Scheme<'_>,
-) -> Result<Vec<Finding>> {
-    Ok(diagnose(&measure_async(subject, teaching, scheme).await?))
-}
 
 /// A term that is on a tape.
 pub(super) struct MeasuredTerm {
@@ -90,41 +44,24 @@ struct Probe {
     scalars: Vec<(Scalar, f32)>,
 }
 
-/// The figures that [`examine`] judges. Blocks.
-///
-/// # Errors
-/// Those of [`examine`].
-#[cfg(not(target_arch = "wasm32"))]
-pub fn measure(subject: &Subject<'_>, teaching: Teaching<'_>, scheme: &Scheme<'_>) -> Result<Figures> {
-    subject.gpu.block_on(measure_async(subject, teaching, scheme))
-}
-
-/// [`measure`] for callers that may not block.
-///
-/// # Errors
-/// Those of [`examine`].
-pub async fn measure_async(
-    subject: &Subject<'_>,
-    mut teaching: Teaching<'_>,
-    scheme: &Scheme<'_>,
+/// The figures of a student and its teachers, from the recording of its step and the first batches of `loader`. Running them
+/// changes what a training step changes besides weights (running statistics, memory banks): the caller uploads these anew.
+pub(in crate::train) async fn figures(
+    gpu: &Gpu,
+    recording: &Recording<'_>,
+    (teaching, scheme): (&Teaching<'_>, &Scheme<'_>),
+    of: &StepConfig<'_>,
+    (loader, classes): (&Loader, &[String]),
 ) -> Result<Figures> {
-    let Subject { gpu, task, student, ref training, config, .. } = *subject;
-    let source: Arc<dyn Source> = match &teaching {
-        Teaching::Live(_) => training.clone(),
-        Teaching::Stored(stored) => Arc::new(StoredSource::new(training.clone(), stored.outputs.clone())?),
+    let probe = Probe::new(gpu, recording, teaching, of)?;
+    let views = of.task.views();
+    let known = Figures {
+        classes: classes.to_vec(),
+        normalisation: (views.mean, views.std),
+        starts_as_student: scheme.average.is_some(),
+        ..Default::default()
     };
-    let extended = extended(gpu, (task, source.as_ref()), student, &teaching, config.seed)?;
-    let student = extended.as_ref().unwrap_or(student);
-    let mut weights = student.params.clone();
-    for term in teaching.terms() {
-        start(term, &mut weights, &teaching)?;
-    }
-    let params = DeviceParams::trainable(gpu, "student", &weights)?;
-    let loader = Loader::new(source.clone(), config.loader())?;
-    let of = StepConfig::new(task, source.as_ref(), config, config.steps(loader.batches()));
-    let recording = record(gpu, student, &params, (Some(&mut teaching), None), scheme, &of)?;
-    let probe = Probe::new(gpu, &recording, &teaching, &of)?;
-    probe.figures(subject, &loader, (&teaching, scheme)).await
+    probe.figures(known, loader, of.train.seed, names(teaching, scheme)).await
 }
 
 /// How the teachers are called: by number and architecture where there are several.
@@ -212,24 +149,18 @@ impl Probe {
         self.plan.run(&step)
     }
 
-    /// Runs the first batches.
+    /// Runs the first batches, and adds to what is known.
     async fn figures(
         &self,
-        subject: &Subject<'_>,
+        mut figures: Figures,
         loader: &Loader,
-        (teaching, scheme): (&Teaching<'_>, &Scheme<'_>),
+        seed: u64,
+        names: Vec<String>,
     ) -> Result<Figures> {
-        let views = subject.task.views();
-        let mut figures = Figures {
-            classes: subject.classes.to_vec(),
-            normalisation: (views.mean, views.std),
-            starts_as_student: scheme.average.is_some(),
-            ..Default::default()
-        };
         let (mut labels, mut answers) = (Vec::new(), vec![Vec::new(); self.teachers.len() + 1]);
         for batch in loader.epoch(0).take(SAMPLES.div_ceil(loader.config().batch_size)) {
             let batch = batch?;
-            self.run(&batch, subject.config.seed)?;
+            self.run(&batch, seed)?;
             if batch.index == 0 {
                 for term in &self.terms {
                     figures.terms.push(self.term(term).await?);
@@ -251,7 +182,7 @@ impl Probe {
         }
         figures.samples = labels.len();
         figures.student_accuracy = accuracy(&answers[0], &labels);
-        let teachers = names(teaching, scheme).into_iter().zip(&answers[1..]);
+        let teachers = names.into_iter().zip(&answers[1..]);
         figures.teachers = teachers.map(|(name, answers)| teacher(name, answers, &labels)).collect();
         Ok(figures)
     }

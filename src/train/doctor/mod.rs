@@ -1,13 +1,14 @@
 //! What users of distillation get wrong, said once, with the figure, before training begins.
 //!
-//! [`measure`] fills [`Figures`] from one run's first batches, with a small plan of its own (nothing of it is in the step);
-//! each entry of [`CHECKS`] is a pure function from these to a [`Finding`], or to none where all is well. [`examine`] does
-//! both. A teacher in train mode is no finding: every teacher runs with its running statistics.
+//! [`Trainer::examined`](crate::train::Trainer::examined) has a run's first batches measured before it begins, on a small
+//! plan of its own that is made from the recording of the step (nothing of it is in the step). What comes out are
+//! [`Figures`]; each entry of [`CHECKS`] is a pure function from these to a [`Finding`], or to none where all is well. A
+//! teacher in train mode is no finding: every teacher runs with its running statistics.
 //!
 //! What is not there is not judged: outputs on disk are a teacher as any other, but for dead channels of layers that were
 //! not written; methods that need no teacher have none; a teacher that follows the student
-//! ([`Figures::starts_as_student`]) is not asked what it knows yet. Peers ([`examine_peers`]) have terms of a loss, and
-//! nothing else that could be wrong before they are trained.
+//! ([`Figures::starts_as_student`]) is not asked what it knows yet; a task without labels has no right answers. Peers have
+//! terms of a loss, and nothing else that could be wrong before they are trained.
 
 mod accuracy;
 mod answers;
@@ -20,9 +21,10 @@ mod saturation;
 mod taps;
 
 pub use answers::{Agreement, agreement};
-pub use examine::{Subject, examine, examine_async, measure, measure_async};
 pub use figures::{Figures, TapFigure, TeacherFigure, TermFigure};
-pub use peers::{examine_peers, examine_peers_async};
+
+pub(super) use examine::figures;
+pub(super) use peers::peer_figures;
 
 /// Something that is probably not meant.
 #[derive(Debug, Clone, PartialEq, Eq)]

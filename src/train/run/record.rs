@@ -119,6 +119,12 @@ impl<'a> Recording<'a> {
         Ok(self)
     }
 
+    /// Gives the methods' own parameters their first values again, after something ran that changed them.
+    pub fn upload_regressors(&self) -> Result<()> {
+        let regressors = self.distilled.as_ref().and_then(|distilled| distilled.regressors.as_ref());
+        regressors.map_or(Ok(()), |own| own.device.upload(&own.host))
+    }
+
     pub fn tape(&self) -> &Tape {
         self.forward.tape()
     }

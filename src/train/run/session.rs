@@ -8,6 +8,7 @@ use super::checkpoint::{self, Contents, Position};
 use super::evaluator::Evaluator;
 use super::extend::{extended, start};
 use super::identity::{add_scheme, identity};
+use super::record::Recording;
 use super::step::{StepConfig, TrainStep, record};
 use super::trainer::{Checkpoints, Epoch, LogPlace, Observer, Progress, Run, Trainer};
 use crate::Result;
@@ -19,8 +20,9 @@ use crate::optim::Schedule;
 use crate::platform::Instant;
 use crate::tape::{Cost, Step};
 use crate::tasks::{Measured, Tally};
+use crate::train::doctor::{self, Figures};
 use crate::train::metrics::{MetricRecord, MetricsLog, Split};
-use crate::train::schemes::Peer;
+use crate::train::schemes::{Peer, Scheme};
 use crate::train::stats::median;
 use crate::train::teacher::distillation::Teaching;
 use crate::train::teacher::stored::StoredSource;
@@ -51,10 +53,13 @@ pub(super) struct Session<'a, 'n> {
     best: Params,
     log: Option<MetricsLog>,
     started: Instant,
+    /// What the doctor measured, where it was asked for.
+    figures: Option<Result<Vec<Figures>>>,
 }
 
 impl<'a, 'n> Session<'a, 'n> {
-    pub fn new(mut trainer: Trainer<'a>, network: &'n mut Network) -> Result<Self> {
+    /// Records and compiles the step; where asked for, has it examined in between.
+    pub async fn new(mut trainer: Trainer<'a>, network: &'n mut Network) -> Result<Self> {
         let (gpu, config) = (trainer.gpu, trainer.config);
         config.validate()?;
         let task = trainer.task.clone();
@@ -67,10 +72,8 @@ impl<'a, 'n> Session<'a, 'n> {
         let mut teacher = trainer.teacher.take();
         let peer = trainer.peer.take();
         let stored = stored_source(&trainer, teacher.as_ref(), steps.div_ceil(batches as u64))?;
-        let source: &dyn Source = match &stored {
-            Some(stored) => stored,
-            None => trainer.training.as_ref(),
-        };
+        let source = source_of(&stored, &trainer.training);
+        let source = source.as_ref();
         if let Some(teacher) = &teacher
             && let Some(extended) = extended(gpu, (task.as_ref(), source), network, teacher, config.seed)?
         {
@@ -92,22 +95,30 @@ impl<'a, 'n> Session<'a, 'n> {
             Some((peer, _)) => Some(DeviceParams::trainable(gpu, "peer", &peer.params)?),
             None => None,
         };
-        let step = {
-            let learner = peer.as_ref().zip(beside.as_ref()).map(|((peer, weight), params)| Peer {
-                network: peer,
-                params,
-                weight: *weight,
-            });
-            let of = StepConfig::new(task.as_ref(), source, config, steps);
-            let recording = record(gpu, network, &params, (teacher.as_mut(), learner), &trainer.scheme, &of)?;
-            TrainStep::compile(gpu, recording, (teacher.as_ref(), &trainer.scheme), &of)?
+        let of = StepConfig::new(task.as_ref(), source, config, steps);
+        let learner = peer.as_ref().zip(beside.as_ref());
+        let learner = learner.map(|((peer, weight), params)| Peer { network: peer, params, weight: *weight });
+        let scheme = &trainer.scheme;
+        let recording = record(gpu, network, &params, (teacher.as_mut(), learner), scheme, &of)?;
+        let figures = match &trainer.examined {
+            None => None,
+            Some(classes) => {
+                let loader = Loader::new(source_of(&stored, &trainer.training), config.loader())?;
+                let figures =
+                    examine(gpu, &recording, (teacher.as_ref(), scheme), &of, (&loader, classes)).await;
+                // What was measured is dropped again.
+                params.upload(&network.params)?;
+                recording.upload_regressors()?;
+                if let Some((peer, params)) = peer.as_ref().map(|(peer, _)| peer).zip(beside.as_ref()) {
+                    params.upload(&peer.params)?;
+                }
+                Some(figures)
+            }
         };
+        let step = TrainStep::compile(gpu, recording, (teacher.as_ref(), scheme), &of)?;
         // What no kernel reads is not read from disk either.
-        let source = match stored {
-            Some(stored) => Arc::new(stored.reduced(|field| step.reads(field))),
-            None => trainer.training.clone(),
-        };
-        let loader = Loader::new(source, config.loader())?;
+        let stored = stored.as_ref().map(|stored| Arc::new(stored.reduced(|field| step.reads(field))));
+        let loader = Loader::new(source_of(&stored, &trainer.training), config.loader())?;
         let peer = peer.map(|(network, _)| network).zip(beside);
         let shadow = match config.ema {
             Some(_) => Some(DeviceParams::frozen(gpu, "average", &network.params)?),
@@ -140,7 +151,13 @@ impl<'a, 'n> Session<'a, 'n> {
             best,
             log: None,
             started: Instant::now(),
+            figures,
         })
+    }
+
+    /// What the doctor measured, once.
+    pub fn take_figures(&mut self) -> Option<Result<Vec<Figures>>> {
+        self.figures.take()
     }
 
     /// The device.
@@ -409,11 +426,39 @@ fn stored_source(
     trainer: &Trainer<'_>,
     teacher: Option<&Teaching<'_>>,
     epochs: u64,
-) -> Result<Option<StoredSource>> {
+) -> Result<Option<Arc<StoredSource>>> {
     let Some(Teaching::Stored(stored)) = teacher else { return Ok(None) };
     let training = &trainer.training;
     stored.check(trainer.task.as_ref(), training.as_ref(), trainer.config.seed, epochs)?;
-    StoredSource::new(training.clone(), stored.outputs.clone()).map(Some)
+    StoredSource::new(training.clone(), stored.outputs.clone()).map(|source| Some(Arc::new(source)))
+}
+
+/// What batches are made of.
+fn source_of(stored: &Option<Arc<StoredSource>>, training: &Arc<dyn Source>) -> Arc<dyn Source> {
+    match stored {
+        Some(stored) => stored.clone(),
+        None => training.clone(),
+    }
+}
+
+/// What the doctor measures of a step that is recorded: of the student, and of its peer where there is one.
+async fn examine(
+    gpu: &Gpu,
+    recording: &Recording<'_>,
+    (teacher, scheme): (Option<&Teaching<'_>>, &Scheme<'_>),
+    of: &StepConfig<'_>,
+    (loader, classes): (&Loader, &[String]),
+) -> Result<Vec<Figures>> {
+    match teacher {
+        Some(teacher) => {
+            let found = doctor::figures(gpu, recording, (teacher, scheme), of, (loader, classes)).await?;
+            Ok(vec![found])
+        }
+        None if recording.mutual.is_some() => {
+            Ok(doctor::peer_figures(gpu, recording, of, loader).await?.to_vec())
+        }
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Every metric by its name.

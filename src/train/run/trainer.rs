@@ -18,6 +18,7 @@ use crate::platform::Folder;
 use crate::platform::Store;
 use crate::tape::Cost;
 use crate::tasks::{Measured, Metric, Task, classify};
+use crate::train::doctor::{Figures, Finding, diagnose};
 use crate::train::metrics::Split;
 use crate::train::schemes::Scheme;
 use crate::train::teacher::distillation::{Teacher, Teaching};
@@ -198,6 +199,8 @@ pub struct Trainer<'a> {
     pub(super) validation: Arc<dyn Source>,
     /// What the validation set is called in the log.
     pub(super) split: Split,
+    /// Names of the classes, where the doctor is to look at the first batches.
+    pub(super) examined: Option<Vec<String>>,
     pub(super) teacher: Option<Teaching<'a>>,
     pub(super) scheme: Scheme<'a>,
     pub(super) peer: Option<(&'a mut Network, f32)>,
@@ -222,6 +225,7 @@ impl<'a> Trainer<'a> {
             training: Arc::new(training.clone()),
             validation: Arc::new(validation.clone()),
             split: Split::Validation,
+            examined: None,
             teacher: None,
             scheme: Scheme::default(),
             peer: None,
@@ -234,6 +238,14 @@ impl<'a> Trainer<'a> {
     /// Says that the set that is measured on is the test set: the log then calls it so.
     pub fn measuring_test(mut self) -> Self {
         self.split = Split::Test;
+        self
+    }
+
+    /// Has the first batches examined before training begins ([`crate::train::doctor`]), where the network learns from a
+    /// teacher or a peer; [`Prepared::findings`] says what was found. `classes` are the classes' names, none where the task
+    /// has no classes. What is measured leaves no trace: the run ends in the same bits.
+    pub fn examined(mut self, classes: &[String]) -> Self {
+        self.examined = Some(classes.to_vec());
         self
     }
 
@@ -290,21 +302,32 @@ impl<'a> Trainer<'a> {
         Ok(self.log_to(Arc::new(folder), &name, run))
     }
 
-    /// What a step would cost: it is compiled and dropped.
+    /// What a step would cost: it is compiled and dropped. Blocks.
     ///
     /// # Errors
     /// Those of [`Trainer::prepare`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn plan(self, network: &mut Network) -> Result<Cost> {
         Ok(self.prepare(network)?.cost().clone())
     }
 
-    /// Records and compiles the step. Nothing runs and nothing is written before [`Prepared::fit`].
+    /// Records and compiles the step, once. Nothing is trained and nothing is written before [`Prepared::fit`]. Blocks.
     ///
     /// # Errors
     /// [`crate::Error::Config`] for settings that make no sense or do not fit data, networks and teacher; those of
     /// compiling.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn prepare<'n>(self, network: &'n mut Network) -> Result<Prepared<'a, 'n>> {
-        Ok(Prepared(Session::new(self, network)?))
+        let gpu = self.gpu;
+        gpu.block_on(self.prepare_async(network))
+    }
+
+    /// [`Trainer::prepare`] for callers that may not block.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::prepare`].
+    pub async fn prepare_async<'n>(self, network: &'n mut Network) -> Result<Prepared<'a, 'n>> {
+        Ok(Prepared(Session::new(self, network).await?))
     }
 
     /// Trains `network` from its present weights and leaves the trained ones in it. Blocks. Where a method changes the
@@ -326,7 +349,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// Those of [`Trainer::fit`].
     pub async fn fit_async(self, network: &mut Network) -> Result<Run> {
-        self.prepare(network)?.fit_async().await
+        self.prepare_async(network).await?.fit_async().await
     }
 }
 
@@ -337,6 +360,22 @@ impl Prepared<'_, '_> {
     /// What a step costs.
     pub fn cost(&self) -> &Cost {
         self.0.cost()
+    }
+
+    /// What the doctor measured, of the student and of a peer, where [`Trainer::examined`] asked for it; once.
+    ///
+    /// # Errors
+    /// What kept it from measuring, which does not keep the run from training.
+    pub fn figures(&mut self) -> Result<Vec<Figures>> {
+        self.0.take_figures().unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    /// What the doctor found, from [`Prepared::figures`].
+    ///
+    /// # Errors
+    /// As [`Prepared::figures`].
+    pub fn findings(&mut self) -> Result<Vec<Finding>> {
+        Ok(self.figures()?.iter().flat_map(diagnose).collect())
     }
 
     /// Trains, as [`Trainer::fit`]. Blocks.

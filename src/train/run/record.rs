@@ -2,7 +2,7 @@
 
 use crate::data::Source;
 use crate::gpu::Gpu;
-use crate::models::{Network, Outputs, Values};
+use crate::models::{ModelConfig, Network, Outputs, Values};
 use crate::nn::{DeviceParams, Forward, Mode, Precision};
 use crate::tape::{Scalar, Tape, Tensor};
 use crate::tasks::{Leaves, Task, TaskTerm};
@@ -68,6 +68,7 @@ impl<'a> Recording<'a> {
     /// Records inputs and pass of a batch from `source`.
     pub fn new(task: &dyn Task, source: &dyn Source, batch_size: usize, pass: Pass<'a>) -> Result<Self> {
         task.check(source)?;
+        fits(task, pass.network)?;
         let tape = Tape::new();
         let leaves = Leaves::new(&tape, batch_size, &source.fields());
         let inputs = task.inputs(&leaves, pass.views)?;
@@ -138,6 +139,26 @@ impl<'a> Recording<'a> {
         let first = all.next().ok_or_else(|| Error::config("task", "its loss is not recorded"))??;
         all.try_fold(first, |sum, term| sum.add(&term?))
     }
+}
+
+/// Fails for a network that reads or gives something else than the task has.
+fn fits(task: &dyn Task, network: &Network) -> Result<()> {
+    let (wanted, own) = (task.model_config(), network.config());
+    if *own == wanted {
+        return Ok(());
+    }
+    let told = |config: &ModelConfig| {
+        let (input, head) = (&config.input, &config.head);
+        format!("{} of {input} to {} {}", input.name(), head.width(), head.noun())
+    };
+    let message = format!(
+        "{} takes {}, and the task {} has {}; build it for the task's data",
+        network.name,
+        told(own),
+        task.spec().name,
+        told(&wanted)
+    );
+    Err(Error::config("model", message))
 }
 
 /// `term` times a scalar of the step named after it, so that a schedule can change the weight without a new plan.

@@ -470,7 +470,7 @@ fn teacher_outputs() {
         |folder: &str| limbeck::files::read_safetensors(scratch().join(folder).join("model.safetensors"));
     assert_eq!(student("stored").unwrap().0, student("live").unwrap().0);
     let fewer = stored.replace("--limit-train 128", "--limit-train 64");
-    refused(&format!("{fewer} --out no"), &["outputs.safetensors", "128 images", "64 images"]);
+    refused(&format!("{fewer} --out no"), &["outputs.safetensors", "128 samples", "64 samples"]);
     refused(&format!("{stored} --flip --out no"), &["other augmentation"]);
     refused(&format!("{stored} --data-mean 0.5 --data-std 0.5 --out no"), &["other normalisation"]);
     refused(&format!("{stored} --teacher-hash 12 --out no"), &["other teacher"]);

@@ -81,7 +81,7 @@ impl Observer for Bar {
     fn epoch(&mut self, e: &Epoch) {
         self.bar.set_position(e.step);
         let line = format!(
-            "{}  epoch {}  loss {:.3}  training {}  validation {}  {:.1} ms a step{}",
+            "{}  epoch {}  loss {:.3}  training {}  validation {}  {:.1} ms per step{}",
             self.label,
             e.epoch,
             e.loss,

@@ -50,7 +50,7 @@ pub fn run(adapter: &AdapterFlags, flags: &DemoFlags) -> Result<ExitCode> {
     let command = std::env::args().collect::<Vec<_>>().join(" ");
     let mut demo = Comparison::new(&gpu, sets, "Distilling handwritten digits", command)?;
     demo.report.subtitle = format!(
-        "{} training and {} held-out images of the UCI digits; {} epochs a student, {} seeds",
+        "{} training and {} held-out images of the UCI digits; {} epochs per student, {} seeds",
         demo.training().len(),
         demo.validation().len(),
         flags.epochs,

@@ -123,8 +123,7 @@ fn main() -> limbeck::Result<()> {
 
     let frozen = DeviceParams::frozen(&gpu, "teacher", &teacher.params)?;
     let objective = distill::parse("kd", &MethodConfig::default())?;
-    let config = config.with_ce(&objective);
-    let teaching = Teacher { network: &teacher, params: &frozen, terms: objective.terms, taps: Vec::new() };
+    let teaching = Teacher::new(&teacher, &frozen, objective);
     let mut student = build("gated:16", &task.model_config())?;
     let run = Trainer::new(&gpu, task.clone(), &config, &few, &test).teacher(teaching).fit(&mut student)?;
     println!("distilled  {:.1} %", 100.0 * run.value());

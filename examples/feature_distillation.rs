@@ -48,9 +48,8 @@ fn main() -> limbeck::Result<()> {
             let objective = distill::parse(&format!("feature:{weight}"), &MethodConfig::default())?;
             // The teacher's layer, then the student's that is to resemble it.
             let taps = vec![("relu2".to_string(), "relu2".to_string())];
-            let config =
-                TrainConfig { epochs: 20, batch_size: 32, seed, ..Default::default() }.with_ce(&objective);
-            let teaching = Teacher { network: &teacher, params: &frozen, terms: objective.terms, taps };
+            let config = TrainConfig { epochs: 20, batch_size: 32, seed, ..Default::default() };
+            let teaching = Teacher::new(&teacher, &frozen, objective).with_taps(taps);
             let run = Trainer::new(&gpu, task.clone(), &config, &few, &held_out)
                 .teacher(teaching)
                 .fit(&mut student)?;

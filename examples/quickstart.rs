@@ -47,8 +47,7 @@ fn main() -> limbeck::Result<()> {
 
     let frozen = DeviceParams::frozen(&gpu, "teacher", &teacher.params)?;
     let objective = distill::parse("kd", &MethodConfig::default())?;
-    let config = config.with_ce(&objective);
-    let teaching = Teacher { network: &teacher, params: &frozen, terms: objective.terms, taps: Vec::new() };
+    let teaching = Teacher::new(&teacher, &frozen, objective);
     let mut student = build("cnn:8,16", &model)?;
     let run = Trainer::new(&gpu, task, &config, &few, &held_out).teacher(teaching).fit(&mut student)?;
     println!("student distilled: {:.1} % (expected: some 8 points more than alone)", 100.0 * run.value());

@@ -46,8 +46,8 @@ fn main() -> limbeck::Result<()> {
         student.params.initialise(2);
         let mut teaching = None;
         if !methods.is_empty() {
-            let terms = distill::parse(methods, &MethodConfig::default())?.terms;
-            teaching = Some(Teacher { network: &teacher, params: &frozen, terms, taps: Vec::new() });
+            let objective = distill::parse(methods, &MethodConfig::default())?;
+            teaching = Some(Teacher::new(&teacher, &frozen, objective.with_ce_weight(1.0)));
         }
         let trainer = Trainer::new(&gpu, task.clone(), &config, &few, &test);
         let run = trainer.teacher(teaching).fit(&mut student)?;

@@ -50,14 +50,12 @@ fn main() -> limbeck::Result<()> {
         let mut accuracies = Vec::new();
         for seed in SEEDS {
             student.params.initialise(seed);
-            let mut config = TrainConfig { epochs: 20, batch_size: 32, seed, ..Default::default() };
+            let config = TrainConfig { epochs: 20, batch_size: 32, seed, ..Default::default() };
             let teaching = match &settings {
                 None => None,
                 Some(settings) => {
                     let objective = distill::parse("weights", settings)?;
-                    config = config.with_ce(&objective);
-                    let terms = objective.terms;
-                    Some(Teacher { network: &teacher, params: &frozen, terms, taps: Vec::new() })
+                    Some(Teacher::new(&teacher, &frozen, objective))
                 }
             };
             let run = Trainer::new(&gpu, task.clone(), &config, &few, &held_out)

@@ -16,7 +16,9 @@ use limbeck::optim::EmaConfig;
 use limbeck::tasks::Classify;
 use limbeck::train::doctor::{CHECKS, Figures, diagnose};
 use limbeck::train::schemes::{Member, Scheme};
-use limbeck::train::{Outputs, StoredTeacher, TeachConfig, Teacher, Teaching, TrainConfig, Trainer, teach};
+use limbeck::train::{
+    Outputs, StoredTeacher, TeachConfig, Teacher, TeacherSource, TrainConfig, Trainer, teach,
+};
 
 struct Setting {
     gpu: Gpu,
@@ -59,29 +61,20 @@ impl Setting {
     /// What is said of distilling by `methods`, in one text.
     fn said(&self, methods: &str, settings: &MethodConfig) -> String {
         let params = self.frozen(&self.teacher);
-        let terms = distill::parse(methods, settings).unwrap().terms;
-        let teacher = Teacher { network: &self.teacher, params: &params, terms, taps: Vec::new() };
-        self.said_of(methods, settings, teacher.into(), Scheme::default())
+        let objective = distill::parse(methods, settings).unwrap();
+        self.said_of(Teacher::new(&self.teacher, &params, objective).into(), Scheme::default())
     }
 
     /// [`Setting::said`] of whoever teaches.
-    fn said_of(
-        &self,
-        methods: &str,
-        settings: &MethodConfig,
-        teaching: Teaching<'_>,
-        scheme: Scheme<'_>,
-    ) -> String {
-        let objective = distill::parse(methods, settings).unwrap();
-        let config = self.config.clone().with_ce(&objective);
-        let figures = self.figures(&config, teaching, scheme);
+    fn said_of(&self, teaching: TeacherSource<'_>, scheme: Scheme<'_>) -> String {
+        let figures = self.figures(teaching, scheme);
         figures.iter().flat_map(diagnose).map(|f| f.message + "\n").collect()
     }
 
     /// What is measured of a run before it begins.
-    fn figures(&self, config: &TrainConfig, teaching: Teaching<'_>, scheme: Scheme<'_>) -> Vec<Figures> {
+    fn figures(&self, teaching: TeacherSource<'_>, scheme: Scheme<'_>) -> Vec<Figures> {
         let mut student = copy(&self.student);
-        let trainer = self.trainer(config).examined(&self.training.class_names);
+        let trainer = self.trainer(&self.config).examined(&self.training.class_names);
         trainer.teaching(teaching).scheme(scheme).prepare(&mut student).unwrap().figures().unwrap()
     }
 
@@ -112,13 +105,8 @@ impl Setting {
             |_| (),
         )
         .unwrap();
-        let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
-        StoredTeacher {
-            outputs: Arc::new(Outputs::open(path).unwrap()),
-            network: None,
-            terms,
-            taps: Vec::new(),
-        }
+        let objective = distill::parse(methods, &MethodConfig::default()).unwrap();
+        StoredTeacher::new(Arc::new(Outputs::open(path).unwrap()), objective)
     }
 }
 
@@ -232,7 +220,7 @@ fn outputs_on_disk_are_a_teacher_as_any_other() {
     let mut setting = Setting::new();
     let said = |setting: &Setting, name: &str, methods: &str| {
         let stored = setting.stored(name, methods);
-        setting.said_of(methods, &MethodConfig::default(), stored.into(), Scheme::default())
+        setting.said_of(stored.into(), Scheme::default())
     };
     assert_eq!(said(&setting, "stored-healthy", "kd+feature"), "");
     permute_classes(&mut setting.teacher);
@@ -255,11 +243,11 @@ fn the_bad_one_of_several_teachers_is_called_out() {
     let mut second = setting.trained(40);
     let said = |second: &Network| {
         let frozen = [&setting.teacher, second].map(|network| setting.frozen(network));
-        let terms = distill::parse("kd", &MethodConfig::default()).unwrap().terms;
-        let first = Teacher { network: &setting.teacher, params: &frozen[0], terms, taps: Vec::new() };
+        let objective = distill::parse("kd", &MethodConfig::default()).unwrap();
+        let first = Teacher::new(&setting.teacher, &frozen[0], objective);
         let others = vec![Member { network: second, params: &frozen[1], weight: 1.0 }];
         let scheme = Scheme { others, ..Default::default() };
-        setting.said_of("kd", &MethodConfig::default(), first.into(), scheme)
+        setting.said_of(first.into(), scheme)
     };
     assert_eq!(said(&second), "");
     permute_classes(&mut second);
@@ -275,10 +263,10 @@ fn an_average_of_the_student_is_not_asked_what_it_knows() {
     setting.teacher = network("cnn:8", 2);
     let said = |settings: &MethodConfig| {
         let params = setting.frozen(&setting.teacher);
-        let terms = distill::parse("kd", settings).unwrap().terms;
-        let teacher = Teacher { network: &setting.teacher, params: &params, terms, taps: Vec::new() };
+        let objective = distill::parse("kd", settings).unwrap();
+        let teacher = Teacher::new(&setting.teacher, &params, objective);
         let average = Some(EmaConfig { decay: 0.99, warmup: true });
-        setting.said_of("kd", settings, teacher.into(), Scheme { average, ..Default::default() })
+        setting.said_of(teacher.into(), Scheme { average, ..Default::default() })
     };
     assert_eq!(said(&MethodConfig::default()), "");
     let cold = said(&MethodConfig::default().with("temperature", 0.001));
@@ -330,10 +318,8 @@ fn every_check_fires_on_a_real_run() {
     let fired = |setting: &Setting, methods: &str| -> Vec<usize> {
         let params = setting.frozen(&setting.teacher);
         let objective = distill::parse(methods, &MethodConfig::default()).unwrap();
-        let config = setting.config.clone().with_ce(&objective);
-        let teacher =
-            Teacher { network: &setting.teacher, params: &params, terms: objective.terms, taps: Vec::new() };
-        let figures = setting.figures(&config, teacher.into(), Scheme::default());
+        let teacher = Teacher::new(&setting.teacher, &params, objective);
+        let figures = setting.figures(teacher.into(), Scheme::default());
         (0..CHECKS.len()).filter(|i| CHECKS[*i](&figures[0]).is_some()).collect()
     };
     assert!(fired(&healthy, "kd+feature").is_empty());
@@ -482,8 +468,8 @@ fn an_examined_run_ends_in_the_same_bits() {
     let params = setting.frozen(&setting.teacher);
     let config = TrainConfig { max_steps: Some(12), ..setting.config.clone() };
     let run = |methods: &str, examined: bool| {
-        let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
-        let teacher = Teacher { network: &setting.teacher, params: &params, terms, taps: Vec::new() };
+        let objective = distill::parse(methods, &MethodConfig::default()).unwrap();
+        let teacher = Teacher::new(&setting.teacher, &params, objective);
         let mut student = copy(&setting.student);
         let trainer = setting.trainer(&config).teacher(teacher);
         let trainer = if examined { trainer.examined(&[]) } else { trainer };

@@ -44,8 +44,8 @@ impl Setting {
         methods: &str,
         params: &'a DeviceParams,
     ) -> Trainer<'a> {
-        let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
-        let teacher = Teacher { network: &self.teacher, params, terms, taps: Vec::new() };
+        let objective = distill::parse(methods, &MethodConfig::default()).unwrap();
+        let teacher = Teacher::new(&self.teacher, params, objective);
         Trainer::new(&self.gpu, common::classify(&self.training), config, &self.training, &self.held_out)
             .teacher(teacher)
     }

@@ -4,7 +4,8 @@
 mod common;
 
 use limbeck::data::IGNORE_LABEL;
-use limbeck::distill::{self, MethodConfig, Pair, TeacherPass};
+use limbeck::distill::{self, LogitRows, MethodConfig, MethodContext, TaskRows, TeacherPass};
+use limbeck::models::Outputs;
 use limbeck::nn::{DeviceParams, Forward, ParamBuilder, Params};
 use limbeck::tape::{Plan, Step, Tape, Tensor};
 
@@ -31,23 +32,24 @@ fn run(method: &str, student: &[f32], teacher: &[f32], held: f32) -> Run {
         DeviceParams::frozen(&gpu, "teacher", &none).unwrap(),
     );
     let pass = TeacherPass::Live { forward: Forward::eval(&tape, &no_teacher), params: &none };
-    let pair = Pair {
+    let rows = LogitRows { labels: Some(labels.clone()), ..LogitRows::new(z_s.clone(), z_t.clone()) };
+    let seen = MethodContext {
         student: &Forward::train(&tape, &no_student),
         teacher: &pass,
-        student_logits: &z_s,
-        teacher_logits: &z_t,
-        labels: Some(&labels),
+        rows: TaskRows::Logits(&rows),
+        student_outputs: &Outputs::default(),
+        teacher_outputs: &Outputs::default(),
         sample_ids: &ids,
         samples: 3,
         taps: &[],
     };
-    let mut term = distill::parse(method, &MethodConfig::default()).unwrap().terms.remove(0);
+    let term = distill::parse(method, &MethodConfig::default()).unwrap().terms.remove(0);
     let mut host = Params::default();
-    term.method.prepare(&pair, ParamBuilder::new(&mut host)).unwrap();
+    let recorder = term.method.prepare(&seen, ParamBuilder::new(&mut host)).unwrap();
     host.initialise(0);
     let device = DeviceParams::trainable(&gpu, "own", &host).unwrap();
     let own = Forward::train(&tape, &device);
-    let loss = term.method.loss(&pair, &own).unwrap();
+    let loss = recorder.record(&seen, &own).unwrap();
     let gradients = loss.backward().unwrap();
     let by_logits = gradients.get(&z_s).unwrap();
     let by_own = own.leaves().first().map(|(_, leaf)| gradients.get(leaf).unwrap().clone());

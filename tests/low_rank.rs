@@ -15,15 +15,9 @@ const MODEL: &str = "resnet_b:8,8,8,16,16";
 impl Digits {
     fn learn(&self, model: &str, teacher: &Network, methods: &str, rate: f64) -> limbeck::Result<Network> {
         let params = DeviceParams::frozen(&self.gpu, "teacher", &teacher.params)?;
-        let terms = distill::parse(methods, &MethodConfig::default())?.terms;
-        let teaching = Teacher { network: teacher, params: &params, terms, taps: Vec::new() };
-        let config = TrainConfig {
-            epochs: 2,
-            batch_size: 32,
-            learning_rate: rate,
-            ce_weight: 0.1,
-            ..Default::default()
-        };
+        let objective = distill::parse(methods, &MethodConfig::default())?;
+        let teaching = Teacher::new(teacher, &params, objective);
+        let config = TrainConfig { epochs: 2, batch_size: 32, learning_rate: rate, ..Default::default() };
         let mut student = network(model);
         Trainer::new(&self.gpu, common::classify(&self.training), &config, &self.training, &self.held_out)
             .teacher(teaching)

@@ -8,10 +8,10 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::fixture::Fixture;
-use limbeck::distill::{self, MethodConfig, Pair, TeacherPass};
+use limbeck::distill::{self, LogitRows, MethodConfig, MethodContext, TaskRows, TeacherPass};
 use limbeck::gpu::Gpu;
 use limbeck::models::reuse::{self, Projector};
-use limbeck::models::{self, ModelConfig};
+use limbeck::models::{self, ModelConfig, Outputs};
 use limbeck::nn::{DeviceParams, Forward, Init, ParamBuilder, Params, Tap};
 use limbeck::tape::{Plan, Step, Tape, Tensor};
 use serde_json::Value;
@@ -98,19 +98,20 @@ fn what_cannot_be_related_is_refused() {
         };
         let logits = tape.input("logits", [shape[0], 10]);
         let ids = tape.input_i32("ids", [shape[0]]);
-        let pair = Pair {
+        let rows = LogitRows::new(logits.clone(), logits);
+        let seen = MethodContext {
             student: &student,
-            teacher: &TeacherPass::Stored { taps: vec![tap("t")], shown: None },
-            student_logits: &logits,
-            teacher_logits: &logits,
-            labels: Some(&ids),
+            teacher: &TeacherPass::Stored { taps: vec![tap("t")], unrun: None },
+            rows: TaskRows::Logits(&rows),
+            student_outputs: &Outputs::default(),
+            teacher_outputs: &Outputs::default(),
             sample_ids: &ids,
             samples: 8,
             taps: &[("t".to_string(), "s".to_string())],
         };
-        let mut term = distill::parse(method, &MethodConfig::default()).unwrap().terms.remove(0);
-        let prepared = term.method.prepare(&pair, ParamBuilder::new(&mut Params::default()));
-        let refused = prepared.and_then(|()| term.method.loss(&pair, &student).map(drop));
+        let term = distill::parse(method, &MethodConfig::default()).unwrap().terms.remove(0);
+        let prepared = term.method.prepare(&seen, ParamBuilder::new(&mut Params::default()));
+        let refused = prepared.and_then(|loss| loss.record(&seen, &student).map(drop));
         let message = refused.expect_err(method).to_string();
         assert!(message.contains(part), "{method}: {message}");
     }
@@ -171,31 +172,33 @@ impl Case<'_> {
         let pairs = self.json["taps"].as_array().unwrap();
         let taps: Vec<(String, String)> =
             pairs.iter().map(|p| (text(&p[0]).to_string(), text(&p[1]).to_string())).collect();
-        let pair = Pair {
+        let rows = LogitRows::new(logits.clone(), teacher_logits.clone());
+        let rows = LogitRows { labels: Some(labels.clone()), ..rows };
+        let seen = MethodContext {
             student: &student,
             teacher: &pass,
-            student_logits: &logits,
-            teacher_logits: &teacher_logits,
-            labels: Some(&labels),
+            rows: TaskRows::Logits(&rows),
+            student_outputs: &Outputs::default(),
+            teacher_outputs: &Outputs::default(),
             sample_ids: &sample_ids,
             samples: self.json["samples"].as_u64().unwrap() as usize,
             taps: &taps,
         };
 
-        let mut term =
+        let term =
             distill::parse(text(&self.json["method"]), &MethodConfig::default()).unwrap().terms.remove(0);
         let mut host = Params::default();
         let mut root = ParamBuilder::new(&mut host);
         let mut at = root.sub(term.name);
         let projector = self.projector(at.sub("projector"));
-        term.method.prepare(&pair, at).unwrap();
+        let recorder = term.method.prepare(&seen, at).unwrap();
         self.fill_own(&mut host, term.name);
         let device = DeviceParams::trainable(self.gpu, "own", &host).unwrap();
         let own = Forward::train(&tape, &device);
         if let Some(projector) = projector {
             student.layer(reuse::PROJECTED, || projector.forward(&own, &guided[0].1)).unwrap();
         }
-        let loss = term.method.loss(&pair, &own).unwrap();
+        let loss = recorder.record(&seen, &own).unwrap();
         let gradients = loss.scale(0.75).unwrap().backward().unwrap();
 
         let mut leaves: Vec<(String, Tensor)> = vec![("student.logits".into(), logits.clone())];

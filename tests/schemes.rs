@@ -32,8 +32,8 @@ fn network(name: &str, seed: u64) -> Network {
 }
 
 fn teach<'a>(network: &'a Network, params: &'a DeviceParams, methods: &str) -> Teacher<'a> {
-    let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
-    Teacher { network, params, terms, taps: Vec::new() }
+    let objective = distill::parse(methods, &MethodConfig::default()).unwrap();
+    Teacher::new(network, params, objective)
 }
 
 fn config(max_steps: u64) -> TrainConfig {
@@ -132,7 +132,7 @@ fn peers_do_not_leak_gradients() {
         let other = network(theirs.0, theirs.1);
         let frozen = setting.frozen(&other);
         let mut alone = network(ours.0, ours.1);
-        let teacher = teach(&other, &frozen, "kd:1,temperature=1");
+        let teacher = teach(&other, &frozen, "kd:1,temperature=1+ce:1");
         setting.trainer(&config).teacher(teacher).fit(&mut alone).unwrap();
         assert_ne!(bits(&alone), bits(&network(ours.0, ours.1)));
         for (a, b) in alone.params.iter().zip(found.params.iter()) {
@@ -178,7 +178,7 @@ fn a_mean_teacher_follows_its_student() {
         let mut observer = StopAt(stop);
         let mut trainer = setting
             .trainer(&config)
-            .teacher(teach(&start, &frozen, "kd:1,temperature=1"))
+            .teacher(teach(&start, &frozen, "kd:1,temperature=1+ce:1"))
             .scheme(Scheme { average, ..Default::default() })
             .observer(&mut observer);
         if let Some(resume) = checkpoint {

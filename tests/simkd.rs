@@ -15,7 +15,7 @@ use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::tape::Cost;
 use limbeck::train::{
-    Checkpoints, Evaluator, Outputs, Run, StoredTeacher, Teacher, Teaching, TrainConfig, Trainer,
+    Checkpoints, Evaluator, Outputs, Run, StoredTeacher, Teacher, TeacherSource, TrainConfig, Trainer,
 };
 
 impl Digits {
@@ -40,8 +40,8 @@ impl Digits {
         }
         let frozen = teacher.map(|t| DeviceParams::frozen(&self.gpu, "teacher", &t.params).unwrap());
         let teaching = teacher.zip(frozen.as_ref()).map(|(network, params)| {
-            let terms = distill::parse("simkd", &MethodConfig::default()).unwrap().terms;
-            Teacher { network, params, terms, taps: Vec::new() }
+            let objective = distill::parse("simkd", &MethodConfig::default()).unwrap();
+            Teacher::new(network, params, objective)
         });
         trainer.teacher(teaching).fit(network).unwrap()
     }
@@ -74,12 +74,12 @@ impl Digits {
         teacher: Option<&Network>,
         plan: bool,
     ) -> limbeck::Result<Cost> {
-        let terms = distill::parse("simkd", &MethodConfig::default())?.terms;
+        let objective = distill::parse("simkd", &MethodConfig::default())?;
         let stored = Arc::new(Outputs::open(outputs)?);
-        let teaching = StoredTeacher { outputs: stored, network: teacher, terms, taps: Vec::new() };
+        let teaching = StoredTeacher::new(stored, objective).with_network(teacher);
         let trainer =
             Trainer::new(&self.gpu, common::classify(&self.training), config, &self.training, &self.held_out);
-        let trainer = trainer.teaching(Teaching::from(teaching));
+        let trainer = trainer.teaching(TeacherSource::from(teaching));
         let cost = if plan { trainer.plan(network) } else { trainer.fit(network).map(|_| Cost::default()) };
         std::fs::remove_file(outputs).unwrap();
         cost
@@ -216,7 +216,7 @@ fn a_teacher_without_such_a_classifier_is_refused() {
     let setting = Digits::new(320, 100);
     let refused = |teacher: &Network, student: &str| {
         let params = DeviceParams::frozen(&setting.gpu, "teacher", &teacher.params).unwrap();
-        let terms = distill::parse("simkd", &MethodConfig::default()).unwrap().terms;
+        let objective = distill::parse("simkd", &MethodConfig::default()).unwrap();
         let config = config(1);
         let trainer = Trainer::new(
             &setting.gpu,
@@ -225,7 +225,7 @@ fn a_teacher_without_such_a_classifier_is_refused() {
             &setting.training,
             &setting.held_out,
         )
-        .teacher(Teacher { network: teacher, params: &params, terms, taps: Vec::new() });
+        .teacher(Teacher::new(teacher, &params, objective));
         trainer.fit(&mut network(student)).unwrap_err().to_string()
     };
     let message = refused(&network("cnn:4,6"), "resnet_b:8,4,4,8,12");

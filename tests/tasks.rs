@@ -148,8 +148,8 @@ fn numbers_are_learned_and_distilled() {
     assert!(taught.value() < 0.9 * mean, "{} is no better than the mean image's {mean}", taught.value());
     let params = DeviceParams::frozen(&setting.gpu, "teacher", &teacher.params).unwrap();
     for method in ["logit-mse", "feature"] {
-        let terms = distill::parse(method, &MethodConfig::default()).unwrap().terms;
-        let teacher = Teacher { network: &teacher, params: &params, terms, taps: Vec::new() };
+        let objective = distill::parse(method, &MethodConfig::default()).unwrap();
+        let teacher = Teacher::new(&teacher, &params, objective.with_ce_weight(1.0));
         let mut student = setting.network("mlp:16", 2);
         let run = setting.trainer(&config).teacher(teacher).fit(&mut student).unwrap();
         let first = run.epochs[0].validation.value();

@@ -16,7 +16,7 @@ use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::tasks::{Classify, ClassifyConfig, ImageConfig, Task};
 use limbeck::train::{
-    Checkpoints, Observer, Outputs, StoredTeacher, TeachConfig, Teacher, Teaching, TrainConfig, Trainer,
+    Checkpoints, Observer, Outputs, StoredTeacher, TeachConfig, Teacher, TeacherSource, TrainConfig, Trainer,
     teach, weights_hash,
 };
 
@@ -97,21 +97,21 @@ impl Setting {
         path
     }
 
-    fn stored(&self, file: &Path, methods: &str) -> Result<Teaching<'static>> {
-        let terms = distill::parse(methods, &MethodConfig::default())?.terms;
+    fn stored(&self, file: &Path, methods: &str) -> Result<TeacherSource<'static>> {
+        let objective = distill::parse(methods, &MethodConfig::default())?;
         let outputs = Arc::new(Outputs::open(file)?);
-        Ok(StoredTeacher { outputs, network: None, terms, taps: Vec::new() }.into())
+        Ok(StoredTeacher::new(outputs, objective).into())
     }
 
-    fn trainer<'a>(&'a self, config: &'a Config, teaching: Teaching<'a>) -> Trainer<'a> {
+    fn trainer<'a>(&'a self, config: &'a Config, teaching: TeacherSource<'a>) -> Trainer<'a> {
         let task = self.task(config.images);
         Trainer::new(&self.gpu, task, &config.train, &self.training, &self.held_out).teaching(teaching)
     }
 
     fn live(&self, config: &Config, methods: &str) -> Vec<u32> {
         let params = DeviceParams::frozen(&self.gpu, "teacher", &self.teacher.params).unwrap();
-        let terms = distill::parse(methods, &MethodConfig::default()).unwrap().terms;
-        let teacher = Teacher { network: &self.teacher, params: &params, terms, taps: Vec::new() };
+        let objective = distill::parse(methods, &MethodConfig::default()).unwrap();
+        let teacher = Teacher::new(&self.teacher, &params, objective);
         let mut student = student(config);
         self.trainer(config, teacher.into()).fit(&mut student).unwrap();
         bits(&student)
@@ -261,7 +261,7 @@ fn what_does_not_fit_is_refused_in_words() {
     refuse(&config, "weights", &["method weights", "teacher's weights"]);
     refuse(&config, "feature", &["tap"]);
     let mut teaching = setting.stored(&file, "feature").unwrap();
-    if let Teaching::Stored(stored) = &mut teaching {
+    if let TeacherSource::Stored(stored) = &mut teaching {
         stored.taps = vec![("conv2".into(), "conv2".into())];
     }
     let plan = setting.trainer(&config, teaching).plan(&mut student(&config));

@@ -10,7 +10,7 @@ use limbeck::distill::{self, MethodConfig};
 use limbeck::models::saved::{self, Overrides};
 use limbeck::models::{ModelConfig, NameMap, Network, build};
 use limbeck::nn::DeviceParams;
-use limbeck::train::{Outputs, StoredTeacher, Teacher, Teaching, TrainConfig, Trainer};
+use limbeck::train::{Outputs, StoredTeacher, Teacher, TeacherSource, TrainConfig, Trainer};
 
 impl Digits {
     /// What a file lacks comes from the data set, as in `limbeck distill`.
@@ -40,8 +40,8 @@ impl Digits {
         taps: Vec<(String, String)>,
     ) -> limbeck::Result<Vec<f32>> {
         let frozen = DeviceParams::frozen(&self.gpu, "teacher", &teacher.params)?;
-        let terms = distill::parse(methods, &MethodConfig::default())?.terms;
-        let weights = self.fit(Teacher { network: teacher, params: &frozen, terms, taps }.into())?;
+        let objective = distill::parse(methods, &MethodConfig::default())?;
+        let weights = self.fit(Teacher::new(teacher, &frozen, objective).with_taps(taps).into())?;
         let mut after = teacher.params.clone();
         frozen.download(&mut after)?;
         assert!(after.iter().zip(teacher.params.iter()).all(|(a, b)| a.values == b.values), "{methods}");
@@ -52,14 +52,14 @@ impl Digits {
     fn student_by_outputs(&self, teacher: &Network, tap: &str) -> Vec<f32> {
         let path = self.write_outputs("teachers", teacher, &[tap]);
         let outputs = Arc::new(Outputs::open(&path).unwrap());
-        let terms = distill::parse("kd+feature:1", &MethodConfig::default()).unwrap().terms;
+        let objective = distill::parse("kd+feature:1", &MethodConfig::default()).unwrap();
         let taps = vec![(tap.to_string(), "conv2".to_string())];
-        let weights = self.fit(StoredTeacher { outputs, network: None, terms, taps }.into()).unwrap();
+        let weights = self.fit(StoredTeacher::new(outputs, objective).with_taps(taps).into()).unwrap();
         std::fs::remove_file(path).unwrap();
         weights
     }
 
-    fn fit(&self, teaching: Teaching<'_>) -> limbeck::Result<Vec<f32>> {
+    fn fit(&self, teaching: TeacherSource<'_>) -> limbeck::Result<Vec<f32>> {
         let mut student = build("cnn:4,6", &ModelConfig::classifier([1, 8, 8], 10))?;
         let config = TrainConfig { epochs: 1, batch_size: 32, learning_rate: 0.01, ..Default::default() };
         Trainer::new(&self.gpu, common::classify(&self.training), &config, &self.training, &self.held_out)

@@ -82,9 +82,8 @@ impl Setting {
         let teacher = match methods {
             None => None,
             Some(methods) => {
-                let terms = distill::parse(methods, &settings)?.terms;
-                let taps = Vec::new();
-                Some(Teacher { network: &self.teacher, params: &frozen, terms, taps })
+                let objective = distill::parse(methods, &settings)?;
+                Some(Teacher::new(&self.teacher, &frozen, objective))
             }
         };
         let mut trainer =
@@ -287,8 +286,8 @@ fn memory_is_flat_over_two_thousand_steps() {
     let student = network("cnn:3,4");
     let params = DeviceParams::trainable(&setting.gpu, "student", &student.params).unwrap();
     let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &setting.teacher.params).unwrap();
-    let terms = distill::parse("kd", &MethodConfig::default()).unwrap().terms;
-    let teacher = Teacher { network: &setting.teacher, params: &frozen, terms, taps: Vec::new() };
+    let objective = distill::parse("kd", &MethodConfig::default()).unwrap();
+    let teacher = Teacher::new(&setting.teacher, &frozen, objective);
     let data = &setting.training;
     let (task, optimizer) = (common::classify(data), OptimizerConfig::sgd(0.9));
     let train = TrainConfig { batch_size: 16, optimizer, ce_weight: 0.1, ..Default::default() };
@@ -339,9 +338,8 @@ fn a_teacher_stays_as_it_is() {
     let before = bits(&setting.teacher);
     let config = config(OptimizerConfig::sgd(0.9));
     let mut student = network("cnn:3,4");
-    let terms = distill::parse("activation", &MethodConfig::default()).unwrap().terms;
-    let taps = Vec::new();
-    let teacher = Teacher { network: &setting.teacher, params: &frozen, terms, taps };
+    let objective = distill::parse("activation", &MethodConfig::default()).unwrap();
+    let teacher = Teacher::new(&setting.teacher, &frozen, objective);
     Trainer::new(&setting.gpu, augmented(&setting.training), &config, &setting.training, &setting.held_out)
         .teacher(teacher)
         .fit(&mut student)

@@ -52,18 +52,12 @@ impl Workload {
         let params = DeviceParams::trainable(gpu, "student", &student.params)?;
         let teacher = self.teacher.as_deref().map(make).transpose()?;
         let frozen = teacher.as_ref().map(|t| DeviceParams::frozen(gpu, "teacher", &t.params)).transpose()?;
-        let spec = distill::find("kd")?;
-        let term = spec.term(&MethodConfig::default())?;
-        let teacher = teacher.as_ref().zip(frozen.as_ref()).map(|(network, params)| Teacher {
-            network,
-            params,
-            terms: vec![term],
-            taps: Vec::new(),
-        });
+        let objective = distill::parse("kd", &MethodConfig::default())?;
+        let teacher = teacher.as_ref().zip(frozen.as_ref());
+        let teacher = teacher.map(|(network, params)| Teacher::new(network, params, objective));
         let train = TrainConfig {
             batch_size: self.batch_size,
             optimizer: OptimizerConfig::Sgd { momentum: 0.9, nesterov: false, weight_decay: 5e-4 },
-            ce_weight: if teacher.is_some() { spec.ce_weight } else { 1.0 },
             recompute: self.recompute,
             precision: self.precision,
             ..Default::default()

@@ -1,17 +1,17 @@
 //! What feature methods share: maps of one size, maps as vectors, sums over pairs of taps, checks of shapes.
 //!
-//! Everything takes (teacher's, student's), as [`Pair::tapped`] gives them.
+//! Everything takes (teacher's, student's), as [`MethodContext::tapped`] gives them.
 
-use super::{Pair, sum_of};
+use super::{MethodContext, sum_of};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
 /// Sum of `term(index, teacher, student)` over the pairs of taps.
 pub(super) fn sum_over_taps(
-    pair: &Pair<'_>,
+    seen: &MethodContext<'_>,
     term: impl Fn(usize, &Tensor, &Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let tapped = pair.tapped()?;
+    let tapped = seen.tapped()?;
     sum_of(tapped.iter().enumerate().map(|(index, (teacher, student))| term(index, teacher, student)))
 }
 
@@ -26,8 +26,8 @@ pub(super) fn same_size(teacher: &Tensor, student: &Tensor) -> Result<(Tensor, T
 }
 
 /// Fails unless both taps of every pair are maps (N, C, H, W).
-pub(super) fn expect_maps(method: &str, pair: &Pair<'_>) -> Result<()> {
-    let mut tapped = pair.tapped()?.into_iter().zip(pair.taps);
+pub(super) fn expect_maps(method: &str, seen: &MethodContext<'_>) -> Result<()> {
+    let mut tapped = seen.tapped()?.into_iter().zip(seen.taps);
     match tapped.find(|((t, s), _)| t.dims().len() != 4 || s.dims().len() != 4) {
         None => Ok(()),
         Some(((t, s), (hint, guided))) => {
@@ -39,23 +39,23 @@ pub(super) fn expect_maps(method: &str, pair: &Pair<'_>) -> Result<()> {
 
 /// [`expect_maps`] for methods that compare places: fails where every map, pooled, is a single pixel, and the
 /// loss would be the same for all students.
-pub(super) fn expect_places(method: &str, pair: &Pair<'_>) -> Result<()> {
-    expect_maps(method, pair)?;
+pub(super) fn expect_places(method: &str, seen: &MethodContext<'_>) -> Result<()> {
+    expect_maps(method, seen)?;
     let pixels = |(t, s): &(Tensor, Tensor)| {
         let least = |axis: usize| t.dims()[axis].min(s.dims()[axis]);
         least(2) * least(3)
     };
-    if pair.tapped()?.iter().any(|tapped| pixels(tapped) > 1) {
+    if seen.tapped()?.iter().any(|tapped| pixels(tapped) > 1) {
         return Ok(());
     }
-    let (hint, guided) = &pair.taps[0];
+    let (hint, guided) = &seen.taps[0];
     let expected = "a map of more than one pixel; name taps of earlier layers";
     Err(Error::shape(method, expected, format!("{hint} and {guided}, of one pixel in common")))
 }
 
 /// Every pair of taps is two maps or two flat features: nothing else can be compared by channel.
-pub(super) fn expect_alike(method: &str, pair: &Pair<'_>) -> Result<()> {
-    for ((t, s), (hint, guided)) in pair.tapped()?.iter().zip(pair.taps) {
+pub(super) fn expect_alike(method: &str, seen: &MethodContext<'_>) -> Result<()> {
+    for ((t, s), (hint, guided)) in seen.tapped()?.iter().zip(seen.taps) {
         let got = || format!("{hint} {} and {guided} {}", t.shape(), s.shape());
         let ranks = [t.dims().len(), s.dims().len()];
         if ranks[0] != ranks[1] {

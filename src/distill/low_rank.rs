@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// How many singular values to keep.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rank {
-    /// So many.
+    /// This many.
     Of(usize),
     /// As few as keep the relative error at or below this share, 0 to 1.
     Within(f64),

@@ -1,30 +1,43 @@
-//! Distillation methods: one file each. [`METHODS`] is the only list.
+//! Distillation methods: one file each in `methods/`, of which [`METHODS`] is the only list. What they share is here.
 //!
-//! A method sees both networks' forward passes (logits and taps) and returns its loss as a scalar,
-//! unweighted. Teacher tensors require no gradient, so nothing of a teacher is differentiated or kept.
+//! A [`Method`] is what the user asked for, parsed once and never changed. For a step it makes its [`Loss`], which sees
+//! both networks' forward passes (logits and taps) and records a scalar, unweighted. Teacher tensors require no
+//! gradient, so nothing of a teacher is differentiated or kept.
 
+mod context;
 mod features;
 mod logits;
 mod low_rank;
+mod method;
 mod methods;
+mod need;
+mod objective;
 pub mod pages;
-mod pair;
 mod parse;
 mod regressor;
+mod rows;
 mod schedule;
 mod settings;
+mod term;
 mod transfer;
 
+pub use context::{MethodContext, TaskRows, TeacherPass, UnrunPass};
 pub use low_rank::{Factors, Rank, low_rank};
+pub use method::{Loss, Method, Parameterless, loss};
 pub use methods::{METHODS, find};
-pub use pair::{Pair, Shown, TeacherPass};
-pub use parse::{Objective, parse};
+pub use need::tasks;
+pub use objective::Objective;
+pub use parse::parse;
+pub use rows::LogitRows;
 pub use schedule::TermSchedule;
-pub use settings::{Kind, MethodConfig, Setting, Values};
+pub use settings::{MethodConfig, Setting, SettingKind, Values};
+pub use term::Term;
 pub use transfer::{Layers, Select, Transfer};
 
-use crate::nn::{Forward, ParamBuilder, Params};
+use method::parameterless;
+
 use crate::tape::Tensor;
+pub use crate::tasks::Need;
 use crate::{Error, Result};
 
 /// The three families.
@@ -38,54 +51,38 @@ pub enum Family {
     Feature,
 }
 
-/// A distillation method.
-pub trait Method {
-    /// Makes the method's own parameters (regressors), knowing all shapes. They are trained with the student,
-    /// and are not part of the exported student.
-    fn prepare(&mut self, _pair: &Pair<'_>, _at: ParamBuilder<'_>) -> Result<()> {
-        Ok(())
-    }
+/// What a loss compares, in the field's words (Gou et al. 2006.05525).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knowledge {
+    /// Outputs: logits, or what is made of them.
+    Response,
+    /// Features of one sample.
+    Feature,
+    /// How samples, channels or layers go together.
+    Relation,
+    /// Outputs, and the weights that the student starts from.
+    Weights,
+}
 
-    /// Whether the loss depends on a teacher: not where what teaches is made of the student or of the labels.
-    fn needs_teacher(&self) -> bool {
-        true
+impl std::fmt::Display for Family {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Activation => "activation",
+            Self::Weight => "weight",
+            Self::Feature => "feature",
+        })
     }
+}
 
-    /// Whether it reads layers or weights of the teacher itself, besides its logits and taps: with outputs on disk it then
-    /// needs the teacher's file, too.
-    fn reads_teacher(&self) -> bool {
-        false
+impl std::fmt::Display for Knowledge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Response => "response-based",
+            Self::Feature => "feature-based",
+            Self::Relation => "relation-based",
+            Self::Weights => "response-based, from the teacher's weights",
+        })
     }
-
-    /// Whether it learns from what the frozen teacher says where its batch norms go by the batch's statistics, and not by
-    /// its running ones.
-    fn teacher_by_batch(&self) -> bool {
-        false
-    }
-
-    /// The name of the model that is trained in place of a student of this name, where the method changes its architecture.
-    /// `pair` are both networks in use on a batch of one, without labels that mean anything.
-    fn student(&self, _name: &str, _pair: &Pair<'_>) -> Result<Option<String>> {
-        Ok(None)
-    }
-
-    /// Changes the student's initial weights.
-    fn start(&self, _student: &mut Params, _teacher: &Params) -> Result<()> {
-        Ok(())
-    }
-
-    /// Strength of an L2 pull of the student's weights toward the teacher's, and which of them are whose.
-    fn pull(&self) -> Option<(f32, Transfer)> {
-        None
-    }
-
-    /// Scalars of the step that [`Method::loss`] asks the tape for by name, each with its values over the training.
-    fn scalars(&self) -> Vec<(&'static str, TermSchedule)> {
-        Vec::new()
-    }
-
-    /// Records the loss, a tensor of one element. `own` is the pass of the parameters that `prepare` made.
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor>;
 }
 
 /// The taps that a method uses where the user names none.
@@ -113,6 +110,8 @@ pub struct MethodSpec {
     pub name: &'static str,
     /// Its family.
     pub family: Family,
+    /// What it compares.
+    pub knowledge: Knowledge,
     /// What it does, in a line.
     pub about: &'static str,
     /// Its loss, as the docs show it; batch means unless it says otherwise.
@@ -121,65 +120,16 @@ pub struct MethodSpec {
     pub paper: &'static str,
     /// What the user may set, with the paper's values.
     pub settings: &'static [Setting],
-    /// The taps it needs.
+    /// The taps it uses where the user names none.
     pub taps: TapNeed,
+    /// What it reads, which says for which tasks it is.
+    pub reads: &'static [Need],
     /// Default weight of its term.
     pub weight: f32,
     /// Default weight of the task's cross-entropy beside it.
     pub ce_weight: f32,
     /// Makes it.
-    pub build: fn(&Values) -> Box<dyn Method>,
-}
-
-/// A method in use: one term of the loss.
-pub struct Term {
-    /// The method's name.
-    pub name: &'static str,
-    /// Its weight.
-    pub weight: f32,
-    /// How the weight changes over the training.
-    pub schedule: TermSchedule,
-    /// The method.
-    pub method: Box<dyn Method>,
-    /// The taps it uses where the user names none.
-    pub taps: TapNeed,
-    /// Its settings.
-    pub values: Values,
-}
-
-impl std::fmt::Debug for Term {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{} {:?} {:?}", self.name, self.weight, self.schedule, self.values)
-    }
-}
-
-impl MethodSpec {
-    /// This method as a term of its default weight.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for a value in `shared` that it cannot take.
-    pub fn term(&self, shared: &MethodConfig) -> Result<Term> {
-        self.term_with(shared, &[])
-    }
-
-    fn term_with(&self, shared: &MethodConfig, own: &[(&str, &str)]) -> Result<Term> {
-        let values = Values::new(self.name, self.settings, shared, own)?;
-        let method = (self.build)(&values);
-        let takes_logits = self.settings.contains(&logits::LOGITS);
-        let method = if takes_logits && values.choice(logits::LOGITS.name) == logits::STANDARDISED {
-            Box::new(logits::Standardised(method))
-        } else {
-            method
-        };
-        Ok(Term {
-            name: self.name,
-            weight: self.weight,
-            schedule: TermSchedule::default(),
-            method,
-            taps: self.taps,
-            values,
-        })
-    }
+    pub build: fn(&Values) -> Result<Box<dyn Method>>,
 }
 
 /// The sum of a method's parts, at least one.

@@ -1,12 +1,15 @@
 //! The methods' pages, made from [`METHODS`]: the list, one page, and all of them as Markdown, which is docs/methods.md.
 
-use super::{METHODS, MethodSpec, Setting, TapNeed, find};
+use super::need::in_words;
+use super::{METHODS, MethodSpec, Setting, TapNeed, find, tasks};
 use crate::Result;
 
-/// A line a method.
+/// A line a method, with the tasks that it is for.
 pub fn list() -> String {
-    let width = METHODS.iter().map(|m| m.name.len()).max().unwrap_or(0);
-    METHODS.iter().map(|m| format!("{:<width$}  {}\n", m.name, m.about)).collect()
+    let widest = |text: fn(&MethodSpec) -> String| METHODS.iter().map(|m| text(m).len()).max().unwrap_or(0);
+    let (name, task) = (widest(|m| m.name.to_string()), widest(|m| tasks(m).join(", ")));
+    let line = |m: &MethodSpec| format!("{:<name$}  {:<task$}  {}\n", m.name, tasks(m).join(", "), m.about);
+    METHODS.iter().map(line).collect()
 }
 
 /// What there is to know about the method `name`, for a terminal.
@@ -18,6 +21,9 @@ pub fn page(name: &str) -> Result<String> {
     let mut text = format!("{}: {}\n\n", spec.name, spec.about);
     text += &format!("loss     {}\n", spec.formula);
     text += &format!("paper    {}\n", spec.paper);
+    text += &format!("family   {}\n", family(spec));
+    text += &format!("reads    {}\n", reads(spec));
+    text += &format!("tasks    {}\n", tasks(spec).join(", "));
     text += &format!("taps     {}\n", taps(spec.taps));
     text += &format!("weights  {}\n", weights(spec));
     let width = spec.settings.iter().map(|s| s.name.len()).max().unwrap_or(0);
@@ -32,11 +38,12 @@ pub fn page(name: &str) -> Result<String> {
 /// All methods as Markdown.
 pub fn markdown() -> String {
     let mut text = String::from(HEAD);
-    text += "\n| name | what it does | taps |\n|---|---|---|\n";
+    text += "\n| name | what it does | tasks | taps |\n|---|---|---|---|\n";
     for spec in METHODS {
         // GitHub's anchors keep letters, digits and hyphens.
         let (name, about, taps) = (spec.name, cell(spec.about), taps(spec.taps));
-        text += &format!("| [`{name}`](#{name}) | {about} | {taps} |\n");
+        let tasks = tasks(spec).join(", ");
+        text += &format!("| [`{name}`](#{name}) | {about} | {tasks} | {taps} |\n");
     }
     for spec in METHODS {
         text += &section(spec);
@@ -48,16 +55,22 @@ const HEAD: &str = "\
 # Distillation methods
 
 Made by `limbeck methods --markdown > docs/methods.md` from the methods' own declarations; a test fails where the two
-differ. In formulas z are logits (N, C), f features, s the student's and t the teacher's, T the temperature; KL is summed over
-classes and averaged over the batch. `limbeck distill --method kd:0.9+dkd:1,beta=6` adds terms by `+`; after a
-name come its weight and its settings, and the schedule of the weight: `from`, `until`, `warmup` (shares of the training) and
-`decay=cosine`. `ce` is the cross-entropy with the labels.
+differ. In formulas z are logits (N, C), one row a sample of a classifier, f features, s the student's and t the teacher's, T the
+temperature. KL is summed over classes and averaged over the rows, by their weights where a task gives them some.
+
+`limbeck distill --method kd:0.9+dkd:1,beta=6` adds terms by `+`. After a name come its weight, its settings and the schedule of
+the weight: `from`, `until`, `warmup` (shares of the training) and `decay=cosine`. `ce` is the cross-entropy with the labels.
+
+A method fits a task that has all it reads. Families are those of limbeck; beside them stands what a survey calls the method
+(Gou et al. 2006.05525).
 ";
 
 fn section(spec: &MethodSpec) -> String {
     let mut text = format!("\n## {}\n\n{}.\n\n", spec.name, spec.about);
     text += &format!("- Loss: `{}`\n", spec.formula);
     text += &format!("- Paper: {}\n", spec.paper);
+    text += &format!("- Family: {}\n", family(spec));
+    text += &format!("- Reads: {}; for the tasks {}\n", reads(spec), tasks(spec).join(", "));
     text += &format!("- Taps: {}\n", taps(spec.taps));
     text += &format!("- Default weights: {}\n", weights(spec));
     if spec.settings.is_empty() {
@@ -71,9 +84,17 @@ fn section(spec: &MethodSpec) -> String {
     text
 }
 
+fn family(spec: &MethodSpec) -> String {
+    format!("{} ({})", spec.family, spec.knowledge)
+}
+
+fn reads(spec: &MethodSpec) -> String {
+    spec.reads.iter().map(|need| in_words(*need)).collect::<Vec<_>>().join(", ")
+}
+
 fn taps(need: TapNeed) -> &'static str {
     match need {
-        TapNeed::None => "none, logits only",
+        TapNeed::None => "none",
         TapNeed::Last => "the last stage of both networks",
         TapNeed::Middle => "the stage in the middle of both networks",
         TapNeed::Stages => "all stages, paired from the last",

@@ -3,19 +3,8 @@
 //! A term is `NAME[:ITEM,ITEM,..]` or `NAME,ITEM,..`; an item is the term's weight, a setting of the method, or part of its
 //! schedule ([`super::schedule`]). `ce` names the cross-entropy with the labels.
 
-use super::{MethodConfig, Term, TermSchedule, Values, find, schedule};
+use super::{MethodConfig, Objective, Term, TermSchedule, Values, find, schedule};
 use crate::{Error, Result};
-
-/// What [`parse`] read.
-#[derive(Debug)]
-pub struct Objective {
-    /// The methods.
-    pub terms: Vec<Term>,
-    /// Weight of the cross-entropy with the labels: the user's, or that of the first method.
-    pub ce_weight: f32,
-    /// Its schedule.
-    pub ce_schedule: TermSchedule,
-}
 
 /// The terms that `text` names, each with its default weight or the user's.
 ///
@@ -42,11 +31,9 @@ pub fn parse(text: &str, shared: &MethodConfig) -> Result<Objective> {
         if index == 0 || terms.is_empty() {
             ce_weight = spec.ce_weight;
         }
-        terms.push(Term {
-            weight: written.weight.unwrap_or(spec.weight),
-            schedule: written.schedule,
-            ..spec.term_with(shared, &written.settings)?
-        });
+        let mut term = spec.term_with(shared, &written.settings)?.with_schedule(written.schedule);
+        term.weight = written.weight.unwrap_or(spec.weight);
+        terms.push(term);
     }
     if terms.is_empty() {
         return Err(Error::config("method", format!("\"{text}\" names no method beside ce")));
@@ -137,7 +124,7 @@ mod tests {
         let read = read.unwrap();
         assert_eq!((read.ce_weight, read.ce_schedule.from), (1.0, 0.25));
         assert_eq!((read.terms[0].schedule.until, read.terms[1].schedule.from), (0.25, 0.25));
-        assert_eq!(read.terms[1].values.number("temperature"), 2.0);
+        assert_eq!(read.terms[1].values.number("temperature").unwrap(), 2.0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Learned maps from the student's width to the teacher's: a 1x1 convolution, or a linear layer for flat
 //! features. They are the distiller's own, trained with the student and no part of it.
 
-use super::{Pair, features};
+use super::{MethodContext, features};
 use crate::Result;
 use crate::nn::{Conv, Forward, Linear, ParamBuilder};
 use crate::ops::conv2d::Conv2d;
@@ -43,7 +43,6 @@ impl Regressor {
 }
 
 /// One regressor a pair of taps; `None` where there is none.
-#[derive(Default)]
 pub(super) struct Regressors {
     each: Vec<Option<Regressor>>,
 }
@@ -52,19 +51,19 @@ impl Regressors {
     /// Those that the pair's taps need, under `regressor0`, `regressor1`, ..
     pub fn new(
         method: &str,
-        pair: &Pair<'_>,
+        seen: &MethodContext<'_>,
         mut at: ParamBuilder<'_>,
         when: Use,
         bias: bool,
     ) -> Result<Self> {
-        features::expect_alike(method, pair)?;
+        features::expect_alike(method, seen)?;
         let make = |(index, (teacher, student)): (usize, (Tensor, Tensor))| {
             let (c_s, c_t) = (student.dims()[1], teacher.dims()[1]);
             let wanted = when == Use::Always || (when == Use::Auto && c_s != c_t);
             let at = at.sub(format!("regressor{index}"));
             wanted.then(|| Regressor::new(at, &student, c_s, c_t, bias))
         };
-        Ok(Self { each: pair.tapped()?.into_iter().enumerate().map(make).collect() })
+        Ok(Self { each: seen.tapped()?.into_iter().enumerate().map(make).collect() })
     }
 
     /// The pair with number `index`, (teacher's, student's), at one size and, regressed, one width.

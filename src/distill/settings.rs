@@ -11,14 +11,14 @@ pub struct Setting {
     /// What the user writes before the equals sign.
     pub name: &'static str,
     /// What it may be, and what it is where the user says nothing.
-    pub kind: Kind,
+    pub kind: SettingKind,
     /// One line for lists.
     pub about: &'static str,
 }
 
 /// What a setting may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
+pub enum SettingKind {
     /// A number within the bounds, both included.
     Number {
         /// The paper's value.
@@ -54,7 +54,7 @@ impl Setting {
         [least, most]: [f32; 2],
         about: &'static str,
     ) -> Self {
-        Self { name, kind: Kind::Number { default, least, most }, about }
+        Self { name, kind: SettingKind::Number { default, least, most }, about }
     }
 
     /// A number that divides: at least a millionth.
@@ -79,52 +79,54 @@ impl Setting {
         [least, most]: [u32; 2],
         about: &'static str,
     ) -> Self {
-        Self { name, kind: Kind::Count { default, least, most }, about }
+        Self { name, kind: SettingKind::Count { default, least, most }, about }
     }
 
     /// One of several names, the first where the user says nothing.
     pub const fn choice(name: &'static str, options: &'static [&'static str], about: &'static str) -> Self {
-        Self { name, kind: Kind::Choice { options }, about }
+        Self { name, kind: SettingKind::Choice { options }, about }
     }
 
     /// Whole numbers with / between them, none where the user says nothing.
     pub const fn list(name: &'static str, about: &'static str) -> Self {
-        Self { name, kind: Kind::List, about }
+        Self { name, kind: SettingKind::List, about }
     }
 
     /// The default as the user would write it.
     pub fn default_text(&self) -> String {
         match self.kind {
-            Kind::Number { default, .. } => default.to_string(),
-            Kind::Count { default, .. } => default.to_string(),
-            Kind::Choice { options } => options.first().copied().unwrap_or_default().to_string(),
-            Kind::List => String::new(),
+            SettingKind::Number { default, .. } => default.to_string(),
+            SettingKind::Count { default, .. } => default.to_string(),
+            SettingKind::Choice { options } => options.first().copied().unwrap_or_default().to_string(),
+            SettingKind::List => String::new(),
         }
     }
 
     /// What it may be, in words.
     pub fn expected(&self) -> String {
         match self.kind {
-            Kind::Number { least, most: f32::MAX, .. } if least > 0.0 => "a number above 0".to_string(),
-            Kind::Number { least, most: f32::MAX, .. } => format!("a number from {least}"),
-            Kind::Number { least, most, .. } => format!("a number of {least} to {most}"),
-            Kind::Count { least, most, .. } => format!("a whole number of {least} to {most}"),
-            Kind::Choice { options } => format!("one of {}", options.join(", ")),
-            Kind::List => "whole numbers with / between them".to_string(),
+            SettingKind::Number { least, most: f32::MAX, .. } if least > 0.0 => {
+                "a number above 0".to_string()
+            }
+            SettingKind::Number { least, most: f32::MAX, .. } => format!("a number from {least}"),
+            SettingKind::Number { least, most, .. } => format!("a number of {least} to {most}"),
+            SettingKind::Count { least, most, .. } => format!("a whole number of {least} to {most}"),
+            SettingKind::Choice { options } => format!("one of {}", options.join(", ")),
+            SettingKind::List => "whole numbers with / between them".to_string(),
         }
     }
 
     fn read(&self, text: &str) -> Option<Value> {
         match self.kind {
-            Kind::Number { least, most, .. } => {
+            SettingKind::Number { least, most, .. } => {
                 text.parse().ok().filter(|v: &f32| (least..=most).contains(v)).map(Value::Number)
             }
-            Kind::Count { least, most, .. } => {
+            SettingKind::Count { least, most, .. } => {
                 text.parse().ok().filter(|v: &u32| (least..=most).contains(v)).map(Value::Count)
             }
-            Kind::Choice { options } => options.iter().find(|o| **o == text).map(|o| Value::Choice(o)),
-            Kind::List if text.is_empty() => Some(Value::List(Vec::new())),
-            Kind::List => {
+            SettingKind::Choice { options } => options.iter().find(|o| **o == text).map(|o| Value::Choice(o)),
+            SettingKind::List if text.is_empty() => Some(Value::List(Vec::new())),
+            SettingKind::List => {
                 text.split('/').map(|n| n.trim().parse().ok()).collect::<Option<_>>().map(Value::List)
             }
         }
@@ -153,8 +155,8 @@ impl MethodConfig {
     }
 }
 
-/// The values of one method's settings.
-#[derive(Debug, Clone, PartialEq)]
+/// The values of one method's settings; none by default.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Values {
     values: Vec<(&'static str, Value)>,
 }
@@ -200,13 +202,28 @@ impl Values {
         Ok(Self { values: settings.iter().map(value).collect::<Result<_>>()? })
     }
 
-    /// The number `name`. A method asks only for what it declares; anything else would be NaN.
-    pub fn number(&self, name: &str) -> f32 {
-        match self.find(name) {
-            Some(Value::Number(number)) => number,
-            Some(Value::Count(count)) => count as f32,
-            _ => f32::NAN,
+    /// The number `name`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the method declared no number of that name.
+    pub fn number(&self, name: &str) -> Result<f32> {
+        match self.declared(name)? {
+            Value::Number(number) => Ok(*number),
+            Value::Count(count) => Ok(*count as f32),
+            other => Err(other.is_no("number", name)),
         }
+    }
+
+    /// Several numbers, as [`Values::number`] gives them.
+    ///
+    /// # Errors
+    /// Those of [`Values::number`].
+    pub fn numbers<const N: usize>(&self, names: [&str; N]) -> Result<[f32; N]> {
+        let mut numbers = [0.0; N];
+        for (number, name) in numbers.iter_mut().zip(names) {
+            *number = self.number(name)?;
+        }
+        Ok(numbers)
     }
 
     /// The temperature, or 1 for a method that has none.
@@ -228,33 +245,85 @@ impl Values {
         (plain && declared).then(|| self.temperature())
     }
 
-    /// The whole number `name`; 0 where the method did not declare it.
-    pub fn count(&self, name: &str) -> usize {
-        match self.find(name) {
-            Some(Value::Count(count)) => count as usize,
-            _ => 0,
+    /// The whole number `name`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the method declared no whole number of that name.
+    pub fn count(&self, name: &str) -> Result<usize> {
+        match self.declared(name)? {
+            Value::Count(count) => Ok(*count as usize),
+            other => Err(other.is_no("whole number", name)),
         }
     }
 
-    /// The choice `name`; empty where the method did not declare it.
-    pub fn choice(&self, name: &str) -> &'static str {
-        match self.find(name) {
-            Some(Value::Choice(choice)) => choice,
-            _ => "",
+    /// The choice `name`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the method declared no choice of that name.
+    pub fn choice(&self, name: &str) -> Result<&'static str> {
+        match self.declared(name)? {
+            Value::Choice(choice) => Ok(choice),
+            other => Err(other.is_no("choice", name)),
         }
     }
 
-    /// The whole numbers `name`; none where the method did not declare it.
-    pub fn numbers(&self, name: &str) -> Vec<usize> {
-        match self.find(name) {
-            Some(Value::List(numbers)) => numbers,
-            _ => Vec::new(),
+    /// The whole numbers `name`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the method declared no list of that name.
+    pub fn list(&self, name: &str) -> Result<Vec<usize>> {
+        match self.declared(name)? {
+            Value::List(numbers) => Ok(numbers.clone()),
+            other => Err(other.is_no("list of whole numbers", name)),
         }
     }
 
-    fn find(&self, name: &str) -> Option<Value> {
-        let found = self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
-        debug_assert!(found.is_some(), "{name} is not declared");
-        found
+    fn declared(&self, name: &str) -> Result<&Value> {
+        let found = self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = self.values.iter().map(|(name, _)| *name).collect();
+            let names = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+            let message = format!("the method reads this setting and does not declare it; declared: {names}");
+            Error::config(name, message)
+        })
+    }
+}
+
+impl Value {
+    /// The error for a setting that is read as what it is not.
+    fn is_no(&self, wanted: &str, name: &str) -> Error {
+        Error::config(name, format!("the method reads a {wanted} here and declares {self:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: &[Setting] = &[
+        Setting::positive("temperature", 4.0, "softens"),
+        Setting::count("dim", 128, [1, 4096], "elements"),
+        Setting::choice("form", &["code", "paper"], "which"),
+    ];
+
+    /// A method that reads what it does not declare is told so, not given NaN, 0 or "".
+    #[test]
+    fn undeclared_settings_are_errors() {
+        let values = Values::new("made-up", SETTINGS, &MethodConfig::default(), &[]).unwrap();
+        assert_eq!((values.number("temperature").unwrap(), values.number("dim").unwrap()), (4.0, 128.0));
+        assert_eq!((values.count("dim").unwrap(), values.choice("form").unwrap()), (128, "code"));
+        let undeclared = [
+            values.number("beta").map(|_| ()),
+            values.numbers(["temperature", "beta"]).map(|_| ()),
+            values.count("beta").map(|_| ()),
+            values.choice("beta").map(|_| ()),
+            values.list("beta").map(|_| ()),
+        ];
+        for read in undeclared {
+            let message = read.unwrap_err().to_string();
+            assert!(message.contains("beta") && message.contains("temperature, dim, form"), "{message}");
+        }
+        let message = values.count("form").unwrap_err().to_string();
+        assert!(message.contains("reads a whole number") && message.contains("code"), "{message}");
     }
 }

@@ -130,13 +130,11 @@ impl<'a> Comparison<'a> {
         let mut runs = Vec::new();
         for &seed in seeds {
             student.params.initialise(seed);
-            let mut config = TrainConfig { seed, ..config.clone() };
+            let config = TrainConfig { seed, ..config.clone() };
             let mut teaching = None;
             if let Some(text) = &variant.methods {
                 let objective = distill::parse(text, methods)?;
-                config = config.with_ce(&objective);
-                let terms = objective.terms;
-                teaching = Some(Teacher { network: teacher, params: &frozen, terms, taps: Vec::new() });
+                teaching = Some(Teacher::new(teacher, &frozen, objective));
             }
             runs.push(self.fit(&mut student, &variant.label, &config, teaching)?);
         }

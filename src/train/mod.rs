@@ -21,5 +21,5 @@ pub use run::{
 #[cfg(not(target_arch = "wasm32"))]
 pub use teacher::teach;
 pub use teacher::{
-    Outputs, OutputsInfo, StoredTeacher, TeachConfig, Teacher, Teaching, outputs, teach_async,
+    Outputs, OutputsInfo, StoredTeacher, TeachConfig, Teacher, TeacherSource, outputs, teach_async,
 };

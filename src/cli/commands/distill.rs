@@ -14,7 +14,7 @@ use crate::cli::run::plan::print_plan;
 use crate::cli::run::scheme_runs::{self, SchemeRequest, SchemeResult};
 use crate::cli::run::schemes::{self, SchemeKind};
 use crate::cli::run::teachers::Teachers;
-use crate::distill;
+use crate::distill::Objective;
 use crate::train::TrainConfig;
 use crate::train::report::Role;
 
@@ -41,27 +41,27 @@ pub struct DistillFlags {
 /// Distils and writes the student, the metrics and a report.
 pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     let mut job = Job::new(adapter, &flags.job)?;
-    let methods = schemes::methods(&job.recipe);
-    let alone = job.recipe.train_config()?;
+    let (methods, objective) = (schemes::methods(&job.recipe), schemes::objective(&job.recipe)?);
+    let config = job.recipe.train_config()?;
     let kind = SchemeKind::of(&job.recipe)?;
-    let teacherless = schemes::is_teacherless(&job.recipe, kind, &methods)?;
+    let teacherless = schemes::is_teacherless(&job.recipe, kind, &objective)?;
     if (kind != SchemeKind::Offline || teacherless) && flags.job.dry_run {
-        let (gpu, mut bar) = (job.gpu.clone(), Bar::new(&methods, alone.batch_size));
+        let (gpu, mut bar) = (job.gpu.clone(), Bar::new(&methods, config.batch_size));
         let mut student = job.network()?;
-        let prepared = job.prepare((&gpu, &mut bar), &mut student, &alone, Supervision::default(), false)?;
-        print_plan(prepared.cost(), &alone, alone.steps(job.training.len() / alone.batch_size))?;
+        let prepared = job.prepare((&gpu, &mut bar), &mut student, &config, Supervision::default(), false)?;
+        print_plan(prepared.cost(), &config, config.steps(job.training.len() / config.batch_size))?;
         say!("this is the student alone: what it learns from besides labels is not counted")?;
         return Ok(ExitCode::SUCCESS);
     }
     if kind == SchemeKind::Offline && !teacherless {
-        offline(&mut job, flags.job.dry_run, &methods, &alone)?;
+        offline(&mut job, flags.job.dry_run, (&methods, &objective), &config)?;
     } else {
         let label = match kind {
             SchemeKind::Mutual => "dml",
             SchemeKind::MeanTeacher => "ema",
             _ => &methods,
         };
-        let request = SchemeRequest { label, methods: &methods, alone: &alone, examine: &|_| true };
+        let request = SchemeRequest { label, objective: &objective, config: &config, examine: &|_| true };
         let result = scheme_runs::train(&mut job, kind, request)?;
         report(&mut job, result)?;
     }
@@ -78,14 +78,18 @@ fn report(job: &mut Job, result: SchemeResult) -> Result<()> {
 }
 
 /// Frozen teachers, or what one wrote to disk.
-fn offline(job: &mut Job, dry_run: bool, methods: &str, alone: &TrainConfig) -> Result<()> {
-    let config = &scheme_runs::taught(job, &distill::parse(methods, &job.recipe.method_config())?, alone);
-    let source = Teachers::open(job, Some(methods))?;
+fn offline(
+    job: &mut Job,
+    dry_run: bool,
+    (methods, objective): (&str, &Objective),
+    config: &TrainConfig,
+) -> Result<()> {
+    let source = Teachers::open(job, Some(objective))?;
     doctor::classes(job, methods, source.live());
     let frozen = source.upload(job)?;
     let mut student = job.network()?;
     let (gpu, mut bar) = (job.gpu.clone(), Bar::new(methods, config.batch_size));
-    let supervision = source.supervision(job, methods, &frozen)?;
+    let supervision = source.supervision(job, objective, &frozen)?;
     let prepared = job.prepare((&gpu, &mut bar), &mut student, config, supervision, !dry_run)?;
     if dry_run {
         print_plan(prepared.cost(), config, config.steps(job.training.len() / config.batch_size))?;
@@ -101,7 +105,7 @@ fn offline(job: &mut Job, dry_run: bool, methods: &str, alone: &TrainConfig) -> 
     }
     if job.recipe.baseline == Some(true) {
         let mut student = job.network()?;
-        let config = TrainConfig { ce_weight: 1.0, ..alone.clone() };
+        let config = TrainConfig { ce_weight: 1.0, ..config.clone() };
         let (run, _) = job.fit("alone", &mut student, &config, Supervision::default(), false)?;
         job.row("alone", Role::Baseline, &student, Some(&run))?;
     }

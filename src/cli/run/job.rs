@@ -24,7 +24,9 @@ use crate::train::doctor::Finding;
 use crate::train::metrics::Split;
 use crate::train::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
 use crate::train::schemes::Scheme;
-use crate::train::{Checkpoints, Epoch, Evaluator, Prepared, Run, Teacher, Teaching, TrainConfig, Trainer};
+use crate::train::{
+    Checkpoints, Epoch, Evaluator, Prepared, Run, Teacher, TeacherSource, TrainConfig, Trainer,
+};
 use crate::{Error, Result};
 
 /// Flags of `train` and `distill`.
@@ -49,7 +51,7 @@ pub struct JobFlags {
 /// Whom a network learns from, besides labels.
 #[derive(Default)]
 pub struct Supervision<'a> {
-    pub teaching: Option<Teaching<'a>>,
+    pub teaching: Option<TeacherSource<'a>>,
     pub scheme: Scheme<'a>,
     /// A network that learns beside it, and the weight of what each learns from the other.
     pub peer: Option<(&'a mut Network, f32)>,

@@ -1,9 +1,9 @@
 //! The trainings of a scheme, for `distill` and `sweep`.
 
 use super::job::{Job, Supervision};
-use super::schemes::{Generation, SchemeKind, generations};
+use super::schemes::{self, Generation, SchemeKind, generations};
 use super::teachers::{open_teacher, teach};
-use crate::distill::{self, Objective};
+use crate::distill::Objective;
 use crate::models::{Network, saved};
 use crate::nn::DeviceParams;
 use crate::optim::EmaConfig;
@@ -17,10 +17,10 @@ use crate::{Error, Result};
 pub struct SchemeRequest<'a> {
     /// Of the run, where the scheme takes one training only.
     pub label: &'a str,
-    /// What it learns by.
-    pub methods: &'a str,
-    /// The settings without a teacher.
-    pub alone: &'a TrainConfig,
+    /// What it learns.
+    pub objective: &'a Objective,
+    /// How it is trained.
+    pub config: &'a TrainConfig,
     /// Whether the doctor is to look at the training of this label.
     pub examine: &'a dyn Fn(&str) -> bool,
 }
@@ -84,17 +84,6 @@ pub fn train(job: &mut Job, kind: SchemeKind, request: SchemeRequest<'_>) -> Res
     }
 }
 
-/// The settings of a training with a teacher.
-pub fn taught(job: &Job, objective: &Objective, alone: &TrainConfig) -> TrainConfig {
-    let mut config = alone.clone().with_ce(objective);
-    config.ce_weight = job.recipe.ce_weight.unwrap_or(config.ce_weight);
-    config
-}
-
-fn taught_by(job: &Job, request: SchemeRequest<'_>) -> Result<TrainConfig> {
-    Ok(taught(job, &distill::parse(request.methods, &job.recipe.method_config())?, request.alone))
-}
-
 fn distilled(label: &str, network: Network, run: Option<Run>, kept: bool) -> TrainedModel {
     TrainedModel { label: label.into(), role: Role::Distilled, network, run, kept }
 }
@@ -114,7 +103,7 @@ fn mutual(job: &mut Job, request: SchemeRequest<'_>) -> Result<SchemeResult> {
     let mut peer = job.fresh(&name, 1)?;
     let supervision = Supervision { peer: Some((&mut peer, PEER_WEIGHT)), ..Default::default() };
     let examine = (request.examine)(request.label);
-    let (run, notes) = job.fit(request.label, &mut student, request.alone, supervision, examine)?;
+    let (run, notes) = job.fit(request.label, &mut student, request.config, supervision, examine)?;
     let title = format!("Mutual learning of {} and {}", student.name, peer.name);
     let beside = Some(distilled("peer", peer, None, true));
     Ok(SchemeResult { beside, ..single(request.label, student, run, notes, title) })
@@ -129,12 +118,12 @@ fn mean_teacher(job: &mut Job, request: SchemeRequest<'_>) -> Result<SchemeResul
     let average = EmaConfig::warmed_up(job.recipe.teacher_decay.unwrap_or(TEACHER_DECAY));
     let params = DeviceParams::frozen(&job.gpu, "teacher", &teacher.params)?;
     let taught = Supervision {
-        teaching: Some(teach(job, request.methods, &teacher, &params)?.into()),
+        teaching: Some(teach(job, request.objective, &teacher, &params)?.into()),
         scheme: Scheme { average: Some(average), ..Default::default() },
         peer: None,
     };
-    let (config, examine) = (taught_by(job, request)?, (request.examine)(request.label));
-    let (run, notes) = job.fit(request.label, &mut student, &config, taught, examine)?;
+    let examine = (request.examine)(request.label);
+    let (run, notes) = job.fit(request.label, &mut student, request.config, taught, examine)?;
     let title = format!("{} taught by the average of its weights", student.name);
     Ok(single(request.label, student, run, notes, title))
 }
@@ -145,16 +134,15 @@ fn without_teacher(job: &mut Job, request: SchemeRequest<'_>) -> Result<SchemeRe
     // Methods see a teacher of the student's own architecture. None of them reads it, so the plan leaves it
     // out.
     let params = DeviceParams::frozen(&job.gpu, "teacher", &stand_in.params)?;
-    let teacher = teach(job, request.methods, &stand_in, &params)?;
-    let (config, examine) = (taught_by(job, request)?, (request.examine)(request.label));
-    let (run, notes) = job.fit(request.label, &mut student, &config, teacher.into(), examine)?;
-    let title = format!("{} learning by {}", student.name, request.methods);
+    let teacher = teach(job, request.objective, &stand_in, &params)?;
+    let examine = (request.examine)(request.label);
+    let (run, notes) = job.fit(request.label, &mut student, request.config, teacher.into(), examine)?;
+    let title = format!("{} learning by {}", student.name, schemes::methods(&job.recipe));
     Ok(single(request.label, student, run, notes, title))
 }
 
 /// Trainings one after the other, each network taught by the one before it.
 fn in_turn(job: &mut Job, kind: SchemeKind, request: SchemeRequest<'_>) -> Result<SchemeResult> {
-    let taught = taught_by(job, request)?;
     let teacher = match (&job.recipe.teacher, kind) {
         (None, SchemeKind::BornAgain | SchemeKind::TeacherFree) => None,
         _ => Some(open_teacher(&job.recipe, &job.training)?),
@@ -169,12 +157,11 @@ fn in_turn(job: &mut Job, kind: SchemeKind, request: SchemeRequest<'_>) -> Resul
     let (mut roles, mut notes) = (Vec::new(), Vec::new());
     let first = teacher.as_ref().map(|t| &t.network);
     let done = chain(&gpu, first, chain_steps, |label, network, before| {
-        let teaching = before.map(|(net, params)| teach(job, request.methods, net, params)).transpose()?;
+        let teaching = before.map(|(net, params)| teach(job, request.objective, net, params)).transpose()?;
         roles.push(if teaching.is_some() { Role::Distilled } else { Role::Baseline });
-        let config = if teaching.is_some() { &taught } else { request.alone };
         let examine = teaching.is_some() && (request.examine)(label);
         let supervision = Supervision { teaching: teaching.map(Into::into), ..Default::default() };
-        let (run, found) = job.fit(label, network, config, supervision, examine)?;
+        let (run, found) = job.fit(label, network, request.config, supervision, examine)?;
         notes.extend(found.into_iter().map(|note| format!("{label}: {note}")));
         Ok(run)
     })?;

@@ -1,7 +1,7 @@
 //! `--scheme`: who teaches whom, which settings go with it, and which trainings it takes.
 
 use super::recipe::Recipe;
-use crate::distill;
+use crate::distill::{self, Objective};
 use crate::optim::EmaConfig;
 use crate::{Error, Result};
 
@@ -87,12 +87,18 @@ pub fn methods(recipe: &Recipe) -> String {
     recipe.method.clone().unwrap_or_else(|| default.into())
 }
 
+/// [`methods`], read: what is learned by them, with the user's weight of the cross-entropy where there is one.
+pub fn objective(recipe: &Recipe) -> Result<Objective> {
+    let objective = distill::parse(&methods(recipe), &recipe.method_config())?;
+    let ce_weight = recipe.ce_weight.unwrap_or(objective.ce_weight);
+    Ok(objective.with_ce_weight(ce_weight))
+}
+
 /// Whether nobody but the student itself teaches: neither a network nor outputs are given, and no method
 /// needs them.
-pub fn is_teacherless(recipe: &Recipe, kind: SchemeKind, methods: &str) -> Result<bool> {
-    let terms = distill::parse(methods, &recipe.method_config())?.terms;
+pub fn is_teacherless(recipe: &Recipe, kind: SchemeKind, objective: &Objective) -> Result<bool> {
     let given = recipe.teacher.is_some() || recipe.teacher_outputs.is_some();
-    let teacherless = !given && terms.iter().all(|t| !t.method.needs_teacher());
+    let teacherless = !given && objective.terms.iter().all(|t| !t.method.needs_teacher());
     if kind == SchemeKind::Exits && !teacherless {
         return Err(Error::config("method", "--scheme byot takes methods that need no teacher: byot, tf-kd"));
     }

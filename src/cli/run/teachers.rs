@@ -8,7 +8,7 @@ use super::model_file::{class_difference, overrides_from};
 use super::recipe::Recipe;
 use crate::cli::flags::of_teacher;
 use crate::data::Dataset;
-use crate::distill;
+use crate::distill::Objective;
 use crate::models::saved::{self, Overrides, Saved};
 use crate::models::{NameMap, Network};
 use crate::nn::DeviceParams;
@@ -27,15 +27,15 @@ pub enum Teachers {
 }
 
 impl Teachers {
-    /// The teachers, or the outputs where there are some, with the teacher where `methods` read it; the images are
+    /// The teachers, or the outputs where there are some, with the teacher where a method reads it; the images are
     /// normalised as they need them.
-    pub fn open(job: &mut Job, methods: Option<&str>) -> Result<Self> {
+    pub fn open(job: &mut Job, objective: Option<&Objective>) -> Result<Self> {
         let recipe = job.recipe.clone();
-        Self::of(&recipe, job, methods)
+        Self::of(&recipe, job, objective)
     }
 
     /// [`Teachers::open`] by the teacher settings of another recipe than the job's.
-    pub fn of(recipe: &Recipe, job: &mut Job, methods: Option<&str>) -> Result<Self> {
+    pub fn of(recipe: &Recipe, job: &mut Job, objective: Option<&Objective>) -> Result<Self> {
         let Some(path) = &recipe.teacher_outputs else {
             if recipe.teacher_hash.is_some() {
                 let message = "tells of which teacher --teacher-outputs must be; give them, or leave it out";
@@ -55,10 +55,8 @@ impl Teachers {
             // It is read to be told from others, and most often not kept.
             let teacher = open_teacher(recipe, &job.training)?;
             outputs.fits_teacher(&weights_hash(&teacher.network.params))?;
-            if let Some(methods) = methods {
-                let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
-                kept = terms.iter().any(|term| term.method.reads_teacher()).then(|| Box::new(teacher));
-            }
+            let reads = objective.is_some_and(|o| o.terms.iter().any(|term| term.method.reads_teacher()));
+            kept = reads.then(|| Box::new(teacher));
         }
         if outputs.info().mean.len() == job.training.channels {
             let info = outputs.info().clone();
@@ -106,19 +104,19 @@ impl Teachers {
     pub fn supervision<'a>(
         &'a self,
         job: &Job,
-        methods: &str,
+        objective: &Objective,
         frozen: &'a [DeviceParams],
     ) -> Result<Supervision<'a>> {
         if let Self::Stored(outputs, teacher) = self {
-            let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
             let taps = job.recipe.tap_pairs()?.unwrap_or_default();
             let network = teacher.as_ref().map(|teacher| &teacher.network);
-            let stored = StoredTeacher { outputs: outputs.clone(), network, terms, taps };
+            let stored = StoredTeacher::new(outputs.clone(), objective.clone());
+            let stored = stored.with_network(network).with_taps(taps);
             return Ok(Supervision { teaching: Some(stored.into()), ..Default::default() });
         }
         let mut all = self.live().iter().zip(frozen);
         let Some(((first, weight), params)) = all.next() else { return Ok(Supervision::default()) };
-        let teacher = teach(job, methods, &first.network, params)?;
+        let teacher = teach(job, objective, &first.network, params)?;
         let scheme = Scheme { first_weight: *weight, others: all.map(member).collect(), average: None };
         Ok(Supervision { teaching: Some(teacher.into()), scheme, peer: None })
     }
@@ -184,14 +182,13 @@ fn open(recipe: &Recipe, data: &Dataset, path: &Path) -> Result<Saved> {
     Ok(teacher)
 }
 
-/// A network as the teacher of `methods`.
+/// A network as the teacher of an objective.
 pub fn teach<'a>(
     job: &Job,
-    methods: &str,
+    objective: &Objective,
     network: &'a Network,
     params: &'a DeviceParams,
 ) -> Result<Teacher<'a>> {
-    let terms = distill::parse(methods, &job.recipe.method_config())?.terms;
     let taps = job.recipe.tap_pairs()?.unwrap_or_default();
-    Ok(Teacher { network, params, terms, taps })
+    Ok(Teacher::new(network, params, objective.clone()).with_taps(taps))
 }

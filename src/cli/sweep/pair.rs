@@ -174,7 +174,7 @@ impl PairFile {
         entry.generations()?;
         known_models("assistant", recipe.assistant.iter().flatten())?;
         known_models("peer", &recipe.peer)?;
-        let teacherless = schemes::is_teacherless(&recipe, kind, &schemes::methods(&recipe))?;
+        let teacherless = schemes::is_teacherless(&recipe, kind, &schemes::objective(&recipe)?)?;
         let given =
             recipe.teacher.is_some() || (kind == SchemeKind::Offline && recipe.teacher_outputs.is_some());
         let needed = matches!(kind, SchemeKind::Assistants) || (kind == SchemeKind::Offline && !teacherless);

@@ -15,12 +15,13 @@ use crate::cli::run::recipe::Recipe;
 use crate::cli::run::scheme_runs::{self, SchemeRequest};
 use crate::cli::run::schemes::{self, SchemeKind};
 use crate::cli::run::teachers::Teachers;
+use crate::distill::Objective;
 use crate::files::{read_text, write_atomic};
 use crate::gpu::Gpu;
 use crate::models::{Network, onnx, saved};
 use crate::train::sweep::Outcome;
 use crate::train::{Run, TrainConfig};
-use crate::{Error, Result, distill};
+use crate::{Error, Result};
 
 /// The sweep's file, and where its runs go.
 #[derive(Clone, Copy)]
@@ -107,21 +108,22 @@ impl SweepFolder<'_> {
 
     /// All runs of a pair see the same images, as its teacher needs them, whether they learn from it or not.
     fn train(&self, job: &mut Job, pair: &PairFile, entry: &Entry) -> Result<Trained> {
-        let (alone, kind) = (job.recipe.train_config()?, SchemeKind::of(&job.recipe)?);
-        let methods = schemes::methods(&job.recipe);
-        let untaught = entry.is_alone() || schemes::is_teacherless(&job.recipe, kind, &methods)?;
-        if kind == SchemeKind::Offline && !untaught {
-            return self.offline(job, pair, entry, &methods, &alone);
-        }
-        self.normalise(job, pair)?;
+        let (config, kind) = (job.recipe.train_config()?, SchemeKind::of(&job.recipe)?);
         if entry.is_alone() {
+            self.normalise(job, pair)?;
             let mut network = job.network()?;
-            let (run, _) = job.fit(&entry.label, &mut network, &alone, job::Supervision::default(), false)?;
+            let (run, _) =
+                job.fit(&entry.label, &mut network, &config, job::Supervision::default(), false)?;
             return Ok(Trained { network, runs: vec![run], note: None });
         }
+        let objective = schemes::objective(&job.recipe)?;
+        if kind == SchemeKind::Offline && !schemes::is_teacherless(&job.recipe, kind, &objective)? {
+            return self.offline(job, pair, entry, &objective, &config);
+        }
+        self.normalise(job, pair)?;
         let examine = |label: &str| self.examined(pair, entry, label).is_none();
         let request =
-            SchemeRequest { label: &entry.label, methods: &methods, alone: &alone, examine: &examine };
+            SchemeRequest { label: &entry.label, objective: &objective, config: &config, examine: &examine };
         let result = scheme_runs::train(job, kind, request)?;
         result.save(job)?;
         let (network, runs) = result.into_student();
@@ -142,11 +144,10 @@ impl SweepFolder<'_> {
         job: &mut Job,
         pair: &PairFile,
         entry: &Entry,
-        methods: &str,
-        alone: &TrainConfig,
+        objective: &Objective,
+        config: &TrainConfig,
     ) -> Result<Trained> {
-        let config = &scheme_runs::taught(job, &distill::parse(methods, &job.recipe.method_config())?, alone);
-        let (source, note) = source(job, methods, config)?;
+        let (source, note) = source(job, objective, config)?;
         if let Some(note) = note.as_ref().filter(|_| !self.is_noted(pair, entry)) {
             log::warn!("{}: {} {note}", pair.name(), entry.label);
         }
@@ -156,7 +157,7 @@ impl SweepFolder<'_> {
             doctor::classes(job, &entry.label, source.live());
         }
         let (mut network, frozen) = (job.network()?, source.upload(job)?);
-        let taught = source.supervision(job, methods, &frozen)?;
+        let taught = source.supervision(job, objective, &frozen)?;
         let (run, _) = job.fit(&entry.label, &mut network, config, taught, examine)?;
         Ok(Trained { network, runs: vec![run], note })
     }
@@ -171,21 +172,21 @@ impl SweepFolder<'_> {
 
 /// Who teaches: the stored outputs where there are some, but for methods that they are not enough for; then
 /// the teacher itself where it is there, and why.
-fn source(job: &mut Job, methods: &str, config: &TrainConfig) -> Result<(Teachers, Option<String>)> {
-    let source = Teachers::open(job, Some(methods))?;
+fn source(job: &mut Job, objective: &Objective, config: &TrainConfig) -> Result<(Teachers, Option<String>)> {
+    let source = Teachers::open(job, Some(objective))?;
     if job.recipe.teacher_outputs.is_none() || job.recipe.teacher.is_none() {
         return Ok((source, None));
     }
     // Outputs of other data, seed or teacher are an error of their file. What is left are the method's own
     // wants.
-    let Err(Error::Config { name, message }) = job.plan(config, source.supervision(job, methods, &[])?)
+    let Err(Error::Config { name, message }) = job.plan(config, source.supervision(job, objective, &[])?)
     else {
         return Ok((source, None));
     };
     let recipe = Recipe { teacher_outputs: None, teacher_hash: None, ..job.recipe.clone() };
     let live = Teachers::of(&recipe, job, None)?;
     let frozen = live.upload(job)?;
-    job.plan(config, live.supervision(job, methods, &frozen)?)?;
+    job.plan(config, live.supervision(job, objective, &frozen)?)?;
     let features = match source.stored().map(|outputs| outputs.info().taps.join(", ")) {
         Some(taps) if !taps.is_empty() => format!("the features {taps}"),
         _ => "no features".into(),

@@ -68,7 +68,8 @@ impl<'a> Work<'a> {
     /// A forward pass of one image by all frozen teachers that run in the step.
     fn teachers(&mut self, entry: &Entry, kind: SchemeKind) -> Result<f64> {
         let recipe = self.pair.recipe(self.home.file, entry, 0, self.home.out)?;
-        let alone = entry.is_alone() || schemes::is_teacherless(&recipe, kind, &schemes::methods(&recipe))?;
+        let alone =
+            entry.is_alone() || schemes::is_teacherless(&recipe, kind, &schemes::objective(&recipe)?)?;
         if alone || recipe.teacher.is_none() || recipe.teacher_outputs.is_some() {
             return Ok(0.0);
         }

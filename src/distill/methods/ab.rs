@@ -9,7 +9,9 @@
 
 use super::connector::Connector;
 use crate::Result;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
+use crate::distill::{
+    Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, features, sum_of,
+};
 use crate::nn::{Forward, ParamBuilder};
 use crate::tape::Tensor;
 
@@ -17,39 +19,50 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "ab",
     family: Family::Feature,
+    knowledge: Knowledge::Feature,
     about: "the sides of zero that the teacher's pre-activations are on; for an initial stage",
     formula: "sum over taps l of 2^(l - L) / N * sum relu(margin - r(f_s) * sign(f_t))^2",
     paper: "Heo et al. 1811.03233",
     settings: &[Setting::from_zero("margin", 1.0, "how far from zero the student is asked to be")],
     taps: TapNeed::PreActivations,
+    reads: &[Need::Taps],
     weight: 0.003,
     ce_weight: 1.0,
-    build: |values| Box::new(Ab { margin: values.number("margin"), connectors: Vec::new() }),
+    build: |values| Ok(Box::new(Ab { margin: values.number("margin")? })),
 };
 
+#[derive(Debug)]
 struct Ab {
     margin: f32,
+}
+
+struct AbLoss {
+    margin: f32,
+    /// One a pair of taps; `None` where the widths are equal.
     connectors: Vec<Option<Connector>>,
 }
 
 impl Method for Ab {
-    fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        for (index, (teacher, student)) in pair.tapped()?.iter().enumerate() {
+    fn prepare(&self, seen: &MethodContext<'_>, mut at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let mut connector = |(index, (teacher, student)): (usize, &(Tensor, Tensor))| {
             let at = at.sub(format!("connector{index}"));
-            self.connectors.push(match (teacher.dims(), student.dims()) {
+            match (teacher.dims(), student.dims()) {
                 ([_, c_t, ..], [_, c_s, ..])
                     if c_t == c_s && teacher.dims().len() == student.dims().len() =>
                 {
-                    None
+                    Ok(None)
                 }
-                _ => Some(Connector::new("ab", at, teacher, student)?),
-            });
-        }
-        Ok(())
+                _ => Connector::new("ab", at, teacher, student).map(Some),
+            }
+        };
+        let connectors = seen.tapped()?.iter().enumerate().map(&mut connector).collect::<Result<_>>()?;
+        Ok(Box::new(AbLoss { margin: self.margin, connectors }))
     }
+}
 
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        sum_of(pair.tapped()?.iter().zip(&self.connectors).rev().enumerate().map(
+impl Loss for AbLoss {
+    fn record(&self, seen: &MethodContext<'_>, own: &Forward<'_>) -> Result<Tensor> {
+        sum_of(seen.tapped()?.iter().zip(&self.connectors).rev().enumerate().map(
             |(depth, ((teacher, student), connector))| {
                 let student = connector.as_ref().map_or(Ok(student.clone()), |c| c.forward(own, student))?;
                 let (teacher, student) = features::same_size(teacher, &student)?;

@@ -8,36 +8,38 @@
 //! weight 1000 is for `code`.
 
 use crate::Result;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};
-use crate::nn::{Forward, ParamBuilder};
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TapNeed, features, parameterless,
+};
+use crate::nn::Forward;
 use crate::tape::Tensor;
 
 /// The list entry.
 pub const SPEC: MethodSpec = MethodSpec {
     name: "at",
     family: Family::Feature,
+    knowledge: Knowledge::Feature,
     about: "attention: where in the image features are strong; code and paper differ, see form",
     formula: "Q = normalize(vec(mean_c f^2)); code: sum over taps of mean (Q_s - Q_t)^2; \
               paper: 1/2 ||Q_s - Q_t||_2",
     paper: "Zagoruyko and Komodakis 1612.03928",
     settings: &[Setting::choice("form", &["code", "paper"], "squared differences, or the paper's norms")],
     taps: TapNeed::Stages,
+    reads: &[Need::Taps],
     weight: 1000.0,
     ce_weight: 1.0,
-    build: |values| Box::new(At { paper: values.choice("form") == "paper" }),
+    build: |values| parameterless(At { paper: values.choice("form")? == "paper" }),
 };
 
+#[derive(Debug, Clone)]
 struct At {
     paper: bool,
 }
 
-impl Method for At {
-    fn prepare(&mut self, pair: &Pair<'_>, _: ParamBuilder<'_>) -> Result<()> {
-        features::expect_places("at", pair)
-    }
-
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        features::sum_over_taps(pair, |_, teacher, student| {
+impl Loss for At {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        features::expect_places("at", seen)?;
+        features::sum_over_taps(seen, |_, teacher, student| {
             let (teacher, student) = features::same_size(teacher, student)?;
             let (q_t, q_s) = (attention(&teacher)?, attention(&student)?);
             if !self.paper {

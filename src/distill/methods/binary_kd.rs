@@ -3,7 +3,9 @@
 
 use crate::Result;
 use crate::distill::logits::LOGITS;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed};
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TapNeed, parameterless,
+};
 use crate::nn::Forward;
 use crate::tape::Tensor;
 
@@ -11,24 +13,25 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "binary-kd",
     family: Family::Activation,
+    knowledge: Knowledge::Response,
     about: "soft targets of each label by itself, by sigmoid: several labels an image, detection heads",
     formula: "T^2 * mean over N and C of BCE(sigmoid(z_s / T), sigmoid(z_t / T))",
     paper: "Yang et al. 2308.06453 at T = 1, who sum KL over labels: the mean of BCE has its gradient divided by C",
     settings: &[Setting::positive("temperature", 1.0, "softens both sides' answers"), LOGITS],
     taps: TapNeed::None,
+    reads: &[Need::Logits],
     weight: 1.0,
     ce_weight: 1.0,
-    build: |values| Box::new(BinaryKd { temperature: values.number("temperature") }),
+    build: |values| parameterless(BinaryKd { temperature: values.number("temperature")? }),
 };
 
+#[derive(Debug, Clone)]
 struct BinaryKd {
     temperature: f32,
 }
 
-impl Method for BinaryKd {
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        let targets = pair.teacher_logits.scale(1.0 / self.temperature)?.sigmoid()?;
-        let student = pair.student_logits.scale(1.0 / self.temperature)?;
-        student.bce_with_logits(&targets)?.scale(self.temperature.powi(2))
+impl Loss for BinaryKd {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        seen.rows()?.binary_kl(self.temperature)
     }
 }

@@ -14,12 +14,13 @@
 //! classifier's own cross-entropy by 1 - a, where the paper has 1. The authors' own code (a .3, no factor
 //! T^2, no b, exits behind attention) is that of their later paper, TPAMI 2021.
 
-use crate::data::IGNORE_LABEL;
 use crate::distill::regressor::Regressor;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
+use crate::distill::{
+    Family, Knowledge, LogitRows, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, features,
+    sum_of,
+};
 use crate::nn::{BatchNorm, Conv, Forward, Linear, ParamBuilder};
 use crate::ops::conv2d::Conv2d;
-use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::kl_div::KlReduction;
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -28,6 +29,7 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "byot",
     family: Family::Activation,
+    knowledge: Knowledge::Response,
     about: "exits on the student's stages learn from its deepest classifier; needs no teacher",
     formula: "sum over exits of (1 - soft) * CE(e, y) + soft * T^2 * KL(softmax(z_s / T) || softmax(e / T)) \
               + hint * sum (f_e - f)^2, the last one over the batch",
@@ -38,28 +40,31 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::from_zero("hint", 1e-6, "weight of the distance to the deepest features"),
     ],
     taps: TapNeed::Stages,
+    reads: &[Need::Logits, Need::Labels, Need::Taps],
     weight: 1.0,
     ce_weight: 1.0,
     build: |values| {
-        Box::new(Byot {
-            temperature: values.number("temperature"),
-            soft: values.number("soft"),
-            hint: values.number("hint"),
-            exits: Vec::new(),
-        })
+        let [temperature, soft, hint] = values.numbers(["temperature", "soft", "hint"])?;
+        Ok(Box::new(Byot { temperature, soft, hint }))
     },
 };
 
+#[derive(Debug, Clone, Copy)]
 struct Byot {
     temperature: f32,
     soft: f32,
     hint: f32,
+}
+
+struct Exits {
+    byot: Byot,
+    /// One a stage but the deepest.
     exits: Vec<(Bottleneck, Linear)>,
 }
 
 /// The student's tapped stages.
-fn stages(pair: &Pair<'_>) -> Result<Vec<Tensor>> {
-    let all: Vec<Tensor> = pair.taps.iter().map(|(_, name)| pair.student.tap(name)).collect::<Result<_>>()?;
+fn stages(seen: &MethodContext<'_>) -> Result<Vec<Tensor>> {
+    let all: Vec<Tensor> = seen.taps.iter().map(|(_, name)| seen.student.tap(name)).collect::<Result<_>>()?;
     if all.len() < 2 {
         let message = format!("byot needs two stages of the student at least, got {}", all.len());
         return Err(Error::config("taps", message));
@@ -72,28 +77,33 @@ impl Method for Byot {
         false
     }
 
-    fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        let (stages, classes) = (stages(pair)?, pair.student_logits.dims()[1]);
+    fn prepare(&self, seen: &MethodContext<'_>, mut at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let (stages, classes) = (stages(seen)?, seen.rows()?.student.dims()[1]);
         let deepest = &stages[stages.len() - 1];
-        for (index, stage) in stages[..stages.len() - 1].iter().enumerate() {
+        let mut exit = |(index, stage): (usize, &Tensor)| {
             let bottleneck = Bottleneck::new(at.sub(format!("bottleneck{index}")), stage, deepest);
-            let exit = Linear::new(at.sub(format!("exit{index}")), deepest.dims()[1], classes, true);
-            self.exits.push((bottleneck, exit));
-        }
-        Ok(())
+            (bottleneck, Linear::new(at.sub(format!("exit{index}")), deepest.dims()[1], classes, true))
+        };
+        let exits = stages[..stages.len() - 1].iter().enumerate().map(&mut exit).collect();
+        Ok(Box::new(Exits { byot: *self, exits }))
     }
+}
 
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        let stages = stages(pair)?;
+impl Loss for Exits {
+    fn record(&self, seen: &MethodContext<'_>, own: &Forward<'_>) -> Result<Tensor> {
+        let Byot { temperature, soft: share, hint } = self.byot;
+        let stages = stages(seen)?;
         let deepest = features::embedding(&stages[stages.len() - 1])?.detach()?;
-        let labels = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: 0.0 };
+        let rows = seen.rows()?;
+        // The deepest classifier is the exits' teacher.
+        let rows = LogitRows { teacher: rows.student.clone(), ..rows.clone() };
         sum_of(stages.iter().zip(&self.exits).map(|(stage, (bottleneck, exit))| {
             let feature = features::embedding(&bottleneck.forward(own, stage)?)?;
-            let logits = exit.forward(own, &feature)?;
-            let hard = logits.cross_entropy(pair.labels()?, &labels)?.scale(1.0 - self.soft)?;
-            let soft = logits.kl_div(pair.student_logits, self.temperature, KlReduction::BatchMean)?;
-            let hint = feature.sub(&deepest)?.square()?.sum(&[0, 1], false)?.scale(self.hint)?;
-            hard.add(&soft.scale(self.soft)?)?.add(&hint)
+            let exit = rows.with_student("byot", exit.forward(own, &feature)?)?;
+            let hard = exit.cross_entropy(0.0)?.scale(1.0 - share)?;
+            let soft = exit.kl_div(temperature, KlReduction::BatchMean)?;
+            let hint = feature.sub(&deepest)?.square()?.sum(&[0, 1], false)?.scale(hint)?;
+            hard.add(&soft.scale(share)?)?.add(&hint)
         }))
     }
 }

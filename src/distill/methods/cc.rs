@@ -13,7 +13,10 @@
 //! Summed over the pairs of taps.
 
 use crate::Result;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
+use crate::distill::{
+    Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, features,
+    parameterless, sum_of,
+};
 use crate::nn::{Forward, Linear, ParamBuilder};
 use crate::tape::Tensor;
 
@@ -21,6 +24,7 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "cc",
     family: Family::Feature,
+    knowledge: Knowledge::Relation,
     about: "correlations of a batch under a Gaussian kernel; paper and benchmark differ, see form",
     formula: "paper: sum over taps of ||K_s - K_t||_F^2 / N^2, \
               K = exp(-2 gamma) sum_p (2 gamma)^p / p! (f_i . f_j)^p; \
@@ -33,15 +37,17 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::count("width", 128, [1, 65_536], "of the embeddings, for the code's form"),
     ],
     taps: TapNeed::Embedding,
+    reads: &[Need::Taps],
     weight: 0.02,
     ce_weight: 1.0,
-    build: |values| match values.choice("form") {
-        "code" => Box::new(Neighbours { width: values.count("width"), embeddings: Vec::new() }),
-        _ => Box::new(Kernel { gamma: values.number("gamma"), order: values.count("order") }),
+    build: |values| match values.choice("form")? {
+        "code" => Ok(Box::new(Neighbours { width: values.count("width")? })),
+        _ => parameterless(Kernel { gamma: values.number("gamma")?, order: values.count("order")? }),
     },
 };
 
 /// The paper's form.
+#[derive(Debug, Clone)]
 struct Kernel {
     gamma: f32,
     order: usize,
@@ -66,9 +72,9 @@ impl Kernel {
     }
 }
 
-impl Method for Kernel {
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        features::sum_over_taps(pair, |_, teacher, student| {
+impl Loss for Kernel {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        features::sum_over_taps(seen, |_, teacher, student| {
             features::expect_batch("cc", student)?;
             self.correlations(student)?.mse_loss(&self.correlations(teacher)?)
         })
@@ -76,27 +82,32 @@ impl Method for Kernel {
 }
 
 /// The benchmark's form.
+#[derive(Debug)]
 struct Neighbours {
     width: usize,
-    /// (teacher's, student's) of each pair of taps.
-    embeddings: Vec<(Linear, Linear)>,
 }
 
+/// (teacher's, student's) of each pair of taps.
+struct Embeddings(Vec<(Linear, Linear)>);
+
 impl Method for Neighbours {
-    fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        for (index, (teacher, student)) in pair.tapped()?.iter().enumerate() {
+    fn prepare(&self, seen: &MethodContext<'_>, mut at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let mut embeddings = Vec::new();
+        for (index, (teacher, student)) in seen.tapped()?.iter().enumerate() {
             features::expect_batch("cc", student)?;
             let mut linear = |side: &str, f: &Tensor| {
                 Linear::new(at.sub(format!("{side}{index}")), f.dims()[1], self.width, true)
             };
-            self.embeddings.push((linear("teacher", teacher), linear("student", student)));
+            embeddings.push((linear("teacher", teacher), linear("student", student)));
         }
-        Ok(())
+        Ok(Box::new(Embeddings(embeddings)))
     }
+}
 
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        features::sum_over_taps(pair, |index, teacher, student| {
-            let (of_t, of_s) = &self.embeddings[index];
+impl Loss for Embeddings {
+    fn record(&self, seen: &MethodContext<'_>, own: &Forward<'_>) -> Result<Tensor> {
+        features::sum_over_taps(seen, |index, teacher, student| {
+            let (of_t, of_s) = &self.0[index];
             let e_t = of_t.forward(own, &features::embedding(teacher)?)?;
             let e_s = of_s.forward(own, &features::embedding(student)?)?;
             let d = e_s.sub(&e_t)?.abs()?;

@@ -14,7 +14,7 @@
 //! states of the method: they are in checkpoints. Draws are keyed by seed and step, so that a resumed run
 //! draws the same. They are uniform over the training set, as for the code's default `exact` sampling.
 
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed};
+use crate::distill::{Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed};
 use crate::nn::{Forward, Init, Linear, ParamBuilder, ParamId};
 use crate::ops::contrast::Contrast;
 use crate::tape::Tensor;
@@ -24,6 +24,7 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "crd",
     family: Family::Feature,
+    knowledge: Knowledge::Feature,
     about: "embeddings of one image by both networks go together, of two images not",
     formula: "mean of -log h(s, t) - sum over drawn k of log(1 - h(s, t_k)), and the reverse; h = e / (e + Z K / M), \
               e = exp(s . t / tau)",
@@ -36,26 +37,31 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::choice("partition", &["estimated", "none"], "Z of the first batch, or the paper's formula"),
     ],
     taps: TapNeed::Embedding,
+    reads: &[Need::Taps],
     weight: 0.8,
     ce_weight: 1.0,
     build: |values| {
-        Box::new(Crd {
-            dim: values.count("dim"),
-            contrast: Contrast { negatives: values.count("negatives"), temperature: values.number("tau") },
-            momentum: values.number("momentum"),
-            estimated: values.choice("partition") == "estimated",
-            sides: None,
-        })
+        Ok(Box::new(Crd {
+            dim: values.count("dim")?,
+            contrast: Contrast { negatives: values.count("negatives")?, temperature: values.number("tau")? },
+            momentum: values.number("momentum")?,
+            estimated: values.choice("partition")? == "estimated",
+        }))
     },
 };
 
+#[derive(Debug, Clone, Copy)]
 struct Crd {
     dim: usize,
     contrast: Contrast,
     momentum: f32,
     estimated: bool,
-    /// The student's, the teacher's.
-    sides: Option<[Side; 2]>,
+}
+
+struct Sides {
+    crd: Crd,
+    student: Side,
+    teacher: Side,
 }
 
 /// What one network has.
@@ -66,8 +72,8 @@ struct Side {
 }
 
 impl Method for Crd {
-    fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        let (teacher, student) = embedded(pair)?;
+    fn prepare(&self, seen: &MethodContext<'_>, mut at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let (teacher, student) = embedded(seen)?;
         let mut side = |name: &str, features: &Tensor| {
             let mut at = at.sub(name);
             // Rows of about unit length.
@@ -76,23 +82,24 @@ impl Method for Crd {
             let partition = Init::Constant(if self.estimated { 0.0 } else { 1.0 });
             Side {
                 embed: Linear::new(at.sub("embed"), features.dims()[1], self.dim, true),
-                bank: at.state("bank", [pair.samples, self.dim], rows),
+                bank: at.state("bank", [seen.samples, self.dim], rows),
                 partition: at.state("partition", [1], partition),
             }
         };
-        self.sides = Some([side("student", &student), side("teacher", &teacher)]);
-        Ok(())
+        let (student, teacher) = (side("student", &student), side("teacher", &teacher));
+        Ok(Box::new(Sides { crd: *self, student, teacher }))
     }
+}
 
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        let [student, teacher] =
-            self.sides.as_ref().ok_or_else(|| Error::config("crd", "prepare makes its embeddings first"))?;
-        let (f_t, f_s) = embedded(pair)?;
+impl Loss for Sides {
+    fn record(&self, seen: &MethodContext<'_>, own: &Forward<'_>) -> Result<Tensor> {
+        let Self { crd, student, teacher } = self;
+        let (f_t, f_s) = embedded(seen)?;
         let (u_t, u_s) = (teacher.direction(own, &f_t)?, student.direction(own, &f_s)?);
-        let by_teacher = teacher.contrast(own, &u_s, pair.sample_ids, self.contrast)?;
-        let by_student = student.contrast(own, &u_t, pair.sample_ids, self.contrast)?;
-        own.param(student.bank)?.bank_update(pair.sample_ids, &u_s, self.momentum)?;
-        own.param(teacher.bank)?.bank_update(pair.sample_ids, &u_t, self.momentum)?;
+        let by_teacher = teacher.contrast(own, &u_s, seen.sample_ids, crd.contrast)?;
+        let by_student = student.contrast(own, &u_t, seen.sample_ids, crd.contrast)?;
+        own.param(student.bank)?.bank_update(seen.sample_ids, &u_s, crd.momentum)?;
+        own.param(teacher.bank)?.bank_update(seen.sample_ids, &u_t, crd.momentum)?;
         by_teacher.add(&by_student)?.mean(&[0], false)
     }
 }
@@ -116,8 +123,8 @@ impl Side {
 }
 
 /// The one tap pair as (N, C), teacher's and student's.
-fn embedded(pair: &Pair<'_>) -> Result<(Tensor, Tensor)> {
-    match &pair.tapped()?[..] {
+fn embedded(seen: &MethodContext<'_>) -> Result<(Tensor, Tensor)> {
+    match &seen.tapped()?[..] {
         [(teacher, student)] => Ok((teacher.flatten()?, student.flatten()?)),
         many => Err(Error::config("taps", format!("crd takes one pair, got {}", many.len()))),
     }

@@ -5,16 +5,20 @@
 //! The reversal needs no op: 2 a' - a + h (a - a'), with a' = a without gradient and h = 1 - lambda a scalar of the step,
 //! has the value of a and the gradient -lambda.
 
+use crate::Result;
 use crate::distill::logits::LOGITS;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, TermSchedule};
-use crate::nn::{Forward, Init, ParamBuilder, ParamId};
+use crate::distill::{
+    Family, Knowledge, LogitRows, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed,
+    TermSchedule, loss,
+};
+use crate::nn::{Init, ParamBuilder};
 use crate::tape::Tensor;
-use crate::{Error, Result};
 
 /// The list entry; 10 of 240 epochs are the authors' ramp.
 pub const SPEC: MethodSpec = MethodSpec {
     name: "ctkd",
     family: Family::Activation,
+    knowledge: Knowledge::Response,
     about: "soft targets at a temperature that is learned against the student, by a reversed gradient",
     formula: "T^2 * KL(softmax(z_t / T) || softmax(z_s / T)), T = least + range * sigmoid(a), da times -lambda",
     paper: "Li et al. 2211.16231, the global temperature (not the one by sample)",
@@ -25,11 +29,12 @@ pub const SPEC: MethodSpec = MethodSpec {
         LOGITS,
     ],
     taps: TapNeed::None,
+    reads: &[Need::Logits],
     weight: 0.9,
     ce_weight: 0.1,
     build: |values| {
-        let [least, range, ramp] = ["least", "range", "ramp"].map(|name| values.number(name));
-        Box::new(Ctkd { least, range, ramp: f64::from(ramp), a: None })
+        let [least, range, ramp] = values.numbers(["least", "range", "ramp"])?;
+        Ok(Box::new(Ctkd { least, range, ramp: f64::from(ramp) }))
     },
 };
 
@@ -39,29 +44,28 @@ const HELD: &str = "ctkd.held";
 /// Logarithms of probabilities that are less apart are close.
 const NEAR: f32 = 0.5;
 
+#[derive(Debug)]
 struct Ctkd {
     least: f32,
     range: f32,
     ramp: f64,
-    a: Option<ParamId>,
 }
 
 impl Method for Ctkd {
-    fn prepare(&mut self, _: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        self.a = Some(at.weight("temperature", [1], Init::Constant(1.0), true));
-        Ok(())
+    fn prepare(&self, _: &MethodContext<'_>, mut at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let a = at.weight("temperature", [1], Init::Constant(1.0), true);
+        let (least, range) = (self.least, self.range);
+        loss(move |seen, own| {
+            let a = reversed(&own.param(a)?)?;
+            let temperature = a.sigmoid()?.scale(range)?.add_scalar(least)?;
+            let rows = seen.rows()?;
+            let each = relative_entropy(rows, &temperature)?.sum(&[1], false)?;
+            rows.mean(&each)?.mul(&temperature.square()?)
+        })
     }
 
     fn scalars(&self) -> Vec<(&'static str, TermSchedule)> {
         vec![(HELD, TermSchedule { until: self.ramp, cosine: true, ..TermSchedule::default() })]
-    }
-
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        let a = self.a.ok_or_else(|| Error::config("ctkd", "its temperature was not prepared"))?;
-        let a = reversed(&own.param(a)?)?;
-        let temperature = a.sigmoid()?.scale(self.range)?.add_scalar(self.least)?;
-        let rows = relative_entropy(pair, &temperature)?.sum(&[1], false)?;
-        rows.mean(&[0], false)?.mul(&temperature.square()?)
     }
 }
 
@@ -70,10 +74,10 @@ impl Method for Ctkd {
 /// At a high T both are close, and T^2 * KL hardly depends on T: its derivative is what is left of large terms. With
 /// d = log p_s - log p_t an element is p_t (e^d - 1 - d): the added p_s - p_t have the sum 0, and where d is small nothing
 /// of its first order is left to cancel. d is taken from differences of logits, which are exact.
-fn relative_entropy(pair: &Pair<'_>, temperature: &Tensor) -> Result<Tensor> {
+fn relative_entropy(rows: &LogitRows, temperature: &Tensor) -> Result<Tensor> {
     let cooled = |z: &Tensor| z.div(temperature)?.log_softmax(1);
-    let (log_s, log_t) = (cooled(pair.student_logits)?, cooled(pair.teacher_logits)?);
-    let apart = pair.student_logits.sub(pair.teacher_logits)?.div(temperature)?;
+    let (log_s, log_t) = (cooled(&rows.student)?, cooled(&rows.teacher)?);
+    let apart = rows.student.sub(&rows.teacher)?.div(temperature)?;
     let level = log_s.sub(&log_t)?.sub(&apart)?.mean(&[1], true)?;
     let d = apart.add(&level)?;
     let (p_s, p_t) = (log_s.exp()?, log_t.exp()?);
@@ -98,7 +102,7 @@ mod tests {
     /// lambda over 240 epochs, 10 of them the ramp, against the authors' cosine.
     #[test]
     fn the_reversal_rises_over_the_ramp() {
-        let method = Ctkd { least: 1.0, range: 20.0, ramp: 10.0 / 240.0, a: None };
+        let method = Ctkd { least: 1.0, range: 20.0, ramp: 10.0 / 240.0 };
         let [(_, held)] = method.scalars()[..] else { panic!("one scalar") };
         for epoch in 0..12u32 {
             let lambda = (1.0 - (std::f64::consts::PI * f64::from(epoch.min(10)) / 10.0).cos()) / 2.0;

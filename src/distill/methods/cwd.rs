@@ -8,8 +8,10 @@
 
 use crate::Result;
 use crate::distill::regressor::{Regressors, Use};
-use crate::distill::{Family, Method, MethodSpec, Pair, TEMPERATURE, TapNeed, features};
-use crate::nn::{Forward, ParamBuilder};
+use crate::distill::{
+    Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, TEMPERATURE, TapNeed, features, loss,
+};
+use crate::nn::ParamBuilder;
 use crate::ops::kl_div::KlReduction;
 use crate::tape::Tensor;
 
@@ -17,35 +19,34 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "cwd",
     family: Family::Feature,
+    knowledge: Knowledge::Feature,
     about: "where in its map each channel is strong, as a distribution over pixels; for dense prediction",
     formula: "sum over taps of T^2 / (N C) * sum_nc KL(softmax_hw(f_t / T) || softmax_hw(r(f_s) / T))",
     paper: "Shu et al. 2011.13256",
     settings: &[TEMPERATURE],
     taps: TapNeed::Last,
+    reads: &[Need::Taps],
     weight: 50.0,
     ce_weight: 1.0,
-    build: |values| {
-        Box::new(Cwd { temperature: values.number("temperature"), regressors: Regressors::default() })
-    },
+    build: |values| Ok(Box::new(Cwd { temperature: values.number("temperature")? })),
 };
 
+#[derive(Debug)]
 struct Cwd {
     temperature: f32,
-    regressors: Regressors,
 }
 
 impl Method for Cwd {
-    fn prepare(&mut self, pair: &Pair<'_>, at: ParamBuilder<'_>) -> Result<()> {
-        features::expect_places("cwd", pair)?;
+    fn prepare(&self, seen: &MethodContext<'_>, at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        features::expect_places("cwd", seen)?;
         // A bias would be the same for all pixels of a channel: the softmax over them does not see it.
-        self.regressors = Regressors::new("cwd", pair, at, Use::Auto, false)?;
-        Ok(())
-    }
-
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        features::sum_over_taps(pair, |index, teacher, student| {
-            let (teacher, student) = self.regressors.align(own, index, teacher, student)?;
-            channels(&student)?.kl_div(&channels(&teacher)?, self.temperature, KlReduction::BatchMean)
+        let regressors = Regressors::new("cwd", seen, at, Use::Auto, false)?;
+        let temperature = self.temperature;
+        loss(move |seen, own| {
+            features::sum_over_taps(seen, |index, teacher, student| {
+                let (teacher, student) = regressors.align(own, index, teacher, student)?;
+                channels(&student)?.kl_div(&channels(&teacher)?, temperature, KlReduction::BatchMean)
+            })
         })
     }
 }

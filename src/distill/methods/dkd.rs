@@ -6,8 +6,11 @@
 //! network gives no log(0).
 
 use crate::Result;
-use crate::distill::logits::{LOGITS, Labels, at_least_two};
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TEMPERATURE, TapNeed};
+use crate::distill::logits::LOGITS;
+use crate::distill::rows::Labels;
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TEMPERATURE, TapNeed, parameterless,
+};
 use crate::nn::Forward;
 use crate::tape::Tensor;
 
@@ -15,6 +18,7 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "dkd",
     family: Family::Activation,
+    knowledge: Knowledge::Response,
     about: "soft targets in two parts: how sure of the label, and the distribution over the other classes",
     formula: "T^2 * (alpha * KL((p_t,y, 1 - p_t,y) || (p_s,y, 1 - p_s,y)) \
               + beta * KL(softmax(z_t,c!=y / T) || softmax(z_s,c!=y / T)))",
@@ -27,17 +31,19 @@ pub const SPEC: MethodSpec = MethodSpec {
         LOGITS,
     ],
     taps: TapNeed::None,
+    reads: &[Need::Logits, Need::Labels],
     weight: 1.0,
     ce_weight: 1.0,
     build: |values| {
-        let [temperature, alpha, beta] = ["temperature", "alpha", "beta"].map(|name| values.number(name));
-        Box::new(Dkd { temperature, alpha, beta })
+        let [temperature, alpha, beta] = values.numbers(["temperature", "alpha", "beta"])?;
+        parameterless(Dkd { temperature, alpha, beta })
     },
 };
 
 /// What is taken from the label's logit to leave it out of a softmax.
 const MASK: f32 = -1e4;
 
+#[derive(Debug, Clone)]
 struct Dkd {
     temperature: f32,
     alpha: f32,
@@ -65,17 +71,17 @@ impl Split {
     }
 }
 
-impl Method for Dkd {
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        let classes = at_least_two("dkd", pair.student_logits)?;
-        let labels = Labels::of(pair, classes)?;
+impl Loss for Dkd {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        let rows = seen.rows()?;
+        let labels = Labels::of(rows, rows.classes("dkd")?)?;
         let split = |z: &Tensor| Split::of(&z.scale(1.0 / self.temperature)?, &labels);
-        let (student, teacher) = (split(pair.student_logits)?, split(pair.teacher_logits)?);
+        let (student, teacher) = (split(&rows.student)?, split(&rows.teacher)?);
         let tckd = relative_entropy(&teacher.label, &student.label)?
             .add(&relative_entropy(&teacher.rest, &student.rest)?)?;
         let nckd = relative_entropy(&teacher.others, &student.others)?.sum(&[1], false)?;
-        let rows = tckd.scale(self.alpha)?.add(&nckd.scale(self.beta)?)?;
-        labels.mean(&rows)?.scale(self.temperature.powi(2))
+        let each = tckd.scale(self.alpha)?.add(&nckd.scale(self.beta)?)?;
+        labels.mean(&each)?.scale(self.temperature.powi(2))
     }
 }
 

@@ -8,8 +8,10 @@
 
 use crate::Result;
 use crate::distill::regressor::{Regressors, Use};
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};
-use crate::nn::{Forward, ParamBuilder};
+use crate::distill::{
+    Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, features, loss,
+};
+use crate::nn::ParamBuilder;
 use crate::ops::kl_div::KlReduction;
 use crate::tape::Tensor;
 
@@ -17,6 +19,7 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "feature",
     family: Family::Feature,
+    knowledge: Knowledge::Feature,
     about: "distance between features at tapped layers, through a learned regressor where widths differ",
     formula: "sum over taps of distance(r(f_s), f_t); l2: mean (r(f_s) - f_t)^2",
     paper: "Romero et al. 1412.6550",
@@ -27,22 +30,23 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::positive("softening", 1.0, "temperature of kl"),
     ],
     taps: TapNeed::Last,
+    reads: &[Need::Taps],
     weight: 1.0,
     ce_weight: 1.0,
     build: |values| {
-        let distance = match values.choice("distance") {
+        let distance = match values.choice("distance")? {
             "l1" => Distance::L1,
-            "smooth-l1" => Distance::SmoothL1(values.number("beta")),
+            "smooth-l1" => Distance::SmoothL1(values.number("beta")?),
             "cosine" => Distance::Cosine,
-            "kl" => Distance::Kl(values.number("softening")),
+            "kl" => Distance::Kl(values.number("softening")?),
             _ => Distance::L2,
         };
-        let regress = match values.choice("regressor") {
+        let regress = match values.choice("regressor")? {
             "always" => Use::Always,
             "never" => Use::Never,
             _ => Use::Auto,
         };
-        Box::new(Feature::new("feature", distance, regress))
+        Ok(Box::new(Feature::new("feature", distance, regress)))
     },
 };
 
@@ -58,17 +62,17 @@ pub(super) enum Distance {
 }
 
 /// The method; FitNets and hidden activations are forms of it.
+#[derive(Debug)]
 pub(super) struct Feature {
     name: &'static str,
     distance: Distance,
     regress: Use,
-    regressors: Regressors,
 }
 
 impl Feature {
     /// `name` is what errors call it.
     pub fn new(name: &'static str, distance: Distance, regress: Use) -> Self {
-        Self { name, distance, regress, regressors: Regressors::default() }
+        Self { name, distance, regress }
     }
 }
 
@@ -87,15 +91,14 @@ impl Distance {
 }
 
 impl Method for Feature {
-    fn prepare(&mut self, pair: &Pair<'_>, at: ParamBuilder<'_>) -> Result<()> {
-        self.regressors = Regressors::new(self.name, pair, at, self.regress, true)?;
-        Ok(())
-    }
-
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        features::sum_over_taps(pair, |index, teacher, student| {
-            let (teacher, student) = self.regressors.align(own, index, teacher, student)?;
-            self.distance.between(&student, &teacher)
+    fn prepare(&self, seen: &MethodContext<'_>, at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let regressors = Regressors::new(self.name, seen, at, self.regress, true)?;
+        let distance = self.distance;
+        loss(move |seen, own| {
+            features::sum_over_taps(seen, |index, teacher, student| {
+                let (teacher, student) = regressors.align(own, index, teacher, student)?;
+                distance.between(&student, &teacher)
+            })
         })
     }
 }

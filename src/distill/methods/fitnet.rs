@@ -11,18 +11,20 @@
 
 use super::feature::{Distance, Feature};
 use crate::distill::regressor::Use;
-use crate::distill::{Family, MethodSpec, TapNeed};
+use crate::distill::{Family, Knowledge, MethodSpec, Need, TapNeed};
 
 /// The list entry.
 pub const SPEC: MethodSpec = MethodSpec {
     name: "fitnet",
     family: Family::Feature,
+    knowledge: Knowledge::Feature,
     about: "hints: the student's middle layer regressed onto the teacher's; two stages by from and until",
     formula: "sum over taps of mean (r(f_s) - f_t)^2",
     paper: "Romero et al. 1412.6550",
     settings: &[],
     taps: TapNeed::Middle,
+    reads: &[Need::Taps],
     weight: 100.0,
     ce_weight: 1.0,
-    build: |_| Box::new(Feature::new("fitnet", Distance::L2, Use::Always)),
+    build: |_| Ok(Box::new(Feature::new("fitnet", Distance::L2, Use::Always))),
 };

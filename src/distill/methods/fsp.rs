@@ -7,7 +7,9 @@
 //! those are the defaults. The paper trains an initial stage with it alone, which is a schedule here:
 //! `fsp,until=0.2+ce:1,from=0.2`. Widths of teacher and student must be equal: there is no learned part.
 
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, sum_of};
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TapNeed, parameterless, sum_of,
+};
 use crate::nn::Forward;
 use crate::ops::pool::Pool;
 use crate::tape::Tensor;
@@ -17,6 +19,7 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "fsp",
     family: Family::Feature,
+    knowledge: Knowledge::Relation,
     about: "how neighbouring layers' channels go together; for an initial stage and equal widths",
     formula: "sum over neighbouring taps of mean (G_s - G_t)^2, G = 1 / (HW) * f_1 f_2^T",
     paper: "Yim et al. CVPR 2017",
@@ -29,22 +32,24 @@ pub const SPEC: MethodSpec = MethodSpec {
         ),
     ],
     taps: TapNeed::Stages,
+    reads: &[Need::Taps],
     weight: 50.0,
     ce_weight: 1.0,
     build: |values| {
-        Box::new(Fsp { sum: values.choice("reduction") == "sum", max: values.choice("pool") == "max" })
+        parameterless(Fsp { sum: values.choice("reduction")? == "sum", max: values.choice("pool")? == "max" })
     },
 };
 
+#[derive(Debug, Clone)]
 struct Fsp {
     sum: bool,
     max: bool,
 }
 
-impl Method for Fsp {
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        let tapped = pair.tapped()?;
-        for ((teacher, student), (hint, guided)) in tapped.iter().zip(pair.taps) {
+impl Loss for Fsp {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        let tapped = seen.tapped()?;
+        for ((teacher, student), (hint, guided)) in tapped.iter().zip(seen.taps) {
             let maps = teacher.dims().len() == 4 && student.dims().len() == 4;
             if !maps || teacher.dims()[1] != student.dims()[1] {
                 let got = format!("{hint} {:?} and {guided} {:?}", teacher.dims(), student.dims());

@@ -17,7 +17,10 @@
 //! before 164, the mean of |P'(P(f_t)) - f_t|, and the weight 500 of the transfer.
 //! `reconstruction` is that loss's share of the term: with the weight 200 and 0.005 it counts once.
 
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, TermSchedule, features, sum_of};
+use crate::distill::{
+    Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, TermSchedule,
+    features, sum_of,
+};
 use crate::nn::{BatchNorm, Conv, Forward, Init, ParamBuilder, ParamId};
 use crate::ops::conv2d::Conv2d;
 use crate::tape::{Scalar, Tensor};
@@ -27,6 +30,7 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "ft",
     family: Family::Feature,
+    knowledge: Knowledge::Feature,
     about: "factors of the teacher's features, by a paraphraser that learns first and then stands still",
     formula: "first sum over taps of reconstruction * mean (P'(P(f_t)) - f_t)^2, \
               then sum over taps of mean |n(P(f_t)) - n(T(f_s))|",
@@ -44,16 +48,16 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::from_zero("reconstruction", 0.005, "weight of the paraphraser's own loss within the term"),
     ],
     taps: TapNeed::Last,
+    reads: &[Need::Taps],
     weight: 200.0,
     ce_weight: 1.0,
     build: |values| {
-        Box::new(Ft {
-            attention: values.choice("factor") == "attention",
-            rate: values.number("rate"),
-            first: f64::from(values.number("first")),
-            reconstruction: values.number("reconstruction"),
-            pairs: Vec::new(),
-        })
+        Ok(Box::new(Ft {
+            attention: values.choice("factor")? == "attention",
+            rate: values.number("rate")?,
+            first: f64::from(values.number("first")?),
+            reconstruction: values.number("reconstruction")?,
+        }))
     },
 };
 
@@ -61,11 +65,16 @@ pub const SPEC: MethodSpec = MethodSpec {
 const PARAPHRASING: &str = "ft.paraphrasing";
 const TRANSFERRING: &str = "ft.transferring";
 
+#[derive(Debug, Clone, Copy)]
 struct Ft {
     attention: bool,
     rate: f32,
     first: f64,
     reconstruction: f32,
+}
+
+struct Transfers {
+    ft: Ft,
     pairs: Vec<Factors>,
 }
 
@@ -87,8 +96,9 @@ struct Paraphraser {
 }
 
 impl Method for Ft {
-    fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        for (index, ((teacher, student), (hint, guided))) in pair.tapped()?.iter().zip(pair.taps).enumerate()
+    fn prepare(&self, seen: &MethodContext<'_>, mut at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let mut pairs = Vec::new();
+        for (index, ((teacher, student), (hint, guided))) in seen.tapped()?.iter().zip(seen.taps).enumerate()
         {
             let (&[_, c_t, _, _], &[_, c_s, _, _]) = (teacher.dims(), student.dims()) else {
                 let got = format!("{hint} {:?} and {guided} {:?}", teacher.dims(), student.dims());
@@ -96,13 +106,13 @@ impl Method for Ft {
             };
             let k = ((c_t as f32 * self.rate) as usize).max(1);
             let mut at = at.sub(format!("pair{index}"));
-            self.pairs.push(Factors {
+            pairs.push(Factors {
                 paraphraser: Paraphraser::new(&mut at, [c_t, c_t, k, k]),
                 back: Chain::new(at.sub("back"), [k, k, c_t, c_t], false),
                 translator: Chain::new(at.sub("translator"), [c_s, c_s, k, k], true),
             });
         }
-        Ok(())
+        Ok(Box::new(Transfers { ft: *self, pairs }))
     }
 
     fn scalars(&self) -> Vec<(&'static str, TermSchedule)> {
@@ -110,19 +120,21 @@ impl Method for Ft {
         let second = TermSchedule { from: self.first, ..TermSchedule::default() };
         vec![(PARAPHRASING, first), (TRANSFERRING, second)]
     }
+}
 
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
+impl Loss for Transfers {
+    fn record(&self, seen: &MethodContext<'_>, own: &Forward<'_>) -> Result<Tensor> {
         let tape = own.tape();
         let (paraphrasing, transferring) = (tape.scalar(PARAPHRASING)?, tape.scalar(TRANSFERRING)?);
-        sum_of(pair.tapped()?.iter().zip(&self.pairs).map(|((teacher, student), factors)| {
+        sum_of(seen.tapped()?.iter().zip(&self.pairs).map(|((teacher, student), factors)| {
             let factor = factors.paraphraser.forward(own, teacher, LEARNED)?;
             let reconstruction = factors.back.forward(own, &factor)?.mse_loss(teacher)?;
             factors.paraphraser.follow(own, paraphrasing)?;
             let factor = factors.paraphraser.forward(own, teacher, KEPT)?;
             let translated = factors.translator.forward(own, student)?;
             let (factor, translated) = features::same_size(&factor, &translated)?;
-            let transfer = self.normalised(&translated)?.l1_loss(&self.normalised(&factor)?)?;
-            let reconstruction = reconstruction.scale(self.reconstruction)?.scale_by(paraphrasing)?;
+            let transfer = self.ft.normalised(&translated)?.l1_loss(&self.ft.normalised(&factor)?)?;
+            let reconstruction = reconstruction.scale(self.ft.reconstruction)?.scale_by(paraphrasing)?;
             transfer.scale_by(transferring)?.add(&reconstruction)
         }))
     }

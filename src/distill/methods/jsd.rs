@@ -7,7 +7,9 @@
 use super::kd;
 use crate::Result;
 use crate::distill::logits::LOGITS;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed};
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TapNeed, parameterless,
+};
 use crate::nn::Forward;
 use crate::tape::Tensor;
 
@@ -15,6 +17,7 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "jsd",
     family: Family::Activation,
+    knowledge: Knowledge::Response,
     about: "generalised Jensen-Shannon divergence, from forward KL (beta 0) to reverse KL (beta 1)",
     formula: "T^2 * (beta * KL(p_t || m) + (1 - beta) * KL(p_s || m)), m = beta * p_t + (1 - beta) * p_s; \
               beta 0: T^2 * KL(p_t || p_s); beta 1: T^2 * KL(p_s || p_t)",
@@ -25,23 +28,28 @@ pub const SPEC: MethodSpec = MethodSpec {
         LOGITS,
     ],
     taps: TapNeed::None,
+    reads: &[Need::Logits],
     weight: 1.0,
     ce_weight: 0.0,
-    build: |values| Box::new(Jsd { beta: values.number("beta"), temperature: values.number("temperature") }),
+    build: |values| {
+        parameterless(Jsd { beta: values.number("beta")?, temperature: values.number("temperature")? })
+    },
 };
 
+#[derive(Debug, Clone)]
 struct Jsd {
     beta: f32,
     temperature: f32,
 }
 
-impl Method for Jsd {
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
+impl Loss for Jsd {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
         if self.beta == 0.0 {
-            return kd::soft_targets(pair, self.temperature);
+            return kd::soft_targets(seen, self.temperature);
         }
         let log = |z: &Tensor| z.scale(1.0 / self.temperature)?.log_softmax(1);
-        let (student, teacher) = (log(pair.student_logits)?, log(pair.teacher_logits)?);
+        let rows = seen.rows()?;
+        let (student, teacher) = (log(&rows.student)?, log(&rows.teacher)?);
         let (ratio, share, by_teacher) = if self.beta == 1.0 {
             (student.sub(&teacher)?, 1.0, None)
         } else {
@@ -55,7 +63,7 @@ impl Method for Jsd {
         // The value of the divergence, with the gradient of its slope.
         let slope = slope(&student, &ratio)?.scale(share)?;
         let elements = elements.detach()?.add(&slope.sub(&slope.detach()?)?)?;
-        elements.sum(&[1], false)?.mean(&[0], false)?.scale(self.temperature.powi(2))
+        rows.mean(&elements.sum(&[1], false)?)?.scale(self.temperature.powi(2))
     }
 }
 

@@ -5,7 +5,9 @@
 
 use crate::Result;
 use crate::distill::logits::LOGITS;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TEMPERATURE, TapNeed};
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TEMPERATURE, TapNeed, parameterless,
+};
 use crate::nn::Forward;
 use crate::ops::kl_div::KlReduction;
 use crate::tape::Tensor;
@@ -14,17 +16,19 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "kd",
     family: Family::Activation,
+    knowledge: Knowledge::Response,
     about: "soft targets: the teacher's softened distribution over classes",
     formula: "T^2 * KL(softmax(z_t / T) || softmax(z_s / T))",
     paper: "Hinton et al. 1503.02531",
     settings: &[TEMPERATURE, REDUCTION, LOGITS],
     taps: TapNeed::None,
+    reads: &[Need::Logits],
     weight: 0.9,
     ce_weight: 0.1,
     build: |values| {
-        let legacy = values.choice("reduction") == LEGACY;
-        Box::new(Kd {
-            temperature: values.number("temperature"),
+        let legacy = values.choice("reduction")? == LEGACY;
+        parameterless(Kd {
+            temperature: values.number("temperature")?,
             reduction: if legacy { KlReduction::LegacyMean } else { KlReduction::BatchMean },
         })
     },
@@ -37,18 +41,19 @@ const REDUCTION: Setting = Setting::choice(
     "legacy-mean also divides by the classes, as nn.KLDivLoss() does where nothing is said",
 );
 
+#[derive(Debug, Clone)]
 pub(super) struct Kd {
     pub temperature: f32,
     pub reduction: KlReduction,
 }
 
-impl Method for Kd {
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        pair.student_logits.kl_div(pair.teacher_logits, self.temperature, self.reduction)
+impl Loss for Kd {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        seen.rows()?.kl_div(self.temperature, self.reduction)
     }
 }
 
-/// The fused loss from both logits, batch-mean.
-pub(super) fn soft_targets(pair: &Pair<'_>, temperature: f32) -> Result<Tensor> {
-    pair.student_logits.kl_div(pair.teacher_logits, temperature, KlReduction::BatchMean)
+/// The loss from both logits, batch-mean.
+pub(super) fn soft_targets(seen: &MethodContext<'_>, temperature: f32) -> Result<Tensor> {
+    seen.rows()?.kl_div(temperature, KlReduction::BatchMean)
 }

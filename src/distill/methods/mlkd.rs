@@ -10,10 +10,13 @@
 //!
 //! The code also trains on a second, strongly augmented view of each image. Here there is one view.
 
-use super::kd;
 use crate::distill::logits::LOGITS;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
+use crate::distill::{
+    Family, Knowledge, LogitRows, Loss, MethodContext, MethodSpec, Need, Setting, TapNeed, features,
+    parameterless, sum_of,
+};
 use crate::nn::Forward;
+use crate::ops::kl_div::KlReduction;
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -21,6 +24,7 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "mlkd",
     family: Family::Activation,
+    knowledge: Knowledge::Relation,
     about: "soft targets at several temperatures, with the relations of samples and of classes",
     formula: "sum over T of a T^2 * KL(p_t || p_s) + a ||p_s p_s' - p_t p_t'||^2 / N \
               + b ||p_s' p_s - p_t' p_t||^2 / C; a and b the shares of samples and of classes that the teacher is no surer of than the median",
@@ -38,18 +42,24 @@ pub const SPEC: MethodSpec = MethodSpec {
             "mask",
             &["code", "rows", "none"],
             "what the teacher is surer of than the median: code scales the losses by the share of the others; \
-             rows leaves it out; none heeds it",
+             rows leaves it out; none has no mask",
         ),
         LOGITS,
     ],
     taps: TapNeed::None,
+    reads: &[Need::Logits],
     weight: 0.9,
     ce_weight: 0.1,
     build: |values| {
-        Box::new(Mlkd {
-            lowest: values.count("lowest"),
-            highest: values.count("highest"),
-            mask: match values.choice("mask") {
+        let (lowest, highest) = (values.count("lowest")?, values.count("highest")?);
+        if highest < lowest {
+            let message = format!("expected at least lowest, {lowest}, for mlkd, got {highest}");
+            return Err(Error::config("highest", message));
+        }
+        parameterless(Mlkd {
+            lowest,
+            highest,
+            mask: match values.choice("mask")? {
                 "rows" => Mask::Rows,
                 "none" => Mask::None,
                 _ => Mask::Code,
@@ -58,13 +68,14 @@ pub const SPEC: MethodSpec = MethodSpec {
     },
 };
 
+#[derive(Debug, Clone)]
 struct Mlkd {
     lowest: usize,
     highest: usize,
     mask: Mask,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Mask {
     Code,
     Rows,
@@ -77,75 +88,102 @@ struct Masks {
     classes: Tensor,
 }
 
-impl Method for Mlkd {
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        if self.highest < self.lowest {
-            let message =
-                format!("expected at least lowest, {}, for mlkd, got {}", self.lowest, self.highest);
-            return Err(Error::config("highest", message));
-        }
-        let masks = Masks::of(pair.teacher_logits)?;
+impl Loss for Mlkd {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        let rows = seen.rows()?;
+        let masks = Masks::of(rows)?;
         let pool = (self.lowest..=self.highest).map(|temperature| temperature as f32);
         sum_of(pool.map(|temperature| match self.mask {
-            Mask::Rows => masked_levels(pair, temperature, &masks),
+            Mask::Rows => masked_levels(rows, temperature, &masks),
             Mask::Code => {
-                let [instances, samples, classes] = levels(pair, temperature)?;
-                let scaled = instances.add(&samples)?.mul(&features::mean(&masks.samples)?)?;
+                let [instances, samples, classes] = levels(rows, temperature)?;
+                let scaled = instances.add(&samples)?.mul(&rows.mean(&masks.samples)?)?;
                 scaled.add(&classes.mul(&features::mean(&masks.classes)?)?)
             }
-            Mask::None => sum_of(levels(pair, temperature)?.into_iter().map(Ok)),
+            Mask::None => sum_of(levels(rows, temperature)?.into_iter().map(Ok)),
         }))
     }
 }
 
 impl Masks {
     /// By the teacher's probabilities at temperature 1.
-    fn of(teacher: &Tensor) -> Result<Self> {
-        let p = teacher.softmax(1)?;
+    fn of(rows: &LogitRows) -> Result<Self> {
+        let p = rows.teacher.softmax(1)?;
+        let by_class = by_weight(rows, &p)?.sum(&[0], false)?;
         Ok(Self {
-            samples: at_most_median(&p.max(&[1], false)?)?,
-            classes: at_most_median(&p.sum(&[0], false)?)?,
+            samples: at_most_median(&p.max(&[1], false)?, rows.weights.as_ref())?,
+            classes: at_most_median(&by_class, None)?,
         })
     }
 }
 
-/// 1 where an element of x (n) is at most the median, which of an even number is between the two in the
-/// middle: there at most (n - 1) / 2 elements, rounded down, are less than it.
-fn at_most_median(x: &Tensor) -> Result<Tensor> {
+/// 1 where an element of x (n) is at most the median, which of an even number is between the two in the middle: there at
+/// most (n - 1) / 2 elements are less than it, or that share of the weights.
+fn at_most_median(x: &Tensor, weights: Option<&Tensor>) -> Result<Tensor> {
     let n = x.dims()[0];
-    let less = x.reshape([n, 1])?.sub(&x.reshape([1, n])?)?.positive()?.sum(&[1], false)?;
-    less.scale(-1.0)?.add_scalar(((n - 1) / 2) as f32 + 0.5)?.positive()
+    let less = x.reshape([n, 1])?.sub(&x.reshape([1, n])?)?.positive()?;
+    let Some(weights) = weights else {
+        return less.sum(&[1], false)?.scale(-1.0)?.add_scalar(((n - 1) / 2) as f32 + 0.5)?.positive();
+    };
+    let less = less.mul(&weights.reshape([1, n])?)?.sum(&[1], false)?;
+    // Numbers of whole rows are a half apart at least: a quarter more decides none of them otherwise.
+    weights.sum(&[0], false)?.add_scalar(-1.0)?.scale(0.5)?.sub(&less)?.add_scalar(0.25)?.positive()
+}
+
+/// A value a row and column (R, C), times the row's weight where it has one.
+fn by_weight(rows: &LogitRows, x: &Tensor) -> Result<Tensor> {
+    match &rows.weights {
+        None => Ok(x.clone()),
+        Some(weights) => x.mul(&weights.reshape([weights.dims()[0], 1])?),
+    }
 }
 
 /// Student's and teacher's softened distributions.
-fn softened(pair: &Pair<'_>, temperature: f32) -> Result<[Tensor; 2]> {
+fn softened(rows: &LogitRows, temperature: f32) -> Result<[Tensor; 2]> {
     let probabilities = |z: &Tensor| z.scale(1.0 / temperature)?.softmax(1);
-    Ok([probabilities(pair.student_logits)?, probabilities(pair.teacher_logits)?])
+    Ok([probabilities(&rows.student)?, probabilities(&rows.teacher)?])
 }
 
 /// The three levels at one temperature.
-fn levels(pair: &Pair<'_>, temperature: f32) -> Result<[Tensor; 3]> {
-    let [student, teacher] = softened(pair, temperature)?;
-    let relation = |samples: bool| {
-        let [student, teacher] = [gram(&student, samples)?, gram(&teacher, samples)?];
-        student.mse_loss(&teacher)?.scale(student.dims()[0] as f32)
+fn levels(rows: &LogitRows, temperature: f32) -> Result<[Tensor; 3]> {
+    let [student, teacher] = softened(rows, temperature)?;
+    let (samples, classes) = if rows.weights.is_some() {
+        let squares = |samples| relations(rows, &student, &teacher, samples);
+        (rows.mean(&squares(true)?)?, features::mean(&squares(false)?)?)
+    } else {
+        let relation = |samples: bool| {
+            let [student, teacher] = [gram(&student, samples)?, gram(&teacher, samples)?];
+            student.mse_loss(&teacher)?.scale(student.dims()[0] as f32)
+        };
+        (relation(true)?, relation(false)?)
     };
-    Ok([kd::soft_targets(pair, temperature)?, relation(true)?, relation(false)?])
+    Ok([rows.kl_div(temperature, KlReduction::BatchMean)?, samples, classes])
 }
 
-/// p p^T (N, N) of samples, or p^T p (C, C).
+/// p p^T (R, R) of samples, or p^T p (C, C).
 fn gram(p: &Tensor, samples: bool) -> Result<Tensor> {
     p.gemm(p, !samples, samples)
 }
 
+/// By row of the samples' or classes' relations the sum of squared differences, in which a row of logits counts by its
+/// weight.
+fn relations(rows: &LogitRows, student: &Tensor, teacher: &Tensor, samples: bool) -> Result<Tensor> {
+    let relation =
+        |p: &Tensor| if samples { gram(p, true) } else { p.gemm(&by_weight(rows, p)?, true, false) };
+    let squares = relation(student)?.sub(&relation(teacher)?)?.square()?;
+    match &rows.weights {
+        Some(weights) if samples => squares.mul(&weights.reshape([1, weights.dims()[0]])?)?.sum(&[1], false),
+        _ => squares.sum(&[1], false),
+    }
+}
+
 /// The sum of the three levels over the rows that count.
-fn masked_levels(pair: &Pair<'_>, temperature: f32, masks: &Masks) -> Result<Tensor> {
-    let [student, teacher] = softened(pair, temperature)?;
+fn masked_levels(rows: &LogitRows, temperature: f32, masks: &Masks) -> Result<Tensor> {
+    let [student, teacher] = softened(rows, temperature)?;
     let log = |z: &Tensor| z.scale(1.0 / temperature)?.log_softmax(1);
-    let gap = log(pair.teacher_logits)?.sub(&log(pair.student_logits)?)?;
+    let gap = log(&rows.teacher)?.sub(&log(&rows.student)?)?;
     let divergence = teacher.mul(&gap)?.sum(&[1], false)?.scale(temperature * temperature)?;
-    let rows =
-        |samples: bool| gram(&student, samples)?.sub(&gram(&teacher, samples)?)?.square()?.sum(&[1], false);
-    let instances = features::mean(&divergence.add(&rows(true)?)?.mul(&masks.samples)?)?;
-    instances.add(&features::mean(&rows(false)?.mul(&masks.classes)?)?)
+    let relations = |samples| relations(rows, &student, &teacher, samples);
+    let instances = rows.mean(&divergence.add(&relations(true)?)?.mul(&masks.samples)?)?;
+    instances.add(&features::mean(&relations(false)?.mul(&masks.classes)?)?)
 }

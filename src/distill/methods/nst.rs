@@ -6,34 +6,36 @@
 //! Widths may differ; a larger map is pooled to the smaller one's size. Summed over the pairs of taps.
 
 use crate::Result;
-use crate::distill::{Family, Method, MethodSpec, Pair, TapNeed, features};
-use crate::nn::{Forward, ParamBuilder};
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, TapNeed, features, parameterless,
+};
+use crate::nn::Forward;
 use crate::tape::Tensor;
 
 /// The list entry.
 pub const SPEC: MethodSpec = MethodSpec {
     name: "nst",
     family: Family::Feature,
+    knowledge: Knowledge::Feature,
     about: "the distribution of channel maps, by maximum mean discrepancy with a polynomial kernel",
     formula: "k(a, b) = (a . b)^2 of unit channel maps; \
               sum over taps of mean k(t, t) + mean k(s, s) - 2 mean k(s, t)",
     paper: "Huang and Wang 1707.01219",
     settings: &[],
     taps: TapNeed::Stages,
+    reads: &[Need::Taps],
     weight: 50.0,
     ce_weight: 1.0,
-    build: |_| Box::new(Nst),
+    build: |_| parameterless(Nst),
 };
 
+#[derive(Debug, Clone)]
 struct Nst;
 
-impl Method for Nst {
-    fn prepare(&mut self, pair: &Pair<'_>, _: ParamBuilder<'_>) -> Result<()> {
-        features::expect_places("nst", pair)
-    }
-
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        features::sum_over_taps(pair, |_, teacher, student| {
+impl Loss for Nst {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        features::expect_places("nst", seen)?;
+        features::sum_over_taps(seen, |_, teacher, student| {
             let (teacher, student) = features::same_size(teacher, student)?;
             let (t, s) = (unit_channels(&teacher)?, unit_channels(&student)?);
             let own = kernel(&t, &t)?.add(&kernel(&s, &s)?)?;

@@ -9,8 +9,11 @@
 //! does not have. Exits are the method's own parameters.
 
 use crate::Result;
-use crate::distill::logits::{LOGITS, Labels, at_least_two};
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};
+use crate::distill::logits::LOGITS;
+use crate::distill::rows::Labels;
+use crate::distill::{
+    Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, features,
+};
 use crate::nn::{BatchNorm, Conv, Forward, Init, Linear, ParamBuilder};
 use crate::ops::conv2d::Conv2d;
 use crate::tape::Tensor;
@@ -19,6 +22,7 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "ofa",
     family: Family::Activation,
+    knowledge: Knowledge::Response,
     about: "logits and exits of the student's stages learn what the teacher predicts, the label's share raised",
     formula: "sum over logits and exits of -mean of sum_c ((p_t,c + [c = y])^eps - [c = y]) * log p_s,c, \
               p = softmax(z / T)",
@@ -29,49 +33,53 @@ pub const SPEC: MethodSpec = MethodSpec {
         LOGITS,
     ],
     taps: TapNeed::Stages,
+    reads: &[Need::Logits, Need::Labels, Need::Taps],
     weight: 1.0,
     ce_weight: 1.0,
     build: |values| {
-        Box::new(Ofa {
-            eps: values.number("eps"),
-            temperature: values.number("temperature"),
-            exits: Vec::new(),
-        })
+        Ok(Box::new(Ofa { eps: values.number("eps")?, temperature: values.number("temperature")? }))
     },
 };
 
+#[derive(Debug, Clone, Copy)]
 struct Ofa {
     eps: f32,
     temperature: f32,
+}
+
+struct Exits {
+    ofa: Ofa,
+    /// One a pair of taps.
     exits: Vec<Exit>,
 }
 
 impl Method for Ofa {
-    fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        if pair.taps.is_empty() {
-            return Ok(());
-        }
-        let tapped = pair.tapped()?;
+    fn prepare(&self, seen: &MethodContext<'_>, mut at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let tapped = if seen.taps.is_empty() { Vec::new() } else { seen.tapped()? };
         let deepest = tapped.last().map_or(0, |(teacher, student)| teacher.dims()[1].max(student.dims()[1]));
-        let classes = pair.student_logits.dims()[1];
-        for (index, (_, student)) in tapped.iter().enumerate() {
+        let classes = seen.rows()?.classes("ofa")?;
+        let mut exit = |(index, (_, student)): (usize, &(Tensor, Tensor))| {
             let at = at.sub(format!("exit{index}"));
-            self.exits.push(Exit::new(at, student, tapped.len() - 1 - index, deepest, classes));
-        }
-        Ok(())
+            Exit::new(at, student, tapped.len() - 1 - index, deepest, classes)
+        };
+        let exits = tapped.iter().enumerate().map(&mut exit).collect();
+        Ok(Box::new(Exits { ofa: *self, exits }))
     }
+}
 
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        let classes = at_least_two("ofa", pair.student_logits)?;
-        let labels = Labels::of(pair, classes)?;
-        let targets = self.targets(pair.teacher_logits, &labels)?;
+impl Loss for Exits {
+    fn record(&self, seen: &MethodContext<'_>, own: &Forward<'_>) -> Result<Tensor> {
+        let rows = seen.rows()?;
+        let labels = Labels::of(rows, rows.classes("ofa")?)?;
+        let targets = self.ofa.targets(&rows.teacher, &labels)?;
         let loss = |logits: &Tensor| {
-            let log = logits.scale(1.0 / self.temperature)?.log_softmax(1)?;
+            let log = logits.scale(1.0 / self.ofa.temperature)?.log_softmax(1)?;
             labels.mean(&targets.mul(&log)?.sum(&[1], false)?)?.scale(-1.0)
         };
-        let mut sum = loss(pair.student_logits)?;
-        for ((_, guided), exit) in pair.taps.iter().zip(&self.exits) {
-            sum = sum.add(&loss(&exit.forward(own, &pair.student.tap(guided)?)?)?)?;
+        let mut sum = loss(&rows.student)?;
+        for ((_, guided), exit) in seen.taps.iter().zip(&self.exits) {
+            let exit = rows.with_student("ofa", exit.forward(own, &seen.student.tap(guided)?)?)?;
+            sum = sum.add(&loss(&exit.student)?)?;
         }
         Ok(sum)
     }

@@ -15,7 +15,9 @@
 
 use super::connector::Connector;
 use crate::Result;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
+use crate::distill::{
+    Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, features, sum_of,
+};
 use crate::nn::{Forward, ParamBuilder};
 use crate::ops::unary::erf;
 use crate::tape::Tensor;
@@ -24,6 +26,7 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "ofd",
     family: Family::Feature,
+    knowledge: Knowledge::Feature,
     about: "pre-activations through a margin relu, compared where they matter",
     formula: "sum over taps l of 2^(l - L) / N * sum d, d = 0 where r(f_s) <= t <= 0, else (r(f_s) - t)^2, \
               t = max(f_t, m)",
@@ -34,39 +37,44 @@ pub const SPEC: MethodSpec = MethodSpec {
         "what the frozen teacher's batch norms normalise by; its running statistics do not change either way",
     )],
     taps: TapNeed::PreActivations,
+    reads: &[Need::Taps, Need::Weights],
     weight: 0.001,
     ce_weight: 1.0,
     build: |values| {
-        let by_batch = values.choice("statistics") == "batch";
-        Box::new(Ofd { by_batch, connectors: Vec::new(), margins: Vec::new() })
+        let by_batch = values.choice("statistics")? == "batch";
+        Ok(Box::new(Ofd { by_batch }))
     },
 };
 
+#[derive(Debug)]
 struct Ofd {
     by_batch: bool,
-    connectors: Vec<Connector>,
-    /// The margins of each tap's channels.
-    margins: Vec<Vec<f32>>,
 }
 
+/// Of each pair of taps the connector, and the margins of the teacher's channels.
+struct Connected(Vec<(Connector, Vec<f32>)>);
+
 impl Method for Ofd {
-    fn teacher_by_batch(&self) -> bool {
+    fn teacher_batch_stats(&self) -> bool {
         self.by_batch
     }
 
-    fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        for (index, ((teacher, student), (hint, _))) in pair.tapped()?.iter().zip(pair.taps).enumerate() {
+    fn prepare(&self, seen: &MethodContext<'_>, mut at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let mut all = Vec::new();
+        for (index, ((teacher, student), (hint, _))) in seen.tapped()?.iter().zip(seen.taps).enumerate() {
             let at = at.sub(format!("connector{index}"));
-            self.connectors.push(Connector::new("ofd", at, teacher, student)?);
-            let (scale, shift) = pair.teacher.norm(hint)?;
-            self.margins.push(scale.iter().zip(shift).map(|(g, b)| margin(*g, *b)).collect());
+            let connector = Connector::new("ofd", at, teacher, student)?;
+            let (scale, shift) = seen.teacher.norm(hint)?;
+            all.push((connector, scale.iter().zip(shift).map(|(g, b)| margin(*g, *b)).collect()));
         }
-        Ok(())
+        Ok(Box::new(Connected(all)))
     }
+}
 
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        let layers = pair.tapped()?.into_iter().zip(&self.connectors).zip(&self.margins).rev().enumerate();
-        sum_of(layers.map(|(depth, (((teacher, student), connector), margins))| {
+impl Loss for Connected {
+    fn record(&self, seen: &MethodContext<'_>, own: &Forward<'_>) -> Result<Tensor> {
+        let layers = seen.tapped()?.into_iter().zip(&self.0).rev().enumerate();
+        sum_of(layers.map(|(depth, ((teacher, student), (connector, margins)))| {
             let (teacher, student) = features::same_size(&teacher, &connector.forward(own, &student)?)?;
             let mut shape = vec![1; teacher.dims().len()];
             shape[1] = margins.len();

@@ -6,7 +6,9 @@
 //! Summed over the pairs of taps.
 
 use crate::Result;
-use crate::distill::{Family, Method, MethodSpec, Pair, TapNeed, features};
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, TapNeed, features, parameterless,
+};
 use crate::nn::Forward;
 use crate::tape::Tensor;
 
@@ -14,23 +16,26 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "pkt",
     family: Family::Feature,
+    knowledge: Knowledge::Relation,
     about: "the probability that two samples of a batch are neighbours",
     formula: "p = row-normalised (cos(f_i, f_j) + 1) / 2; mean over N^2 of p_t log(p_t / p_s)",
     paper: "Passalis and Tefas 1803.10837",
     settings: &[],
     taps: TapNeed::Embedding,
+    reads: &[Need::Taps],
     weight: 30000.0,
     ce_weight: 1.0,
-    build: |_| Box::new(Pkt),
+    build: |_| parameterless(Pkt),
 };
 
 const EPS: f32 = 1e-7;
 
+#[derive(Debug, Clone)]
 struct Pkt;
 
-impl Method for Pkt {
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        features::sum_over_taps(pair, |_, teacher, student| {
+impl Loss for Pkt {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        features::sum_over_taps(seen, |_, teacher, student| {
             features::expect_batch("pkt", student)?;
             let (p_t, p_s) = (neighbours(teacher)?, neighbours(student)?);
             // Rows of both sum to 1, so that with r = (p_s - p_t) / (p_t + eps) the sum of -p_t log(1 + r) is

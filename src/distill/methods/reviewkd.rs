@@ -11,7 +11,9 @@
 //! rises over the first 20 of 240 epochs: `reviewkd,warmup=0.083`. The authors' `width` is 64 for small
 //! ResNets, and up to 512 for wide networks: by default that of the student's deepest tap, at most 512.
 
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, sum_of};
+use crate::distill::{
+    Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, sum_of,
+};
 use crate::nn::{BatchNorm, Conv, Forward, Init, ParamBuilder};
 use crate::ops::conv2d::Conv2d;
 use crate::tape::Tensor;
@@ -21,21 +23,25 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "reviewkd",
     family: Family::Feature,
+    knowledge: Knowledge::Feature,
     about: "every level of the teacher reviews the student's deeper levels",
     formula: "sum over taps of HCL(fused_s, f_t), HCL = sum_k 2^-k mean (pool_k(f_s) - pool_k(f_t))^2 / sum_k 2^-k",
     paper: "Chen et al. 2104.09044",
     settings: &[Setting::count("width", 0, [0, 4096], "channels of mixed levels; 0: the student's, to 512")],
     taps: TapNeed::Review,
+    reads: &[Need::Taps],
     weight: 5.0,
     ce_weight: 1.0,
-    build: |values| Box::new(ReviewKd { width: values.count("width"), levels: Vec::new() }),
+    build: |values| Ok(Box::new(ReviewKd { width: values.count("width")? })),
 };
 
+#[derive(Debug)]
 struct ReviewKd {
     width: usize,
-    /// Like the taps, the deepest last.
-    levels: Vec<Level>,
 }
+
+/// Like the taps, the deepest last.
+struct Levels(Vec<Level>);
 
 struct Level {
     narrow: (Conv, BatchNorm),
@@ -45,20 +51,22 @@ struct Level {
 }
 
 impl Method for ReviewKd {
-    fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        let tapped = maps(pair)?;
+    fn prepare(&self, seen: &MethodContext<'_>, mut at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let tapped = maps(seen)?;
         let last = tapped.len() - 1;
         let width = if self.width > 0 { self.width } else { tapped[last].1.dims()[1].min(512) };
-        for (index, (teacher, student)) in tapped.iter().enumerate() {
+        let mut level = |(index, (teacher, student)): (usize, &(Tensor, Tensor))| {
             let at = at.sub(format!("level{index}"));
-            self.levels.push(Level::new(at, student.dims()[1], width, teacher.dims()[1], index < last));
-        }
-        Ok(())
+            Level::new(at, student.dims()[1], width, teacher.dims()[1], index < last)
+        };
+        Ok(Box::new(Levels(tapped.iter().enumerate().map(&mut level).collect())))
     }
+}
 
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
+impl Loss for Levels {
+    fn record(&self, seen: &MethodContext<'_>, own: &Forward<'_>) -> Result<Tensor> {
         let mut residual: Option<Tensor> = None;
-        sum_of(maps(pair)?.iter().zip(&self.levels).rev().map(|((teacher, student), level)| {
+        sum_of(maps(seen)?.iter().zip(&self.0).rev().map(|((teacher, student), level)| {
             let mixed = level.mixed(own, student, residual.as_ref())?;
             let mixed = resized(&mixed, [teacher.dims()[2], teacher.dims()[3]])?;
             let (conv, bn) = &level.out;
@@ -95,7 +103,7 @@ fn conv(at: ParamBuilder<'_>, c_in: usize, c_out: usize, k: usize) -> Conv {
 }
 
 /// The taps as maps: (N, C) as (N, C, 1, 1).
-fn maps(pair: &Pair<'_>) -> Result<Vec<(Tensor, Tensor)>> {
+fn maps(seen: &MethodContext<'_>) -> Result<Vec<(Tensor, Tensor)>> {
     let map = |tensor: &Tensor, name: &str| match *tensor.dims() {
         [n, c] => tensor.reshape([n, c, 1, 1]),
         [_, _, _, _] => Ok(tensor.clone()),
@@ -105,8 +113,8 @@ fn maps(pair: &Pair<'_>) -> Result<Vec<(Tensor, Tensor)>> {
             format!("{name} {:?}", tensor.dims()),
         )),
     };
-    let tapped = pair.tapped()?;
-    let named = tapped.iter().zip(pair.taps);
+    let tapped = seen.tapped()?;
+    let named = tapped.iter().zip(seen.taps);
     named.map(|((t, s), (hint, guided))| Ok((map(t, hint)?, map(s, guided)?))).collect()
 }
 

@@ -8,8 +8,11 @@
 //! may differ. Equal samples have distance 0 and no direction, and get no gradient from their pair. Summed
 //! over the pairs of taps.
 
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features, sum_of};
-use crate::nn::{Forward, ParamBuilder};
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TapNeed, features, parameterless,
+    sum_of,
+};
+use crate::nn::Forward;
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -17,6 +20,7 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "rkd",
     family: Family::Feature,
+    knowledge: Knowledge::Relation,
     about: "distances of pairs and angles of triplets of a batch",
     formula: "distance * huber(d_s, d_t) + angle * huber(a_s, a_t); d = |f_i - f_j| / mean, a = e_ij . e_ik",
     paper: "Park et al. 1904.05068",
@@ -25,26 +29,27 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::from_zero("angle", 50.0, "weight of the angles"),
     ],
     taps: TapNeed::Embedding,
+    reads: &[Need::Taps],
     weight: 1.0,
     ce_weight: 1.0,
-    build: |values| Box::new(Rkd { distance: values.number("distance"), angle: values.number("angle") }),
+    build: |values| {
+        let [distance, angle] = values.numbers(["distance", "angle"])?;
+        if distance == 0.0 && angle == 0.0 {
+            return Err(Error::config("rkd", "distance and angle are both 0; give one of them a weight"));
+        }
+        parameterless(Rkd { distance, angle })
+    },
 };
 
+#[derive(Debug, Clone)]
 struct Rkd {
     distance: f32,
     angle: f32,
 }
 
-impl Method for Rkd {
-    fn prepare(&mut self, _: &Pair<'_>, _: ParamBuilder<'_>) -> Result<()> {
-        if self.distance == 0.0 && self.angle == 0.0 {
-            return Err(Error::config("rkd", "distance and angle are both 0; give one of them a weight"));
-        }
-        Ok(())
-    }
-
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        features::sum_over_taps(pair, |_, teacher, student| {
+impl Loss for Rkd {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        features::sum_over_taps(seen, |_, teacher, student| {
             features::expect_batch("rkd", student)?;
             let (teacher, student) = (features::embedding(teacher)?, features::embedding(student)?);
             let mut terms = Vec::new();

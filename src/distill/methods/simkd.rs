@@ -10,10 +10,13 @@
 //! f_t is the map whose mean the teacher's classifier reads, f_s the student's tap. f_t may lie on disk: of the
 //! teacher's file, which is then given beside its outputs, only the classifier is used.
 
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, TeacherPass, features};
+use crate::distill::{
+    Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, TeacherPass,
+    features, loss,
+};
 use crate::models::base_of;
 use crate::models::reuse::{CLASSIFIER, Head, PROJECTED};
-use crate::nn::{Forward, Param, Params};
+use crate::nn::{Param, ParamBuilder, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -21,16 +24,19 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "simkd",
     family: Family::Feature,
-    about: "the last map, projected, is aligned for the teacher's classifier, which the student then ends in",
+    knowledge: Knowledge::Feature,
+    about: "the student's last map, projected, regresses the teacher's; the student ends in the teacher's classifier",
     formula: "mean (p(f_s) - f_t)^2; the student's logits are W_t mean_hw(p(f_s)) + b_t",
     paper: "Chen et al. 2203.14001",
     settings: &[Setting::count("factor", 2, [1, 64], "how much narrower the projector is than the teacher")],
     taps: TapNeed::Last,
+    reads: &[Need::Logits, Need::Taps, Need::Weights],
     weight: 1.0,
     ce_weight: 0.0,
-    build: |values| Box::new(SimKd { factor: values.count("factor") }),
+    build: |values| Ok(Box::new(SimKd { factor: values.count("factor")? })),
 };
 
+#[derive(Debug)]
 struct SimKd {
     factor: usize,
 }
@@ -40,19 +46,23 @@ impl Method for SimKd {
         true
     }
 
-    fn student(&self, name: &str, pair: &Pair<'_>) -> Result<Option<String>> {
-        let Some((_, params)) = pair.teacher.network() else {
+    fn changes_student(&self) -> bool {
+        true
+    }
+
+    fn student(&self, name: &str, seen: &MethodContext<'_>) -> Result<Option<String>> {
+        let Some((_, params)) = seen.teacher.network() else {
             let message = "the student ends in the teacher's classifier, which outputs on disk do not hold; give the \
                            teacher's file beside them (`teacher` and `teacher_outputs`)";
             return Err(Error::config("simkd", message));
         };
-        let (teacher, tap) = (reused(pair)?, guided(pair)?);
-        let student = pair.student.tap(tap)?;
+        let (teacher, tap) = (reused(seen)?, guided(seen)?);
+        let student = seen.student.tap(tap)?;
         let (&[_, c_s, _, _], &[_, c_t, h, w]) = (student.dims(), teacher.dims()) else {
             let got = format!("{} and {}", teacher.shape(), student.shape());
             return Err(Error::shape("simkd", "maps (N, C, H, W) in both networks", got));
         };
-        classifier(params, pair.teacher_logits.dims()[1], c_t)?;
+        classifier(params, seen.rows()?.teacher.dims()[1], c_t)?;
         let inner = (c_t / self.factor).max(1);
         let head = Head { tap: tap.to_string(), widths: [c_s, inner, c_t], size: [h, w] };
         Ok(Some(head.name(base_of(name))))
@@ -69,27 +79,29 @@ impl Method for SimKd {
         Ok(())
     }
 
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        let (teacher, student) = features::same_size(&reused(pair)?, &pair.student.tap(PROJECTED)?)?;
-        student.mse_loss(&teacher)
+    fn prepare(&self, _: &MethodContext<'_>, _: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        loss(|seen, _| {
+            let (teacher, student) = features::same_size(&reused(seen)?, &seen.student.tap(PROJECTED)?)?;
+            student.mse_loss(&teacher)
+        })
     }
 }
 
 /// The student's tap: the deepest of those that there are.
-fn guided<'a>(pair: &'a Pair<'_>) -> Result<&'a str> {
-    let last = pair.taps.last().map(|(_, guided)| guided.as_str());
+fn guided<'a>(seen: &'a MethodContext<'_>) -> Result<&'a str> {
+    let last = seen.taps.last().map(|(_, guided)| guided.as_str());
     last.ok_or_else(|| Error::config("taps", "simkd needs a pair of taps, teacher:student"))
 }
 
 /// The teacher's map (N, C, H, W) whose mean its classifier reads, or its tap where that can't be seen.
-fn reused(pair: &Pair<'_>) -> Result<Tensor> {
-    let taps = pair.teacher.network().map_or(Vec::new(), |(forward, _)| forward.taps());
+fn reused(seen: &MethodContext<'_>) -> Result<Tensor> {
+    let taps = seen.teacher.network().map_or(Vec::new(), |(forward, _)| forward.taps());
     let map = taps.iter().rev().find_map(|tap| tap.tensor.pooled_from());
-    if let (TeacherPass::Live { .. }, Some(map)) = (pair.teacher, &map) {
+    if let (TeacherPass::Live { .. }, Some(map)) = (seen.teacher, &map) {
         return Ok(map.clone());
     }
     let (hint, guided) =
-        pair.taps.last().ok_or_else(|| Error::config("taps", "simkd needs a pair of taps"))?;
+        seen.taps.last().ok_or_else(|| Error::config("taps", "simkd needs a pair of taps"))?;
     let named: Vec<_> =
         taps.iter().filter(|tap| map.as_ref().is_some_and(|map| map.id() == tap.tensor.id())).collect();
     match named.last() {
@@ -102,7 +114,7 @@ fn reused(pair: &Pair<'_>) -> Result<Tensor> {
             );
             Err(Error::config(format!("tap \"{hint}\" of the teacher outputs"), message))
         }
-        _ => pair.teacher.tap(hint),
+        _ => seen.teacher.tap(hint),
     }
 }
 

@@ -3,7 +3,9 @@
 //! the pairs of taps.
 
 use crate::Result;
-use crate::distill::{Family, Method, MethodSpec, Pair, TapNeed, features};
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, TapNeed, features, parameterless,
+};
 use crate::nn::Forward;
 use crate::tape::Tensor;
 
@@ -11,21 +13,24 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "sp",
     family: Family::Feature,
+    knowledge: Knowledge::Relation,
     about: "which samples of a batch are alike",
     formula: "G = rows of F F^T, L2-normalised; sum over taps of ||G_s - G_t||_F^2 / N^2",
     paper: "Tung and Mori 1907.09682",
     settings: &[],
     taps: TapNeed::Last,
+    reads: &[Need::Taps],
     weight: 3000.0,
     ce_weight: 1.0,
-    build: |_| Box::new(Sp),
+    build: |_| parameterless(Sp),
 };
 
+#[derive(Debug, Clone)]
 struct Sp;
 
-impl Method for Sp {
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        features::sum_over_taps(pair, |_, teacher, student| {
+impl Loss for Sp {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        features::sum_over_taps(seen, |_, teacher, student| {
             features::expect_batch("sp", student)?;
             similarities(student)?.mse_loss(&similarities(teacher)?)
         })

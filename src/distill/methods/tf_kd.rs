@@ -5,10 +5,8 @@
 //! u is what label smoothing makes of the label, so the loss is a smoothed cross-entropy less the entropy of u. It reads
 //! nothing of a teacher.
 
-use crate::data::IGNORE_LABEL;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed};
-use crate::nn::Forward;
-use crate::ops::cross_entropy::CrossEntropy;
+use crate::distill::{Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed};
+use crate::nn::{Forward, ParamBuilder};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -16,6 +14,7 @@ use crate::{Error, Result};
 pub const SPEC: MethodSpec = MethodSpec {
     name: "tf-kd",
     family: Family::Activation,
+    knowledge: Knowledge::Response,
     about: "soft targets of a virtual teacher that is always right; needs no teacher",
     formula: "KL(softmax(p / T) || softmax(z_s)), p = correct for the label, the rest spread evenly",
     paper: "Yuan et al. 1909.11723",
@@ -24,13 +23,16 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::within("correct", 0.99, [0.0, 1.0], "what the virtual teacher gives the label"),
     ],
     taps: TapNeed::None,
+    reads: &[Need::Logits, Need::Labels],
     weight: 0.95,
     ce_weight: 0.05,
     build: |values| {
-        Box::new(Virtual { temperature: values.number("temperature"), correct: values.number("correct") })
+        let [temperature, correct] = values.numbers(["temperature", "correct"])?;
+        Ok(Box::new(Virtual { temperature, correct }))
     },
 };
 
+#[derive(Debug, Clone)]
 struct Virtual {
     temperature: f32,
     correct: f32,
@@ -41,8 +43,15 @@ impl Method for Virtual {
         false
     }
 
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        let classes = pair.student_logits.dims()[1] as f64;
+    fn prepare(&self, _: &MethodContext<'_>, _: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Loss for Virtual {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        let rows = seen.rows()?;
+        let classes = rows.student.dims()[1] as f64;
         let correct = f64::from(self.correct);
         let gap = (correct - (1.0 - correct) / (classes - 1.0)) / f64::from(self.temperature);
         // softmax of `gap` for the label and 0 for the others.
@@ -53,8 +62,7 @@ impl Method for Virtual {
             return Err(Error::config("correct", message));
         }
         let smoothing = (classes * other) as f32;
-        let settings = CrossEntropy { ignore_label: IGNORE_LABEL, label_smoothing: smoothing };
         let entropy = -(label * label.ln() + (classes - 1.0) * other * other.ln());
-        pair.student_logits.cross_entropy(pair.labels()?, &settings)?.add_scalar(-entropy as f32)
+        rows.cross_entropy(smoothing)?.add_scalar(-entropy as f32)
     }
 }

@@ -7,7 +7,9 @@
 
 use crate::Result;
 use crate::distill::regressor::Regressor;
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed, features};
+use crate::distill::{
+    Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, features, loss,
+};
 use crate::nn::{Forward, Init, ParamBuilder, ParamId};
 use crate::tape::Tensor;
 
@@ -15,21 +17,23 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "vid",
     family: Family::Feature,
+    knowledge: Knowledge::Feature,
     about: "mutual information of features, by a Gaussian with learned mean and variance",
     formula: "sum over taps of 1/2 mean ((m(f_s) - f_t)^2 / v_c + log v_c), v_c = softplus(a_c) + 1e-5",
     paper: "Ahn et al. 1904.05835",
     settings: &[Setting::within("variance", 5.0, [1e-4, 80.0], "v_c at the start")],
     taps: TapNeed::Stages,
+    reads: &[Need::Taps],
     weight: 1.0,
     ce_weight: 1.0,
-    build: |values| Box::new(Vid { variance: values.number("variance"), gaussians: Vec::new() }),
+    build: |values| Ok(Box::new(Vid { variance: values.number("variance")? })),
 };
 
 const EPS: f32 = 1e-5;
 
+#[derive(Debug)]
 struct Vid {
     variance: f32,
-    gaussians: Vec<Gaussian>,
 }
 
 /// One pair of taps.
@@ -64,19 +68,17 @@ impl Gaussian {
 }
 
 impl Method for Vid {
-    fn prepare(&mut self, pair: &Pair<'_>, mut at: ParamBuilder<'_>) -> Result<()> {
-        features::expect_alike("vid", pair)?;
-        for (index, (teacher, student)) in pair.tapped()?.iter().enumerate() {
-            let at = at.sub(format!("gaussian{index}"));
-            self.gaussians.push(Gaussian::new(at, teacher, student, self.variance));
-        }
-        Ok(())
-    }
-
-    fn loss(&self, pair: &Pair<'_>, own: &Forward<'_>) -> Result<Tensor> {
-        features::sum_over_taps(pair, |index, teacher, student| {
-            let (teacher, student) = features::same_size(teacher, student)?;
-            self.gaussians[index].loss(own, &teacher, &student)
+    fn prepare(&self, seen: &MethodContext<'_>, mut at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        features::expect_alike("vid", seen)?;
+        let mut gaussian = |(index, (teacher, student)): (usize, &(Tensor, Tensor))| {
+            Gaussian::new(at.sub(format!("gaussian{index}")), teacher, student, self.variance)
+        };
+        let gaussians: Vec<_> = seen.tapped()?.iter().enumerate().map(&mut gaussian).collect();
+        loss(move |seen, own| {
+            features::sum_over_taps(seen, |index, teacher, student| {
+                let (teacher, student) = features::same_size(teacher, student)?;
+                gaussians[index].loss(own, &teacher, &student)
+            })
         })
     }
 }

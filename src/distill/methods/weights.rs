@@ -9,17 +9,18 @@
 
 use super::kd;
 use crate::distill::{
-    Family, Layers, Method, MethodSpec, Pair, Select, Setting, TEMPERATURE, TapNeed, Transfer, Values,
+    Family, Knowledge, Layers, Loss, Method, MethodContext, MethodSpec, Need, Select, Setting, TEMPERATURE,
+    TapNeed, Transfer, Values, loss,
 };
 use crate::models::{base_of, low_rank};
-use crate::nn::{Forward, Params};
-use crate::tape::Tensor;
+use crate::nn::{ParamBuilder, Params};
 use crate::{Error, Result};
 
 /// The list entry.
 pub const SPEC: MethodSpec = MethodSpec {
     name: "weights",
     family: Family::Weight,
+    knowledge: Knowledge::Weights,
     about: "starts from the teacher's weights, may be pulled toward them, and learns from soft targets",
     formula: "w_0 = transfer * w_t + (1 - transfer) * w_0; T^2 * KL + pull / 2 * ||w - w_t||^2",
     paper: "Hinton et al. 1503.02531, Li et al. 1608.08710, Liu et al. 1708.06519, Sanh et al. 1910.01108, \
@@ -49,18 +50,20 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::from_zero("pull", 0.0, "strength of the pull toward the teacher's weights"),
     ],
     taps: TapNeed::None,
+    reads: &[Need::Logits, Need::Weights],
     weight: 0.9,
     ce_weight: 0.1,
     build: |values| {
-        Box::new(Weights {
-            temperature: values.number("temperature"),
-            transfer: transfer_of(values),
-            pull: values.number("pull"),
-            rank: values.number("rank"),
-        })
+        Ok(Box::new(Weights {
+            temperature: values.number("temperature")?,
+            transfer: transfer_of(values)?,
+            pull: values.number("pull")?,
+            rank: values.number("rank")?,
+        }))
     },
 };
 
+#[derive(Debug)]
 struct Weights {
     temperature: f32,
     transfer: Transfer,
@@ -69,22 +72,22 @@ struct Weights {
 }
 
 /// The rules that the user named. Numbers of blocks win over evenly spaced ones.
-fn transfer_of(values: &Values) -> Transfer {
-    let blocks = values.numbers("blocks");
-    Transfer {
-        share: values.number("transfer"),
-        select: match values.choice("select") {
+fn transfer_of(values: &Values) -> Result<Transfer> {
+    let blocks = values.list("blocks")?;
+    Ok(Transfer {
+        share: values.number("transfer")?,
+        select: match values.choice("select")? {
             "bn" => Select::BatchNorm,
             "wider" => Select::Wider,
             _ => Select::L1,
         },
-        layers: match values.choice("layers") {
+        layers: match values.choice("layers")? {
             _ if !blocks.is_empty() => Layers::Listed(blocks),
             "skip" => Layers::Skip,
             "deeper" => Layers::Deeper,
             _ => Layers::Same,
         },
-    }
+    })
 }
 
 impl Weights {
@@ -98,7 +101,11 @@ impl Method for Weights {
         true
     }
 
-    fn student(&self, name: &str, _: &Pair<'_>) -> Result<Option<String>> {
+    fn changes_student(&self) -> bool {
+        self.factorises()
+    }
+
+    fn student(&self, name: &str, _: &MethodContext<'_>) -> Result<Option<String>> {
         if !self.factorises() {
             return Ok(None);
         }
@@ -117,11 +124,12 @@ impl Method for Weights {
         self.transfer.apply(student, teacher)
     }
 
-    fn pull(&self) -> Option<(f32, Transfer)> {
+    fn l2_sp(&self) -> Option<(f32, Transfer)> {
         (self.pull > 0.0).then(|| (self.pull, Transfer { share: 1.0, ..self.transfer.clone() }))
     }
 
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        kd::soft_targets(pair, self.temperature)
+    fn prepare(&self, _: &MethodContext<'_>, _: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let temperature = self.temperature;
+        loss(move |seen, _| kd::soft_targets(seen, temperature))
     }
 }

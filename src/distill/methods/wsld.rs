@@ -3,8 +3,11 @@
 //! no gradient; it is small where the student is surer of the label than the teacher.
 
 use crate::Result;
-use crate::distill::logits::{LOGITS, Labels, at_least_two};
-use crate::distill::{Family, Method, MethodSpec, Pair, Setting, TapNeed};
+use crate::distill::logits::LOGITS;
+use crate::distill::rows::Labels;
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TapNeed, parameterless,
+};
 use crate::nn::Forward;
 use crate::tape::Tensor;
 
@@ -12,32 +15,35 @@ use crate::tape::Tensor;
 pub const SPEC: MethodSpec = MethodSpec {
     name: "wsld",
     family: Family::Activation,
+    knowledge: Knowledge::Response,
     about: "soft targets, less of them for samples whose label the student is surer of than the teacher",
     formula: "T^2 * mean of (1 - exp(-CE(z_s, y) / CE(z_t, y))) * -sum_c p_t,c log p_s,c, p = softmax(z / T)",
     paper: "Zhou et al. 2102.00650. The denominator has 1e-7 more, as in the authors' code, which takes the cross-entropy \
             of the soft labels where the paper writes of KL: the gradient is the same",
     settings: &[Setting::positive("temperature", 2.0, "softens both distributions"), LOGITS],
     taps: TapNeed::None,
+    reads: &[Need::Logits, Need::Labels],
     weight: 2.5,
     ce_weight: 1.0,
-    build: |values| Box::new(Wsld { temperature: values.number("temperature") }),
+    build: |values| parameterless(Wsld { temperature: values.number("temperature")? }),
 };
 
+#[derive(Debug, Clone)]
 struct Wsld {
     temperature: f32,
 }
 
-impl Method for Wsld {
-    fn loss(&self, pair: &Pair<'_>, _: &Forward<'_>) -> Result<Tensor> {
-        let classes = at_least_two("wsld", pair.student_logits)?;
-        let labels = Labels::of(pair, classes)?;
-        let student = cross_entropy(&pair.student_logits.detach()?, &labels)?;
-        let teacher = cross_entropy(pair.teacher_logits, &labels)?.add_scalar(1e-7)?;
+impl Loss for Wsld {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        let rows = seen.rows()?;
+        let labels = Labels::of(rows, rows.classes("wsld")?)?;
+        let student = cross_entropy(&rows.student.detach()?, &labels)?;
+        let teacher = cross_entropy(&rows.teacher, &labels)?.add_scalar(1e-7)?;
         let weight = student.div(&teacher)?.scale(-1.0)?.exp()?.scale(-1.0)?.add_scalar(1.0)?;
         let cooled = |z: &Tensor| z.scale(1.0 / self.temperature);
-        let targets = cooled(pair.teacher_logits)?.softmax(1)?;
-        let rows = targets.mul(&cooled(pair.student_logits)?.log_softmax(1)?)?.sum(&[1], false)?;
-        labels.mean(&rows.mul(&weight)?)?.scale(-self.temperature.powi(2))
+        let targets = cooled(&rows.teacher)?.softmax(1)?;
+        let each = targets.mul(&cooled(&rows.student)?.log_softmax(1)?)?.sum(&[1], false)?;
+        labels.mean(&each.mul(&weight)?)?.scale(-self.temperature.powi(2))
     }
 }
 

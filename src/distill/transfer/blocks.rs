@@ -9,7 +9,7 @@ use crate::nn::{Param, Params};
 use crate::{Error, Result};
 
 /// Where a tensor of the student comes from.
-pub(super) enum Source<'a> {
+pub(super) enum Origin<'a> {
     /// The teacher's tensor.
     Teacher(&'a Param),
     /// Nowhere: it is of a block that the teacher does not have.
@@ -27,19 +27,19 @@ struct Block<'a> {
     rest: &'a str,
 }
 
-/// The source of every tensor of `student`, in order.
-pub(super) fn sources<'a>(student: &Params, teacher: &'a Params, layers: &Layers) -> Result<Vec<Source<'a>>> {
-    let source = |param: &Param| {
+/// The origin of every tensor of `student`, in order.
+pub(super) fn origins<'a>(student: &Params, teacher: &'a Params, layers: &Layers) -> Result<Vec<Origin<'a>>> {
+    let origin = |param: &Param| {
         let name = match counterpart(&param.name, student, teacher, layers)? {
             Counterpart::Named(name) => name,
-            Counterpart::Inserted(block) => return Ok(Source::Inserted { block }),
+            Counterpart::Inserted(block) => return Ok(Origin::Inserted { block }),
         };
         let found = teacher.find(&name).ok_or_else(|| {
             mismatch(param, &format!("{name}, which the teacher does not have"), &layers.to_string())
         })?;
-        Ok(Source::Teacher(found))
+        Ok(Origin::Teacher(found))
     };
-    student.iter().map(source).collect()
+    student.iter().map(origin).collect()
 }
 
 enum Counterpart {

@@ -2,7 +2,8 @@
 //!
 //! A residual block is one where its last layer adds nothing: that layer's weights are 0, the others start as they are.
 //! A plain layer is one with a kernel of 1 in the centre, or the unit matrix, and a BatchNorm of scale sqrt(1 + eps)
-//! over mean 0 and variance 1: in use, not on batch statistics. A relu behind it changes nothing that was positive.
+//! over mean 0 and variance 1: by running statistics, not by the batch's. A relu behind it changes nothing that was
+//! positive.
 
 use crate::nn::{BatchNorm, Param, ParamKind, Params};
 use crate::{Error, Result};

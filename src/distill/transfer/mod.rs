@@ -16,7 +16,7 @@ mod identity;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use self::blocks::{Source, sources};
+use self::blocks::{Origin, origins};
 use crate::nn::{Param, Params};
 use crate::rng::Stream;
 use crate::{Error, Result};
@@ -101,13 +101,13 @@ impl Transfer {
         if !(0.0..=1.0).contains(&self.share) {
             return Err(Error::config("transfer", format!("expected 0 to 1, got {}", self.share)));
         }
-        let sources = sources(student, teacher, &self.layers)?;
-        let channels = self.channels(student, &sources)?;
+        let origins = origins(student, teacher, &self.layers)?;
+        let channels = self.channels(student, &origins)?;
         let mut moved = Vec::new();
-        for (param, source) in student.iter().zip(&sources) {
-            moved.push(match source {
-                Source::Teacher(source) => self.gather(param, source, &channels)?,
-                Source::Inserted { block } => identity::values(student, param, block)?,
+        for (param, origin) in student.iter().zip(&origins) {
+            moved.push(match origin {
+                Origin::Teacher(source) => self.gather(param, source, &channels)?,
+                Origin::Inserted { block } => identity::values(student, param, block)?,
             });
         }
         for (param, values) in student.iter_mut().zip(moved) {
@@ -118,10 +118,10 @@ impl Transfer {
         Ok(())
     }
 
-    fn channels(&self, student: &Params, sources: &[Source<'_>]) -> Result<Channels> {
+    fn channels(&self, student: &Params, origins: &[Origin<'_>]) -> Result<Channels> {
         let mut scores: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
-        for (param, source) in student.iter().zip(sources) {
-            let Source::Teacher(source) = source else { continue };
+        for (param, origin) in student.iter().zip(origins) {
+            let Origin::Teacher(source) = origin else { continue };
             self.check(param, source)?;
             let scored = match self.select {
                 Select::BatchNorm => is_norm_scale(student, param),

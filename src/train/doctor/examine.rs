@@ -14,7 +14,7 @@ use crate::tasks::{Leaves, Rows};
 use crate::train::report::printable;
 use crate::train::run::record::{Recording, ScaledTerm};
 use crate::train::schemes::Scheme;
-use crate::train::teacher::distillation::{Tapped, Teaching, rows};
+use crate::train::teacher::distillation::{Tapped, TeacherSource, rows};
 use crate::train::{StepConfig, TrainConfig};
 
 /// Samples over which accuracies are measured, at least.
@@ -49,7 +49,7 @@ struct Probe {
 pub(in crate::train) async fn figures(
     gpu: &Gpu,
     recording: &Recording<'_>,
-    (teaching, scheme): (&Teaching<'_>, &Scheme<'_>),
+    (teaching, scheme): (&TeacherSource<'_>, &Scheme<'_>),
     of: &StepConfig<'_>,
     (loader, classes): (&Loader, &[String]),
 ) -> Result<Figures> {
@@ -65,10 +65,10 @@ pub(in crate::train) async fn figures(
 }
 
 /// How the teachers are called: by number and architecture where there are several.
-fn names(teaching: &Teaching<'_>, scheme: &Scheme<'_>) -> Vec<String> {
+fn names(teaching: &TeacherSource<'_>, scheme: &Scheme<'_>) -> Vec<String> {
     let first = match teaching {
-        Teaching::Live(teacher) => &teacher.network.name,
-        Teaching::Stored(stored) => &stored.outputs.info().teacher,
+        TeacherSource::Live(teacher) => &teacher.network.name,
+        TeacherSource::Stored(stored) => &stored.outputs.info().teacher,
     };
     if scheme.others.is_empty() {
         return vec!["the teacher".into()];
@@ -104,12 +104,12 @@ impl Probe {
     fn new(
         gpu: &Gpu,
         recording: &Recording<'_>,
-        teaching: &Teaching<'_>,
+        teaching: &TeacherSource<'_>,
         of: &StepConfig<'_>,
     ) -> Result<Self> {
         let StepConfig { task, train, steps, .. } = *of;
         let pass = &recording.forward;
-        let mut terms = task_terms(recording, train, steps)?;
+        let mut terms = task_terms(recording, &train.clone().with_ce(teaching.objective()), steps)?;
         let mut scalars = Vec::new();
         let (mut teachers, mut taps) = (Vec::new(), Vec::new());
         if let Some(distilled) = &recording.distilled {
@@ -117,7 +117,7 @@ impl Probe {
             for ((name, loss), (targets, term)) in distilled.terms.iter().zip(targets) {
                 let mut made = measured(name, peak(term.weight, &term.schedule, steps), loss, pass)?;
                 let temperature = term.values.plain_temperature().filter(|_| term.method.needs_teacher());
-                made.softens = temperature.map(|t| (targets.clone(), t));
+                made.softens = targets.clone().zip(temperature);
                 terms.push(made);
                 for (name, schedule) in term.method.scalars() {
                     scalars.push((recording.tape().scalar(name)?, peak(1.0, &schedule, steps) as f32));

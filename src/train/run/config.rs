@@ -26,7 +26,8 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     /// Most global gradient norm; no clipping when absent.
     pub max_grad_norm: Option<f32>,
-    /// Weight of the task's own loss, such as the cross-entropy with the labels.
+    /// Weight of the task's own loss, such as the cross-entropy with the labels, in a training without a teacher: a
+    /// teacher's [`Objective`] has its own.
     pub ce_weight: f32,
     /// How that weight changes over the training.
     pub ce_schedule: TermSchedule,
@@ -66,8 +67,8 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// These settings with the cross-entropy's weight and schedule as `objective` has them.
-    pub fn with_ce(self, objective: &Objective) -> Self {
+    /// These settings with the weight and schedule of the task's own loss as `objective` has them.
+    pub(in crate::train) fn with_ce(self, objective: &Objective) -> Self {
         Self { ce_weight: objective.ce_weight, ce_schedule: objective.ce_schedule, ..self }
     }
 

@@ -2,13 +2,13 @@
 //! with the student's weights in it.
 
 use crate::data::Source;
-use crate::distill::{Pair, Shown, TeacherPass, Term};
+use crate::distill::{MethodContext, TeacherPass, Term, UnrunPass};
 use crate::gpu::Gpu;
 use crate::models::{Network, base_of, build};
 use crate::nn::{DeviceParams, Forward, Params};
 use crate::tasks::Task;
 use crate::train::run::record::{Pass, Recording};
-use crate::train::teacher::distillation::{Shared, Teaching, rows};
+use crate::train::teacher::distillation::{Shared, TeacherSource, compared, task_rows};
 use crate::{Error, Result};
 
 /// What is to be trained in place of `student`; `None` where that is the student itself. Layers that are new
@@ -20,9 +20,12 @@ pub(in crate::train) fn extended(
     gpu: &Gpu,
     (task, source): (&dyn Task, &dyn Source),
     student: &Network,
-    teaching: &Teaching<'_>,
+    teaching: &TeacherSource<'_>,
     seed: u64,
 ) -> Result<Option<Network>> {
+    if !teaching.terms().iter().any(|term| term.method.changes_student()) {
+        return Ok(None);
+    }
     let names = names(gpu, (task, source), student, teaching)?;
     let Some(name) = names.first() else { return Ok(None) };
     if names.len() > 1 {
@@ -47,7 +50,7 @@ fn names(
     gpu: &Gpu,
     (task, source): (&dyn Task, &dyn Source),
     student: &Network,
-    teaching: &Teaching<'_>,
+    teaching: &TeacherSource<'_>,
 ) -> Result<Vec<String>> {
     let device = DeviceParams::frozen(gpu, "student", &student.params)?;
     let recording = Recording::new(task, source, 1, Pass::eval(student, &device))?;
@@ -55,7 +58,7 @@ fn names(
     let tape = forward.tape();
     let shared = Shared { tape, inputs, leaves, output: student.head().output() };
     let (mut teacher, theirs) = teaching.pass(&shared)?;
-    let (ours, theirs) = (rows(task, outputs, leaves)?, rows(task, &theirs, leaves)?);
+    let (ours, target) = (task.rows(outputs, leaves)?, task.rows(&theirs, leaves)?);
     let absent = match &teacher {
         TeacherPass::Stored { .. } => teaching.network(),
         TeacherPass::Live { .. } => None,
@@ -69,29 +72,30 @@ fn names(
         }
         None => None,
     };
-    if let (TeacherPass::Stored { shown, .. }, Some((forward, params))) = (&mut teacher, &passed) {
-        *shown = Some(Shown { forward, params });
+    if let (TeacherPass::Stored { unrun, .. }, Some((forward, params))) = (&mut teacher, &passed) {
+        *unrun = Some(UnrunPass { forward, params });
     }
+    let rows = compared(ours.as_ref(), target.as_ref().map(|rows| &rows.values));
     let mut names = Vec::new();
-    for term in teaching.terms() {
+    for term in teaching.terms().iter().filter(|term| term.method.changes_student()) {
         let taps = teaching.taps_for(term.taps, student);
-        let pair = Pair {
+        let seen = MethodContext {
             student: forward,
             teacher: &teacher,
-            student_logits: &ours.values,
-            teacher_logits: &theirs.values,
-            labels: ours.labels.as_ref(),
+            rows: task_rows(task, rows.as_ref()),
+            student_outputs: outputs,
+            teacher_outputs: &theirs,
             sample_ids: leaves.ids(),
             samples: 1,
             taps: &taps,
         };
-        names.extend(term.method.student(&student.name, &pair)?);
+        names.extend(term.method.student(&student.name, &seen)?);
     }
     Ok(names)
 }
 
 /// Lets a method change the student's first weights.
-pub(in crate::train) fn start(term: &Term, student: &mut Params, teacher: &Teaching<'_>) -> Result<()> {
+pub(in crate::train) fn start(term: &Term, student: &mut Params, teacher: &TeacherSource<'_>) -> Result<()> {
     if let Some(weights) = teacher.params() {
         return term.method.start(student, weights);
     }

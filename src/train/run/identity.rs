@@ -13,7 +13,7 @@ use crate::nn::Params;
 use crate::optim::EmaConfig;
 use crate::tasks::Task;
 use crate::train::schemes::Scheme;
-use crate::train::teacher::distillation::Teaching;
+use crate::train::teacher::distillation::TeacherSource;
 
 /// The identity's own version: what a name means, and how its value is written, never changes within one.
 pub(super) const VERSION: &str = "1";
@@ -27,8 +27,13 @@ pub(super) fn identity(
     task: &dyn Task,
     network: &Network,
     training: &dyn Source,
-    teacher: Option<&Teaching<'_>>,
+    teacher: Option<&TeacherSource<'_>>,
 ) -> BTreeMap<String, String> {
+    // The weight of the task's loss that counts is that of the teacher's objective.
+    let config = match teacher {
+        Some(teacher) => &config.clone().with_ce(teacher.objective()),
+        None => config,
+    };
     let mut all = BTreeMap::new();
     let mut put = |name: &str, value: String| all.insert(name.to_string(), value);
     put(VERSION_NAME, VERSION.into());
@@ -43,11 +48,11 @@ pub(super) fn identity(
     put("training data", training.fingerprint());
     if let Some(teaching) = teacher {
         match teaching {
-            Teaching::Live(teacher) => {
+            TeacherSource::Live(teacher) => {
                 put("teacher", teacher.network.name.clone());
                 put("teacher weights", weights_hash(&teacher.network.params));
             }
-            Teaching::Stored(teacher) => {
+            TeacherSource::Stored(teacher) => {
                 put("teacher outputs", teacher.outputs.hash().to_string());
                 if let Some(network) = teacher.network {
                     put("teacher weights", weights_hash(&network.params));
@@ -65,7 +70,8 @@ fn term(term: &Term) -> String {
     let TermSchedule { from, until, warmup, cosine } = term.schedule;
     let schedule =
         format!("TermSchedule {{ from: {from:?}, until: {until:?}, warmup: {warmup:?}, cosine: {cosine} }}");
-    format!("{}:{} {schedule} Values {{ values: [{}] }}", term.name, term.weight, term.values.listed())
+    let own = term.own_identity().map_or(String::new(), |own| format!(" {own}"));
+    format!("{}:{} {schedule} Values {{ values: [{}] }}{own}", term.name, term.weight, term.values.listed())
 }
 
 /// The settings that every task has.

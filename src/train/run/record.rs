@@ -7,7 +7,7 @@ use crate::nn::{DeviceParams, Forward, Mode, Precision};
 use crate::tape::{Scalar, Tape, Tensor};
 use crate::tasks::{Leaves, Task, TaskTerm};
 use crate::train::schemes::{Mutual, Peer, Scheme};
-use crate::train::teacher::distillation::{Distillation, Seen, Teaching};
+use crate::train::teacher::distillation::{Distillation, StudentPass, TeacherSource};
 use crate::{Error, Result};
 
 /// Whose pass is recorded, and how.
@@ -97,11 +97,11 @@ impl<'a> Recording<'a> {
         mut self,
         gpu: &Gpu,
         task: &dyn Task,
-        (teaching, scheme): (&mut Teaching<'_>, &Scheme<'_>),
+        (teaching, scheme): (&TeacherSource<'_>, &Scheme<'_>),
         samples: usize,
         seed: u64,
     ) -> Result<Self> {
-        let seen = Seen {
+        let seen = StudentPass {
             network: self.network,
             forward: &self.forward,
             outputs: &self.outputs,

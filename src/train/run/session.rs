@@ -24,7 +24,7 @@ use crate::train::doctor::{self, Figures};
 use crate::train::metrics::{MetricRecord, MetricsLog, Split};
 use crate::train::schemes::{Peer, Scheme};
 use crate::train::stats::median;
-use crate::train::teacher::distillation::Teaching;
+use crate::train::teacher::distillation::TeacherSource;
 use crate::train::teacher::stored::StoredSource;
 
 /// Time between two calls of [`Observer::progress`]: each waits for the GPU.
@@ -69,7 +69,7 @@ impl<'a, 'n> Session<'a, 'n> {
         let steps = config.steps(batches);
         let schedule = config.schedule.clone().spanning(steps, batches as u64);
         schedule.validate()?;
-        let mut teacher = trainer.teacher.take();
+        let teacher = trainer.teacher.take();
         let peer = trainer.peer.take();
         let stored = stored_source(&trainer, teacher.as_ref(), steps.div_ceil(batches as u64))?;
         let source = source_of(&stored, &trainer.training);
@@ -99,7 +99,7 @@ impl<'a, 'n> Session<'a, 'n> {
         let learner = peer.as_ref().zip(beside.as_ref());
         let learner = learner.map(|((peer, weight), params)| Peer { network: peer, params, weight: *weight });
         let scheme = &trainer.scheme;
-        let recording = record(gpu, network, &params, (teacher.as_mut(), learner), scheme, &of)?;
+        let recording = record(gpu, network, &params, (teacher.as_ref(), learner), scheme, &of)?;
         let figures = match &trainer.examined {
             None => None,
             Some(classes) => {
@@ -424,10 +424,10 @@ impl<'a, 'n> Session<'a, 'n> {
 /// The training set with the teacher's outputs beside it, where these lie on disk; checked against task and data.
 fn stored_source(
     trainer: &Trainer<'_>,
-    teacher: Option<&Teaching<'_>>,
+    teacher: Option<&TeacherSource<'_>>,
     epochs: u64,
 ) -> Result<Option<Arc<StoredSource>>> {
-    let Some(Teaching::Stored(stored)) = teacher else { return Ok(None) };
+    let Some(TeacherSource::Stored(stored)) = teacher else { return Ok(None) };
     let training = &trainer.training;
     stored.check(trainer.task.as_ref(), training.as_ref(), trainer.config.seed, epochs)?;
     StoredSource::new(training.clone(), stored.outputs.clone()).map(|source| Some(Arc::new(source)))
@@ -445,7 +445,7 @@ fn source_of(stored: &Option<Arc<StoredSource>>, training: &Arc<dyn Source>) -> 
 async fn examine(
     gpu: &Gpu,
     recording: &Recording<'_>,
-    (teacher, scheme): (Option<&Teaching<'_>>, &Scheme<'_>),
+    (teacher, scheme): (Option<&TeacherSource<'_>>, &Scheme<'_>),
     of: &StepConfig<'_>,
     (loader, classes): (&Loader, &[String]),
 ) -> Result<Vec<Figures>> {

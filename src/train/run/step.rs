@@ -14,7 +14,7 @@ use crate::optim::{
 use crate::tape::{Cost, Plan, Scalar, Step, Tape, Tensor};
 use crate::tasks::{Leaves, Meter, Tally, Task};
 use crate::train::schemes::{MeanTeacher, Peer, Scheme, peer_state};
-use crate::train::teacher::distillation::{Regressors, Teaching};
+use crate::train::teacher::distillation::{Regressors, TeacherSource};
 use crate::{Error, Result};
 
 /// What a step is made of.
@@ -55,7 +55,7 @@ pub struct TrainStep {
     terms: Vec<(String, Tensor)>,
     loss: Tensor,
     meter: Box<dyn Meter>,
-    // Keeps the buffer of the pull's anchor alive beside the plan that reads it.
+    // Keeps the buffer of L2-SP's anchor alive beside the plan that reads it.
     _anchor: Option<DeviceParams>,
 }
 
@@ -65,12 +65,12 @@ impl TrainStep {
         gpu: &Gpu,
         student: &Network,
         params: &DeviceParams,
-        teacher: Option<impl Into<Teaching<'a>>>,
+        teacher: Option<impl Into<TeacherSource<'a>>>,
         config: &StepConfig<'_>,
     ) -> Result<Self> {
-        let mut teacher = teacher.map(Into::into);
+        let teacher = teacher.map(Into::into);
         let scheme = Scheme::default();
-        let recording = record(gpu, student, params, (teacher.as_mut(), None), &scheme, config)?;
+        let recording = record(gpu, student, params, (teacher.as_ref(), None), &scheme, config)?;
         Self::compile(gpu, recording, (teacher.as_ref(), &scheme), config)
     }
 
@@ -78,7 +78,7 @@ impl TrainStep {
     pub(in crate::train) fn compile(
         gpu: &Gpu,
         recording: Recording<'_>,
-        (teacher, scheme): (Option<&Teaching<'_>>, &Scheme<'_>),
+        (teacher, scheme): (Option<&TeacherSource<'_>>, &Scheme<'_>),
         config: &StepConfig<'_>,
     ) -> Result<Self> {
         let (train, tape) = (config.train, recording.tape().clone());
@@ -86,7 +86,7 @@ impl TrainStep {
         let Recording { network: student, forward, leaves, outputs, distilled, mutual, .. } = recording;
         let params = forward.params();
         let regressors = distilled.and_then(|distilled| distilled.regressors);
-        let anchor = teacher.map(|teacher| pull_anchor(gpu, student, teacher)).transpose()?.flatten();
+        let anchor = teacher.map(|teacher| l2_sp_anchor(gpu, student, teacher)).transpose()?.flatten();
         let meter = config.task.meter(gpu)?;
         meter.record(&tape, &outputs, &leaves, &loss)?;
         let loss_scale = match train.precision {
@@ -107,7 +107,7 @@ impl TrainStep {
             groups.iter().try_for_each(|group| group.gradients.unscale_in_place(scale))?;
         }
         if let Some((anchor, strength)) = &anchor {
-            weights.push((pull(&tape, &groups[0], anchor)?, *strength, TermSchedule::default()));
+            weights.push((l2_sp(&tape, &groups[0], anchor)?, *strength, TermSchedule::default()));
         }
         let elements: Vec<usize> = groups.iter().map(|g| g.weights.meta().len()).collect();
         let optimizer = Optimizer::new(gpu, "optimizer", train.optimizer, &elements)?;
@@ -121,7 +121,7 @@ impl TrainStep {
             state.update(&tape, scale, &norms)?;
         }
         let mean_teacher = match (scheme.average, teacher) {
-            (Some(config), Some(Teaching::Live(teacher))) => {
+            (Some(config), Some(TeacherSource::Live(teacher))) => {
                 Some(MeanTeacher::record(gpu, &tape, config, params, teacher.params)?)
             }
             _ => None,
@@ -275,7 +275,7 @@ pub(in crate::train) fn record<'a>(
     gpu: &Gpu,
     student: &'a Network,
     params: &'a DeviceParams,
-    (teacher, peer): (Option<&mut Teaching<'_>>, Option<Peer<'a>>),
+    (teacher, peer): (Option<&TeacherSource<'_>>, Option<Peer<'a>>),
     scheme: &Scheme<'_>,
     config: &StepConfig<'_>,
 ) -> Result<Recording<'a>> {
@@ -302,11 +302,19 @@ struct Objective {
 }
 
 impl Objective {
-    fn of(recording: &Recording<'_>, teacher: Option<&Teaching<'_>>, train: &TrainConfig) -> Result<Self> {
+    fn of(
+        recording: &Recording<'_>,
+        teacher: Option<&TeacherSource<'_>>,
+        train: &TrainConfig,
+    ) -> Result<Self> {
+        let (ce_weight, ce_schedule) = match teacher.map(TeacherSource::objective) {
+            Some(objective) => (objective.ce_weight, objective.ce_schedule),
+            None => (train.ce_weight, train.ce_schedule),
+        };
         let (mut terms, mut weights) = (Vec::new(), Vec::new());
         let mut sum: Option<Tensor> = None;
         for ScaledTerm { term, weighted, scalar } in &recording.terms {
-            weights.push((*scalar, term.weight * train.ce_weight, train.ce_schedule));
+            weights.push((*scalar, term.weight * ce_weight, ce_schedule));
             terms.push((term.name.to_string(), term.loss.clone()));
             sum = Some(match sum {
                 None => weighted.clone(),
@@ -332,8 +340,8 @@ impl Objective {
     }
 }
 
-/// Pulls the student's weights toward those of `anchor`, by a scalar of the step.
-fn pull(tape: &Tape, student: &Group, anchor: &DeviceParams) -> Result<Scalar> {
+/// L2-SP: pulls the student's weights toward those of `anchor`, by a scalar of the step.
+fn l2_sp(tape: &Tape, student: &Group, anchor: &DeviceParams) -> Result<Scalar> {
     let scalar = tape.scalar("pull")?;
     let target = anchor.flat_weights(tape)?;
     student.gradients.pull_in_place(&student.weights, &target, &student.decay_mask, scalar)?;
@@ -345,10 +353,14 @@ fn groups(tape: &Tape, student: &DeviceParams, regressors: Option<&Regressors>) 
     std::iter::once(student).chain(regressors.map(|r| &r.device)).map(|p| Group::of(p, tape)).collect()
 }
 
-/// Where the student's weights are pulled to, and how strongly: the teacher's weights, as they were chosen for it.
-fn pull_anchor(gpu: &Gpu, student: &Network, teacher: &Teaching<'_>) -> Result<Option<(DeviceParams, f32)>> {
-    let pull = teacher.terms().iter().find_map(|t| t.method.pull());
-    let Some(((strength, transfer), weights)) = pull.zip(teacher.params()) else { return Ok(None) };
+/// What L2-SP pulls the student's weights to, the teacher's weights as they were chosen for it, and how strongly.
+fn l2_sp_anchor(
+    gpu: &Gpu,
+    student: &Network,
+    teacher: &TeacherSource<'_>,
+) -> Result<Option<(DeviceParams, f32)>> {
+    let l2_sp = teacher.terms().iter().find_map(|t| t.method.l2_sp());
+    let Some(((strength, transfer), weights)) = l2_sp.zip(teacher.params()) else { return Ok(None) };
     let mut anchor = student.params.clone();
     transfer.apply(&mut anchor, weights)?;
     Ok(Some((DeviceParams::frozen(gpu, "anchor", &anchor)?, strength)))

@@ -21,7 +21,7 @@ use crate::tasks::{Measured, Metric, Task, classify};
 use crate::train::doctor::{Figures, Finding, diagnose};
 use crate::train::metrics::Split;
 use crate::train::schemes::Scheme;
-use crate::train::teacher::distillation::{Teacher, Teaching};
+use crate::train::teacher::distillation::{Teacher, TeacherSource};
 
 /// What happened in an epoch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -201,7 +201,7 @@ pub struct Trainer<'a> {
     pub(super) split: Split,
     /// Names of the classes, where the doctor is to look at the first batches.
     pub(super) examined: Option<Vec<String>>,
-    pub(super) teacher: Option<Teaching<'a>>,
+    pub(super) teacher: Option<TeacherSource<'a>>,
     pub(super) scheme: Scheme<'a>,
     pub(super) peer: Option<(&'a mut Network, f32)>,
     pub(super) observer: Option<&'a mut dyn Observer>,
@@ -251,12 +251,12 @@ impl<'a> Trainer<'a> {
 
     /// Learns from a teacher too, where there is one.
     pub fn teacher(mut self, teacher: impl Into<Option<Teacher<'a>>>) -> Self {
-        self.teacher = teacher.into().map(Teaching::Live);
+        self.teacher = teacher.into().map(TeacherSource::Live);
         self
     }
 
     /// [`Trainer::teacher`] for one that may be outputs on disk.
-    pub fn teaching(mut self, teaching: impl Into<Option<Teaching<'a>>>) -> Self {
+    pub fn teaching(mut self, teaching: impl Into<Option<TeacherSource<'a>>>) -> Self {
         self.teacher = teaching.into();
         self
     }

@@ -14,7 +14,7 @@ mod mutual;
 mod several;
 
 pub use chain::{ChainStep, chain};
-pub use several::{Member, mean_logits};
+pub use several::{Member, mean_logits, mean_values};
 
 pub(super) use mean_teacher::MeanTeacher;
 pub(super) use mutual::{Mutual, Peer, state as peer_state};

@@ -27,6 +27,27 @@ pub struct Member<'a> {
 /// # Errors
 /// [`Error::Config`] for no teacher and for a weight that is not above 0; [`Error::Shape`] where sizes differ.
 pub fn mean_logits(teachers: &[(Tensor, f32)], temperature: f32) -> Result<Tensor> {
+    weighted_mean(
+        teachers,
+        |logits| logits.scale(1.0 / temperature)?.softmax(1),
+        |mean| mean.add_scalar(LEAST)?.log()?.scale(temperature),
+    )
+}
+
+/// The weighted mean of numbers (R, C) that are no logits. One teacher's are left as they are.
+///
+/// # Errors
+/// Those of [`mean_logits`].
+pub fn mean_values(teachers: &[(Tensor, f32)]) -> Result<Tensor> {
+    weighted_mean(teachers, |values| Ok(values.clone()), Ok)
+}
+
+/// The mean of what `forth` makes of each teacher's numbers, brought back by `back`.
+fn weighted_mean(
+    teachers: &[(Tensor, f32)],
+    forth: impl Fn(&Tensor) -> Result<Tensor>,
+    back: impl Fn(Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     if let Some((_, wrong)) = teachers.iter().find(|(_, w)| !(w.is_finite() && *w > 0.0)) {
         return Err(Error::config("teacher_weights", format!("expected numbers above 0, got {wrong}")));
     }
@@ -36,12 +57,11 @@ pub fn mean_logits(teachers: &[(Tensor, f32)], temperature: f32) -> Result<Tenso
     let total: f32 = teachers.iter().map(|(_, weight)| weight).sum();
     let mut mean: Option<Tensor> = None;
     for (logits, weight) in teachers {
-        let share = logits.scale(1.0 / temperature)?.softmax(1)?.scale(weight / total)?;
+        let share = forth(logits)?.scale(weight / total)?;
         mean = Some(match mean {
             None => share,
             Some(mean) => mean.add(&share)?,
         });
     }
-    let mean = mean.ok_or_else(|| Error::config("teacher", "expected at least one"))?;
-    mean.add_scalar(LEAST)?.log()?.scale(temperature)
+    back(mean.ok_or_else(|| Error::config("teacher", "expected at least one"))?)
 }

@@ -1,55 +1,72 @@
 //! The frozen teacher, and what is learned from it.
 
 use super::stored::{StoredTeacher, stored_leaves};
-use crate::distill::{Pair, TapNeed, TeacherPass, Term};
+use crate::distill::{LogitRows, MethodContext, Need, Objective, TapNeed, TaskRows, TeacherPass, Term};
 use crate::gpu::Gpu;
 use crate::models::{Network, Outputs, Values};
 use crate::nn::{DeviceParams, Forward, Mode, ParamBuilder, ParamId, Params, Precision, Tap};
 use crate::tape::{Gradients, Scalar, Tape, Tensor};
 use crate::tasks::{Leaves, Rows, Task};
 use crate::train::run::record::scaled;
-use crate::train::schemes::{Scheme, mean_logits};
+use crate::train::schemes::{Scheme, mean_logits, mean_values};
 use crate::{Error, Result};
 
-/// A frozen teacher and the terms that use it.
+/// A frozen teacher, and what is learned from it.
 pub struct Teacher<'a> {
     /// The architecture, with its weights on the host.
     pub network: &'a Network,
     /// Its weights on the device.
     pub params: &'a DeviceParams,
-    /// The methods.
-    pub terms: Vec<Term>,
+    /// The methods, and the weight of the task's own loss beside them, which counts in place of the config's.
+    pub objective: Objective,
     /// (hint, guided) taps: the teacher's layer, the student's layer. Empty for those that each method uses by default.
     pub taps: Vec<(String, String)>,
 }
 
+impl<'a> Teacher<'a> {
+    /// A teacher whose `params` are `network`'s weights on the device, with the taps that each method uses by default.
+    pub fn new(network: &'a Network, params: &'a DeviceParams, objective: Objective) -> Self {
+        Self { network, params, objective, taps: Vec::new() }
+    }
+
+    /// The teacher with these tap pairs for every method.
+    pub fn with_taps(self, taps: Vec<(String, String)>) -> Self {
+        Self { taps, ..self }
+    }
+}
+
 /// Who teaches: a network in the step, or what one wrote to disk before.
-pub enum Teaching<'a> {
+pub enum TeacherSource<'a> {
     /// A frozen network.
     Live(Teacher<'a>),
     /// Its outputs.
     Stored(StoredTeacher<'a>),
 }
 
-impl<'a> From<Teacher<'a>> for Teaching<'a> {
+impl<'a> From<Teacher<'a>> for TeacherSource<'a> {
     fn from(teacher: Teacher<'a>) -> Self {
         Self::Live(teacher)
     }
 }
 
-impl<'a> From<StoredTeacher<'a>> for Teaching<'a> {
+impl<'a> From<StoredTeacher<'a>> for TeacherSource<'a> {
     fn from(teacher: StoredTeacher<'a>) -> Self {
         Self::Stored(teacher)
     }
 }
 
-impl<'a> Teaching<'a> {
+impl<'a> TeacherSource<'a> {
+    /// What is learned.
+    pub fn objective(&self) -> &Objective {
+        match self {
+            Self::Live(teacher) => &teacher.objective,
+            Self::Stored(teacher) => &teacher.objective,
+        }
+    }
+
     /// The methods.
     pub fn terms(&self) -> &[Term] {
-        match self {
-            Self::Live(teacher) => &teacher.terms,
-            Self::Stored(teacher) => &teacher.terms,
-        }
+        &self.objective().terms
     }
 
     /// The tap pairs that the user named.
@@ -71,13 +88,6 @@ impl<'a> Teaching<'a> {
     /// The teacher's weights on the host, where they are there.
     pub fn params(&self) -> Option<&'a Params> {
         self.network().map(|network| &network.params)
-    }
-
-    fn terms_mut(&mut self) -> &mut [Term] {
-        match self {
-            Self::Live(teacher) => &mut teacher.terms,
-            Self::Stored(teacher) => &mut teacher.terms,
-        }
     }
 
     /// The teacher's side of a batch, and its outputs.
@@ -122,7 +132,7 @@ impl<'a> Teaching<'a> {
             Self::Stored(teacher) => {
                 let (logits, taps) = stored_leaves(&teacher.outputs, batch.leaves)?;
                 Ok(Recorded {
-                    pass: TeacherPass::Stored { taps, shown: None },
+                    pass: TeacherPass::Stored { taps, unrun: None },
                     outputs: Outputs::one(batch.output, logits),
                 })
             }
@@ -164,7 +174,7 @@ fn paired(teacher: &[String], student: &[String]) -> Vec<(String, String)> {
 }
 
 /// The student's side of a step, as far as methods see it.
-pub(in crate::train) struct Seen<'a> {
+pub(in crate::train) struct StudentPass<'a> {
     pub network: &'a Network,
     pub forward: &'a Forward<'a>,
     pub outputs: &'a Outputs,
@@ -175,7 +185,7 @@ pub(in crate::train) struct Seen<'a> {
     pub samples: usize,
 }
 
-impl Seen<'_> {
+impl StudentPass<'_> {
     /// What the teacher reads, too.
     fn shared(&self) -> Shared<'_> {
         let output = self.network.head().output();
@@ -193,10 +203,10 @@ pub(in crate::train) struct Distillation {
     pub weights: Vec<Scalar>,
     /// The methods' own parameters, where they have any.
     pub regressors: Option<Regressors>,
-    /// Logits (N, C) of each teacher.
+    /// Rows (R, C) of each teacher, where the task has rows.
     pub teachers: Vec<Tensor>,
-    /// Teacher logits (N, C) that each term sees.
-    pub targets: Vec<Tensor>,
+    /// Teacher rows (R, C) that each term sees, where the task has rows.
+    pub targets: Vec<Option<Tensor>>,
     /// The taps of both networks that the terms use, each once.
     pub tapped: Vec<Tapped>,
 }
@@ -228,39 +238,42 @@ impl Distillation {
     pub fn record(
         gpu: &Gpu,
         task: &dyn Task,
-        student: &Seen<'_>,
-        teacher: &mut Teaching<'_>,
+        student: &StudentPass<'_>,
+        teacher: &TeacherSource<'_>,
         scheme: &Scheme<'_>,
         seed: u64,
     ) -> Result<Self> {
+        teacher.objective().validate()?;
         let tape = student.forward.tape();
         let Recorded { pass, outputs } =
             teacher.record(&student.shared(), Mode::Eval, student.forward.precision())?;
-        let by_batch = by_batch(student, teacher)?;
-        let ours = rows(task, student.outputs, student.leaves)?;
-        let theirs = rows(task, &outputs, student.leaves)?;
-        same_width(&ours.values, &theirs.values)?;
-        let everyone = all_logits(task, (student, &ours), theirs.values, scheme)?;
-        let taps: Vec<_> =
-            teacher.terms().iter().map(|t| teacher.taps_for(t.taps, student.network)).collect();
-        let terms = teacher.terms_mut();
-        let targets = terms.iter().map(|t| mean_logits(&everyone, t.values.temperature()));
+        let batch_stats = batch_stats(student, teacher)?;
+        let ours = task.rows(student.outputs, student.leaves)?;
+        let everyone = everyone(task, (student, ours.as_ref()), &outputs, scheme)?;
+        let terms = teacher.terms();
+        let taps: Vec<_> = terms.iter().map(|t| teacher.taps_for(t.taps, student.network)).collect();
+        let targets = terms.iter().map(|t| target(task, &everyone, t.values.temperature()));
         let targets = targets.collect::<Result<Vec<_>>>()?;
-        let pair = |by_batch: Option<_>, taps, teacher_logits| Pair {
-            student: student.forward,
-            teacher: by_batch.unwrap_or(&pass),
-            student_logits: &ours.values,
-            teacher_logits,
-            labels: ours.labels.as_ref(),
-            sample_ids: student.leaves.ids(),
-            samples: student.samples,
-            taps,
+        let rows: Vec<_> = targets.iter().map(|target| compared(ours.as_ref(), target.as_ref())).collect();
+        let context = |(term, (taps, rows)): (&Term, (_, _))| {
+            let teacher = batch_stats.as_ref().filter(|_| term.method.teacher_batch_stats());
+            MethodContext {
+                student: student.forward,
+                teacher: teacher.unwrap_or(&pass),
+                rows: task_rows(task, rows.as_ref()),
+                student_outputs: student.outputs,
+                teacher_outputs: &outputs,
+                sample_ids: student.leaves.ids(),
+                samples: student.samples,
+                taps,
+            }
         };
+        let contexts: Vec<_> = terms.iter().zip(taps.iter().zip(&rows)).map(context).collect();
         let mut host = Params::default();
-        for ((term, taps), targets) in terms.iter_mut().zip(&taps).zip(&targets) {
-            let pair = pair(by_batch.as_ref().filter(|_| term.method.teacher_by_batch()), taps, targets);
-            let prepared = term.method.prepare(&pair, ParamBuilder::new(&mut host).sub(term.name));
-            prepared.map_err(|error| with_taps(error, &pair))?;
+        let mut losses = Vec::new();
+        for (term, seen) in terms.iter().zip(&contexts) {
+            let prepared = term.method.prepare(seen, ParamBuilder::new(&mut host).sub(term.name));
+            losses.push(prepared.map_err(|error| with_taps(error, seen))?);
         }
         host.initialise(seed);
         let device = DeviceParams::trainable(gpu, "regressors", &host)?;
@@ -268,10 +281,9 @@ impl Distillation {
         let mut recorded = Vec::new();
         let mut weights = Vec::new();
         let mut sum: Option<Tensor> = None;
-        for ((term, taps), targets) in terms.iter().zip(&taps).zip(&targets) {
-            let pair = pair(by_batch.as_ref().filter(|_| term.method.teacher_by_batch()), taps, targets);
-            let loss = tape.scope(term.name, || term.method.loss(&pair, &own));
-            let loss = loss.map_err(|error| with_taps(error, &pair))?;
+        for ((term, seen), loss) in terms.iter().zip(&contexts).zip(&losses) {
+            let loss = tape.scope(term.name, || loss.record(seen, &own));
+            let loss = loss.map_err(|error| with_taps(error, seen))?;
             let (weighted, scalar) = scaled(&loss, term.name)?;
             weights.push(scalar);
             recorded.push((term.name, loss));
@@ -290,10 +302,10 @@ impl Distillation {
 }
 
 /// An error about the shapes of taps, with the taps that there are instead.
-fn with_taps(error: Error, pair: &Pair<'_>) -> Error {
+fn with_taps(error: Error, seen: &MethodContext<'_>) -> Error {
     match error {
-        Error::Shape { op, expected, got } if !pair.taps.is_empty() => {
-            let [teacher, student] = [pair.teacher.taps(), pair.student.taps()].map(|taps| Tap::list(&taps));
+        Error::Shape { op, expected, got } if !seen.taps.is_empty() => {
+            let [teacher, student] = [seen.teacher.taps(), seen.student.taps()].map(|taps| Tap::list(&taps));
             let got = format!("{got}; the teacher's taps are {teacher}; the student's are {student}");
             Error::Shape { op, expected, got }
         }
@@ -302,8 +314,11 @@ fn with_taps(error: Error, pair: &Pair<'_>) -> Error {
 }
 
 /// A second pass of the teacher, by the batch's statistics, where a method wants one.
-fn by_batch<'a>(student: &Seen<'_>, teacher: &Teaching<'a>) -> Result<Option<TeacherPass<'a>>> {
-    if !teacher.terms().iter().any(|term| term.method.teacher_by_batch()) {
+fn batch_stats<'a>(
+    student: &StudentPass<'_>,
+    teacher: &TeacherSource<'a>,
+) -> Result<Option<TeacherPass<'a>>> {
+    if !teacher.terms().iter().any(|term| term.method.teacher_batch_stats()) {
         return Ok(None);
     }
     let forward = student.forward;
@@ -326,23 +341,56 @@ fn tapped(teacher: &TeacherPass<'_>, student: &Forward<'_>, taps: &[Vec<(String,
     all
 }
 
-/// Every teacher's rows (R, C) with its weight.
-fn all_logits(
+/// Every teacher's rows (R, C) with its weight; none where the task has no rows.
+fn everyone(
     task: &dyn Task,
-    (student, ours): (&Seen<'_>, &Rows),
-    first: Tensor,
+    (student, ours): (&StudentPass<'_>, Option<&Rows>),
+    first: &Outputs,
     scheme: &Scheme<'_>,
 ) -> Result<Vec<(Tensor, f32)>> {
-    let mut all = vec![(first, scheme.first_weight)];
+    if ours.is_none() && scheme.others.is_empty() {
+        return Ok(Vec::new());
+    }
+    let theirs = |outputs: &Outputs| {
+        let theirs = rows(task, outputs, student.leaves)?.values;
+        ours.map_or(Ok(()), |ours| same_width(&ours.values, &theirs))?;
+        Ok::<_, Error>(theirs)
+    };
+    let mut all = vec![(theirs(first)?, scheme.first_weight)];
     for member in &scheme.others {
         let forward = student.forward;
         let fx = Forward::eval(forward.tape(), member.params).storing(forward.precision());
-        let outputs = member.network.forward(&fx, student.inputs)?;
-        let theirs = rows(task, &outputs, student.leaves)?;
-        same_width(&ours.values, &theirs.values)?;
-        all.push((theirs.values, member.weight));
+        all.push((theirs(&member.network.forward(&fx, student.inputs)?)?, member.weight));
     }
     Ok(all)
+}
+
+/// What all teachers together say at this temperature.
+fn target(task: &dyn Task, everyone: &[(Tensor, f32)], temperature: f32) -> Result<Option<Tensor>> {
+    match everyone {
+        [] => Ok(None),
+        all if has_classes(task) => mean_logits(all, temperature).map(Some),
+        all => mean_values(all).map(Some),
+    }
+}
+
+fn has_classes(task: &dyn Task) -> bool {
+    task.spec().offers.contains(&Need::Logits)
+}
+
+/// The rows that methods compare, where the teacher says `target` (R, C).
+pub(in crate::train) fn compared(student: Option<&Rows>, target: Option<&Tensor>) -> Option<LogitRows> {
+    let (Rows { values, labels, weights }, teacher) = student.cloned().zip(target.cloned())?;
+    Some(LogitRows { student: values, teacher, labels, weights })
+}
+
+/// What a task's rows are of.
+pub(in crate::train) fn task_rows<'a>(task: &dyn Task, rows: Option<&'a LogitRows>) -> TaskRows<'a> {
+    match rows {
+        None => TaskRows::None,
+        Some(rows) if has_classes(task) => TaskRows::Logits(rows),
+        Some(rows) => TaskRows::Values(rows),
+    }
 }
 
 /// What methods on logits see of a network's outputs.

@@ -5,7 +5,7 @@ pub mod outputs;
 pub(in crate::train) mod stored;
 mod teach;
 
-pub use distillation::{Teacher, Teaching};
+pub use distillation::{Teacher, TeacherSource};
 pub use outputs::{Outputs, OutputsInfo};
 pub use stored::StoredTeacher;
 #[cfg(not(target_arch = "wasm32"))]

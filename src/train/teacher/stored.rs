@@ -5,27 +5,42 @@ use std::sync::Arc;
 use super::outputs::Outputs;
 use crate::Result;
 use crate::data::{Field, Row, Source, View};
-use crate::distill::Term;
+use crate::distill::Objective;
 use crate::models::Network;
 use crate::nn::Tap;
 use crate::tape::Tensor;
 use crate::tasks::{Leaves, Task};
 
-/// Outputs of a teacher and the terms that use them.
+/// Outputs of a teacher, and what is learned from them.
 pub struct StoredTeacher<'a> {
     /// The file.
     pub outputs: Arc<Outputs>,
     /// The teacher itself, on the host, for methods that read its layers or weights
     /// ([`Method::reads_teacher`](crate::distill::Method::reads_teacher)). It does not run, and no step holds it.
     pub network: Option<&'a Network>,
-    /// The methods.
-    pub terms: Vec<Term>,
+    /// The methods, and the weight of the task's own loss beside them, which counts in place of the config's.
+    pub objective: Objective,
     /// (hint, guided) taps: a tap of the file, the student's layer. Empty for the file's taps, the deepest first, as far
     /// as each method uses them.
     pub taps: Vec<(String, String)>,
 }
 
-impl StoredTeacher<'_> {
+impl<'a> StoredTeacher<'a> {
+    /// A teacher of which only its outputs are at hand, with the taps that each method uses by default.
+    pub fn new(outputs: Arc<Outputs>, objective: Objective) -> Self {
+        Self { outputs, network: None, objective, taps: Vec::new() }
+    }
+
+    /// The teacher with its network on the host.
+    pub fn with_network(self, network: Option<&'a Network>) -> Self {
+        Self { network, ..self }
+    }
+
+    /// The teacher with these tap pairs for every method.
+    pub fn with_taps(self, taps: Vec<(String, String)>) -> Self {
+        Self { taps, ..self }
+    }
+
     /// Refuses a file that was not made for this training set and these views of it, naming what differs.
     pub(in crate::train) fn check(
         &self,

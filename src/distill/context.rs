@@ -1,28 +1,52 @@
 //! What a method sees: both networks' passes on one batch, and the batch.
 
+use super::LogitRows;
+use crate::models::Outputs;
 use crate::nn::{Forward, Params, Tap};
 use crate::ops::binary::Binary;
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
-/// Both networks on one batch.
-pub struct Pair<'a> {
+/// Both networks on one batch, and the batch.
+pub struct MethodContext<'a> {
     /// The student's pass.
     pub student: &'a Forward<'a>,
     /// The teacher's.
     pub teacher: &'a TeacherPass<'a>,
-    /// Student logits (N, C).
-    pub student_logits: &'a Tensor,
-    /// Teacher logits (N, C), before any softmax. They require no gradient.
-    pub teacher_logits: &'a Tensor,
-    /// Labels i32 (N), where the task has them; [`crate::data::IGNORE_LABEL`] for samples that only fill the batch.
-    pub labels: Option<&'a Tensor>,
+    /// What the task gives methods on logits to compare; [`MethodContext::rows`] and [`MethodContext::values`] read it.
+    pub rows: TaskRows<'a>,
+    /// What the student gives, by name.
+    pub student_outputs: &'a Outputs,
+    /// What the teacher gives, by name.
+    pub teacher_outputs: &'a Outputs,
     /// The samples' places in the training set, i32 (N).
     pub sample_ids: &'a Tensor,
-    /// Images of the training set.
+    /// Samples of the training set.
     pub samples: usize,
     /// Tap pairs of this method, (teacher's hint, student's guided layer).
     pub taps: &'a [(String, String)],
+}
+
+/// Rows of both networks' outputs, if the task has any.
+#[derive(Clone, Copy)]
+pub enum TaskRows<'a> {
+    /// Their columns are classes: the rows are logits.
+    Logits(&'a LogitRows),
+    /// Their columns are other numbers, such as a regression's.
+    Values(&'a LogitRows),
+    /// The task's outputs are no rows.
+    None,
+}
+
+impl TaskRows<'_> {
+    /// Rows of the same kind.
+    pub(super) fn with<'b>(&self, rows: &'b LogitRows) -> TaskRows<'b> {
+        match self {
+            Self::Logits(_) => TaskRows::Logits(rows),
+            Self::Values(_) => TaskRows::Values(rows),
+            Self::None => TaskRows::None,
+        }
+    }
 }
 
 /// Where a teacher's features come from.
@@ -38,14 +62,14 @@ pub enum TeacherPass<'a> {
     Stored {
         /// By name.
         taps: Vec<Tap>,
-        /// The teacher itself in a pass that is never run, where its file is at hand, too: it shows a method of which
-        /// layer a feature is. Not there while a step is recorded.
-        shown: Option<Shown<'a>>,
+        /// The teacher itself in a pass that is never run, where its file is at hand, too: it tells a method which layer
+        /// a feature comes from. Not there while a step is recorded.
+        unrun: Option<UnrunPass<'a>>,
     },
 }
 
 /// A pass of a teacher whose outputs lie on disk, to be looked at.
-pub struct Shown<'a> {
+pub struct UnrunPass<'a> {
     /// Its pass.
     pub forward: &'a Forward<'a>,
     /// Its weights on the host.
@@ -78,11 +102,11 @@ impl TeacherPass<'_> {
         }
     }
 
-    /// The teacher's own pass and weights, where they are there: of a teacher in the step, or of one that is shown.
+    /// The teacher's own pass and weights, where they are there: of a teacher in the step, or of a pass that never runs.
     pub fn network(&self) -> Option<(&Forward<'_>, &Params)> {
         match self {
             Self::Live { forward, params } => Some((forward, params)),
-            Self::Stored { shown, .. } => shown.as_ref().map(|shown| (shown.forward, shown.params)),
+            Self::Stored { unrun, .. } => unrun.as_ref().map(|pass| (pass.forward, pass.params)),
         }
     }
 
@@ -141,13 +165,37 @@ fn norm_of<'a>(forward: &Forward<'_>, params: &'a Params, tensor: &Tensor) -> Op
     Some((&weight.values, &bias.values))
 }
 
-impl Pair<'_> {
-    /// The labels, i32 (N).
+impl MethodContext<'_> {
+    /// The rows of logits over classes.
     ///
     /// # Errors
-    /// [`Error::Config`] where the task has none.
-    pub fn labels(&self) -> Result<&Tensor> {
-        self.labels.ok_or_else(|| Error::config("method", "it needs labels, and this task has none"))
+    /// [`Error::Config`] where the task has none, naming its outputs; [`Error::Shape`] for rows that do not go together.
+    pub fn rows(&self) -> Result<&LogitRows> {
+        match self.rows {
+            TaskRows::Logits(rows) => rows.checked(),
+            _ => Err(self.no_rows("rows of logits over classes")),
+        }
+    }
+
+    /// The rows, be they logits or other numbers.
+    ///
+    /// # Errors
+    /// Those of [`MethodContext::rows`].
+    pub fn values(&self) -> Result<&LogitRows> {
+        match self.rows {
+            TaskRows::Logits(rows) | TaskRows::Values(rows) => rows.checked(),
+            TaskRows::None => Err(self.no_rows("rows of numbers")),
+        }
+    }
+
+    fn no_rows(&self, wanted: &str) -> Error {
+        let outputs: Vec<&str> = self.student_outputs.iter().map(|(name, _)| name).collect();
+        let outputs = outputs.join(", ");
+        let message = format!(
+            "this method reads {wanted}, which the task does not give; its outputs are {outputs}. `limbeck methods` \
+             shows the tasks of each method"
+        );
+        Error::config("method", message)
     }
 
     /// The tensors of every tap pair, (teacher's, student's), at least one.

@@ -255,20 +255,17 @@ impl Distillation {
         let targets = terms.iter().map(|t| target(task, &everyone, t.values.temperature()));
         let targets = targets.collect::<Result<Vec<_>>>()?;
         let rows: Vec<_> = targets.iter().map(|target| compared(ours.as_ref(), target.as_ref())).collect();
-        let context = |(term, (taps, rows)): (&Term, (_, _))| {
-            let teacher = batch_stats.as_ref().filter(|_| term.method.teacher_batch_stats());
-            MethodContext {
-                student: student.forward,
-                teacher: teacher.unwrap_or(&pass),
-                rows: task_rows(task, rows.as_ref()),
-                student_outputs: student.outputs,
-                teacher_outputs: &outputs,
-                sample_ids: student.leaves.ids(),
-                samples: student.samples,
-                taps,
-            }
-        };
-        let contexts: Vec<_> = terms.iter().zip(taps.iter().zip(&rows)).map(context).collect();
+        let seen = terms.iter().zip(taps.iter().zip(&rows)).map(|(term, (taps, rows))| MethodContext {
+            student: student.forward,
+            teacher: batch_stats.as_ref().filter(|_| term.method.teacher_batch_stats()).unwrap_or(&pass),
+            rows: task_rows(task, rows.as_ref()),
+            student_outputs: student.outputs,
+            teacher_outputs: &outputs,
+            sample_ids: student.leaves.ids(),
+            samples: student.samples,
+            taps,
+        });
+        let contexts: Vec<_> = seen.collect();
         let mut host = Params::default();
         let mut losses = Vec::new();
         for (term, seen) in terms.iter().zip(&contexts) {

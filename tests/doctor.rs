@@ -13,7 +13,6 @@ use limbeck::models::saved::{self, ModelMetadata};
 use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::optim::EmaConfig;
-use limbeck::tasks::Classify;
 use limbeck::train::doctor::{CHECKS, Figures, diagnose};
 use limbeck::train::schemes::{Member, Scheme};
 use limbeck::train::{
@@ -26,7 +25,6 @@ struct Setting {
     held_out: Arc<Dataset>,
     teacher: Network,
     student: Network,
-    task: Classify,
     config: TrainConfig,
 }
 
@@ -37,9 +35,8 @@ impl Setting {
         let training = Arc::new(training.sample(512, 0).unwrap());
         let config = TrainConfig { epochs: 6, ..Default::default() };
         let (gpu, teacher, student) = (common::gpu(), network("cnn:16", 1), network("cnn:8", 2));
-        let task = common::classify(&training);
         let held_out = Arc::new(held_out);
-        let mut setting = Self { gpu, training, held_out, teacher, student, task, config };
+        let mut setting = Self { gpu, training, held_out, teacher, student, config };
         setting.teacher = setting.trained(48);
         setting
     }
@@ -79,7 +76,7 @@ impl Setting {
     }
 
     fn trainer<'a>(&'a self, config: &'a TrainConfig) -> Trainer<'a> {
-        Trainer::new(&self.gpu, self.task.clone(), config, &self.training, &self.held_out)
+        Trainer::new(&self.gpu, common::classify(&self.training), config, &self.training, &self.held_out)
     }
 
     /// What is said of peers that heed each other with `weight`.
@@ -154,7 +151,7 @@ fn classes_in_another_order_are_called_out() {
     permute_classes(&mut setting.teacher);
     let said = setting.said("kd", &MethodConfig::default());
     assert!(said.contains("look at the order of its classes"), "{said}");
-    assert!(!said.contains("--data-mean"), "{said}");
+    assert!(!said.contains("`mean"), "{said}");
 }
 
 #[test]
@@ -163,7 +160,7 @@ fn images_of_another_normalisation_are_called_out() {
     // As where pixels of 0 to 255 are taken for ones of 0 to 1.
     Arc::make_mut(&mut setting.training).mean = vec![-50.0];
     let said = setting.said("kd", &MethodConfig::default());
-    assert!(said.contains("where guessing has 10.0%") && said.contains("--data-mean [-50.0]"), "{said}");
+    assert!(said.contains("where guessing has 10.0%") && said.contains("`mean = [-50.0]`"), "{said}");
     assert!(!said.contains("order of its classes"), "{said}");
 }
 

@@ -473,7 +473,7 @@ fn an_examined_run_ends_in_the_same_bits() {
         trainer.fit(&mut student).unwrap();
         common::bits(&student)
     };
-    for methods in ["kd+feature", "crd"] {
+    for methods in ["kd+feature", "crd:0.8,negatives=64"] {
         assert!(run(methods, true) == run(methods, false), "{methods}");
     }
     let peers = |examined: bool| {

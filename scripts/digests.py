@@ -41,6 +41,9 @@ def log(path):
         for line in file:
             record = json.loads(line)
             terms = sorted(record.get("terms", {}).values(), key=str)
+            # limbeck 0.1 did not measure the loss of held-out samples.
+            if record["split"] != "train":
+                record["loss"] = None
             lines.append([*(record.get(key) for key in COUNTS), terms])
     return sha256(json.dumps(lines).encode())
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use limbeck::files::{read_safetensors, read_text};
 use limbeck::models::saved::{self, Overrides};
 use limbeck::train::Outputs;
-use limbeck::train::metrics::{MetricRecord, read_metrics};
+use limbeck::train::metrics::{MetricRecord, Split, read_metrics};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v0.1")
@@ -60,7 +60,8 @@ fn same_log(one: &Path, other: &Path) {
     };
     assert_eq!(counts(&one), counts(&other));
     for (a, b) in one.iter().zip(&other) {
-        assert!(a.loss.is_nan() == b.loss.is_nan() && !((a.loss - b.loss).abs() > 1e-3), "{a:?} {b:?}");
+        // limbeck 0.1 did not measure the loss of held-out samples.
+        assert!(a.split != Split::Train || (a.loss - b.loss).abs() <= 1e-3, "{a:?} {b:?}");
         let right = |record: &MetricRecord| record.metrics["accuracy"];
         assert!((right(a) - right(b)).abs() < 0.03, "{a:?} {b:?}");
     }

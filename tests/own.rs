@@ -8,6 +8,7 @@ use std::sync::Arc;
 use limbeck::Result;
 use limbeck::data::{Field, LABELS, Row, Source, View};
 use limbeck::gpu::{Gpu, Grid, Kernel};
+use limbeck::models::saved::{self, Overrides};
 use limbeck::models::{
     Built, ModelConfig, ModelSpec, Network, Outputs, SingleModule, Values, build, register,
 };

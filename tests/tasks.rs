@@ -141,7 +141,7 @@ fn error_of_the_mean(setting: &Setting) -> f64 {
 #[test]
 fn numbers_are_learned_and_distilled() {
     let setting = Setting::new();
-    let config = TrainConfig { epochs: 25, batch_size: 32, ..Default::default() };
+    let config = TrainConfig { epochs: 40, batch_size: 32, learning_rate: 0.3, ..Default::default() };
     let mut teacher = setting.network("mlp:128", 1);
     let taught = setting.trainer(&config).fit(&mut teacher).unwrap();
     let mean = error_of_the_mean(&setting);

@@ -280,7 +280,7 @@ fn what_does_not_fit_is_refused_in_words() {
     says(&other(&|d| d.pixels[9] ^= 1), &["other data", "fingerprint"]);
     says(&other(&|d| d.mean[0] = 0.5), &["other normalisation", "0.3053", "0.5"]);
     says(&other(&|d| d.class_names.push("eleven".into())), &["10 classes", "11 classes"]);
-    says(&other(&|d| *d = d.range(0..9).unwrap()), &["150 images", "9 images"]);
+    says(&other(&|d| *d = d.range(0..9).unwrap()), &["150 samples", "9 samples"]);
     let reversed: Vec<usize> = (0..setting.training.len()).rev().collect();
     says(&other(&|d| *d = d.subset(&reversed).unwrap()), &["same order"]);
 }

@@ -229,7 +229,7 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
         setting.fit(config, methods, checkpoints(true), &mut ()).map(drop).unwrap_err().to_string()
     };
     let message = refused(&TrainConfig { learning_rate: 0.02, seed: 9, ..config.clone() }, None);
-    for part in ["another run", "learning_rate is 0.01 there and 0.02 here", "seed", "--resume"] {
+    for part in ["another run", "learning_rate is 0.01 there and 0.02 here", "seed", "`resume`"] {
         assert!(message.contains(part), "{part} in {message}");
     }
     assert!(refused(&config, Some("kd")).contains("method is none there and kd:0.9"));

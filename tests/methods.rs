@@ -204,11 +204,13 @@ impl Case<'_> {
         let mut leaves: Vec<(String, Tensor)> = vec![("student.logits".into(), logits.clone())];
         leaves.extend(guided.iter().map(|(key, tensor)| (key.clone(), tensor.clone())));
         for (id, leaf) in own.leaves() {
-            let name = host.get(id).name.strip_prefix(&format!("{}.", term.name)).unwrap();
+            let name = host.get(id).unwrap().name.strip_prefix(&format!("{}.", term.name)).unwrap();
             leaves.push((format!("own.{name}"), leaf));
         }
-        let found: BTreeMap<&str, &Tensor> =
-            leaves.iter().filter_map(|(key, leaf)| Some((key.as_str(), gradients.get(leaf)?))).collect();
+        let found: BTreeMap<&str, &Tensor> = leaves
+            .iter()
+            .filter_map(|(key, leaf)| Some((key.as_str(), gradients.find(leaf).unwrap()?)))
+            .collect();
         let outputs: Vec<&Tensor> = std::iter::once(&loss).chain(found.values().copied()).collect();
         let plan = Plan::new(self.gpu, &tape, &outputs).unwrap();
         self.write(&plan, "labels", &labels);
@@ -279,7 +281,7 @@ impl Case<'_> {
 
     fn write(&self, plan: &Plan, key: &str, tensor: &Tensor) {
         // What a method does not look at is not part of the plan, and takes no values.
-        let _ = plan.write(tensor, self.fixture.bytes(&self.key(key)));
+        let _ = plan.write_bytes(tensor, self.fixture.bytes(&self.key(key)));
     }
 
     /// Makes the tensors of one side's taps and notes them under their layers' names.

@@ -235,7 +235,7 @@ fn run(gpu: &Gpu, fixture: &Fixture, case: &Value) -> Result<Vec<String>, String
         let all = sum(y).map_err(|e| format!("backward: {e}"))?;
         for (input, want) in pairs("grads") {
             let gradient = all.get(inputs.get(&short(input)));
-            gradients.push((want, gradient.ok_or(format!("no gradient for {input}"))?.clone()));
+            gradients.push((want, gradient.map_err(|e| format!("{input}: {e}"))?.clone()));
         }
     }
     let mut checked = outputs;
@@ -243,7 +243,7 @@ fn run(gpu: &Gpu, fixture: &Fixture, case: &Value) -> Result<Vec<String>, String
     let kept: Vec<&Tensor> = checked.iter().map(|(_, tensor)| *tensor).collect();
     let plan = Plan::new(gpu, &tape, &kept).map_err(|e| e.to_string())?;
     for key in keys("inputs") {
-        plan.write(inputs.get(&short(key)), fixture.bytes(key)).map_err(|e| e.to_string())?;
+        plan.write_bytes(inputs.get(&short(key)), fixture.bytes(key)).map_err(|e| e.to_string())?;
     }
     plan.run(&Step::new(0, 1)).map_err(|e| e.to_string())?;
 

@@ -182,7 +182,7 @@ impl<'a> Entry<'a> {
         let weights = self.network.params.iter().filter(|p| p.kind != ParamKind::State).count();
         assert_eq!(leaves.len(), weights, "a parameter of {} is not used", self.network.name);
         for ((id, _), gradient) in leaves.iter().zip(gradients) {
-            let key = format!("grad/{}", self.network.params.get(*id).name);
+            let key = format!("grad/{}", self.network.params.get(*id).unwrap().name);
             self.check(&key, &plan.read_f32(gradient).unwrap(), "grad_samples", tol);
         }
     }

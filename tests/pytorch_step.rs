@@ -71,7 +71,7 @@ impl Training {
             .leaves()
             .into_iter()
             .filter(|(_, leaf)| leaf.requires_grad())
-            .map(|(id, leaf)| (network.params.get(id).name.clone(), all.get(&leaf).unwrap().clone()))
+            .map(|(id, leaf)| (network.params.get(id).unwrap().name.clone(), all.get(&leaf).unwrap().clone()))
             .collect();
         let group = Group::of(&params, &tape).unwrap();
         let (momentum, weight_decay) = (config("momentum"), config("weight_decay"));
@@ -82,9 +82,9 @@ impl Training {
         let outputs: Vec<&Tensor> =
             results.iter().map(|(_, t)| t).chain(gradients.iter().map(|(_, t)| t)).collect();
         let plan = Plan::new(gpu, &tape, &outputs).unwrap();
-        plan.write(&images, fixture.bytes("images")).unwrap();
-        plan.write(&labels, fixture.bytes("labels")).unwrap();
-        plan.write(&teacher, fixture.bytes("teacher_logits")).unwrap();
+        plan.write_bytes(&images, fixture.bytes("images")).unwrap();
+        plan.write_bytes(&labels, fixture.bytes("labels")).unwrap();
+        plan.write_bytes(&teacher, fixture.bytes("teacher_logits")).unwrap();
         Self { plan, update, results, gradients, params, _optimizer: optimizer }
     }
 }

@@ -5,7 +5,7 @@ use crate::gpu::Stopwatch;
 use crate::ops::conformance::{Allowed, case_step, compare, read, write};
 use crate::ops::{self, Fill, Input};
 use crate::rng::Stream;
-use crate::tape::{Array, Backward, DType, Part, Plan, Step, Tape, Tensor};
+use crate::tape::{Array, Backward, DType, Plan, PlanPart, Step, Tape, Tensor};
 use crate::{Error, Result};
 
 /// Values of a large input repeat after this many: a prime, so that rows of usual lengths differ.
@@ -27,7 +27,7 @@ pub enum Pass {
 pub struct KernelWork {
     tape: Tape,
     plan: Plan,
-    part: Part,
+    part: PlanPart,
     step: Step,
     inputs: Vec<(Tensor, Input)>,
     cotangents: Vec<Tensor>,

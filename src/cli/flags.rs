@@ -49,7 +49,9 @@ pub fn of_teacher(error: Error) -> Error {
         Some(value.map_or(format!("`{setting}`"), |value| format!("`{setting} = {value}`")))
     };
     match error {
-        Error::File { path, message } => Error::file(path, replaced(&message, name)),
+        Error::File { path, message, source } => {
+            Error::File { path, message: replaced(&message, name), source }
+        }
         other => other,
     }
 }

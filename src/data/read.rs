@@ -13,9 +13,9 @@ use crate::{Error, Result};
 pub(super) fn open(path: &Path, what: &str) -> Result<(BufReader<File>, u64)> {
     let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {
-            Error::file(path, format!("expected {what}, but there is no such file"))
+            Error::file(path, format!("expected {what}, but there is no such file")).because(e)
         }
-        _ => Error::file(path, format!("expected {what}, but it can't be read: {e}")),
+        _ => Error::file(path, format!("expected {what}, but it can't be read: {e}")).because(e),
     })?;
     if metadata.is_dir() {
         return Err(Error::file(path, format!("expected {what}, found a directory")));
@@ -24,7 +24,7 @@ pub(super) fn open(path: &Path, what: &str) -> Result<(BufReader<File>, u64)> {
         return Err(Error::file(path, format!("expected {what}, found an empty file; fetch it again")));
     }
     let file = File::open(path)
-        .map_err(|e| Error::file(path, format!("expected {what}, but it can't be opened: {e}")))?;
+        .map_err(|e| Error::file(path, format!("expected {what}, but it can't be opened: {e}")).because(e))?;
     Ok((BufReader::new(file), metadata.len()))
 }
 

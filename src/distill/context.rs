@@ -154,7 +154,7 @@ fn norm_of<'a>(forward: &Forward<'_>, params: &'a Params, tensor: &Tensor) -> Op
         let leaves = forward.leaves();
         let values = |read: &Tensor| {
             let (id, _) = leaves.iter().find(|(_, leaf)| leaf.id() == read.id())?;
-            Some(&*params.get(*id).values)
+            Some(&*params.get(*id).ok()?.values)
         };
         return values(&scale).zip(values(&shift));
     }

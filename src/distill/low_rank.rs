@@ -87,7 +87,7 @@ pub fn low_rank(param: &Param, rank: Rank) -> Result<Factors> {
 pub(super) fn start(student: &mut Params, teacher: &Params) -> Result<()> {
     let mut values: BTreeMap<String, Vec<f32>> = BTreeMap::new();
     for (inner, outer) in student.factors() {
-        let (inner, outer) = (student.get(inner), student.get(outer));
+        let (inner, outer) = (student.get(inner)?, student.get(outer)?);
         let name = inner.name.replace(".inner.weight", ".weight");
         let mut sizes = inner.shape.dims().to_vec();
         sizes[0] = outer.shape[0];
@@ -187,7 +187,7 @@ mod tests {
     fn weight(shape: &[usize], fill: impl Fn(usize) -> f32) -> Param {
         let mut params = Params::default();
         let id = ParamBuilder::new(&mut params).weight("w", shape.to_vec(), Init::Constant(0.0), true);
-        let mut param = params.get(id).clone();
+        let mut param = params.get(id).unwrap().clone();
         param.values = (0..param.shape.len()).map(fill).collect();
         param
     }

@@ -123,7 +123,7 @@ pub fn write_atomic(
 
 /// What to do about a failed read.
 pub(crate) fn read_error(path: &Path, error: &io::Error) -> Error {
-    match error.kind() {
+    let refused = match error.kind() {
         ErrorKind::NotFound => {
             let known = path.ancestors().skip(1).find(|a| !a.as_os_str().is_empty() && a.exists());
             let place = match known {
@@ -139,7 +139,13 @@ pub(crate) fn read_error(path: &Path, error: &io::Error) -> Error {
             Error::file(path, "reading is not permitted; check the file's permissions")
         }
         _ => Error::file(path, format!("can't be read: {error}")),
-    }
+    };
+    refused.because(behind(error))
+}
+
+/// The system's error, to keep with ours.
+fn behind(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
 }
 
 /// What to do about a failed write.
@@ -152,5 +158,5 @@ pub(crate) fn write_error(path: &Path, error: &io::Error) -> Error {
         }
         _ => "any earlier version of the file is unchanged",
     };
-    Error::file(path, format!("can't be written: {error}; {hint}"))
+    Error::file(path, format!("can't be written: {error}; {hint}")).because(behind(error))
 }

@@ -31,7 +31,7 @@ impl Buffer {
     pub fn wrap(raw: wgpu::Buffer, label: &str) -> Result<Self> {
         if !raw.usage().contains(wgpu::BufferUsages::STORAGE) || !raw.size().is_multiple_of(16) {
             let got = format!("{:?} and {} bytes", raw.usage(), raw.size());
-            return Err(Error::shape(
+            return Err(Error::misuse(
                 format!("buffer {label}"),
                 "usage STORAGE and a multiple of 16 bytes",
                 got,

@@ -1,7 +1,7 @@
 //! What the opened device offers, as the kernels choose their variants by it.
 
-use super::device::GpuOptions;
 use super::matrices::Matrices;
+use super::options::GpuOptions;
 
 /// Limits and features of an open device.
 #[derive(Debug, Clone)]

@@ -8,34 +8,39 @@ mod adapter;
 mod buffer;
 mod caps;
 mod device;
+mod errors;
 mod kernel;
-mod limit;
 mod matrices;
+mod options;
 mod parts;
-#[cfg(not(target_arch = "wasm32"))]
+mod pipeline;
 mod profiler;
 mod readback;
 mod recording;
 mod reflect;
+mod signal;
 mod source;
 mod stored;
+mod submit_limit;
+mod transfer;
 mod tuned;
 mod waiting;
 
 pub use adapter::{AdapterRequest, AdapterSummary, Power};
 pub use buffer::{Buffer, BufferSlice};
 pub use caps::{Caps, TileVariant};
-pub use device::{Gpu, GpuOptions};
-pub use kernel::{Define, Kernel, Pipeline};
-pub use limit::{SubmitLimit, estimate};
+pub use device::Gpu;
+pub use kernel::{Define, Kernel};
 pub use matrices::Matrices;
+pub use options::GpuOptions;
 pub use parts::PARTS;
-#[cfg(not(target_arch = "wasm32"))]
+pub use pipeline::Pipeline;
 pub use profiler::{Samples, Stopwatch};
 pub use readback::Readback;
 pub use recording::{Dispatch, Grid, Recording};
 pub use reflect::{Access, BindingInfo, Reflection, reflect};
 pub use stored::store_as_half;
+pub use submit_limit::{SubmitLimit, estimate};
 pub use tuned::{Choice, Choices, Tuned, Tuning};
 
 /// The wgpu that limbeck is built with, for applications that share their device.

@@ -20,18 +20,24 @@ pub type Samples = Vec<f64>;
 
 impl Recording {
     /// Times every command, `repeats` times over. Each command gets a pass of its own, so the sum is more than what the
-    /// recording takes in one pass. Without timestamps commands run out of order: their results are void then.
+    /// recording takes in one pass. Without timestamps commands run out of order: their results are void then. Blocks.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn time(&self, gpu: &Gpu, repeats: usize) -> Result<Vec<Samples>> {
+        gpu.block_on(self.time_async(gpu, repeats))
+    }
+
+    /// [`Recording::time`] for callers that may not block.
+    pub async fn time_async(&self, gpu: &Gpu, repeats: usize) -> Result<Vec<Samples>> {
         let mut samples = vec![Samples::with_capacity(repeats); self.len()];
         let chunks = |part: Range<usize>| {
             part.clone().step_by(MOST_COMMANDS).map(move |start| start..(start + MOST_COMMANDS).min(part.end))
         };
         for commands in self.submits(0..self.len()).flat_map(chunks) {
-            let clock = if gpu.caps().timestamps { Some(Clock::new(gpu, commands.len())?) } else { None };
+            let queries = TimestampQueries::where_there_are(gpu, commands.len())?;
             for _ in 0..repeats {
-                let times = match &clock {
-                    Some(clock) => self.by_timestamps(gpu, clock, commands.clone())?,
-                    None => self.by_wall_clock(gpu, commands.clone())?,
+                let times = match &queries {
+                    Some(queries) => self.by_timestamps(gpu, queries, commands.clone()).await?,
+                    None => self.by_wall_clock(gpu, commands.clone()).await?,
                 };
                 for (command, time) in commands.clone().zip(times) {
                     samples[command].push(time);
@@ -41,23 +47,30 @@ impl Recording {
         Ok(samples)
     }
 
-    fn by_timestamps(&self, gpu: &Gpu, clock: &Clock, commands: Range<usize>) -> Result<Vec<f64>> {
+    async fn by_timestamps(
+        &self,
+        gpu: &Gpu,
+        queries: &TimestampQueries,
+        commands: Range<usize>,
+    ) -> Result<Vec<f64>> {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         for (i, command) in commands.enumerate() {
-            self.encode(&mut clock.pass(&mut encoder, i), command..command + 1);
+            self.encode(&mut queries.pass(&mut encoder, i), command..command + 1);
         }
-        clock.submit(gpu, encoder)
+        queries.submit(gpu, encoder).await
     }
 
-    fn by_wall_clock(&self, gpu: &Gpu, commands: Range<usize>) -> Result<Vec<f64>> {
-        commands
-            .map(|command| Ok(self.wall(gpu, command..command + 1, COPIES)? / f64::from(COPIES)))
-            .collect()
+    async fn by_wall_clock(&self, gpu: &Gpu, commands: Range<usize>) -> Result<Vec<f64>> {
+        let mut times = Vec::with_capacity(commands.len());
+        for command in commands {
+            times.push(self.wall(gpu, command..command + 1, COPIES).await? / f64::from(COPIES));
+        }
+        Ok(times)
     }
 
     /// Milliseconds from submit to idle of `copies` runs in one pass.
-    fn wall(&self, gpu: &Gpu, range: Range<usize>, copies: u32) -> Result<f64> {
-        gpu.wait_idle()?;
+    async fn wall(&self, gpu: &Gpu, range: Range<usize>, copies: u32) -> Result<f64> {
+        gpu.idle().await?;
         let start = Instant::now();
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         {
@@ -65,7 +78,7 @@ impl Recording {
             (0..copies).for_each(|_| self.encode(&mut pass, range.clone()));
         }
         gpu.submit(encoder.finish())?;
-        gpu.wait_idle()?;
+        gpu.idle().await?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
     }
 }
@@ -73,35 +86,45 @@ impl Recording {
 /// Times many runs of a range of commands in one pass, which beats clocks that are coarser than one run.
 pub struct Stopwatch {
     gpu: Gpu,
-    clock: Option<Clock>,
+    queries: Option<TimestampQueries>,
 }
 
 impl Stopwatch {
     /// By timestamp queries where the device has them, else by the wall clock.
     pub fn new(gpu: &Gpu) -> Result<Self> {
-        let clock = if gpu.caps().timestamps { Some(Clock::new(gpu, 1)?) } else { None };
-        Ok(Self { gpu: gpu.clone(), clock })
+        Ok(Self { gpu: gpu.clone(), queries: TimestampQueries::where_there_are(gpu, 1)? })
     }
 
-    /// Milliseconds of `copies` runs of commands `range`, all together, one after another in one pass.
+    /// Milliseconds of `copies` runs of commands `range`, all together, one after another in one pass. Blocks.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn time(&self, recording: &Recording, range: Range<usize>, copies: u32) -> Result<f64> {
-        let Some(clock) = &self.clock else { return recording.wall(&self.gpu, range, copies) };
+        self.gpu.block_on(self.time_async(recording, range, copies))
+    }
+
+    /// [`Stopwatch::time`] for callers that may not block.
+    pub async fn time_async(&self, recording: &Recording, range: Range<usize>, copies: u32) -> Result<f64> {
+        let Some(queries) = &self.queries else { return recording.wall(&self.gpu, range, copies).await };
         let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
         {
-            let mut pass = clock.pass(&mut encoder, 0);
+            let mut pass = queries.pass(&mut encoder, 0);
             (0..copies).for_each(|_| recording.encode(&mut pass, range.clone()));
         }
-        Ok(clock.submit(&self.gpu, encoder)?.first().copied().unwrap_or(0.0))
+        Ok(queries.submit(&self.gpu, encoder).await?.first().copied().unwrap_or(0.0))
     }
 }
 
 /// A query set and the buffer that it is resolved to.
-struct Clock {
+struct TimestampQueries {
     queries: wgpu::QuerySet,
     resolved: Buffer,
 }
 
-impl Clock {
+impl TimestampQueries {
+    /// Queries for so many commands, where the device has any.
+    fn where_there_are(gpu: &Gpu, commands: usize) -> Result<Option<Self>> {
+        if gpu.caps().timestamps { Self::new(gpu, commands).map(Some) } else { Ok(None) }
+    }
+
     fn new(gpu: &Gpu, commands: usize) -> Result<Self> {
         let count = 2 * commands as u32;
         let queries = gpu.device().create_query_set(&wgpu::QuerySetDescriptor {
@@ -131,11 +154,11 @@ impl Clock {
     }
 
     /// Runs what was encoded; the milliseconds of each span.
-    fn submit(&self, gpu: &Gpu, mut encoder: wgpu::CommandEncoder) -> Result<Vec<f64>> {
+    async fn submit(&self, gpu: &Gpu, mut encoder: wgpu::CommandEncoder) -> Result<Vec<f64>> {
         let count = self.queries.count();
         encoder.resolve_query_set(&self.queries, 0..count, self.resolved.raw(), 0);
         gpu.submit(encoder.finish())?;
-        let bytes = gpu.read(&self.resolved.whole())?.wait()?;
+        let bytes = gpu.read(&self.resolved.whole())?.await?;
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
         let ms = f64::from(gpu.queue().get_timestamp_period()) * 1e-6;
         // Some drivers round so coarsely that a short pass ends before it begins.

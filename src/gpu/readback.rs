@@ -1,11 +1,11 @@
 //! Reading GPU memory: await it, or wait for it. Natively both end at a deadline where the device hangs.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::device::Gpu;
+use super::signal::Signal;
 use super::waiting::{Deadline, ask_again};
 use crate::{Error, Result};
 
@@ -18,30 +18,18 @@ pub struct Readback {
     gpu: Gpu,
     staging: wgpu::Buffer,
     len: usize,
-    shared: Arc<Mutex<Shared>>,
+    mapped: Signal<Result<(), wgpu::BufferAsyncError>>,
     deadline: Deadline,
     gave_way: bool,
-}
-
-#[derive(Default)]
-struct Shared {
-    result: Option<Result<(), wgpu::BufferAsyncError>>,
-    waker: Option<Waker>,
 }
 
 impl Readback {
     /// Starts mapping `staging`, whose copy was submitted.
     pub(super) fn start(gpu: Gpu, staging: wgpu::Buffer, len: usize) -> Self {
-        let shared = Arc::new(Mutex::new(Shared::default()));
-        let theirs = shared.clone();
-        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-            let Ok(mut shared) = theirs.lock() else { return };
-            shared.result = Some(result);
-            if let Some(waker) = shared.waker.take() {
-                waker.wake();
-            }
-        });
-        Self { gpu, staging, len, shared, deadline: Deadline::after(DEADLINE), gave_way: false }
+        let mapped = Signal::new();
+        let sender = mapped.clone();
+        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| sender.send(result));
+        Self { gpu, staging, len, mapped, deadline: Deadline::after(DEADLINE), gave_way: false }
     }
 
     /// Blocks until the bytes are here.
@@ -50,12 +38,15 @@ impl Readback {
         self.gpu.clone().block_on(self)
     }
 
-    fn take(&self) -> Option<Result<Vec<u8>>> {
-        if let Err(error) = self.gpu.check() {
-            return Some(Err(error));
+    /// The bytes, or what went wrong; none where the device has not answered yet.
+    fn take(&self, context: &Context<'_>) -> Option<Result<Vec<u8>>> {
+        // What is read may be void where an earlier call failed, and that is known only once all scopes have answered.
+        match self.gpu.poll_settled(context) {
+            Poll::Pending => return None,
+            Poll::Ready(Err(error)) => return Some(Err(error)),
+            Poll::Ready(Ok(())) => {}
         }
-        let result = self.shared.lock().ok()?.result.take()?;
-        Some(match result {
+        Some(match self.mapped.take(context)? {
             Err(error) => Err(Error::DeviceLost(format!("a buffer could not be mapped: {error}"))),
             Ok(()) => self.copy_out(),
         })
@@ -71,7 +62,7 @@ impl Readback {
             view[..self.len].to_vec()
         };
         self.staging.unmap();
-        self.gpu.recycle(self.staging.clone());
+        self.gpu.staging_pool().recycle(self.staging.clone());
         Ok(bytes)
     }
 }
@@ -87,15 +78,12 @@ impl Future for Readback {
         }
         // Natively nobody else drives the device; in a browser this does nothing and the callback wakes us.
         let _ = self.gpu.device().poll(wgpu::PollType::Poll);
-        if let Some(done) = self.take() {
+        if let Some(done) = self.take(context) {
             return Poll::Ready(done);
         }
         if self.deadline.is_over() {
             let message = format!("no answer to a read within {} s", DEADLINE.as_secs());
             return Poll::Ready(Err(Error::DeviceLost(message)));
-        }
-        if let Ok(mut shared) = self.shared.lock() {
-            shared.waker = Some(context.waker().clone());
         }
         ask_again(context);
         Poll::Pending

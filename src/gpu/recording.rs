@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::buffer::BufferSlice;
 use super::device::Gpu;
-use super::kernel::{Kernel, Pipeline};
+use super::kernel::Kernel;
+use super::pipeline::Pipeline;
 use crate::{Error, Result};
 
 /// Workgroups in x, y, z.

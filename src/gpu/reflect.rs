@@ -33,49 +33,49 @@ pub struct Reflection {
     pub workgroup_size: [u32; 3],
 }
 
-/// A kernel's text as naga holds it.
+/// A kernel as naga holds it: an entry point with what it uses, and nothing else.
 pub(super) struct Parsed {
-    /// The whole module.
+    /// The module.
     pub module: naga::Module,
-    /// Place of the entry point.
-    pub entry: usize,
     /// `@binding` and global of all that the entry point uses, ascending.
     pub bindings: Vec<(u32, naga::Handle<naga::GlobalVariable>)>,
 }
 
-/// Parses and validates `source`, and finds `entry`. `place` names the kernel in errors.
+/// Parses `source` and cuts it down to `entry`. wgpu validates what becomes of it. `place` names the kernel in errors.
 pub(super) fn parse(source: &str, entry: &str, place: &str) -> Result<Parsed> {
     let fail = |message: String| Error::Validation { place: place.to_string(), message };
-    let module = naga::front::wgsl::parse_str(source)
+    let mut module = naga::front::wgsl::parse_str(source)
         .map_err(|e| fail(e.emit_to_string_with_path(source, &format!("{place}.wgsl"))))?;
-    let flags = naga::valid::ValidationFlags::all();
-    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::all())
-        .validate(&module)
-        .map_err(|e| fail(e.emit_to_string(source)))?;
-    let entry = module
-        .entry_points
-        .iter()
-        .position(|e| e.name == entry)
-        .ok_or_else(|| fail(format!("no entry point \"{entry}\"")))?;
-    let used = info.get_entry_point(entry);
-    let mut bindings: Vec<_> = module
-        .global_variables
-        .iter()
-        .filter(|(handle, _)| !used[*handle].is_empty())
-        .filter_map(|(handle, global)| Some((global.binding.as_ref()?.binding, handle)))
-        .collect();
+    module.entry_points.retain(|e| e.name == entry);
+    if module.entry_points.is_empty() {
+        return Err(fail(format!("no entry point \"{entry}\"")));
+    }
+    naga::compact::compact(&mut module, naga::compact::KeepUnused::No);
+    let globals = module.global_variables.iter();
+    let mut bindings: Vec<_> =
+        globals.filter_map(|(handle, global)| Some((global.binding.as_ref()?.binding, handle))).collect();
     bindings.sort_by_key(|(index, _)| *index);
-    Ok(Parsed { module, entry, bindings })
+    Ok(Parsed { module, bindings })
+}
+
+/// Why naga refuses a module.
+pub(super) fn validate(module: &naga::Module, source: &str) -> Result<naga::valid::ModuleInfo, String> {
+    let flags = naga::valid::ValidationFlags::all();
+    naga::valid::Validator::new(flags, naga::valid::Capabilities::all())
+        .validate(module)
+        .map_err(|e| e.emit_to_string(source))
 }
 
 /// Parses and validates `source`, and reflects `entry`. `place` names the kernel in errors.
 pub fn reflect(source: &str, entry: &str, place: &str) -> Result<Reflection> {
-    Reflection::of(&parse(source, entry, place)?, place)
+    let parsed = parse(source, entry, place)?;
+    validate(&parsed.module, source).map_err(|message| Error::Validation { place: place.into(), message })?;
+    Reflection::of(&parsed, place)
 }
 
 impl Reflection {
     pub(super) fn of(parsed: &Parsed, place: &str) -> Result<Self> {
-        let Parsed { module, entry, bindings } = parsed;
+        let Parsed { module, bindings } = parsed;
         let bindings = bindings
             .iter()
             .map(|(index, handle)| {
@@ -94,6 +94,7 @@ impl Reflection {
                 Ok(BindingInfo { index: *index, name: global.name.clone().unwrap_or_default(), access })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { bindings, workgroup_size: module.entry_points[*entry].workgroup_size })
+        let workgroup_size = module.entry_points.first().map_or([1; 3], |entry| entry.workgroup_size);
+        Ok(Self { bindings, workgroup_size })
     }
 }

@@ -1,4 +1,4 @@
-//! Waiting for the device: an executor that blocks, and futures that ask again.
+//! Submitting work and waiting for it: an executor that blocks, and futures that ask again.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -7,13 +7,60 @@ use std::time::Duration;
 use wgpu::{PollError, PollType};
 
 use super::device::Gpu;
+use super::signal::Signal;
 use crate::platform::Instant;
 use crate::{Error, Result};
 
 /// How long [`Gpu::block_on`] sleeps at most before it asks a future again.
 const NAP: Duration = Duration::from_millis(100);
 
+/// Submits that are remembered for [`Gpu::throttle`].
+const MOST_IN_FLIGHT: usize = 256;
+
 impl Gpu {
+    /// Submits one command buffer.
+    pub(super) fn submit(&self, commands: wgpu::CommandBuffer) -> Result<()> {
+        self.check()?;
+        let index = self.queue().submit([commands]);
+        let mut in_flight = self.in_flight();
+        in_flight.push_back(index);
+        // Without a caller that throttles, the oldest are of no interest.
+        if in_flight.len() > MOST_IN_FLIGHT {
+            in_flight.pop_front();
+        }
+        drop(in_flight);
+        self.check()
+    }
+
+    /// Blocks until the GPU has finished all that was submitted.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn wait_idle(&self) -> Result<()> {
+        let wait = PollType::Wait { submission_index: None, timeout: None };
+        self.device().poll(wait).map_err(|e| Error::DeviceLost(e.to_string()))?;
+        self.check()
+    }
+
+    /// [`Gpu::wait_idle`] for callers that may not block.
+    pub async fn idle(&self) -> Result<()> {
+        let done = Signal::new();
+        let sender = done.clone();
+        self.queue().on_submitted_work_done(move || sender.send(()));
+        std::future::poll_fn(|context| {
+            // Natively nobody else drives the device.
+            let _ = self.device().poll(PollType::Poll);
+            if done.take(context).is_some() {
+                return Poll::Ready(Ok(()));
+            }
+            if let Err(error) = self.check() {
+                return Poll::Ready(Err(error));
+            }
+            ask_again(context);
+            Poll::Pending
+        })
+        .await?;
+        self.settle().await
+    }
+
     /// Runs a future of this library to its end, and blocks meanwhile. Natively it is the waiting thread that must ask the
     /// device whether it is done: a general executor spins on that, this one sleeps until the oldest submit is finished.
     /// A browser has none: what would block there does not compile.

@@ -73,7 +73,7 @@ fn outline(name: &str, config: &ModelConfig) -> Result<Network> {
     let (spec, numbers) = find(name)?;
     config.check()?;
     let built = (spec.build)(config, &numbers).map_err(|e| match e {
-        Error::Config { name: setting, message } if setting == "model" => {
+        Error::Config { setting, message, .. } if setting == "model" => {
             Error::config(setting, format!("\"{name}\": {message}"))
         }
         other => other,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::params::{ParamId, ParamKind, Params};
+use super::params::{ParamId, ParamKind, Params, ParamsId};
 use crate::gpu::{Buffer, BufferSlice, Gpu};
 use crate::ops::update::BLOCK;
 use crate::tape::{Gradients, Meta, Tape, Tensor};
@@ -17,7 +17,8 @@ use crate::{Error, Result};
 pub struct DeviceParams {
     gpu: Gpu,
     name: String,
-    layout: Vec<Place>,
+    owner: ParamsId,
+    layout: Vec<Located>,
     /// Weights that are the first of two factors, and the second ones.
     outer: BTreeMap<ParamId, ParamId>,
     weights: Buffer,
@@ -33,8 +34,9 @@ struct Training {
     extents: Buffer,
 }
 
+/// Where a parameter lies.
 #[derive(Debug, Clone)]
-struct Place {
+struct Located {
     name: String,
     meta: Meta,
     kind: ParamKind,
@@ -70,14 +72,14 @@ impl DeviceParams {
         // A parameter starts at a whole block of the decay mask.
         let alignment = u64::from(gpu.caps().storage_alignment).max(BLOCK as u64 * 4);
         let (mut weights, mut states) = (0u64, 0u64);
-        let layout: Vec<Place> = params
+        let layout: Vec<Located> = params
             .iter()
             .map(|param| {
                 let meta = Meta::f32(param.shape.clone());
                 let end = if param.kind == ParamKind::State { &mut states } else { &mut weights };
                 let offset = *end;
                 *end = (offset + meta.bytes()).next_multiple_of(alignment);
-                Place { name: param.name.clone(), meta, kind: param.kind, offset }
+                Located { name: param.name.clone(), meta, kind: param.kind, offset }
             })
             .collect();
         // Each tensor is bound by itself; what training does to all of them at once goes by ranges where it must.
@@ -88,6 +90,7 @@ impl DeviceParams {
         let made = Self {
             gpu: gpu.clone(),
             name: name.to_string(),
+            owner: params.owner(),
             layout,
             outer: params.factors().collect(),
             weights: gpu.buffer(&format!("{name} weights"), weights.max(alignment))?,
@@ -145,7 +148,7 @@ impl DeviceParams {
 
     /// A parameter as a leaf of `tape`. It requires a gradient where it is a weight and `requires_grad`.
     pub fn leaf(&self, tape: &Tape, id: ParamId, requires_grad: bool) -> Result<Tensor> {
-        let place = &self.layout[id.0];
+        let place = self.located(id)?;
         let requires_grad = requires_grad && place.kind != ParamKind::State;
         let name = format!("{}/{}", self.name, place.name);
         tape.external(&name, place.meta.clone(), self.slice(place, &self.home(place)), requires_grad)
@@ -188,14 +191,14 @@ impl DeviceParams {
     /// Sends the gradient of parameter `id` (bound as `leaf`) to its slice of the gradient buffer. A gradient that can't
     /// be written there directly is copied. A parameter the loss does not depend on keeps a gradient of zero.
     pub fn place_gradient(&self, id: ParamId, leaf: &Tensor, gradients: &Gradients) -> Result<()> {
-        let Some(gradient) = gradients.get(leaf) else { return Ok(()) };
-        let slice = self.slice(&self.layout[id.0], &self.training()?.gradients);
+        let place = self.located(id)?;
+        let Some(gradient) = gradients.find(leaf)? else { return Ok(()) };
+        let slice = self.slice(place, &self.training()?.gradients);
         if gradient.place(slice.clone()) || gradient.copy()?.place(slice) {
             return Ok(());
         }
-        let name = &self.layout[id.0].name;
-        Err(Error::shape(
-            format!("gradient of {name}"),
+        Err(Error::misuse(
+            format!("gradient of {}", place.name),
             "an output that can be placed",
             format!("{gradient:?}"),
         ))
@@ -211,9 +214,13 @@ impl DeviceParams {
         self.states.whole()
     }
 
+    fn located(&self, id: ParamId) -> Result<&Located> {
+        self.owner.look_up(&self.layout, id, &self.name)
+    }
+
     fn training(&self) -> Result<&Training> {
         self.training.as_ref().ok_or_else(|| {
-            Error::shape(
+            Error::misuse(
                 &self.name,
                 "a network uploaded for training",
                 "one that is frozen: it has no gradients",
@@ -226,11 +233,11 @@ impl DeviceParams {
         tape.external(&format!("{}/{what}", self.name), meta, buffer.whole(), false)
     }
 
-    fn home(&self, place: &Place) -> Buffer {
+    fn home(&self, place: &Located) -> Buffer {
         if place.kind == ParamKind::State { self.states.clone() } else { self.weights.clone() }
     }
 
-    fn slice(&self, place: &Place, buffer: &Buffer) -> BufferSlice {
+    fn slice(&self, place: &Located, buffer: &Buffer) -> BufferSlice {
         BufferSlice { buffer: buffer.clone(), offset: place.offset, len: place.meta.bytes() }
     }
 }

@@ -8,10 +8,12 @@ mod device;
 mod forward;
 mod init;
 mod layers;
+mod load;
 mod params;
 
 pub use device::DeviceParams;
 pub use forward::{Forward, Mode, Precision, Tap};
 pub use init::Init;
 pub use layers::{BatchNorm, Conv, LayerNorm, Linear};
-pub use params::{LoadReport, Misshapen, Param, ParamBuilder, ParamId, ParamKind, Params};
+pub use load::{LoadReport, Misshapen};
+pub use params::{Param, ParamBuilder, ParamId, ParamKind, Params};

@@ -1,15 +1,49 @@
 //! Named parameters on the host.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::init::Init;
 use crate::files::NamedTensor;
 use crate::tape::Shape;
 use crate::{Error, Result};
 
-/// Place of a parameter in its [`Params`].
+/// Place of a parameter in its [`Params`], and which those are. Clones of `Params` have the same places.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParamId {
+    pub(super) index: usize,
+    owner: ParamsId,
+}
+
+impl std::fmt::Debug for ParamId {
+    /// The place alone: whose it is says nothing outside this process.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ParamId({})", self.index)
+    }
+}
+
+/// Which [`Params`] something is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ParamId(pub(super) usize);
+pub(super) struct ParamsId(u64);
+
+impl Default for ParamsId {
+    /// Of none made before.
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl ParamsId {
+    /// What lies at `id` in a list of these parameters, which `name` names in errors.
+    pub fn look_up<'a, T>(self, all: &'a [T], id: ParamId, name: &str) -> Result<&'a T> {
+        let found = all.get(id.index).filter(|_| id.owner == self);
+        found.ok_or_else(|| {
+            let whose = if id.owner == self { "of a later state of them" } else { "of other parameters" };
+            Error::misuse(name, "the id of one of its parameters", format!("number {} {whose}", id.index))
+        })
+    }
+}
 
 /// What a parameter is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +75,9 @@ pub struct Param {
 /// The ordered parameters of a network.
 #[derive(Debug, Clone, Default)]
 pub struct Params {
-    entries: Vec<Param>,
-    by_name: HashMap<String, ParamId>,
+    owner: ParamsId,
+    pub(super) entries: Vec<Param>,
+    pub(super) by_name: HashMap<String, ParamId>,
     elements: usize,
     too_large: Option<String>,
     outline: bool,
@@ -52,66 +87,6 @@ pub struct Params {
 /// Elements that all parameters of a network may have: 8 GiB of f32. A mistyped width, or a file that claims one, must
 /// be an error before memory is asked for.
 const MAX_ELEMENTS: usize = 1 << 31;
-
-/// What a load did not use, find or could not fit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LoadReport {
-    /// Parameters that the file does not have; they keep their values.
-    pub missing: Vec<String>,
-    /// Tensors of the file that the network does not have.
-    pub unexpected: Vec<String>,
-    /// Tensors of another shape than their parameters. Where there is one, nothing was loaded.
-    pub misshapen: Vec<Misshapen>,
-}
-
-/// A tensor that does not have its parameter's shape.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misshapen {
-    /// The parameter.
-    pub name: String,
-    /// Its shape.
-    pub expected: Shape,
-    /// The tensor's.
-    pub found: Shape,
-}
-
-impl LoadReport {
-    /// An error unless every tensor found its place.
-    pub fn strict(&self, what: &str) -> Result<()> {
-        if self.missing.is_empty() && self.unexpected.is_empty() && self.misshapen.is_empty() {
-            return Ok(());
-        }
-        let shape = |t: &Misshapen| format!("{} (expected {}, found {})", t.name, t.expected, t.found);
-        let misshapen: Vec<String> = self.misshapen.iter().map(shape).collect();
-        let message = format!(
-            "the file does not fit this architecture; of another shape: {}; missing: {}; unexpected: {}; choose the \
-             architecture and the data set that the file was made with, or rename tensors with a map",
-            list(&misshapen),
-            list(&self.missing),
-            list(&self.unexpected)
-        );
-        Err(Error::config(what, message))
-    }
-}
-
-/// The first few of many names.
-fn list(names: &[String]) -> String {
-    match names {
-        [] => "none".to_string(),
-        some if some.len() <= 8 => some.join(", "),
-        many => format!("{}, and {} more", many[..8].join(", "), many.len() - 8),
-    }
-}
-
-/// A tensor's name without what wrappers put in front of it: DataParallel's `module.`, and `_orig_mod.` of
-/// `torch.compile`, which may also stand inside.
-fn plain_name(name: &str) -> String {
-    let mut name = name.replace("_orig_mod.", "");
-    while let Some(rest) = name.strip_prefix("module.") {
-        name = rest.to_string();
-    }
-    name
-}
 
 impl Params {
     /// Parameters that get no values as they are made, and no memory for them: [`Params::initialise`] or a load gives
@@ -131,8 +106,20 @@ impl Params {
     }
 
     /// One parameter.
-    pub fn get(&self, id: ParamId) -> &Param {
-        &self.entries[id.0]
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] for the id of other parameters.
+    pub fn get(&self, id: ParamId) -> Result<&Param> {
+        self.owner.look_up(&self.entries, id, "params")
+    }
+
+    /// Which parameters these are.
+    pub(super) fn owner(&self) -> ParamsId {
+        self.owner
+    }
+
+    pub(super) fn id_at(&self, index: usize) -> ParamId {
+        ParamId { index, owner: self.owner }
     }
 
     /// A parameter's place, by name.
@@ -142,13 +129,13 @@ impl Params {
 
     /// A parameter by name.
     pub fn find(&self, name: &str) -> Option<&Param> {
-        self.by_name.get(name).map(|id| self.get(*id))
+        self.by_name.get(name).and_then(|id| self.entries.get(id.index))
     }
 
     /// A parameter by name, to change its values.
     pub fn find_mut(&mut self, name: &str) -> Option<&mut Param> {
         let id = *self.by_name.get(name)?;
-        self.entries.get_mut(id.0)
+        self.entries.get_mut(id.index)
     }
 
     /// Number of named tensors.
@@ -177,6 +164,7 @@ impl Params {
     /// one after the other.
     pub fn factorise(&mut self, rank: impl Fn(&Param) -> Option<usize>) {
         for index in 0..self.entries.len() {
+            let id = self.id_at(index);
             let param = &mut self.entries[index];
             let (Some(rank), Some(path)) = (rank(param), param.name.strip_suffix(".weight")) else {
                 continue;
@@ -189,10 +177,10 @@ impl Params {
             self.by_name.remove(&param.name);
             (param.name, param.shape) = (format!("{path}.inner.weight"), dims.into());
             param.values = vec![0.0; if self.outline { 0 } else { param.shape.len() }];
-            self.by_name.insert(param.name.clone(), ParamId(index));
+            self.by_name.insert(param.name.clone(), id);
             let mut at = ParamBuilder { params: self, path: format!("{path}.outer") };
             let outer = at.weight("weight", outer, Init::KaimingNormal, true);
-            self.outer.insert(ParamId(index), outer);
+            self.outer.insert(id, outer);
         }
     }
 
@@ -217,48 +205,6 @@ impl Params {
                 data: p.values.clone(),
             })
             .collect()
-    }
-
-    /// Takes values by name. What wrappers put in front of names (`module.`, `_orig_mod.`) and BatchNorm's
-    /// `num_batches_tracked` are understood. Where a shape differs nothing changes, and the report says so.
-    ///
-    /// # Errors
-    /// Where two tensors are meant for one parameter.
-    pub fn load(&mut self, tensors: &[NamedTensor]) -> Result<LoadReport> {
-        let mut found: BTreeMap<ParamId, &NamedTensor> = BTreeMap::new();
-        let mut report = LoadReport::default();
-        for tensor in tensors {
-            let plain = plain_name(&tensor.name);
-            let name = if self.by_name.contains_key(&tensor.name) { &tensor.name } else { &plain };
-            match self.by_name.get(name) {
-                Some(id) => {
-                    if let Some(other) = found.insert(*id, tensor) {
-                        let message = format!("\"{}\" and \"{}\" are both for it", other.name, tensor.name);
-                        return Err(Error::config(format!("tensor {name}"), message));
-                    }
-                }
-                None if name.ends_with("num_batches_tracked") => {}
-                None => report.unexpected.push(name.clone()),
-            }
-        }
-        // In the network's order, so that the message is the same each time.
-        for (index, param) in self.entries.iter().enumerate() {
-            match found.get(&ParamId(index)) {
-                None => report.missing.push(param.name.clone()),
-                Some(tensor) if tensor.shape != param.shape.dims() => report.misshapen.push(Misshapen {
-                    name: param.name.clone(),
-                    expected: param.shape.clone(),
-                    found: tensor.shape.clone().into(),
-                }),
-                Some(_) => {}
-            }
-        }
-        if report.misshapen.is_empty() {
-            for (id, tensor) in found {
-                self.entries[id.0].values.clone_from(&tensor.data);
-            }
-        }
-        Ok(report)
     }
 }
 
@@ -297,7 +243,7 @@ impl<'a> ParamBuilder<'a> {
 
     fn push(&mut self, name: &str, shape: Shape, kind: ParamKind, init: Init) -> ParamId {
         let name = self.join(name);
-        let id = ParamId(self.params.entries.len());
+        let id = self.params.id_at(self.params.entries.len());
         let elements = shape.dims().iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         let elements = elements.filter(|n| *n <= MAX_ELEMENTS - self.params.elements);
         self.params.elements += elements.unwrap_or(0);

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::graph::{TapeId, TensorId};
 use super::op::Backward;
-use super::tensor::{Tape, Tensor, TensorId};
+use super::record::Tape;
+use super::tensor::Tensor;
 use crate::{Error, Result};
 
 /// The one op that the sweep itself needs; `ops/` provides it, so that the tape knows no op by name.
@@ -13,15 +15,41 @@ pub struct GradOps {
 }
 
 /// Gradients of a loss, by tensor.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gradients {
+    tape: TapeId,
     by_tensor: HashMap<TensorId, Tensor>,
 }
 
 impl Gradients {
+    /// d loss / d `tensor`.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] where there is none: the loss does not depend on it, it requires none, or it is of another tape.
+    pub fn get(&self, tensor: &Tensor) -> Result<&Tensor> {
+        let missing = || {
+            Error::misuse(
+                "gradients",
+                "a tensor that the loss depends on and that requires a gradient",
+                format!("{tensor:?}"),
+            )
+        };
+        self.find(tensor)?.ok_or_else(missing)
+    }
+
     /// d loss / d `tensor`; `None` where the loss does not depend on it or it requires none.
-    pub fn get(&self, tensor: &Tensor) -> Option<&Tensor> {
-        self.by_tensor.get(&tensor.id())
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] where it is of another tape.
+    pub fn find(&self, tensor: &Tensor) -> Result<Option<&Tensor>> {
+        if tensor.id().1 != self.tape {
+            return Err(Error::misuse(
+                "gradients",
+                "a tensor of the tape that they are on",
+                format!("{tensor:?} of another one"),
+            ));
+        }
+        Ok(self.by_tensor.get(&tensor.id()))
     }
 }
 
@@ -41,7 +69,7 @@ impl Tape {
         }
         if !loss.requires_grad() {
             let got = "a loss that depends on none (is the student in no_grad, or frozen?)";
-            return Err(Error::shape(
+            return Err(Error::misuse(
                 "backward",
                 "a loss that depends on a tensor that requires a gradient",
                 got,
@@ -55,7 +83,7 @@ impl Tape {
     }
 
     fn sweep(&self, loss: &Tensor, seed: Tensor, ops: &GradOps) -> Result<Gradients> {
-        let mut grads = Gradients::default();
+        let mut grads = Gradients { tape: self.inner.borrow().id, by_tensor: HashMap::new() };
         grads.by_tensor.insert(loss.id(), seed);
         let mut recomputed = self.inner.borrow().recomputed.clone();
         let mut copies: HashMap<TensorId, Tensor> = HashMap::new();

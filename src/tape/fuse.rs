@@ -9,8 +9,10 @@ use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
+use super::graph::{Inner, Node, Source, TensorId};
 use super::op::Op;
-use super::tensor::{Inner, Node, Source, Tape, Tensor, TensorId};
+use super::record::Tape;
+use super::tensor::Tensor;
 
 /// A node's second form, which does without one of its inputs.
 pub struct Fused {

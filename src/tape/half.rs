@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::graph::{Inner, Source, TensorId};
+use super::record::Tape;
 use super::shape::{DType, Meta};
-use super::tensor::{Inner, Source, Tape, Tensor, TensorId};
+use super::tensor::Tensor;
 
 /// Smaller tensors are not worth a conversion.
 const FEWEST_HALVES: usize = 256;

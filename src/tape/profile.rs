@@ -10,6 +10,7 @@ use crate::platform::Instant;
 
 /// A node's cost and time.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NodeTiming {
     /// Scope and op.
     pub name: String,
@@ -31,6 +32,7 @@ pub struct NodeTiming {
 
 /// One dispatch of a node.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct DispatchTiming {
     /// `op/entry point`
     pub kernel: String,
@@ -48,7 +50,7 @@ pub struct DispatchTiming {
 
 /// Some neighbouring nodes of a plan: what they do, and where they are for [`Plan::time_part`].
 #[derive(Debug, Clone, Default)]
-pub struct Part {
+pub struct PlanPart {
     commands: Range<usize>,
     /// Floating-point operations of one run.
     pub flops: u64,
@@ -56,7 +58,7 @@ pub struct Part {
     pub bytes: u64,
 }
 
-impl Part {
+impl PlanPart {
     /// Dispatches of one run.
     pub fn dispatches(&self) -> usize {
         self.commands.len()
@@ -65,8 +67,8 @@ impl Part {
 
 impl Plan {
     /// From the first node whose name (scope and op) is `wanted` to the last.
-    pub fn part(&self, wanted: impl Fn(&str) -> bool) -> Part {
-        let mut part = Part::default();
+    pub fn part(&self, wanted: impl Fn(&str) -> bool) -> PlanPart {
+        let mut part = PlanPart::default();
         for node in self.nodes.iter().filter(|n| wanted(&n.name)) {
             let start = if part.commands.is_empty() { node.commands.start } else { part.commands.start };
             part.commands = start..node.commands.end;
@@ -80,19 +82,28 @@ impl Plan {
 
     /// Milliseconds of `runs` runs of a part of this plan in one pass, all together. [`Plan::run`] comes before it: that
     /// writes the step, and what the part reads.
-    pub fn time_part(&self, watch: &Stopwatch, part: &Part, runs: u32) -> Result<f64> {
-        watch.time(&self.recording, part.commands.clone(), runs)
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn time_part(&self, watch: &Stopwatch, part: &PlanPart, runs: u32) -> Result<f64> {
+        self.gpu.block_on(self.time_part_async(watch, part, runs))
+    }
+
+    /// [`Plan::time_part`] for callers that may not block.
+    pub async fn time_part_async(&self, watch: &Stopwatch, part: &PlanPart, runs: u32) -> Result<f64> {
+        watch.time_async(&self.recording, part.commands.clone(), runs).await
     }
 
     /// Times each node over `repeats` runs of the step, in order of execution. It trains: updates are applied as often
     /// as they run. See [`Recording::time`](crate::gpu::Recording::time) for what is measured.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn profile(&self, step: &Step, repeats: usize) -> Result<Vec<NodeTiming>> {
         // The first run compiles.
         self.run(step)?;
         let samples = self.recording.time(&self.gpu, repeats.max(1))?;
         let timing = |command: usize| {
             let (kernel, workgroups) = self.recording.describe(command).unwrap_or_default();
-            let (ms, least_ms) = median_and_least(&samples[command]);
+            let samples = &samples[command];
+            let ms = median(samples).unwrap_or(0.0);
+            let least_ms = samples.iter().copied().min_by(f64::total_cmp).unwrap_or(0.0);
             let bytes = self.recording.bound_bytes(command);
             DispatchTiming { kernel: kernel.into(), workgroups, bytes, flops: 0, ms, least_ms }
         };
@@ -116,6 +127,7 @@ impl Plan {
     }
 
     /// Milliseconds of `repeats` whole steps from submit to idle, one submit each, by the wall clock.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn time_steps(&self, step: &Step, repeats: usize) -> Result<Vec<f64>> {
         self.run(step)?;
         self.gpu.wait_idle()?;
@@ -130,6 +142,7 @@ impl Plan {
     }
 
     /// Microseconds of CPU that a step takes to encode and submit: `repeats` samples.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn time_encoding(&self, step: &Step, repeats: usize) -> Result<Vec<f64>> {
         (0..repeats.max(1))
             .map(|_| {
@@ -154,11 +167,11 @@ fn share(flops: u64, dispatches: &mut [DispatchTiming]) {
     }
 }
 
-fn median_and_least(samples: &[f64]) -> (f64, f64) {
+/// The middle one of some numbers, of two the larger; none of none.
+pub(super) fn median(samples: &[f64]) -> Option<f64> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let at = |i: usize| sorted.get(i).copied().unwrap_or(0.0);
-    (at(sorted.len() / 2), at(0))
+    sorted.get(sorted.len() / 2).copied()
 }
 
 #[cfg(test)]

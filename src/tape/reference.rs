@@ -5,14 +5,16 @@ use std::rc::Rc;
 
 use super::array::Array;
 use super::fuse::live_nodes;
+use super::graph::{Source, TensorId};
 use super::op::Op;
+use super::record::Tape;
 use super::shape::{DType, Meta};
 use super::step::Step;
-use super::tensor::{Source, Tape, Tensor, TensorId};
+use super::tensor::Tensor;
 use crate::{Error, Result};
 
 /// A recorded node, for checks of one op at a time.
-pub(crate) struct Recorded {
+pub(crate) struct RecordedNode {
     pub op: Rc<dyn Op>,
     pub inputs: Vec<Tensor>,
     pub outputs: Vec<Tensor>,
@@ -20,7 +22,7 @@ pub(crate) struct Recorded {
 
 impl Tape {
     /// The nodes recorded so far, in order.
-    pub(crate) fn recorded(&self) -> Vec<Recorded> {
+    pub(crate) fn recorded(&self) -> Vec<RecordedNode> {
         let node = |index: usize| {
             let (op, inputs, outputs) = {
                 let inner = self.inner.borrow();
@@ -28,7 +30,7 @@ impl Tape {
                 (node.op.clone(), node.inputs.clone(), node.outputs.clone())
             };
             let tensors = |ids: Vec<TensorId>| ids.into_iter().map(|id| self.tensor(id)).collect();
-            Recorded { op, inputs: tensors(inputs), outputs: tensors(outputs) }
+            RecordedNode { op, inputs: tensors(inputs), outputs: tensors(outputs) }
         };
         (0..self.len()).map(node).collect()
     }
@@ -57,11 +59,17 @@ impl Tape {
             if let (Source::Constant(bytes), DType::F32) = (&info.source, info.meta.dtype) {
                 let numbers: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
                 let data = numbers.into_iter().map(f64::from).collect();
-                values.insert(TensorId(index), Array::new(info.meta.shape.clone(), data));
+                values.insert(inner.id(index), Array::new(info.meta.shape.clone(), data));
             }
         }
         let value_of = |values: &HashMap<TensorId, Array>, id: TensorId| {
-            let missing = || Error::shape("reference", "a value for every leaf", inner.describe(id));
+            let missing = || {
+                Error::misuse(
+                    "reference",
+                    "a value for every leaf",
+                    format!("none for {}", inner.describe(id)),
+                )
+            };
             values.get(&id).cloned().ok_or_else(missing)
         };
         let keep: BTreeSet<TensorId> = wanted.iter().flat_map(|t| [t.id(), inner.root(t.id())]).collect();
@@ -74,7 +82,7 @@ impl Tape {
             let made = node.op.reference(step, &arrays);
             if made.len() != written.len() {
                 let expected = format!("{} arrays from the reference", written.len());
-                return Err(Error::shape(node.op.name(), expected, made.len().to_string()));
+                return Err(Error::misuse(node.op.name(), expected, made.len().to_string()));
             }
             values.extend(written.into_iter().zip(made));
         }

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::cost::Cost;
 use super::fuse::Live;
+use super::graph::{Inner, Source, TensorId};
+use super::lower::Lowered;
 use super::lowering::{Slot, Whole};
 use super::memory::{Lifetime, assign};
-use super::plan::{Cost, Lowered};
-use super::tensor::{Inner, Source, TensorId};
+
 use crate::Result;
 use crate::gpu::{Buffer, BufferSlice, Gpu};
 

@@ -5,12 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::array::Array;
-use super::fuse::Live;
+use super::fuse::chosen_nodes;
+use super::graph::{Inner, TensorId};
+use super::lower::lower;
 use super::op::Op;
-use super::plan::{Plan, offered};
+use super::plan::Plan;
+use super::profile::median;
+use super::record::Tape;
 use super::shape::{DType, Meta};
 use super::step::Step;
-use super::tensor::{Inner, Tape, Tensor, TensorId};
+use super::stored_input::stored;
+use super::tensor::Tensor;
 use super::variants::work;
 use crate::gpu::{Choice, Choices, Gpu, Stopwatch};
 use crate::rng::Stream;
@@ -28,34 +33,42 @@ const REFERENCE_FLOPS: u64 = 1 << 30;
 /// Largest error, as a share of the largest value, of a variant that computes what it should.
 const TOLERANCE: f64 = 1e-4;
 
+/// Work that has variants and no choice among them yet, by what its choice is kept under.
+pub(super) type Untuned = BTreeMap<String, Work>;
+
 /// A node's op, the shapes it sees, and which of its inputs are stored as f16.
-struct Work {
+pub(super) struct Work {
     op: Rc<dyn Op>,
     inputs: Vec<Meta>,
     halves: Vec<bool>,
     variants: Vec<String>,
 }
 
-/// Measures all work of the given nodes that has variants and no choice yet, and keeps the choices.
-pub(super) fn tune(gpu: &Gpu, inner: &Inner, live: &[Live<'_>], keep: &BTreeSet<TensorId>) -> Result<()> {
+/// What a plan that keeps `keep` would do and nobody has measured.
+pub(super) fn untuned(gpu: &Gpu, inner: &Inner, keep: &BTreeSet<TensorId>) -> Result<Untuned> {
     let known = gpu.tuned().choices();
-    let mut open: BTreeMap<String, Work> = BTreeMap::new();
-    for &node in live {
+    let mut open = Untuned::new();
+    for node in chosen_nodes(inner, keep, !gpu.options().unfused) {
         let inputs = inner.metas(node.inputs);
         let halves = inner.halves(node.inputs, keep);
         let key = work(node.op.as_ref(), &inputs, &halves);
         if known.contains_key(&key) || open.contains_key(&key) {
             continue;
         }
-        let variants = offered(gpu, inner, node, keep)?;
+        let variants = lower(gpu, inner, node, (None, keep), &mut Default::default())?.variants;
         if variants.len() > 1 {
             open.insert(key, Work { op: node.op.clone(), inputs, halves, variants });
         }
     }
+    Ok(open)
+}
+
+/// Measures the variants of each piece of work, and keeps the choices.
+pub(super) async fn race_all(gpu: &Gpu, open: Untuned) -> Result<()> {
     let all = open.len();
     for (done, (key, work)) in open.into_iter().enumerate() {
         log::info!("tuning {} of {all}: {key}", done + 1);
-        let choice = work.race(gpu)?;
+        let choice = work.race(gpu).await?;
         // At once, so that a tuning that is interrupted goes on where it was.
         gpu.tuned().add(Choices::from([(key, choice)]))?;
     }
@@ -72,19 +85,17 @@ struct Runner {
 impl Runner {
     /// The median.
     fn ms(&self) -> f64 {
-        let mut sorted = self.samples.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::INFINITY)
+        median(&self.samples).unwrap_or(f64::INFINITY)
     }
 }
 
 impl Work {
-    fn race(&self, gpu: &Gpu) -> Result<Choice> {
+    async fn race(&self, gpu: &Gpu) -> Result<Choice> {
         let (values, mut rejected) = (self.values(), Vec::new());
         let mut want = self.reference(&values);
         let mut runners: Vec<Runner> = Vec::new();
         for name in &self.variants {
-            match self.prepare(gpu, name, &values) {
+            match self.prepare(gpu, name, &values).await {
                 Ok((plan, got)) => match mismatch(&got, want.get_or_insert_with(|| got.clone())) {
                     None => runners.push(Runner { name: name.clone(), plan, samples: Vec::new() }),
                     Some(why) => rejected.push(format!("{name}: {why}")),
@@ -97,7 +108,7 @@ impl Work {
             log::warn!("a variant of {} is left out: {why}", self.op.name());
         }
         let default = self.variants[0].clone();
-        measure(gpu, &mut runners)?;
+        measure(gpu, &mut runners).await?;
         for runner in &runners {
             log::debug!("{}: {:.3} ms in {} samples", runner.name, runner.ms(), runner.samples.len());
         }
@@ -105,11 +116,8 @@ impl Work {
         let best = runners.iter().min_by(|a, b| a.ms().total_cmp(&b.ms()));
         let Some(best) = best else {
             let got = rejected.join("; ");
-            return Err(Error::shape(
-                self.op.name(),
-                "at least one variant that computes what it should",
-                got,
-            ));
+            let message = format!("no variant computes what it should: {got}");
+            return Err(Error::Validation { place: self.op.name().into(), message });
         };
         let (variant, ms) = match best.ms() < WORTH_IT * default_ms {
             true => (best.name.clone(), best.ms()),
@@ -152,7 +160,7 @@ impl Work {
     }
 
     /// A plan of this work alone by one variant, after its first run, and what that gave.
-    fn prepare(&self, gpu: &Gpu, variant: &str, values: &[Vec<f32>]) -> Result<(Plan, Vec<Vec<f64>>)> {
+    async fn prepare(&self, gpu: &Gpu, variant: &str, values: &[Vec<f32>]) -> Result<(Plan, Vec<Vec<f64>>)> {
         let tape = Tape::new();
         let inputs: Vec<Tensor> = self
             .inputs
@@ -166,10 +174,11 @@ impl Work {
         let stored: Vec<Tensor> = stored.collect::<Result<_>>()?;
         let operands: Vec<&Tensor> = stored.iter().collect();
         let outputs = tape.scope(WORK, || tape.record_shared(self.op.clone(), &operands))?;
-        let plan = Plan::by_variant(gpu, &tape, &outputs.iter().collect::<Vec<_>>(), variant)?;
+        let plan = Plan::by_variant(gpu, &tape, &outputs.iter().collect::<Vec<_>>(), Some(variant)).await?;
         // A name that is not offered here would stand for the default.
         if !plan.cost().nodes.iter().any(|node| node.variant.as_deref() == Some(variant)) {
-            return Err(Error::shape(self.op.name(), format!("the variant {variant}"), "another one"));
+            let message = format!("its variant {variant} is not the one that was lowered");
+            return Err(Error::Validation { place: self.op.name().into(), message });
         }
         for (input, values) in inputs.iter().zip(values).filter(|(input, _)| plan.holds(input)) {
             match input.meta().dtype {
@@ -178,8 +187,10 @@ impl Work {
             }
         }
         plan.run(&Step::new(0, 0))?;
-        let read = |t: &Tensor| Ok(plan.read_f32(t)?.into_iter().map(f64::from).collect());
-        let got = outputs.iter().map(read).collect::<Result<_>>()?;
+        let mut got = Vec::new();
+        for output in &outputs {
+            got.push(plan.read_f32_async(output).await?.into_iter().map(f64::from).collect());
+        }
         Ok((plan, got))
     }
 }
@@ -187,33 +198,23 @@ impl Work {
 /// The scope that what is timed is recorded in: copies that make f16 of inputs do not count.
 const WORK: &str = "work";
 
-/// An input as the op finds it: in a plan, only what a node made can be stored as f16.
-fn stored(input: &Tensor, half: bool) -> Result<Tensor> {
-    if !half {
-        return Ok(input.clone());
-    }
-    let copy = input.copy()?;
-    copy.store_half();
-    Ok(copy)
-}
-
 /// Fills in the samples, round by round.
-fn measure(gpu: &Gpu, runners: &mut [Runner]) -> Result<()> {
+async fn measure(gpu: &Gpu, runners: &mut [Runner]) -> Result<()> {
     /// A sample takes at least so many milliseconds, which coarse clocks can tell from another.
     const SAMPLE_MS: f64 = 2.0;
     let watch = Stopwatch::new(gpu)?;
-    let time = |plan: &Plan, runs: u32| {
+    let time = async |plan: &Plan, runs: u32| {
         let work = plan.part(|name| name.starts_with(WORK));
-        Ok::<f64, Error>(plan.time_part(&watch, &work, runs)? / f64::from(runs))
+        Ok::<f64, Error>(plan.time_part_async(&watch, &work, runs).await? / f64::from(runs))
     };
     let mut runs = Vec::new();
     for runner in runners.iter() {
-        runs.push((SAMPLE_MS / time(&runner.plan, 1)?.max(1e-3)).ceil().clamp(1.0, 256.0) as u32);
+        runs.push((SAMPLE_MS / time(&runner.plan, 1).await?.max(1e-3)).ceil().clamp(1.0, 256.0) as u32);
     }
     let mut racing: Vec<usize> = (0..runners.len()).collect();
     for round in 0..ROUNDS {
         for &i in &racing {
-            let sample = time(&runners[i].plan, runs[i])?;
+            let sample = time(&runners[i].plan, runs[i]).await?;
             runners[i].samples.push(sample);
         }
         if round == 0 {

@@ -54,7 +54,7 @@ impl SweepFile {
 /// An error of a setting, with the table that the setting is in.
 pub fn inside(table: &str, error: Error) -> Error {
     match error {
-        Error::Config { name, message } => Error::config(format!("{table}: {name}"), message),
+        Error::Config { setting, message, .. } => Error::config(format!("{table}: {setting}"), message),
         other => Error::config(table, other),
     }
 }

@@ -136,7 +136,9 @@ fn go_on<T>(ran: Result<T>, home: SweepFolder<'_>, pair: &PairFile) -> Result<Re
     let own = |path: &PathBuf| pair.files(&pair.entries(home.file), &home.file.seeds).contains(path);
     match ran {
         Err(error @ Error::DeviceLost { .. }) => Err(error),
-        Err(Error::File { path, message }) if !own(&path) => Err(Error::File { path, message }),
+        Err(Error::File { path, message, source }) if !own(&path) => {
+            Err(Error::File { path, message, source })
+        }
         ran => Ok(ran.map_err(|error| error.to_string())),
     }
 }

@@ -179,7 +179,8 @@ fn source(job: &mut Job, objective: &Objective, config: &TrainConfig) -> Result<
     }
     // Outputs of other data, seed or teacher are an error of their file. What is left are the method's own
     // wants.
-    let Err(Error::Config { name, message }) = job.plan(config, source.supervision(job, objective, &[])?)
+    let Err(Error::Config { setting: name, message, .. }) =
+        job.plan(config, source.supervision(job, objective, &[])?)
     else {
         return Ok((source, None));
     };

@@ -19,18 +19,25 @@ const F16_BYTES: u8 = 2;
 ///
 /// Fails where a marked binding is no array of f32, u32 or i32, or of vectors of two or four of them.
 pub fn store_as_half(source: &str, entry: &str, mask: u32, place: &str) -> Result<String> {
-    let Parsed { mut module, bindings, .. } = parse(source, entry, place)?;
+    let mut parsed = parse(source, entry, place)?;
+    mark_halves(&mut parsed, mask, place)?;
+    let fail = |what| Error::Validation { place: place.to_string(), message: format!("as f16: {what}") };
+    text_of(&parsed.module).map_err(fail)
+}
+
+/// Has the marked bindings of a parsed kernel stored as f16.
+pub(in crate::gpu) fn mark_halves(parsed: &mut Parsed, mask: u32, place: &str) -> Result<()> {
+    let Parsed { module, bindings } = parsed;
     let fail = |message: String| Error::Validation { place: place.to_string(), message };
     let mut stored = Stored::default();
     for (i, (_, global)) in bindings.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1) {
         let name = module.global_variables[*global].name.clone().unwrap_or_default();
         let refuse = |what| fail(format!("binding {name} (number {i}) can't be stored as f16: {what}"));
-        let (ty, kind) = half_type(&mut module, *global).map_err(refuse)?;
+        let (ty, kind) = half_type(module, *global).map_err(refuse)?;
         module.global_variables[*global].ty = ty;
         stored.globals.push((*global, Form::Half(kind)));
     }
-    stored.rewrite(&mut module).map_err(|what| fail(format!("as f16: {what}")))?;
-    text_of(&module).map_err(|what| fail(format!("as f16: {what}")))
+    stored.rewrite(module).map_err(|what| fail(format!("as f16: {what}")))
 }
 
 /// The f16 type for a global, and the kind of number that its kernel takes the elements for; or why there is none.

@@ -5,23 +5,21 @@
 //! f16 (`half`), and a CPU adapter loads and stores vectors two words at a time (`pairs`): in either case the type of a
 //! global changes, a conversion follows every load from it, and one comes before every store to it (`rewrite`).
 //!
-//! The result is WGSL text again, and not a naga module: the same text reaches naga on native and the compiler of a
-//! browser, the pipeline cache and whoever looks at kernels keep dealing in text, and an error can show it.
+//! What is rewritten is naga's module of a kernel, which wgpu takes as it is. Browsers and whoever looks at kernels get
+//! its WGSL text.
 
 mod half;
 mod operands;
 mod pairs;
 mod rewrite;
 
+pub(super) use half::mark_halves;
 pub use half::store_as_half;
 pub(super) use pairs::in_pairs;
 
 /// The WGSL of a rewritten module, or why there is none.
-fn text_of(module: &naga::Module) -> Result<String, String> {
-    let flags = naga::valid::ValidationFlags::all();
-    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::all())
-        .validate(module)
-        .map_err(|e| e.emit_to_string(""))?;
+pub(super) fn text_of(module: &naga::Module) -> Result<String, String> {
+    let info = super::reflect::validate(module, "")?;
     naga::back::wgsl::write_string(module, &info, naga::back::wgsl::WriterFlags::empty())
         .map_err(|e| e.to_string())
 }

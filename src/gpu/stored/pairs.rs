@@ -10,7 +10,7 @@ use naga::{
 };
 
 use super::rewrite::{Form, Stored};
-use super::text_of;
+use crate::gpu::reflect::Parsed;
 
 const WORD_BYTES: u8 = 4;
 const PAIR_BYTES: u8 = 8;
@@ -26,11 +26,12 @@ pub struct Pair {
     words: Handle<Type>,
 }
 
-/// The WGSL of a module with its storage arrays of vectors in 64-bit words, of those `globals` whose vectors are loaded and
-/// stored as wholes; nothing where there are none.
-pub fn in_pairs(mut module: Module, globals: impl Iterator<Item = Handle<GlobalVariable>>) -> Option<String> {
+/// A kernel with its storage arrays of vectors in 64-bit words, of those bindings whose vectors are loaded and stored as
+/// wholes; nothing where there are none.
+pub(in crate::gpu) fn in_pairs(parsed: &Parsed) -> Option<Module> {
+    let mut module = parsed.module.clone();
     let mut stored = Stored::default();
-    for global in globals {
+    for &(_, global) in &parsed.bindings {
         if !functions(&module).all(|function| takes_whole(function, global)) {
             continue;
         }
@@ -42,7 +43,7 @@ pub fn in_pairs(mut module: Module, globals: impl Iterator<Item = Handle<GlobalV
         return None;
     }
     // A kernel that can't be rewritten runs as it was written.
-    stored.rewrite(&mut module).and_then(|()| text_of(&module)).ok()
+    stored.rewrite(&mut module).ok().map(|()| module)
 }
 
 fn functions(module: &Module) -> impl Iterator<Item = &Function> {

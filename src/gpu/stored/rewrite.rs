@@ -56,7 +56,7 @@ fn function(function: &mut naga::Function, stored: &Stored) -> Rewritten<()> {
 
 /// Where an expression went.
 #[derive(Clone, Copy)]
-struct Place {
+struct Moved {
     /// Itself.
     first: Handle<Expression>,
     /// Its value as the kernel knows it: itself, or the last conversion of it.
@@ -71,23 +71,23 @@ struct Rewriter<'a> {
     /// The number 32.
     shift: Handle<Expression>,
     /// By index of the old expression.
-    map: Vec<Place>,
+    map: Vec<Moved>,
 }
 
 impl Rewriter<'_> {
-    fn place(&self, old: Handle<Expression>) -> Place {
+    fn moved(&self, old: Handle<Expression>) -> Moved {
         self.map[old.index()]
     }
 
     fn value(&self, old: Handle<Expression>) -> Handle<Expression> {
-        self.place(old).value
+        self.moved(old).value
     }
 
     fn expression(&mut self, mut expression: Expression, span: Span) -> Rewritten<()> {
         let form = self.form_of(&expression);
         // A matrix would be of another type than the kernel says: matrices come from workgroup memory, which stays.
         if let Expression::CooperativeLoad { data, .. } = &expression
-            && self.place(data.pointer).form.is_some()
+            && self.moved(data.pointer).form.is_some()
         {
             return Err("a cooperative matrix can't be loaded from it".into());
         }
@@ -97,11 +97,11 @@ impl Rewriter<'_> {
         }
         let loads = matches!(expression, Expression::Load { .. });
         let first = self.new.append(expression, span);
-        let place = match form {
-            Some(form) if loads => Place { first, value: self.loaded(first, form, span), form: None },
-            form => Place { first, value: first, form },
+        let moved = match form {
+            Some(form) if loads => Moved { first, value: self.loaded(first, form, span), form: None },
+            form => Moved { first, value: first, form },
         };
-        self.map.push(place);
+        self.map.push(moved);
         Ok(())
     }
 
@@ -113,7 +113,7 @@ impl Rewriter<'_> {
             }
             Expression::Access { base, .. }
             | Expression::AccessIndex { base, .. }
-            | Expression::Load { pointer: base } => self.place(*base).form,
+            | Expression::Load { pointer: base } => self.moved(*base).form,
             _ => None,
         }
     }
@@ -137,16 +137,16 @@ impl Rewriter<'_> {
 
     fn statement(&mut self, mut statement: Statement, span: Span, out: &mut Block) -> Rewritten<Statement> {
         if let Statement::Store { pointer, value } = &statement
-            && let Some(form) = self.place(*pointer).form
+            && let Some(form) = self.moved(*pointer).form
         {
             let (pointer, value) = (self.value(*pointer), self.value(*value));
             return Ok(Statement::Store { pointer, value: self.before_store(value, form, span, out) });
         }
         let mut shared = false;
         let known = operands::of_statement(&mut statement, |operand| {
-            let place = self.place(*operand);
-            shared |= place.form.is_some();
-            *operand = place.value;
+            let moved = self.moved(*operand);
+            shared |= moved.form.is_some();
+            *operand = moved.value;
         });
         if !known || shared {
             return Err(format!("statement {statement:?} is not known here"));
@@ -178,7 +178,7 @@ impl Rewriter<'_> {
     /// The run of expressions that an old run became.
     fn emitted(&self, range: Range<Expression>) -> Range<Expression> {
         match range.first_and_last() {
-            Some((first, last)) => Range::new_from_bounds(self.place(first).first, self.value(last)),
+            Some((first, last)) => Range::new_from_bounds(self.moved(first).first, self.value(last)),
             None => range,
         }
     }

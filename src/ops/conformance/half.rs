@@ -14,7 +14,7 @@ use crate::Result;
 use crate::gpu::Gpu;
 use crate::ops::spec::Case;
 use crate::rng::Stream;
-use crate::tape::{Array, DType, Plan, Recorded, Tape, Tensor, TensorId};
+use crate::tape::{Array, DType, Plan, RecordedNode, Tape, Tensor, TensorId};
 
 /// The largest number that is an f16.
 const LARGEST: f64 = 65_504.0;
@@ -86,7 +86,7 @@ fn operands(case: &Case, inputs: &[Tensor], values: &[Vec<f64>]) -> Result<Vec<T
     inputs.iter().enumerate().map(operand).collect()
 }
 
-fn store_half(nodes: &[Recorded]) {
+fn store_half(nodes: &[RecordedNode]) {
     for node in nodes {
         let in_full = node.op.in_full();
         let halves = node.outputs.iter().enumerate().filter(|(i, _)| !in_full.contains(i));

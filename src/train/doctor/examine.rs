@@ -256,7 +256,7 @@ fn squared_gradient(loss: &Tensor, pass: &Forward<'_>) -> Result<Option<Tensor>>
     if loss.requires_grad() {
         let gradients = loss.backward()?;
         for (_, leaf) in pass.leaves() {
-            let Some(gradient) = gradients.get(&leaf) else { continue };
+            let Some(gradient) = gradients.find(&leaf)? else { continue };
             let axes: Vec<usize> = (0..gradient.dims().len()).collect();
             let own = gradient.mul(gradient)?.sum(&axes, false)?;
             squared = Some(match squared {

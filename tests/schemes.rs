@@ -12,7 +12,8 @@ use limbeck::nn::DeviceParams;
 use limbeck::optim::{EmaConfig, OptimizerConfig};
 use limbeck::rng::Stream;
 use limbeck::tape::{Plan, Step, Tape};
-use limbeck::train::schemes::{ChainStep, Member, Scheme, chain, mean_logits};
+use limbeck::train::schemes::{Member, Scheme, mean_logits};
+use limbeck::train::{ChainStep, chain};
 use limbeck::train::{Checkpoints, Run, Teacher, TrainConfig, Trainer};
 
 impl Digits {

@@ -19,12 +19,12 @@ pub use meter::{Meter, Tally};
 pub use metric::{Measured, Metric, Unit};
 pub use regress::Regress;
 
-use crate::Result;
 use crate::data::Source;
 use crate::gpu::Gpu;
 use crate::models::{ModelConfig, Outputs, Values};
 use crate::nn::Mode;
 use crate::tape::Tensor;
+use crate::{Error, Result};
 
 /// Every task.
 pub static TASKS: &[&TaskSpec] = &[&classify::SPEC, &regress::SPEC];
@@ -91,6 +91,19 @@ pub trait Task: Send + Sync {
 
     /// What a model is shown of each sample; stored outputs of a teacher are valid for the same views only.
     fn views(&self) -> Views;
+}
+
+impl dyn Task + '_ {
+    /// [`Task::rows`] where there must be some.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a task that has no rows, by its name.
+    pub fn some_rows(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Rows> {
+        self.rows(outputs, leaves)?.ok_or_else(|| {
+            let message = format!("the task {} has no rows of logits to learn from", self.spec().name);
+            Error::config("method", message)
+        })
+    }
 }
 
 /// A term of a task's loss.

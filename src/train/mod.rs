@@ -1,25 +1,28 @@
 //! Training: the step, the loop around it, what it measures and what it tells the user.
 
+mod chain;
 #[cfg(not(target_arch = "wasm32"))]
 mod compare;
-#[cfg(not(target_arch = "wasm32"))]
 pub mod doctor;
 pub mod metrics;
 pub mod report;
 mod run;
+mod scaled;
 pub mod schemes;
 pub mod stats;
+mod step;
 pub mod sweep;
+mod teach;
 mod teacher;
 
+pub use chain::{ChainStep, chain};
 #[cfg(not(target_arch = "wasm32"))]
 pub use compare::{Comparison, Variant};
 pub use run::{
-    Checkpoints, Epoch, Evaluator, Observer, Prepared, Progress, Run, StepConfig, TrainConfig, TrainStep,
-    Trainer, checkpoint, weights_hash,
+    Checkpoints, Epoch, Evaluator, Observer, Prepared, Progress, Run, Trainer, checkpoint, weights_hash,
 };
+pub use step::{StepConfig, TrainConfig, TrainStep};
 #[cfg(not(target_arch = "wasm32"))]
-pub use teacher::teach;
-pub use teacher::{
-    Outputs, OutputsInfo, StoredTeacher, TeachConfig, Teacher, TeacherSource, outputs, teach_async,
-};
+pub use teach::teach;
+pub use teach::{TeachConfig, teach_async};
+pub use teacher::{Outputs, OutputsInfo, StoredTeacher, Teacher, TeacherSource, outputs};

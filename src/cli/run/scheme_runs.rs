@@ -8,8 +8,8 @@ use crate::models::{Network, saved};
 use crate::nn::DeviceParams;
 use crate::optim::EmaConfig;
 use crate::train::report::Role;
-use crate::train::schemes::{ChainStep, Scheme, chain};
-use crate::train::{Run, TrainConfig};
+use crate::train::schemes::Scheme;
+use crate::train::{ChainStep, Run, TrainConfig, chain};
 use crate::{Error, Result};
 
 /// What is to be trained.

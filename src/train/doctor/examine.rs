@@ -12,9 +12,10 @@ use crate::nn::Forward;
 use crate::tape::{Plan, Scalar, Step, Tensor};
 use crate::tasks::{Leaves, Rows};
 use crate::train::report::printable;
-use crate::train::run::record::{Recording, ScaledTerm};
 use crate::train::schemes::Scheme;
-use crate::train::teacher::distillation::{Tapped, TeacherSource, rows};
+use crate::train::step::record::{Recording, ScaledTerm};
+use crate::train::teacher::TeacherSource;
+use crate::train::teacher::distillation::Tapped;
 use crate::train::{StepConfig, TrainConfig};
 
 /// Samples over which accuracies are measured, at least.
@@ -130,7 +131,7 @@ impl Probe {
             teachers.clear();
             taps.retain(|tap| tap.owner == "student");
         }
-        let student = rows(task, &recording.outputs, &recording.leaves)?;
+        let student = task.some_rows(&recording.outputs, &recording.leaves)?;
         let mut kept: Vec<&Tensor> = std::iter::once(&student.values).chain(&student.labels).collect();
         kept.extend(teachers.iter().chain(taps.iter().map(|t| &t.tensor)));
         for term in &terms {

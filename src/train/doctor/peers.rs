@@ -10,7 +10,7 @@ use crate::data::Loader;
 use crate::gpu::Gpu;
 use crate::tape::{Plan, Step, Tensor};
 use crate::train::StepConfig;
-use crate::train::run::record::Recording;
+use crate::train::step::record::Recording;
 
 /// The figures of the student, and those of its peer, from the recording of their step: terms only.
 pub(in crate::train) async fn peer_figures(

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::identity;
-use super::trainer::Epoch;
+use super::results::Epoch;
 use crate::files::{self, Metadata, NamedTensor, StoredTensor};
 use crate::gpu::{BufferSlice, Gpu};
 use crate::nn::Params;

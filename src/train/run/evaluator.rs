@@ -1,13 +1,14 @@
 //! How well a network does on a data set, counted on the device, and what it gives for a batch.
 
-use super::record::{Pass, Recording};
 use crate::Result;
 use crate::data::{Batch, Source};
 use crate::gpu::Gpu;
 use crate::models::{Network, Outputs};
 use crate::nn::DeviceParams;
 use crate::tape::{Plan, Scalar, Step, Tensor};
-use crate::tasks::{Leaves, Measured, Meter, Tally, Task};
+use crate::tasks::{Leaves, Measured, Meter, Task};
+use crate::train::step::counts::{reset, tally};
+use crate::train::step::record::{Pass, Recording};
 
 /// A compiled evaluation of one network: running statistics, no augmentation. Batches are counted on the device, one after
 /// the other; nothing is read before the end but what the task's [`Meter`] asks for.
@@ -112,18 +113,3 @@ impl Evaluator {
 
 /// Batches that the CPU may be ahead of the GPU.
 const STEPS_AHEAD: usize = 3;
-
-/// What a meter counted on the device.
-pub(in crate::train) async fn tally(gpu: &Gpu, meter: &dyn Meter) -> Result<Tally> {
-    let reads = meter.counts().iter().map(|(_, slice)| gpu.read(slice)).collect::<Result<Vec<_>>>()?;
-    let mut counts = Vec::new();
-    for read in reads {
-        counts.push(read.await?);
-    }
-    meter.tally(&counts)
-}
-
-/// Starts counting anew.
-pub(in crate::train) fn reset(gpu: &Gpu, meter: &dyn Meter) -> Result<()> {
-    meter.counts().iter().try_for_each(|(_, slice)| gpu.write(slice, &vec![0u8; slice.len as usize]))
-}

@@ -7,8 +7,10 @@ use crate::gpu::Gpu;
 use crate::models::{Network, base_of, build};
 use crate::nn::{DeviceParams, Forward, Params};
 use crate::tasks::Task;
-use crate::train::run::record::{Pass, Recording};
-use crate::train::teacher::distillation::{Shared, TeacherSource, compared, task_rows};
+use crate::train::step::record::{Pass, Recording};
+use crate::train::teacher::TeacherSource;
+use crate::train::teacher::distillation::{compared, task_rows};
+use crate::train::teacher::source::Shared;
 use crate::{Error, Result};
 
 /// What is to be trained in place of `student`; `None` where that is the student itself. Layers that are new

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::config::TrainConfig;
 use crate::data::Source;
 use crate::distill::{Term, TermSchedule};
 use crate::models::Network;
 use crate::nn::Params;
 use crate::optim::EmaConfig;
 use crate::tasks::Task;
+use crate::train::TrainConfig;
 use crate::train::schemes::Scheme;
-use crate::train::teacher::distillation::TeacherSource;
+use crate::train::teacher::TeacherSource;
 
 /// The identity's own version: what a name means, and how its value is written, never changes within one.
 pub(super) const VERSION: &str = "1";

@@ -1,18 +1,14 @@
 //! A run under way: epochs, measuring, early stop, checkpoints.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::checkpoint::{self, Contents, Position};
 use super::evaluator::Evaluator;
-use super::extend::{extended, start};
-use super::identity::{add_scheme, identity};
-use super::record::Recording;
-use super::step::{StepConfig, TrainStep, record};
-use super::trainer::{Checkpoints, Epoch, LogPlace, Observer, Progress, Run, Trainer};
+use super::results::{Epoch, Run};
+use super::trainer::{Checkpoints, LogPlace, Observer, Progress, Trainer};
 use crate::Result;
-use crate::data::{Loader, LoaderConfig, Source};
+use crate::data::Loader;
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Params};
@@ -20,12 +16,10 @@ use crate::optim::Schedule;
 use crate::platform::Instant;
 use crate::tape::{Cost, Step};
 use crate::tasks::{Measured, Tally};
-use crate::train::doctor::{self, Figures};
+use crate::train::TrainStep;
+use crate::train::doctor::Figures;
 use crate::train::metrics::{MetricRecord, MetricsLog, Split};
-use crate::train::schemes::{Peer, Scheme};
 use crate::train::stats::median;
-use crate::train::teacher::distillation::TeacherSource;
-use crate::train::teacher::stored::StoredSource;
 
 /// Time between two calls of [`Observer::progress`]: each waits for the GPU.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(400);
@@ -34,127 +28,30 @@ const STEPS_AHEAD: usize = 3;
 
 /// A run under way.
 pub(super) struct Session<'a, 'n> {
-    trainer: Trainer<'a>,
-    network: &'n mut Network,
-    schedule: Schedule,
-    steps: u64,
-    params: DeviceParams,
+    pub(super) trainer: Trainer<'a>,
+    pub(super) network: &'n mut Network,
+    pub(super) schedule: Schedule,
+    pub(super) steps: u64,
+    pub(super) params: DeviceParams,
     /// The network that learns beside it.
-    peer: Option<(&'a mut Network, DeviceParams)>,
-    step: TrainStep,
+    pub(super) peer: Option<(&'a mut Network, DeviceParams)>,
+    pub(super) step: TrainStep,
     /// What is measured where an average is kept: the average in a frozen network.
-    shadow: Option<DeviceParams>,
-    evaluator: Evaluator,
-    loader: Loader,
-    validation: Loader,
-    identity: BTreeMap<String, String>,
-    position: Position,
+    pub(super) shadow: Option<DeviceParams>,
+    pub(super) evaluator: Evaluator,
+    pub(super) loader: Loader,
+    pub(super) validation: Loader,
+    pub(super) identity: BTreeMap<String, String>,
+    pub(super) position: Position,
     /// The best epoch's weights, under early stop.
-    best: Params,
-    log: Option<MetricsLog>,
-    started: Instant,
+    pub(super) best: Params,
+    pub(super) log: Option<MetricsLog>,
+    pub(super) started: Instant,
     /// What the doctor measured, where it was asked for.
-    figures: Option<Result<Vec<Figures>>>,
+    pub(super) figures: Option<Result<Vec<Figures>>>,
 }
 
 impl<'a, 'n> Session<'a, 'n> {
-    /// Records and compiles the step; where asked for, has it examined in between.
-    pub async fn new(mut trainer: Trainer<'a>, network: &'n mut Network) -> Result<Self> {
-        let (gpu, config) = (trainer.gpu, trainer.config);
-        config.validate()?;
-        let task = trainer.task.clone();
-        task.check(trainer.validation.as_ref())?;
-        let validation = Loader::new(trainer.validation.clone(), LoaderConfig::in_order(config.batch_size))?;
-        let batches = Loader::new(trainer.training.clone(), config.loader())?.batches();
-        let steps = config.steps(batches);
-        let schedule = config.schedule.clone().spanning(steps, batches as u64);
-        schedule.validate()?;
-        let teacher = trainer.teacher.take();
-        let peer = trainer.peer.take();
-        let stored = stored_source(&trainer, teacher.as_ref(), steps.div_ceil(batches as u64))?;
-        let source = source_of(&stored, &trainer.training);
-        let source = source.as_ref();
-        if let Some(teacher) = &teacher
-            && let Some(extended) = extended(gpu, (task.as_ref(), source), network, teacher, config.seed)?
-        {
-            *network = extended;
-        }
-        let mut identity = identity(config, task.as_ref(), network, source, teacher.as_ref());
-        add_scheme(
-            &mut identity,
-            &trainer.scheme,
-            peer.as_ref().map(|(network, weight)| (&**network, *weight)),
-        );
-        if let Some(teacher) = &teacher {
-            for term in teacher.terms() {
-                start(term, &mut network.params, teacher)?;
-            }
-        }
-        let params = DeviceParams::trainable(gpu, "student", &network.params)?;
-        let beside = match &peer {
-            Some((peer, _)) => Some(DeviceParams::trainable(gpu, "peer", &peer.params)?),
-            None => None,
-        };
-        let of = StepConfig::new(task.as_ref(), source, config, steps);
-        let learner = peer.as_ref().zip(beside.as_ref());
-        let learner = learner.map(|((peer, weight), params)| Peer { network: peer, params, weight: *weight });
-        let scheme = &trainer.scheme;
-        let recording = record(gpu, network, &params, (teacher.as_ref(), learner), scheme, &of)?;
-        let figures = match &trainer.examined {
-            None => None,
-            Some(classes) => {
-                let loader = Loader::new(source_of(&stored, &trainer.training), config.loader())?;
-                let figures =
-                    examine(gpu, &recording, (teacher.as_ref(), scheme), &of, (&loader, classes)).await;
-                // What was measured is dropped again.
-                params.upload(&network.params)?;
-                recording.upload_regressors()?;
-                if let Some((peer, params)) = peer.as_ref().map(|(peer, _)| peer).zip(beside.as_ref()) {
-                    params.upload(&peer.params)?;
-                }
-                Some(figures)
-            }
-        };
-        let step = TrainStep::compile(gpu, recording, (teacher.as_ref(), scheme), &of)?;
-        // What no kernel reads is not read from disk either.
-        let stored = stored.as_ref().map(|stored| Arc::new(stored.reduced(|field| step.reads(field))));
-        let loader = Loader::new(source_of(&stored, &trainer.training), config.loader())?;
-        let peer = peer.map(|(network, _)| network).zip(beside);
-        let shadow = match config.ema {
-            Some(_) => Some(DeviceParams::frozen(gpu, "average", &network.params)?),
-            None => None,
-        };
-        let measured = shadow.as_ref().unwrap_or(&params);
-        let evaluator = Evaluator::new(
-            gpu,
-            task.as_ref(),
-            network,
-            measured,
-            config.batch_size,
-            trainer.validation.as_ref(),
-        )?;
-        let best = if config.patience.is_some() { network.params.clone() } else { Params::default() };
-        Ok(Self {
-            trainer,
-            network,
-            schedule,
-            steps,
-            params,
-            peer,
-            step,
-            shadow,
-            evaluator,
-            loader,
-            validation,
-            identity,
-            position: Position::default(),
-            best,
-            log: None,
-            started: Instant::now(),
-            figures,
-        })
-    }
-
     /// What the doctor measured, once.
     pub fn take_figures(&mut self) -> Option<Result<Vec<Figures>>> {
         self.figures.take()
@@ -418,46 +315,6 @@ impl<'a, 'n> Session<'a, 'n> {
         if let Some(observer) = self.trainer.observer.as_deref_mut() {
             tell(observer);
         }
-    }
-}
-
-/// The training set with the teacher's outputs beside it, where these lie on disk; checked against task and data.
-fn stored_source(
-    trainer: &Trainer<'_>,
-    teacher: Option<&TeacherSource<'_>>,
-    epochs: u64,
-) -> Result<Option<Arc<StoredSource>>> {
-    let Some(TeacherSource::Stored(stored)) = teacher else { return Ok(None) };
-    let training = &trainer.training;
-    stored.check(trainer.task.as_ref(), training.as_ref(), trainer.config.seed, epochs)?;
-    StoredSource::new(training.clone(), stored.outputs.clone()).map(|source| Some(Arc::new(source)))
-}
-
-/// What batches are made of.
-fn source_of(stored: &Option<Arc<StoredSource>>, training: &Arc<dyn Source>) -> Arc<dyn Source> {
-    match stored {
-        Some(stored) => stored.clone(),
-        None => training.clone(),
-    }
-}
-
-/// What the doctor measures of a step that is recorded: of the student, and of its peer where there is one.
-async fn examine(
-    gpu: &Gpu,
-    recording: &Recording<'_>,
-    (teacher, scheme): (Option<&TeacherSource<'_>>, &Scheme<'_>),
-    of: &StepConfig<'_>,
-    (loader, classes): (&Loader, &[String]),
-) -> Result<Vec<Figures>> {
-    match teacher {
-        Some(teacher) => {
-            let found = doctor::figures(gpu, recording, (teacher, scheme), of, (loader, classes)).await?;
-            Ok(vec![found])
-        }
-        None if recording.mutual.is_some() => {
-            Ok(doctor::peer_figures(gpu, recording, of, loader).await?.to_vec())
-        }
-        None => Ok(Vec::new()),
     }
 }
 

@@ -4,9 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::config::TrainConfig;
+use super::prepared::Prepared;
+use super::results::{Epoch, Run};
 use super::session::Session;
 use crate::Result;
 use crate::data::Source;
@@ -17,82 +16,11 @@ use crate::optim::LossScaleState;
 use crate::platform::Folder;
 use crate::platform::Store;
 use crate::tape::Cost;
-use crate::tasks::{Measured, Metric, Task, classify};
-use crate::train::doctor::{Figures, Finding, diagnose};
+use crate::tasks::{Metric, Task};
+use crate::train::TrainConfig;
 use crate::train::metrics::Split;
 use crate::train::schemes::Scheme;
-use crate::train::teacher::distillation::{Teacher, TeacherSource};
-
-/// What happened in an epoch.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "EpochRecord")]
-pub struct Epoch {
-    /// From 1.
-    pub epoch: u64,
-    /// Steps done since the start of training.
-    pub step: u64,
-    /// Mean loss of its steps.
-    pub loss: f64,
-    /// What its steps counted on the training samples, as they were seen.
-    pub training: Measured,
-    /// What the network is measured at on the validation set after it.
-    pub validation: Measured,
-    /// Learning rate of its last step.
-    pub learning_rate: f64,
-    /// Milliseconds a step, evaluation excluded.
-    pub ms_per_step: f64,
-    /// The loss scale of mixed precision after it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub loss_scale: Option<LossScaleState>,
-}
-
-/// A finished run.
-#[derive(Debug, Clone, Default)]
-pub struct Run {
-    /// One an epoch.
-    pub epochs: Vec<Epoch>,
-    /// Median milliseconds of a step over all epochs but the first, which holds the compilation of the kernels.
-    pub ms_per_step: f64,
-    /// The epoch whose weights were kept, counted from 1: the last, or the best under early stop.
-    pub kept_epoch: u64,
-    /// False where an observer stopped it.
-    pub finished: bool,
-    /// Samples a step.
-    pub batch_size: usize,
-    /// What a step costs.
-    pub cost: Cost,
-    /// Seconds that it had trained and measured before it was resumed; 0 where it was not.
-    pub seconds_before: f64,
-}
-
-impl Run {
-    /// What the weights that were kept are measured at on the validation set; `None` where no epoch was finished.
-    pub fn measured(&self) -> Option<&Measured> {
-        self.epochs.iter().find(|e| e.epoch == self.kept_epoch).map(|e| &e.validation)
-    }
-
-    /// The primary metric's value of the weights that were kept; NaN where no epoch was finished.
-    pub fn value(&self) -> f64 {
-        self.measured().map_or(f64::NAN, Measured::value)
-    }
-
-    /// For a run in mixed precision, what its loss scale came to and cost, in words.
-    pub fn loss_scale_note(&self) -> Option<String> {
-        let last = self.epochs.last()?;
-        let state = last.loss_scale?;
-        let (skipped, scale) = (state.skipped_steps, state.scale);
-        Some(format!(
-            "mixed precision, {skipped} of {} steps skipped for a gradient that was not finite, loss scale {scale} in the end",
-            last.step
-        ))
-    }
-
-    /// What the best epoch is measured at, chosen by looking at it.
-    pub fn best(&self) -> Option<&Measured> {
-        let measured = self.epochs.iter().map(|e| &e.validation);
-        measured.reduce(|best, other| if other.primary.beats(best.value()) { other } else { best })
-    }
-}
+use crate::train::teacher::{Teacher, TeacherSource};
 
 /// Where an epoch is.
 #[derive(Debug, Clone)]
@@ -350,85 +278,5 @@ impl<'a> Trainer<'a> {
     /// Those of [`Trainer::fit`].
     pub async fn fit_async(self, network: &mut Network) -> Result<Run> {
         self.prepare_async(network).await?.fit_async().await
-    }
-}
-
-/// A run whose step is compiled and that has not begun.
-pub struct Prepared<'a, 'n>(Session<'a, 'n>);
-
-impl Prepared<'_, '_> {
-    /// What a step costs.
-    pub fn cost(&self) -> &Cost {
-        self.0.cost()
-    }
-
-    /// What the doctor measured, of the student and of a peer, where [`Trainer::examined`] asked for it; once.
-    ///
-    /// # Errors
-    /// What kept it from measuring, which does not keep the run from training.
-    pub fn figures(&mut self) -> Result<Vec<Figures>> {
-        self.0.take_figures().unwrap_or_else(|| Ok(Vec::new()))
-    }
-
-    /// What the doctor found, from [`Prepared::figures`].
-    ///
-    /// # Errors
-    /// As [`Prepared::figures`].
-    pub fn findings(&mut self) -> Result<Vec<Finding>> {
-        Ok(self.figures()?.iter().flat_map(diagnose).collect())
-    }
-
-    /// Trains, as [`Trainer::fit`]. Blocks.
-    ///
-    /// # Errors
-    /// Those of [`Trainer::fit`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn fit(self) -> Result<Run> {
-        let gpu = self.0.gpu().clone();
-        gpu.block_on(self.fit_async())
-    }
-
-    /// [`Prepared::fit`] for callers that may not block.
-    ///
-    /// # Errors
-    /// Those of [`Trainer::fit`].
-    pub async fn fit_async(mut self) -> Result<Run> {
-        self.0.resume().await?;
-        self.0.run().await
-    }
-}
-
-/// An epoch as checkpoints hold it: those of limbeck 0.1 have two accuracies in place of what tasks measure.
-#[derive(Deserialize)]
-struct EpochRecord {
-    epoch: u64,
-    step: u64,
-    loss: f64,
-    training_accuracy: Option<f64>,
-    accuracy: Option<f64>,
-    training: Option<Measured>,
-    validation: Option<Measured>,
-    learning_rate: f64,
-    ms_per_step: f64,
-    #[serde(default)]
-    loss_scale: Option<LossScaleState>,
-}
-
-impl From<EpochRecord> for Epoch {
-    fn from(record: EpochRecord) -> Self {
-        let measured = |new: Option<Measured>, old: Option<f64>| {
-            let primary = old.map(classify::accuracy).unwrap_or_default();
-            new.unwrap_or(Measured { primary, ..Default::default() })
-        };
-        Self {
-            epoch: record.epoch,
-            step: record.step,
-            loss: record.loss,
-            training: measured(record.training, record.training_accuracy),
-            validation: measured(record.validation, record.accuracy),
-            learning_rate: record.learning_rate,
-            ms_per_step: record.ms_per_step,
-            loss_scale: record.loss_scale,
-        }
     }
 }

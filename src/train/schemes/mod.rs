@@ -5,15 +5,13 @@
 //!   1703.01780.
 //! - A peer that learns beside the student ([`crate::train::Trainer::peer`]): deep mutual learning, Zhang et al.
 //!   1706.00384.
-//! - Chains of trainings ([`chain`]): born-again networks (Furlanello et al. 1805.04770), teacher assistants (Mirzadeh et
+//! - Chains of trainings ([`crate::train::chain`]): born-again networks (Furlanello et al. 1805.04770), teacher assistants (Mirzadeh et
 //!   al. 1902.03393) and the self-teacher of teacher-free distillation (Yuan et al. 1909.11723).
 
-mod chain;
 mod mean_teacher;
 mod mutual;
 mod several;
 
-pub use chain::{ChainStep, chain};
 pub use several::{Member, mean_logits, mean_values};
 
 pub(super) use mean_teacher::MeanTeacher;

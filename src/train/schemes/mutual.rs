@@ -11,7 +11,6 @@ use crate::ops::kl_div::KlReduction;
 use crate::optim::{Group, Optimizer, OptimizerConfig, OptimizerUpdate};
 use crate::tape::{Gradients, Tensor};
 use crate::tasks::{Leaves, Task};
-use crate::train::teacher::distillation::rows;
 use crate::{Error, Result};
 
 /// The student's peer.
@@ -57,7 +56,7 @@ impl<'a> Mutual<'a> {
         let tape = student.tape();
         let forward = Forward::train(tape, peer.params).storing(student.precision());
         let theirs = peer.network.forward(&forward, inputs)?;
-        let rows = [rows(task, outputs, leaves)?.values, rows(task, &theirs, leaves)?.values];
+        let rows = [task.some_rows(outputs, leaves)?.values, task.some_rows(&theirs, leaves)?.values];
         let [ours, others] = &rows;
         if ours.dims() != others.dims() {
             let expected = format!("a peer of as many classes as the student ({})", ours.dims()[1]);

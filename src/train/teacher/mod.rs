@@ -2,12 +2,9 @@
 
 pub(in crate::train) mod distillation;
 pub mod outputs;
+pub(in crate::train) mod source;
 pub(in crate::train) mod stored;
-mod teach;
 
-pub use distillation::{Teacher, TeacherSource};
 pub use outputs::{Outputs, OutputsInfo};
+pub use source::{Teacher, TeacherSource};
 pub use stored::StoredTeacher;
-#[cfg(not(target_arch = "wasm32"))]
-pub use teach::teach;
-pub use teach::{TeachConfig, teach_async};

@@ -18,12 +18,12 @@ use crate::tasks::{ImageConfig, Views};
 use crate::{Error, Result};
 
 /// The metadata key of the JSON text.
-pub(super) const KEY: &str = "limbeck.teacher-outputs";
-pub(super) const VERSION: u32 = 1;
-pub(super) const LOGITS: &str = "logits";
-pub(super) const TOP_LOGITS: &str = "topk.logits";
-pub(super) const TOP_CLASSES: &str = "topk.classes";
-pub(super) const TOP_REST: &str = "topk.rest";
+pub(in crate::train) const KEY: &str = "limbeck.teacher-outputs";
+pub(in crate::train) const VERSION: u32 = 1;
+pub(in crate::train) const LOGITS: &str = "logits";
+pub(in crate::train) const TOP_LOGITS: &str = "topk.logits";
+pub(in crate::train) const TOP_CLASSES: &str = "topk.classes";
+pub(in crate::train) const TOP_REST: &str = "topk.rest";
 /// Values that are checked at once.
 const CHUNK: usize = 1 << 20;
 
@@ -324,12 +324,12 @@ impl Outputs {
 }
 
 /// The tensor of a tap.
-pub(super) fn tap_tensor(name: &str) -> String {
+pub(in crate::train) fn tap_tensor(name: &str) -> String {
     format!("tap.{name}")
 }
 
 /// Names and shapes of the tensors that hold the logits.
-pub(super) fn logit_tensors(info: &OutputsInfo) -> Vec<(&'static str, Vec<usize>)> {
+pub(in crate::train) fn logit_tensors(info: &OutputsInfo) -> Vec<(&'static str, Vec<usize>)> {
     let (e, n) = (info.epochs as usize, info.samples);
     match info.topk {
         None => vec![(LOGITS, vec![e, n, info.classes])],

@@ -6,8 +6,10 @@ use crate::models::{ModelConfig, Network, Outputs, Values};
 use crate::nn::{DeviceParams, Forward, Mode, Precision};
 use crate::tape::{Scalar, Tape, Tensor};
 use crate::tasks::{Leaves, Task, TaskTerm};
+use crate::train::scaled::scaled;
 use crate::train::schemes::{Mutual, Peer, Scheme};
-use crate::train::teacher::distillation::{Distillation, StudentPass, TeacherSource};
+use crate::train::teacher::TeacherSource;
+use crate::train::teacher::distillation::{Distillation, StudentPass};
 use crate::{Error, Result};
 
 /// Whose pass is recorded, and how.
@@ -159,10 +161,4 @@ fn fits(task: &dyn Task, network: &Network) -> Result<()> {
         told(&wanted)
     );
     Err(Error::config("model", message))
-}
-
-/// `term` times a scalar of the step named after it, so that a schedule can change the weight without a new plan.
-pub fn scaled(term: &Tensor, name: &str) -> Result<(Tensor, Scalar)> {
-    let scalar = term.tape().scalar(&format!("weight.{name}"))?;
-    Ok((term.scale_by(scalar)?, scalar))
 }

@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::outputs::{self, OutputsInfo, logit_tensors, tap_tensor};
+use super::step::record::{Pass, Recording};
+use super::teacher::outputs::{self, OutputsInfo, logit_tensors, tap_tensor};
 use crate::data::{Loader, LoaderConfig, Source};
 use crate::files::{Metadata, TensorSpec, TensorWriter};
 use crate::gpu::Gpu;
@@ -15,8 +16,6 @@ use crate::platform::Folder;
 use crate::platform::store::{Draft, Store};
 use crate::tape::{Plan, Step, Tensor};
 use crate::tasks::{Leaves, Task};
-use crate::train::run::record::{Pass, Recording};
-use crate::train::teacher::distillation::rows;
 use crate::train::weights_hash;
 use crate::{Error, Result};
 
@@ -155,7 +154,7 @@ impl TeacherOutputs {
     ) -> Result<Self> {
         let pass = Pass { views: Mode::Train, ..Pass::eval(teacher, params) };
         let recording = Recording::new(task, data, config.batch_size, pass)?;
-        let logits = rows(task, &recording.outputs, &recording.leaves)?.values;
+        let logits = task.some_rows(&recording.outputs, &recording.leaves)?.values;
         let tap = |name: &String| Ok((name.clone(), recording.forward.tap(name)?));
         let taps = config.taps.iter().map(tap).collect::<Result<Vec<_>>>()?;
         let kept: Vec<&Tensor> =

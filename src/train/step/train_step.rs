@@ -1,7 +1,7 @@
 //! One training step as a plan: teacher, student, losses, gradients and optimizer in a single submit.
 
 use super::config::TrainConfig;
-use super::evaluator;
+use super::counts;
 use super::record::{Pass, Recording, ScaledTerm};
 use crate::data::{Batch, Source};
 use crate::distill::TermSchedule;
@@ -14,7 +14,8 @@ use crate::optim::{
 use crate::tape::{Cost, Plan, Scalar, Step, Tape, Tensor};
 use crate::tasks::{Leaves, Meter, Tally, Task};
 use crate::train::schemes::{MeanTeacher, Peer, Scheme, peer_state};
-use crate::train::teacher::distillation::{Regressors, TeacherSource};
+use crate::train::teacher::TeacherSource;
+use crate::train::teacher::distillation::Regressors;
 use crate::{Error, Result};
 
 /// What a step is made of.
@@ -203,12 +204,12 @@ impl TrainStep {
 
     /// [`TrainStep::tally`] for callers that may not block.
     pub async fn tally_async(&self) -> Result<Tally> {
-        evaluator::tally(self.plan.gpu(), self.meter.as_ref()).await
+        counts::tally(self.plan.gpu(), self.meter.as_ref()).await
     }
 
     /// Starts counting anew.
     pub fn reset_counts(&self) -> Result<()> {
-        evaluator::reset(self.plan.gpu(), self.meter.as_ref())
+        counts::reset(self.plan.gpu(), self.meter.as_ref())
     }
 
     /// All that a step changes besides the student's and the regressors' parameters, by name, for checkpoints.

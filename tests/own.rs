@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use limbeck::Result;
 use limbeck::data::{Field, LABELS, Row, Source, View};
+use limbeck::distill::{Loss, Method, MethodContext, Objective, TapNeed, Term, loss};
 use limbeck::gpu::{Gpu, Grid, Kernel};
 use limbeck::models::saved::{self, Overrides};
 use limbeck::models::{
     Built, ModelConfig, ModelSpec, Network, Outputs, SingleModule, Values, build, register,
 };
-use limbeck::nn::{Forward, Linear, Mode, ParamBuilder, Params};
+use limbeck::nn::{DeviceParams, Forward, Linear, Mode, ParamBuilder, Params};
 use limbeck::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use limbeck::tasks::{Classify, ClassifyConfig, Leaves, Meter, Need, Rows, Task, TaskSpec, TaskTerm, Views};
-use limbeck::train::{TrainConfig, Trainer};
+use limbeck::train::{Teacher, TrainConfig, Trainer};
 
 /// y = x^3, and its gradient dx = 3 x^2 dy.
 const CUBE_WGSL: &str = "
@@ -200,4 +201,37 @@ fn everything_of_ones_own_is_trained_and_opened_again() {
     assert_eq!(opened.network.name, "cubic:8");
     assert!(common::bits(&opened.network) == common::bits(&cubic));
     assert!(register(&CUBIC).unwrap_err().to_string().contains("already"));
+}
+
+/// The mean absolute distance of logits, and how far one of the method's own layers is from the teacher's features.
+#[derive(Debug, Clone)]
+struct Near;
+
+impl Method for Near {
+    fn prepare(&self, seen: &MethodContext<'_>, at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
+        let (teacher, student) = &seen.tapped()?[0];
+        let own = Linear::new(at, student.dims()[1], teacher.dims()[1], true);
+        loss(move |seen, fx| {
+            let (teacher, student) = &seen.tapped()?[0];
+            let rows = seen.rows()?;
+            let logits = rows.mean(&rows.student.sub(&rows.teacher)?.abs()?.mean(&[1], false)?)?;
+            logits.add(&own.forward(fx, student)?.mse_loss(teacher)?)
+        })
+    }
+}
+
+/// With the task's own loss switched off, what is learned is learned by the method.
+#[test]
+fn a_method_of_ones_own_teaches() {
+    let (gpu, sides) = (common::gpu(), Arc::new(Sides));
+    let mut teacher = network("cubic:8", 1);
+    Trainer::new(&gpu, task(), &config(), &sides, &sides).fit(&mut teacher).unwrap();
+    let params = DeviceParams::frozen(&gpu, "teacher", &teacher.params).unwrap();
+    let near = Term::new("near", 1.0, Near).with_taps(TapNeed::Last);
+    let objective = Objective::new(vec![near]).with_ce_weight(0.0);
+    let mut student = network("cubic:4", 7);
+    let taught = Teacher::new(&teacher, &params, objective);
+    let run =
+        Trainer::new(&gpu, task(), &config(), &sides, &sides).teacher(taught).fit(&mut student).unwrap();
+    assert!(run.value() > 0.9, "{}", run.value());
 }

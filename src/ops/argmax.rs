@@ -1,6 +1,7 @@
 //! Place of the maximum along a dimension as i32, the first one of equals; and the gradient of max, which goes there.
 
-use super::common::{expect_f32, expect_inputs, per_element, reducing_lanes};
+use super::common::{expect_f32, expect_inputs, per_element};
+use super::costs::Costs;
 use super::layout::{Axis, collapse, define_index, project};
 use super::reduce::{Space, check_axes, kept_sizes, reduced_shape};
 use super::spec::{Case, Fill, Input, OpSpec};
@@ -30,7 +31,8 @@ fn kernel(caps: &Caps, name: &'static str, entry: &'static str, space: &Space) -
         axes.iter().map(|a| Axis { pitch: a.stride, size: a.size, stride: a.pitch }).collect()
     };
     let len = space.outputs * space.elements;
-    let kernel = space.define(Kernel::new(name, entry, SHADER)).define("LANES", reducing_lanes(caps));
+    let kernel =
+        space.define(Kernel::new(name, entry, SHADER)).define("LANES", Costs::of(caps).reducing_lanes);
     let kernel = define_index(kernel, "OUTPUT", &turned(&space.kept), len);
     define_index(kernel, "PLACE", &turned(&space.reduced), len)
 }
@@ -46,10 +48,9 @@ pub(super) fn lower_argmax(
     let space = Space::new(dims);
     // Columns read neighbours with neighbouring invocations; long rows need a workgroup for that.
     let rows = dims.last().is_none_or(|d| d.1);
-    let (cpu, lanes) = (to.caps().is_cpu, reducing_lanes(to.caps()));
-    let plenty = space.outputs >= if rows && !cpu { 2048 } else { 64 };
-    let longest = if cpu { 16_384 } else { 512 };
-    let serial = space.elements <= 32 || (plenty && (!rows || space.elements <= longest));
+    let &Costs { reducing_lanes: lanes, argmax: ref costs, .. } = Costs::of(to.caps());
+    let plenty = space.outputs >= costs.plenty[usize::from(rows)];
+    let serial = space.elements <= costs.short || (plenty && (!rows || space.elements <= costs.longest));
     let (entry, workgroups) = match serial {
         true => ("serial", space.outputs.div_ceil(lanes)),
         false => ("cooperative", space.outputs),

@@ -10,15 +10,6 @@ use crate::{Error, Result};
 /// Invocations a workgroup of every element-wise kernel (`@workgroup_size(256)` in its WGSL).
 const ELEMENTWISE_WORKGROUP: usize = 256;
 
-/// Invocations that a CPU adapter runs at once. One thread runs a workgroup, whatever its size.
-pub const CPU_LANES: usize = 8;
-
-/// Invocations of a workgroup that reduces together: barriers of more than run at once are dear on CPU
-/// adapters.
-pub fn reducing_lanes(caps: &Caps) -> usize {
-    if caps.is_cpu { CPU_LANES } else { 64 }
-}
-
 /// Dispatches an element-wise kernel over `len` elements as vec4. The kernel gets `VEC4S`, the number of vec4 to
 /// handle; storage is padded to 16 bytes, so there is no tail case.
 pub fn elementwise(to: &mut Lowering<'_>, kernel: Kernel, bindings: &[Slot], len: usize) {

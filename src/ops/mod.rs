@@ -5,6 +5,7 @@
 
 mod backward;
 mod common;
+mod costs;
 mod epilogue;
 mod function;
 mod layout;

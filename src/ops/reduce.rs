@@ -3,7 +3,8 @@
 
 use super::argmax::{ArgMax, Scatter};
 use super::broadcast::Broadcast;
-use super::common::{expect_f32, expect_inputs, reducing_lanes};
+use super::common::{expect_f32, expect_inputs};
+use super::costs::Costs;
 use super::layout::{
     Axis, MOST_DIMS, broadcast_axes, broadcast_shapes, collapse, define_index, pitches, project,
 };
@@ -150,17 +151,14 @@ impl Stage {
         }
         let space = Space::new(&dims);
         let (outputs, elements) = (space.outputs, space.elements);
-        let (cpu, lanes) = (to.caps().is_cpu, reducing_lanes(to.caps()));
+        let &Costs { reducing_lanes: lanes, reduce: ref costs, .. } = Costs::of(to.caps());
         // Short rows, and outputs in plenty, need no cooperation; columns never do, their neighbours are outputs.
-        let enough = if cpu { outputs >= 64 && elements <= 4096 } else { outputs >= 2048 && elements <= 512 };
-        let serial = !rows || elements <= 16 || enough;
-        let chunks = match serial {
-            // Columns: enough invocations to fill a GPU.
-            true if elements >= 512 && !rows => (elements / 32).min(8192 / outputs.max(1)).clamp(1, 256),
-            true => 1,
-            // Rows: enough workgroups to fill one.
-            false if elements >= 4096 => (elements / 1024).min(1024 / outputs.max(1)).max(1),
-            false => 1,
+        let enough = outputs >= costs.plenty && elements <= costs.longest;
+        let serial = !rows || elements <= costs.short || enough;
+        let chunks = match (rows, serial) {
+            (false, _) => costs.columns.parts(elements, outputs),
+            (true, false) => costs.rows.parts(elements, outputs),
+            (true, true) => 1,
         };
         let chunk = elements.div_ceil(chunks).max(1);
         let chunks = elements.div_ceil(chunk).max(1);

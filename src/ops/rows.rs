@@ -1,7 +1,7 @@
 //! Dispatching kernels that work by row of a (rows, columns) tensor: shaders/shared/rows.wgsl and shaders/loss/row_loss.wgsl.
 
-use super::common::CPU_LANES;
-use crate::gpu::{Caps, Grid, Kernel};
+use super::costs::{Costs, RowCosts};
+use crate::gpu::{Grid, Kernel};
 use crate::tape::{Lowering, Slot};
 
 /// Invocations of element-wise kernels, and of a workgroup that sums up all rows.
@@ -32,7 +32,7 @@ impl Rows {
 
     /// One dispatch by row. `base` has its own source and constants; bindings as it uses them.
     pub fn by_row(self, to: &mut Lowering<'_>, base: Kernel, bindings: &[Slot]) {
-        let spread = self.spread(to.caps());
+        let spread = self.spread(&Costs::of(to.caps()).rows);
         let kernel = self.define(base, &spread).define("LOSS", 0);
         to.dispatch(kernel, bindings, Grid::linear(spread.groups));
     }
@@ -58,10 +58,10 @@ impl Rows {
         bindings: &[Slot],
         results: &[Slot],
     ) {
-        let spread = self.spread(to.caps());
+        let costs = &Costs::of(to.caps()).rows;
+        let spread = self.spread(costs);
         // One workgroup is one core of a CPU: worth the dispatch that it saves where there is little to do.
-        const LITTLE: usize = 1 << 16;
-        let little = !to.caps().is_cpu || self.rows * self.columns <= LITTLE;
+        let little = self.rows * self.columns <= costs.single;
         let single = !spread.shared && self.rows <= WIDE && little;
         let with = |entry: &'static str, spread: &Spread| {
             self.define(kernel(entry), spread).define("LOSS", 1).define("SINGLE", single.into())
@@ -85,27 +85,13 @@ impl Rows {
         self.columns.is_multiple_of(4) && !self.strided
     }
 
-    /// Short rows go one to an invocation, without barriers; long rows are shared.
-    fn spread(self, caps: &Caps) -> Spread {
-        const LONG: usize = 4096;
-        if caps.is_cpu {
-            return self.spread_on_cpu();
+    /// Short rows, and rows in plenty, go one to an invocation, without barriers; the others are shared.
+    fn spread(self, costs: &RowCosts) -> Spread {
+        if self.columns > costs.shared_columns && self.rows < costs.shared_rows {
+            let workgroup = costs.shared_workgroup[usize::from(self.columns >= costs.long)];
+            return Spread { shared: true, workgroup, groups: self.rows };
         }
-        if self.columns <= 32 {
-            return Spread { shared: false, workgroup: 64, groups: self.rows.div_ceil(64) };
-        }
-        Spread { shared: true, workgroup: if self.columns < LONG { 64 } else { WIDE }, groups: self.rows }
-    }
-
-    /// Barriers are dear there, and one thread runs a workgroup whatever its size: rows are shared only where
-    /// they are too few for all cores, and by no more invocations than run at once.
-    fn spread_on_cpu(self) -> Spread {
-        const FEW: usize = 64;
-        const PLENTY: usize = 1024;
-        if self.columns > 512 && self.rows < FEW {
-            return Spread { shared: true, workgroup: CPU_LANES, groups: self.rows };
-        }
-        let workgroup = if self.rows < PLENTY { CPU_LANES } else { 64 };
+        let workgroup = costs.own_workgroup[usize::from(self.rows >= costs.plenty)];
         Spread { shared: false, workgroup, groups: self.rows.div_ceil(workgroup) }
     }
 

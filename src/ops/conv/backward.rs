@@ -4,6 +4,7 @@ use crate::Result;
 use crate::ops::conv::conv2d::{Conv2d, Sizes};
 use crate::ops::conv::lower;
 use crate::ops::conv::rows_dw;
+use crate::ops::costs::Costs;
 use crate::ops::reduce;
 use crate::ops::tile::{Along, Job, Operands};
 use crate::tape::{Array, Lowering, Meta, Op, Slot, Step, Variant};
@@ -110,8 +111,11 @@ impl Op for Conv2dBackwardW {
         let (rows, job) = (s.rows_forward(), self.job(&s));
         let operands = rows_dw::Operands { x, dy, dw, db: self.bias.then_some(Slot::Output(1)) };
         let by_tiles = Operands::plain(dy, x, dw);
-        let mut variants =
-            if rows_dw::suits(&rows, to.caps()) { rows_dw::variants(&rows, &operands) } else { Vec::new() };
+        let mut variants = if rows_dw::suits(&rows, to.caps()) {
+            rows_dw::variants(&rows, &operands, &Costs::of(to.caps()).conv_rows)
+        } else {
+            Vec::new()
+        };
         variants.extend(self.with_bias_alone(job.variants(to, &by_tiles), &s));
         to.lower_by(variants)
     }

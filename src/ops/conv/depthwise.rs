@@ -7,10 +7,11 @@
 //! invocation an element: kernels too large to unroll, and of dX a multiplier or dilation.
 
 use crate::Result;
-use crate::gpu::{Caps, Grid, Kernel, TileVariant};
+use crate::gpu::{Caps, Grid, Kernel};
 use crate::ops::common::per_element;
 use crate::ops::conv::conv2d::{Conv2d, Sizes};
 use crate::ops::conv::lower::Operands;
+use crate::ops::costs::{Costs, DepthwiseCosts};
 use crate::ops::epilogue::Epilogue;
 use crate::ops::reduce;
 use crate::tape::{Lowering, Slot, Variant};
@@ -138,8 +139,7 @@ impl<'a> Walk<'a> {
     /// Widths of a strip that are worth a try, the one estimated to be the fastest first. None for kernels so
     /// large that unrolling them would take the compiler too long.
     fn widths(&self, caps: &Caps) -> Vec<usize> {
-        const MOST_PRODUCTS: usize = 640;
-        const MOST_VALUES: usize = 160;
+        let costs = &Costs::of(caps).depthwise;
         let (stride, width) = (self.sizes.config.stride[1], self.result[1]);
         let unit = if self.pass == Pass::BackwardX { stride } else { 1 };
         let mut widths: Vec<usize> =
@@ -147,33 +147,32 @@ impl<'a> Walk<'a> {
         widths.sort_unstable();
         widths.dedup();
         widths.retain(|&columns| {
-            columns * self.sizes.taps() * self.rows <= MOST_PRODUCTS
-                && self.window * self.values(columns) <= MOST_VALUES
+            columns * self.sizes.taps() * self.rows <= costs.most_products
+                && self.window * self.values(columns) <= costs.most_values
         });
-        // A GPU has registers and wants lanes; loads of neighbouring lanes are one there.
-        if is_walk(caps) {
-            widths.sort_by(|a, b| self.nanoseconds(*a).total_cmp(&self.nanoseconds(*b)));
+        if costs.by_time {
+            widths.sort_by(|a, b| self.nanoseconds(*a, costs).total_cmp(&self.nanoseconds(*b, costs)));
         }
         widths
     }
 
-    /// Estimated time of one step over the width of a plane, in what 8 lanes cost on lavapipe: loads,
-    /// products, stores, and what a step costs besides.
-    fn nanoseconds(&self, columns: usize) -> f64 {
-        const STEP: f64 = 60.0;
+    /// Estimated time of one step over the width of a plane: loads, products, stores, and what a step costs besides.
+    fn nanoseconds(&self, columns: usize, costs: &DepthwiseCosts) -> f64 {
         let Loads { left, body, right } = self.loads(columns);
-        let loads = (13 * (left + right) + 24 * body) as f64 * (self.window - self.keep) as f64;
-        let products = (columns * self.sizes.taps()) as f64;
-        let result = if self.vec4_result(columns) { 7.0 } else { 18.0 } * (columns * self.rows) as f64;
+        let loads = (costs.load_ns * (left + right) as f64 + costs.load_vec4_ns * body as f64)
+            * (self.window - self.keep) as f64;
+        let products = costs.product_ns * (columns * self.sizes.taps()) as f64;
+        let store = costs.store_ns[usize::from(self.vec4_result(columns))];
+        let result = store * (columns * self.rows) as f64;
         // Of dX's taps, a pixel meets those of its residue.
         let stride = self.sizes.config.stride[1] as f64;
         let products = if self.pass == Pass::BackwardX { products / stride } else { products };
-        (loads + products + result + STEP) * self.strips(columns) as f64
+        (loads + products + result + costs.step_ns) * self.strips(columns) as f64
     }
 
     /// The cut for a width: as long a walk as leaves enough lanes.
     fn cut(&self, caps: &Caps, columns: usize) -> Cut {
-        let (lanes, longest): (usize, usize) = if is_walk(caps) { (1024, usize::MAX) } else { (32_768, 16) };
+        let &DepthwiseCosts { lanes, longest, .. } = &Costs::of(caps).depthwise;
         let strips = self.strips(columns);
         let one = self.planes() * strips;
         if self.pass == Pass::BackwardW {
@@ -333,9 +332,4 @@ impl Sizes {
         }));
         variants
     }
-}
-
-/// Whether few long walks suit the adapter. A forced workgroup tile stands for a GPU's cuts, as in tests.
-fn is_walk(caps: &Caps) -> bool {
-    caps.is_cpu && caps.tile == TileVariant::Subgroup
 }

@@ -6,6 +6,7 @@ use crate::gpu::Kernel;
 use crate::ops::common::per_element;
 use crate::ops::conv::conv2d::{Conv2d, Sizes};
 use crate::ops::conv::rows::{Every, RowConv};
+use crate::ops::costs::Costs;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::tile::{self, Along, Bias, Job};
 use crate::tape::{Lowering, Slot};
@@ -203,7 +204,11 @@ impl Sizes {
         by_tiles: &tile::Operands,
     ) -> Result<()> {
         let suits = !rows.is_empty() && rows.iter().all(|conv| conv.suits(to.caps()));
-        let mut variants = if suits { RowConv::variants(rows, by_rows, job.epilogue) } else { Vec::new() };
+        let mut variants = if suits {
+            RowConv::variants(rows, by_rows, job.epilogue, &Costs::of(to.caps()).conv_rows)
+        } else {
+            Vec::new()
+        };
         for tiles in job.variants(to, by_tiles) {
             variants.push(tiles.after(|to| {
                 self.fold(to, by_rows);

@@ -4,6 +4,7 @@
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
 use crate::ops::common::per_element;
 use crate::ops::conv::lower::Operands;
+use crate::ops::costs::{ConvRowCosts, Costs};
 use crate::ops::epilogue::Epilogue;
 use crate::tape::{Lowering, Slot, Variant};
 
@@ -95,41 +96,38 @@ impl RowLoads {
         ]
     }
 
-    /// What it costs on lavapipe, in nanoseconds for 8 lanes.
-    fn nanoseconds(&self) -> f64 {
-        let one = match self.vec {
-            4 => 10.0,
-            2 => 7.0,
-            _ => 8.0,
-        };
-        one * self.loads as f64
+    /// What it costs 8 lanes.
+    fn nanoseconds(&self, costs: &ConvRowCosts) -> f64 {
+        costs.load_ns[self.vec / 2] * self.loads as f64
     }
 }
 
 impl RowConv {
     /// Most unrolled products of a kernel: more are faster, and take up to a second to compile. A small convolution is
     /// done sooner than that.
-    pub fn most_products(&self) -> usize {
-        const LARGE: usize = 1 << 22;
+    pub fn most_products(&self, costs: &ConvRowCosts) -> usize {
         let taps = self.c * self.kernel[0] * self.kernel[1];
         let all = self.images * self.groups * self.m * self.y[0] * self.y[1] * taps;
-        if all >= LARGE { 768 } else { 256 }
+        costs.most_products[usize::from(all >= costs.large)]
     }
 
-    /// Whether this kernel is worth a try. It needs taps along a row to share loads, and enough subgroups.
+    /// Whether this kernel is worth a try. It needs subgroups of 8, taps along a row to share loads, and enough subgroups.
     pub fn suits(&self, caps: &Caps) -> bool {
-        const FEWEST_SUBGROUPS: usize = 16;
+        let costs = &Costs::of(caps).conv_rows;
         caps.tile == TileVariant::Subgroup
             && self.taps[1].all > 1
-            && self.subgroups(self.tile()) >= FEWEST_SUBGROUPS
+            && self.subgroups(self.tile(costs)) >= costs.fewest_subgroups
     }
 
     /// Ways to do these convolutions, one after another, by tiles of the least estimated time; the best one first.
-    pub fn variants<'a>(all: &'a [Self], at: &'a Operands, epilogue: Epilogue) -> Vec<Variant<'a>> {
-        /// Tiles that are worth measuring.
-        const TILES: usize = 4;
-        let tiles: Vec<Vec<Tile>> = all.iter().map(|conv| conv.tiles()).collect();
-        let most = tiles.iter().map(Vec::len).max().unwrap_or(0).min(TILES);
+    pub fn variants<'a>(
+        all: &'a [Self],
+        at: &'a Operands,
+        epilogue: Epilogue,
+        costs: &ConvRowCosts,
+    ) -> Vec<Variant<'a>> {
+        let tiles: Vec<Vec<Tile>> = all.iter().map(|conv| conv.tiles(costs)).collect();
+        let most = tiles.iter().map(Vec::len).max().unwrap_or(0).min(costs.tiles);
         (0..most)
             .map(|place| {
                 let own: Vec<Tile> = tiles.iter().map(|of| of[place.min(of.len() - 1)]).collect();
@@ -194,34 +192,34 @@ impl RowConv {
     }
 
     /// The tile with the least estimated time.
-    fn tile(&self) -> Tile {
-        self.tiles()[0]
+    fn tile(&self, costs: &ConvRowCosts) -> Tile {
+        self.tiles(costs)[0]
     }
 
     /// Tiles by estimated time, at least one.
-    fn tiles(&self) -> Vec<Tile> {
+    fn tiles(&self, costs: &ConvRowCosts) -> Vec<Tile> {
         let most_rows = self.m.next_multiple_of(4).min(32);
         let mut tiles: Vec<Tile> = (1..=most_rows / 4)
             .flat_map(|r| (1..=16).map(move |pixels| Tile { rows: 4 * r, pixels }))
             .filter(|t| t.pixels <= self.y[1].max(1))
-            .filter(|t| t.rows * t.pixels * self.kernel[1] <= self.most_products())
+            .filter(|t| t.rows * t.pixels * self.kernel[1] <= self.most_products(costs))
             .collect();
-        tiles.sort_by(|a, b| self.nanoseconds(*a).total_cmp(&self.nanoseconds(*b)));
+        tiles.sort_by(|a, b| self.nanoseconds(*a, costs).total_cmp(&self.nanoseconds(*b, costs)));
         if tiles.is_empty() {
             tiles.push(Tile { rows: 4, pixels: 1 });
         }
         tiles
     }
 
-    /// Estimated time for one row of all channels. The costs are those of 8 lanes on lavapipe: loads of weights and of x,
-    /// a broadcast, a product with its share of spills, a store.
-    fn nanoseconds(&self, tile: Tile) -> f64 {
+    /// Estimated time for one row of all channels: loads of weights and of x, products, stores.
+    fn nanoseconds(&self, tile: Tile, costs: &ConvRowCosts) -> f64 {
         let [k_h, k_w] = self.kernel;
-        let loads =
-            10.0 * k_w.div_ceil(tile.taps_at_once()) as f64 + self.row_loads(tile.pixels).nanoseconds();
-        let products = (0.3 + 0.2 * tile.pixels as f64) * (tile.rows * k_w) as f64;
+        let loads = costs.load_weights_ns * k_w.div_ceil(tile.taps_at_once()) as f64
+            + self.row_loads(tile.pixels).nanoseconds(costs);
+        let products =
+            (costs.broadcast_ns + costs.product_ns * tile.pixels as f64) * (tile.rows * k_w) as f64;
         let at_once = self.stored_at_once(tile.pixels);
-        let store = [20.0, 11.0, 8.0][at_once / 2];
+        let store = costs.store_ns[at_once / 2];
         let one = (self.c * k_h) as f64 * (loads + products) + store * (tile.rows * tile.pixels) as f64;
         one * (self.m.div_ceil(tile.rows) * self.y[1].div_ceil(tile.pixels)) as f64
     }

@@ -3,6 +3,7 @@
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
 use crate::ops::common::per_element;
 use crate::ops::conv::rows::{RowConv, RowLoads};
+use crate::ops::costs::ConvRowCosts;
 use crate::tape::{Lowering, Slot, Variant};
 
 const SHADER: &str = include_str!("../../../shaders/conv/conv2d_rows_dw.wgsl");
@@ -37,13 +38,14 @@ pub fn suits(conv: &RowConv, caps: &Caps) -> bool {
 }
 
 /// Ways to do it, the one estimated to be the fastest first: other numbers of channels and of pairs a lane.
-pub fn variants<'a>(conv: &'a RowConv, at: &'a Operands) -> Vec<Variant<'a>> {
-    let best = Tile::new(conv, conv.m.div_ceil(4).min(8), if conv.c * conv.kernel[0] > 8 { 2 } else { 1 });
+pub fn variants<'a>(conv: &'a RowConv, at: &'a Operands, costs: &ConvRowCosts) -> Vec<Variant<'a>> {
+    let best =
+        Tile::new(conv, costs, conv.m.div_ceil(4).min(8), if conv.c * conv.kernel[0] > 8 { 2 } else { 1 });
     let mut tiles = vec![best];
     for (lanes, pairs) in
         [(best.lanes, 3 - best.pairs), (best.lanes.div_ceil(2), best.pairs), (best.lanes.div_ceil(2), 2)]
     {
-        let tile = Tile::new(conv, lanes, pairs);
+        let tile = Tile::new(conv, costs, lanes, pairs);
         if !tiles.contains(&tile) {
             tiles.push(tile);
         }
@@ -82,15 +84,12 @@ fn tiles(conv: &RowConv, tile: &Tile) -> usize {
 }
 
 impl Tile {
-    fn new(conv: &RowConv, lanes: usize, pairs: usize) -> Self {
-        /// Subgroups to keep all cores of a CPU busy to the end.
-        const SUBGROUPS: usize = 48;
-        /// Fewer chunks than this are not worth another slice to add.
-        const FEWEST_CHUNKS: usize = 64;
-        let most = conv.most_products() / (16 * pairs * conv.kernel[1]);
+    fn new(conv: &RowConv, costs: &ConvRowCosts, lanes: usize, pairs: usize) -> Self {
+        let most = conv.most_products(costs) / (16 * pairs * conv.kernel[1]);
         let uncut = Self { lanes: lanes.min(most).max(1), pairs, slices: 1, slice: 0 };
         let chunks = (conv.images * (conv.y[0] * conv.y[1]).div_ceil(4)).max(1);
-        let wanted = SUBGROUPS.div_ceil(tiles(conv, &uncut)).min(chunks / FEWEST_CHUNKS).max(1);
+        let subgroups = costs.dw_subgroups.div_ceil(tiles(conv, &uncut));
+        let wanted = subgroups.min(chunks / costs.dw_fewest_chunks).max(1);
         let slice = chunks.div_ceil(wanted);
         Self { slices: chunks.div_ceil(slice), slice, ..uncut }
     }

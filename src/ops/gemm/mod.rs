@@ -2,8 +2,8 @@
 
 pub mod fused;
 
-use crate::gpu::TileVariant;
 use crate::ops::common::expect_f32;
+use crate::ops::costs::{Costs, PanelCosts};
 use crate::ops::epilogue::Epilogue;
 use crate::ops::shape::strided::{View, copy_between};
 use crate::ops::spec::{Case, Input, OpSpec};
@@ -17,8 +17,6 @@ const LOADER: &str = include_str!("../../../shaders/gemm/gemm.wgsl");
 const PANEL: usize = 64;
 /// Where a packed B lies: it is copied before anything else asks for scratch.
 const PACKED: Slot = Slot::Scratch(0);
-/// Products with fewer rows, or a shorter reduction, are not worth a copy of B.
-const FEWEST_ROWS: usize = 256;
 
 /// C = op(A) op(B), op being the transpose of the last two axes where asked for.
 ///
@@ -43,12 +41,6 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// Whether all rows of B begin at one place of a memory page. A panel of it then lies in a few sets of each cache.
-    fn aliases(&self) -> bool {
-        const PAGE: usize = 4096 / 4;
-        self.n.is_multiple_of(PAGE)
-    }
-
     /// A variant after a copy of B, (batch, k, n), into panels (batch, n / PANEL, k, PANEL).
     fn packed<'a>(&self, variant: Variant<'a>) -> Variant<'a> {
         let (k, n) = (self.k, self.n);
@@ -124,22 +116,21 @@ impl Gemm {
         let operands = |b| Operands { a, b, bias, residual: None, c };
         let (plain, packed) = ((job(false), operands(Slot::Input(1))), (job(true), operands(PACKED)));
         let mut variants = plain.0.variants(to, &plain.1);
-        if self.packs(&sizes, to) {
+        if let Some(costs) = self.packs(&sizes, to) {
             // Other tiles are no better for packed panels than for B as it lies: one variant is enough.
             let first = packed.0.variants(to, &packed.1).into_iter().next().map(|v| sizes.packed(v));
-            let place = if sizes.aliases() { 0 } else { variants.len() };
+            let place = if sizes.n.is_multiple_of(costs.page) { 0 } else { variants.len() };
             variants.splice(place..place, first);
         }
         to.lower_by(variants)
     }
 
-    /// Whether it may pay to copy B into panels first.
-    fn packs(&self, sizes: &Sizes, to: &Lowering<'_>) -> bool {
-        let caps = to.caps();
-        let reused = sizes.m >= FEWEST_ROWS && sizes.k >= FEWEST_ROWS && sizes.n.is_multiple_of(PANEL);
-        let subgroups = caps.is_cpu && caps.tile == TileVariant::Subgroup;
+    /// Whether it may pay to copy B into panels first, and by what costs.
+    fn packs(&self, sizes: &Sizes, to: &Lowering<'_>) -> Option<&'static PanelCosts> {
+        let costs = Costs::of(to.caps()).panels.as_ref()?;
+        let reused = sizes.m >= costs.fewest && sizes.k >= costs.fewest && sizes.n.is_multiple_of(PANEL);
         // The copy moves whole words.
-        subgroups && reused && !self.trans_b && !to.is_half(Slot::Input(1))
+        (reused && !self.trans_b && !to.is_half(Slot::Input(1))).then_some(costs)
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::gpu::{Grid, Kernel};
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
+use crate::ops::costs::Costs;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
@@ -114,11 +115,9 @@ impl Op for Regression {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        // Sixteen vec4 an invocation, and no more partial sums than one workgroup adds up in a few rounds.
-        const EACH: usize = 16;
-        const MOST: usize = 1024;
+        let costs = &Costs::of(to.caps()).regression;
         let len: usize = to.input(0).iter().product();
-        let groups = len.div_ceil(4 * EACH * WORKGROUP).min(MOST);
+        let groups = len.div_ceil(4 * costs.vec4s_each * WORKGROUP).min(costs.most_workgroups);
         let [x, target, loss] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
         let kernel = |entry| self.kernel(entry, len, groups).define("BY_TARGET", 0);
         if groups == 1 {

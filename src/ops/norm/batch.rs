@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::ops::common::{expect_f32, expect_inputs};
+use crate::ops::costs::Costs;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::function::Function;
 use crate::ops::norm::batch_backward::{BatchNormBackward, backward};
@@ -63,24 +64,21 @@ impl Layout {
         if (self.plane / self.width()).is_multiple_of(4) { 4 } else { 1 }
     }
 
-    /// Workgroups that share a channel. A CPU adapter has few cores, so that a few channels keep it busy and saved
-    /// dispatches count; a GPU wants about a thousand workgroups with eight or more `Real`s an invocation.
+    /// Workgroups that share a channel.
     pub fn chunks(self, caps: &Caps) -> usize {
-        const REALS: usize = 2048;
-        const GROUPS: usize = 1024;
-        if caps.is_cpu && self.c >= 4 {
+        let costs = &Costs::of(caps).batch_norm;
+        if self.c >= costs.whole_channels {
             return 1;
         }
         let reals = self.count() / self.width();
-        reals.div_ceil(REALS).min(GROUPS.div_ceil(self.c))
+        reals.div_ceil(costs.loads_each).min(costs.workgroups.div_ceil(self.c))
     }
 
     /// A kernel whose workgroups reduce a channel or a chunk of one.
     pub fn reducing(self, caps: &Caps, entry: &'static str) -> Kernel {
-        // A CPU adapter runs one group of 8 lanes through the whole loop before the next: small workgroups walk memory
-        // in order and their barriers are cheap. Planes of a few Reals like 16 lanes better.
-        let small = if self.plane / self.width() < 64 { 16 } else { 8 };
-        self.kernel(caps, entry, if caps.is_cpu { small } else { 256 })
+        let costs = &Costs::of(caps).batch_norm;
+        let large = self.plane / self.width() >= costs.large_plane;
+        self.kernel(caps, entry, costs.workgroup[usize::from(large)])
     }
 
     /// Dispatches a kernel with an invocation for each span of a plane.
@@ -91,7 +89,7 @@ impl Layout {
         settings: impl Fn(Kernel) -> Kernel,
         bindings: &[Slot],
     ) {
-        let workgroup = if to.caps().is_cpu { 64 } else { 256 };
+        let workgroup = Costs::of(to.caps()).batch_norm.element_workgroup;
         let invocations = self.n * self.c * self.plane / self.width() / self.span();
         let kernel = settings(self.kernel(to.caps(), entry, workgroup));
         to.dispatch(kernel, bindings, Grid::linear(invocations.div_ceil(workgroup)));

@@ -3,6 +3,7 @@
 
 use crate::gpu::Kernel;
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
+use crate::ops::costs::Costs;
 use crate::ops::rows::Rows;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
@@ -146,11 +147,9 @@ impl Op for AffineBackward {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        // Rows an invocation sums, and the most partial sums that the finishing one adds up.
-        const ROWS: usize = 128;
-        const MOST: usize = 64;
+        let costs = &Costs::of(to.caps()).layer_norm;
         let rows = rows(to.input(0), to.input(1));
-        let chunks = rows.rows.div_ceil(ROWS).min(MOST);
+        let chunks = rows.rows.div_ceil(costs.rows_each).min(costs.most_parts);
         let [x, dy, stats] = [Slot::Input(0), Slot::Input(2), Slot::Input(3)];
         let [dgamma, dbeta] = [Slot::Output(0), Slot::Output(1)];
         // `Rows` with one row for each invocation's share of a column.

@@ -5,6 +5,7 @@
 
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::ops::common::{expect_f32, expect_inputs, per_element};
+use crate::ops::costs::Costs;
 use crate::ops::pool::max::expect_planes;
 use crate::ops::spec::{Case, Input, OpSpec};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
@@ -54,24 +55,25 @@ const WALKING_WORKGROUP: usize = 64;
 struct Walk {
     steps: usize,
     chunks: usize,
+    /// Outputs to an element of x that are unrolled at most.
+    unrolled: usize,
 }
 
 impl Walk {
     /// As far as leaves enough invocations.
     fn new(caps: &Caps, x: &[usize]) -> Self {
-        let wanted: usize = if caps.is_cpu { 1024 } else { 32_768 };
-        let steps = x[2].div_ceil(wanted.div_ceil((x[0] * x[1] * x[3]).max(1)).min(x[2]));
-        Self { steps, chunks: x[2].div_ceil(steps) }
+        let costs = Costs::of(caps);
+        let steps = x[2].div_ceil(costs.upsample_lanes.div_ceil((x[0] * x[1] * x[3]).max(1)).min(x[2]));
+        Self { steps, chunks: x[2].div_ceil(steps), unrolled: costs.upsample_unrolled }
     }
 
     fn define(&self, op: &Upsample, x: &[usize], kernel: Kernel) -> Kernel {
-        const MOST_TOUCHED: usize = 16;
         let touched = op.interpolation.touched(x[3], op.size[1]);
         kernel
             .define("STEPS", self.steps)
             .define("CHUNKS", self.chunks)
             .define("PLANES", x[0] * x[1])
-            .define("TOUCHED", if touched <= MOST_TOUCHED { touched } else { 0 })
+            .define("TOUCHED", if touched <= self.unrolled { touched } else { 0 })
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::ops::common::{elementwise, expect_inputs, per_element};
+use crate::ops::costs::Costs;
 use crate::ops::shape::strided::{expect_rank, unravel};
 use crate::ops::spec::{Case, Input, OpSpec};
 use crate::tape::{Array, Backward, DType, Lowering, Meta, Op, Shape, Slot, Step, Tensor};
@@ -42,7 +43,7 @@ struct Segments {
 impl Segments {
     /// Each segment reads all of a line's indices, so there are no more than keep the adapter busy.
     fn new(caps: &Caps, along: usize, index: &[usize], axis: usize) -> Self {
-        let wanted = if caps.is_cpu { 128 } else { 16_384 };
+        let wanted = Costs::of(caps).gather_lanes;
         let lines: usize =
             index.iter().enumerate().filter(|(a, _)| *a != axis).map(|(_, size)| size).product();
         let size = along.div_ceil((wanted / lines.max(1)).clamp(1, along.max(1))).max(1);

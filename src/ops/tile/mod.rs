@@ -10,6 +10,7 @@ mod tests;
 
 use crate::Result;
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
+use crate::ops::costs::Costs;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::tile::matrix::MatrixTile;
 use crate::tape::{Lowering, Slot, Variant};
@@ -126,11 +127,6 @@ impl Cut {
     }
 }
 
-/// Enough workgroups to keep the cores of a CPU busy to the end.
-const CPU_WORKGROUPS: usize = 16;
-/// No part of a split reduction is shorter.
-const MIN_K: usize = 128;
-
 impl Job {
     /// The ways to do it on an adapter, the default first.
     pub fn variants<'a>(&'a self, to: &Lowering<'_>, operands: &'a Operands) -> Vec<Variant<'a>> {
@@ -169,9 +165,9 @@ impl Job {
         let mut cuts: Vec<Cut> =
             engines.iter().map(|&engine| self.cut(engine, self.slices(&engine, caps))).collect();
         if let Some(Cut { engine, k_slices, .. }) = cuts.first().copied() {
-            let others = [1, k_slices / 2, 2 * k_slices]
-                .into_iter()
-                .filter(|&n| n > 0 && self.k / n >= MIN_K.min(self.k));
+            let least = Costs::of(caps).tiles.least_k.min(self.k);
+            let others =
+                [1, k_slices / 2, 2 * k_slices].into_iter().filter(|&n| n > 0 && self.k / n >= least);
             cuts.extend(others.map(|slices| self.cut(engine, slices)));
         }
         let mut seen = Vec::new();
@@ -204,10 +200,11 @@ impl Job {
 
     /// The engines without cooperative matrices, the default first.
     fn plain_engines(&self, caps: &Caps) -> Vec<Engine> {
+        let costs = &Costs::of(caps).tiles;
         let rows = self.m.div_ceil(8).clamp(1, 4);
         // A third fewer loads for the same work, where C is large enough to keep all cores busy with such tiles.
         let wide = Engine::Subgroup { rows, quads: 2 };
-        let large = self.n >= 64 && self.tiles(&wide) >= CPU_WORKGROUPS;
+        let large = self.n >= 64 && self.tiles(&wide) >= costs.wide_workgroups;
         let narrow = [rows, 4, 2, 1].map(|rows| Engine::Subgroup { rows, quads: 1 });
         let subgroup = if large { [&[wide][..], &narrow].concat() } else { [&narrow[..], &[wide]].concat() };
         // Flat tiles where C has few rows.
@@ -225,11 +222,10 @@ impl Job {
             ([8, 8], [1, 1]),
         ];
         let workgroup = shapes.map(|(invocations, blocks)| Engine::Workgroup { invocations, blocks });
-        match (caps.tile, caps.is_cpu, caps.subgroup_size) {
-            // Barriers are dear on CPUs.
-            (TileVariant::Subgroup, true, _) => subgroup,
-            (TileVariant::Subgroup, false, _) => [&subgroup[..], &workgroup[..]].concat(),
-            (TileVariant::Workgroup, _, _) => workgroup.to_vec(),
+        match caps.tile {
+            TileVariant::Subgroup if costs.staged => [&subgroup[..], &workgroup[..]].concat(),
+            TileVariant::Subgroup => subgroup,
+            TileVariant::Workgroup => workgroup.to_vec(),
         }
     }
 
@@ -238,10 +234,10 @@ impl Job {
         self.m.div_ceil(m) * self.n.div_ceil(n) * self.batch
     }
 
-    /// Enough workgroups to fill the adapter, none with less than MIN_K to add up.
+    /// Enough workgroups to fill the adapter, none with little to add up.
     fn slices(&self, engine: &Engine, caps: &Caps) -> usize {
-        let wanted = if caps.is_cpu { CPU_WORKGROUPS } else { 512 };
-        wanted.div_ceil(self.tiles(engine).max(1)).min(self.k / MIN_K).max(1)
+        let costs = &Costs::of(caps).tiles;
+        costs.workgroups.div_ceil(self.tiles(engine).max(1)).min(self.k / costs.least_k).max(1)
     }
 
     fn cut(&self, engine: Engine, slices: usize) -> Cut {

@@ -8,6 +8,7 @@
 
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::ops::common::{flat_ranges, part_of};
+use crate::ops::costs::Costs;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::ops::update::BLOCK;
 use crate::tape::{Array, DType, Lowering, Meta, Op, Slot, Step, Tensor};
@@ -18,13 +19,8 @@ const SHADER: &str = include_str!("../../../shaders/update/grad_norm.wgsl");
 /// Most tensors of one norm, and of one dispatch.
 pub const MOST_TENSORS: usize = 3;
 
-/// Invocations a workgroup of the first pass, and vec4 an invocation should have to do where there are enough. Barriers are
-/// dear on CPUs: there fewer workgroups do more each.
+/// Invocations a workgroup of the first pass, as in the shader.
 const WORKGROUP: usize = 64;
-const VEC4S_EACH: usize = 8;
-const VEC4S_EACH_ON_CPUS: usize = 64;
-/// Enough workgroups to fill any GPU, few enough for one workgroup to add their partial sums.
-const MOST_WORKGROUPS: usize = 4096;
 
 /// Inputs: one to three pairs of an f32 tensor of any shape and its extents (i32). Output: `[2]`.
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +46,8 @@ fn parts(to: &Lowering<'_>) -> Vec<Part> {
 
 fn workgroups(caps: &Caps, parts: &[Part]) -> usize {
     let vec4s: usize = parts.iter().map(|part| part.len.div_ceil(4)).sum();
-    let each = if caps.is_cpu { VEC4S_EACH_ON_CPUS } else { VEC4S_EACH };
-    vec4s.div_ceil(WORKGROUP * each).clamp(1, MOST_WORKGROUPS)
+    let costs = &Costs::of(caps).grad_norm;
+    vec4s.div_ceil(WORKGROUP * costs.vec4s_each).clamp(1, costs.most_workgroups)
 }
 
 impl Op for GradNorm {

@@ -82,7 +82,7 @@ async fn train(
         (tape.input_i32("pixels", [n * 16]), tape.input_i32("labels", [n]), tape.input_i32("ids", [n]));
     let fx = Forward::train(&tape, params);
     let logits = student.predict(&fx, &Tensor::image_batch(&pixels, &ids, images)?)?;
-    let loss = logits.cross_entropy(&labels, &CrossEntropy { ignore_label: -1, ..Default::default() })?;
+    let loss = logits.cross_entropy(&labels, &CrossEntropy::default())?;
     fx.place_gradients(&loss.backward()?)?;
     let group = Group::of(params, &tape)?;
     let config = OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.0 };

@@ -3,6 +3,7 @@
 
 mod common;
 
+use limbeck::data::IGNORE_LABEL;
 use limbeck::gpu::Gpu;
 use limbeck::ops::cross_entropy::CrossEntropy;
 use limbeck::ops::kl_div::KlReduction;
@@ -13,7 +14,8 @@ fn cross_entropy(gpu: &Gpu, labels: [i32; 4]) -> (f32, Vec<f32>) {
     let tape = Tape::new();
     let logits = tape.variable("logits", [4, 3]);
     let truth = tape.input_i32("labels", [4]);
-    let settings = CrossEntropy { label_smoothing: 0.0, ignore_label: -1 };
+    // The defaults of losses and loaders agree on what does not count.
+    let settings = CrossEntropy::default();
     let loss = logits.cross_entropy(&truth, &settings).unwrap();
     let gradients = tape.backward(&loss, &GradOps { add: |a, _| Ok(a.clone()) }).unwrap();
     let gradient = gradients.get(&logits).unwrap();
@@ -26,15 +28,24 @@ fn cross_entropy(gpu: &Gpu, labels: [i32; 4]) -> (f32, Vec<f32>) {
 
 #[test]
 fn all_labels_ignored_is_zero() {
-    let (loss, gradient) = cross_entropy(&common::gpu(), [-1; 4]);
+    let (loss, gradient) = cross_entropy(&common::gpu(), [IGNORE_LABEL; 4]);
     assert_eq!((loss, gradient), (0.0, vec![0.0; 12]));
+}
+
+/// The last batch of a loader is filled up with labels that the default loss leaves out.
+#[test]
+fn a_padded_batch_is_finite_by_default() {
+    let (loss, gradient) = cross_entropy(&common::gpu(), [0, 2, IGNORE_LABEL, IGNORE_LABEL]);
+    assert!((loss - 3f32.ln()).abs() < 1e-6, "{loss}");
+    assert!(gradient[..6].iter().all(|v| v.is_finite() && *v != 0.0), "{gradient:?}");
+    assert_eq!(gradient[6..], [0.0; 6]);
 }
 
 /// A label out of range reads nothing out of bounds: it shows as NaN in the loss and in its own row only.
 #[test]
 fn a_label_out_of_range_is_nan() {
     for wrong in [3, 1_000_000, -2, i32::MAX, i32::MIN] {
-        let (loss, gradient) = cross_entropy(&common::gpu(), [0, wrong, -1, 2]);
+        let (loss, gradient) = cross_entropy(&common::gpu(), [0, wrong, IGNORE_LABEL, 2]);
         assert!(loss.is_nan(), "label {wrong}: loss {loss}");
         for (row, values) in gradient.chunks(3).enumerate() {
             assert_eq!(values.iter().all(|v| v.is_nan()), row == 1, "label {wrong}, row {row}: {values:?}");

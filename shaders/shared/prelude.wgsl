@@ -27,16 +27,6 @@ fn random_bits(key_a: u32, key_b: u32, key_c: u32, counter: u32) -> u32 {
     return pcg(counter ^ pcg(key_c ^ pcg(key_b ^ pcg(key_a))));
 }
 
-// Uniform in [0, 1): the top 24 bits.
-fn random_unit(bits: u32) -> f32 {
-    return f32(bits >> 8u) * (1.0 / 16777216.0);
-}
-
-// Some drivers' tanh overflows for large arguments.
-fn safe_tanh(x: f32) -> f32 {
-    return tanh(clamp(x, -15.0, 15.0));
-}
-
 // Exponent bits decide: `x != x` may be optimised away.
 fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;

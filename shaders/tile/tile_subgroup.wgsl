@@ -3,7 +3,8 @@
 //
 // Lane l owns the four columns from n_base + 32g + 4l on, for each quad g, and loads the A rows
 // m_base + ROWS * l + j; every lane then gets every row by broadcast, which costs an ALU operation where a load
-// costs ten. The loader file (gemm.wgsl, conv2d_*.wgsl) says what A and B are, and writes C.
+// costs ten. The loader file (gemm.wgsl, conv2d.wgsl) says what A and B are; tile_store writes
+// C.
 //
 // Constants: M, N, K, BATCH, K_SLICES, K_SLICE (a multiple of UNROLL), ROWS (1..4), QUADS, UNROLL (1 to 4, a divisor of K;
 // 4 where a side is read as vec4 along k),

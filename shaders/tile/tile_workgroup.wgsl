@@ -1,7 +1,7 @@
 // Tile engine for every GPU: a workgroup of TM * TN invocations computes (4 BM TM) x (4 BN TN) outputs of
 // C[m, n] = sum_k A[m, k] B[k, n], BM x BN blocks of 4 x 4 an invocation, with 16 values of k at a time staged in workgroup
 // memory. An invocation's blocks lie TM (TN) blocks apart, so that neighbours read neighbouring words.
-// The loader file (gemm.wgsl, conv2d_*.wgsl) says what A and B are, and writes C.
+// The loader file (gemm.wgsl, conv2d.wgsl) says what A and B are; tile_store writes C.
 //
 // Constants: M, N, K, BATCH, K_SLICES, K_SLICE, TM, TN, BM, BN, A_K_FAST (neighbouring invocations load along k of A, where k
 // is contiguous in memory), B_K_FAST likewise.
@@ -28,7 +28,7 @@ fn tile(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let flat = flat_workgroup(workgroup, grid);
-    // Surplus workgroups of a folded grid repeat the last tile: leaving early would make barriers non-uniform to Chrome.
+    // Surplus workgroups of a folded grid repeat the last tile.
     let job = min(flat, TILES_M * TILES_N * BATCH * K_SLICES - 1u);
     let m_base = (job % TILES_M) * TILE_M;
     let n_base = ((job / TILES_M) % TILES_N) * TILE_N;

@@ -11,9 +11,6 @@ use std::thread::JoinHandle;
 use super::{Batch, Field, Source, View, shuffle};
 use crate::{Error, Result};
 
-/// The label of a sample that only fills up a batch: losses and metrics skip it.
-pub const IGNORE_LABEL: i32 = -1;
-
 /// A field of a batch above this can't be bound on any adapter (a binding is at most 2^31 bytes or so).
 const MAX_FIELD_BYTES: u64 = 1 << 31;
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::data::testing::{message, tiny};
-use crate::data::{LABELS, PIXELS};
+use crate::data::{IGNORE_LABEL, LABELS, PIXELS};
 
 fn loader(n: usize, config: LoaderConfig) -> Loader {
     Loader::new(Arc::new(tiny(n, 3)), config).unwrap()

@@ -29,12 +29,13 @@ mod source;
 #[cfg(test)]
 mod testing;
 
+pub use crate::ops::IGNORE_LABEL;
 pub use batch::{Batch, HostValues, Row};
 pub use catalog::{DATASETS, DatasetInfo, RemoteFile, find};
 pub use dataset::{Dataset, ImageSpec, LABELS, PIXELS, Split};
 pub use field::{Field, FieldType, Pad};
 pub use load::{LoadOptions, load, locate};
-pub use loader::{Batches, IGNORE_LABEL, Loader, LoaderConfig};
+pub use loader::{Batches, Loader, LoaderConfig};
 pub use memory::InMemory;
 pub use places::default_dir;
 pub use source::{Source, View};

@@ -34,7 +34,7 @@ pub struct Caps {
     pub matrices: Option<Matrices>,
 }
 
-/// How a gemm or convolution computes its output tile (shaders/tile_*.wgsl).
+/// How a gemm or convolution computes its output tile (shaders/tile/).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TileVariant {
     /// 64x64 outputs a workgroup of 256, operands staged in workgroup memory: the safe choice on every GPU.

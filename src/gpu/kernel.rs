@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::source::{Expander, with_imports};
 use crate::{Error, Result};
 
-/// Functions every kernel may call: flat workgroup index, counter-based random numbers, safe tanh, and the step
-/// uniform's layout.
+/// Functions every kernel may call: flat workgroup index, counter-based random numbers, and the step uniform's
+/// layout.
 const PRELUDE: &str = include_str!("../../shaders/shared/prelude.wgsl");
 
 /// A constant given to a kernel's text.

@@ -5,6 +5,7 @@
 //! five where fewer than five classes are ahead of it. A row with a NaN is wrong.
 
 use super::common::expect_inputs;
+use super::labels::IGNORE_LABEL;
 use super::rows::Rows;
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::gpu::Kernel;
@@ -91,7 +92,7 @@ impl Op for Metrics {
 
 impl Tensor {
     /// Adds a step's loss (1) to `loss_sum` (1), and what is right of these logits (N, C) to `counts`, i32 (4) as
-    /// [`COUNTS`] says; both must live in a caller's buffer. `labels` is i32 (N); -1 does not count.
+    /// [`COUNTS`] says; both must live in a caller's buffer. `labels` is i32 (N); [`IGNORE_LABEL`] does not count.
     pub fn accumulate_metrics(
         &self,
         labels: &Tensor,
@@ -100,7 +101,7 @@ impl Tensor {
         counts: &Tensor,
     ) -> Result<()> {
         let inputs = [self, labels, loss, loss_sum, counts];
-        self.tape().record(Metrics { ignore_label: -1 }, &inputs).map(drop)
+        self.tape().record(Metrics { ignore_label: IGNORE_LABEL }, &inputs).map(drop)
     }
 }
 
@@ -119,7 +120,7 @@ fn cases() -> Vec<Case> {
             Input::filled([1], Fill::Values(vec![1024.5])).no_grad(),
             Input { meta: Meta::i32([4]), fill: Fill::Values(counts), grad: false },
         ];
-        Case::new(Metrics { ignore_label: -1 }, inputs).tolerance(1e-9)
+        Case::new(Metrics { ignore_label: IGNORE_LABEL }, inputs).tolerance(1e-9)
     };
     let mut all = Vec::new();
     for [n, c] in [[1, 1], [1, 4], [64, 10], [65, 47], [130, 8], [257, 100], [3, 1000], [5, 1021], [2, 5003]]

@@ -8,6 +8,7 @@ mod common;
 mod costs;
 mod epilogue;
 mod function;
+mod labels;
 mod layout;
 mod rows;
 mod spec;
@@ -37,6 +38,7 @@ pub mod update;
 
 pub use conv::{conv2d, fused as conv2d_fused};
 pub use gemm::fused as gemm_fused;
+pub use labels::IGNORE_LABEL;
 pub use loss::{bank_update, contrast, cosine, cross_entropy, distance, kl_div, regression};
 pub use norm::{batch as batch_norm, layer as layer_norm, normalize};
 pub use pool::{average as average_pool, upsample};

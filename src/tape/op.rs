@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// An op: shape rule, gradient, kernels and f64 reference, all in one place.
 pub trait Op: Debug + Any {
-    /// The op's name: the same in its shader, its Rust file, its labels and its tests.
+    /// What labels, errors and cost tables call it.
     fn name(&self) -> &'static str;
 
     /// Shapes and types of the outputs, or an error that says what the op takes.

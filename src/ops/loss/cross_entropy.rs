@@ -9,6 +9,7 @@
 
 use crate::gpu::Kernel;
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
+use crate::ops::labels::IGNORE_LABEL;
 use crate::ops::rows::Rows;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::tape::{Array, Backward, DType, Lowering, Meta, Op, Slot, Step, Tensor};
@@ -27,7 +28,7 @@ pub struct CrossEntropy {
 
 impl Default for CrossEntropy {
     fn default() -> Self {
-        Self { label_smoothing: 0.0, ignore_label: -100 }
+        Self { label_smoothing: 0.0, ignore_label: IGNORE_LABEL }
     }
 }
 
@@ -309,8 +310,8 @@ fn cases() -> Vec<Case> {
     }
     for c in [41, 1000] {
         hard(ignoring(0.1, 2), Input::normal([70, c]), Input::below([70], 4));
-        hard(ignoring(0.0, -1), Input::normal([3, c]), labels(3, vec![-1.0, 0.0, 40.0]));
-        hard(ignoring(0.1, -1), Input::normal([3, c]), labels(3, vec![-1.0]));
+        hard(ignoring(0.0, IGNORE_LABEL), Input::normal([3, c]), labels(3, vec![-1.0, 0.0, 40.0]));
+        hard(ignoring(0.1, IGNORE_LABEL), Input::normal([3, c]), labels(3, vec![-1.0]));
     }
     for [n, c] in [[1, 1], [64, 10], [300, 12], [3, 1000], [2, 1021]] {
         let targets = Input::filled([n, c], Fill::Probabilities);

@@ -175,7 +175,7 @@ impl Tensor {
     }
 }
 
-/// Conformance cases. That an index out of range gives NaN is in tests/moves.rs: no tolerance lets NaN pass.
+/// Conformance cases. That an index out of range gives NaN is in tests/gather.rs: no tolerance lets NaN pass.
 pub const SPEC: OpSpec = OpSpec { name: "gather", cases };
 
 fn cases() -> Vec<Case> {

@@ -80,24 +80,6 @@ impl Tensor {
         self.tape().record1(Reshape { shape: shape.into() }, &[self])
     }
 
-    /// [`Tensor::reshape`] where one size may be -1: it becomes what the number of elements leaves for it.
-    pub fn reshape_infer(&self, sizes: &[isize]) -> Result<Tensor> {
-        let fail = || {
-            let expected = format!("sizes with at most one -1 that multiply to {}", self.meta().len());
-            Error::shape("reshape", expected, format!("{sizes:?}"))
-        };
-        if sizes.iter().any(|&s| s < -1) || sizes.iter().filter(|&&s| s == -1).count() > 1 {
-            return Err(fail());
-        }
-        let known: usize = sizes.iter().filter(|&&s| s >= 0).map(|&s| s as usize).product();
-        let left = self.meta().len().checked_div(known).unwrap_or(0);
-        let dims: Vec<usize> = sizes.iter().map(|&s| if s == -1 { left } else { s as usize }).collect();
-        if dims.iter().product::<usize>() != self.meta().len() {
-            return Err(fail());
-        }
-        self.reshape(dims)
-    }
-
     /// The same elements under a shape of (size of axis 0, all the rest): what a linear layer takes.
     pub fn flatten(&self) -> Result<Tensor> {
         let outer = self.dims().first().copied().unwrap_or(1);

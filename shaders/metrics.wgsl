@@ -4,7 +4,7 @@
 
 #import rows
 
-@group(0) @binding(0) var<storage, read> logits: array<Real>; // (N, C)
+@group(0) @binding(0) var<storage, read> logits: array<Elem>; // (N, C)
 @group(0) @binding(1) var<storage, read> labels: array<i32>; // (N)
 @group(0) @binding(2) var<storage, read> loss: array<f32>; // (1)
 @group(0) @binding(3) var<storage, read_write> loss_sum: array<f32>; // (1)
@@ -45,11 +45,11 @@ fn forward(
         return;
     }
     let label = labels[row];
-    let base = row * REALS;
+    let base = row * ELEMS;
     let at = u32(clamp(label, 0, i32(COLUMNS) - 1));
     let own = logit(base, at);
     var sum = 0.0;
-    for (var i = first_of(lane); i < REALS; i += STEP) {
+    for (var i = first_of(lane); i < ELEMS; i += STEP) {
         let value = logits[base + i];
 #if VECTOR
 #repeat c 4

@@ -2,14 +2,14 @@
 
 #import rows
 
-@group(0) @binding(0) var<storage, read> x: array<Real>;
-@group(0) @binding(1) var<storage, read_write> y: array<Real>;
-@group(0) @binding(0) var<storage, read> saved_y: array<Real>;
-@group(0) @binding(1) var<storage, read> dy: array<Real>;
-@group(0) @binding(2) var<storage, read_write> dx: array<Real>;
+@group(0) @binding(0) var<storage, read> x: array<Elem>;
+@group(0) @binding(1) var<storage, read_write> y: array<Elem>;
+@group(0) @binding(0) var<storage, read> saved_y: array<Elem>;
+@group(0) @binding(1) var<storage, read> dy: array<Elem>;
+@group(0) @binding(2) var<storage, read_write> dx: array<Elem>;
 
 fn start_of(row: u32) -> u32 {
-    return (row / INNER) * REALS * INNER + row % INNER;
+    return (row / INNER) * ELEMS * INNER + row % INNER;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -24,22 +24,22 @@ fn forward(
     }
     let start = start_of(row);
     let first = first_of(lane);
-    var tops = Real(LOWEST);
-    for (var i = first; i < REALS; i += STEP) {
+    var tops = Elem(LOWEST);
+    for (var i = first; i < ELEMS; i += STEP) {
         tops = max(tops, x[start + i * INNER]);
     }
-    let top = row_max(vec4(real_max(tops)), lane).x;
-    var exps = Real(0.0);
-    for (var i = first; i < REALS; i += STEP) {
+    let top = row_max(vec4(elem_max(tops)), lane).x;
+    var exps = Elem(0.0);
+    for (var i = first; i < ELEMS; i += STEP) {
         exps += exp(x[start + i * INNER] - top);
     }
-    let sum = row_sum(vec4(real_sum(exps)), lane).x;
+    let sum = row_sum(vec4(elem_sum(exps)), lane).x;
 #if LOG
     let log_sum = log(sum);
 #else
     let inverse = 1.0 / sum;
 #end
-    for (var i = first; i < REALS; i += STEP) {
+    for (var i = first; i < ELEMS; i += STEP) {
         let at = start + i * INNER;
 #if LOG
         y[at] = (x[at] - top) - log_sum;
@@ -61,8 +61,8 @@ fn backward(
     }
     let start = start_of(row);
     let first = first_of(lane);
-    var sums = Real(0.0);
-    for (var i = first; i < REALS; i += STEP) {
+    var sums = Elem(0.0);
+    for (var i = first; i < ELEMS; i += STEP) {
         let at = start + i * INNER;
 #if LOG
         sums += dy[at];
@@ -70,8 +70,8 @@ fn backward(
         sums += dy[at] * saved_y[at];
 #end
     }
-    let sum = row_sum(vec4(real_sum(sums)), lane).x;
-    for (var i = first; i < REALS; i += STEP) {
+    let sum = row_sum(vec4(elem_sum(sums)), lane).x;
+    for (var i = first; i < ELEMS; i += STEP) {
         let at = start + i * INNER;
 #if LOG
         dx[at] = dy[at] - exp(saved_y[at]) * sum;

@@ -1,5 +1,5 @@
 // An entry point of depthwise_rows.wgsl, which has the formula and the constants, for
-// SLICES slices of IMAGES_A_LANE images each, and CHUNKS of STEPS rows. Partial sums lie as (slice, chunk,
+// SLICES slices of IMAGES_EACH images each, and CHUNKS of STEPS rows. Partial sums lie as (slice, chunk,
 // strip, channel, tap).
 
 #import depthwise_rows
@@ -24,7 +24,7 @@ fn backward_w(
     var sum{kh}_{kw} = 0.0;
 #end
 #end
-    for (var img = slice * IMAGES_A_LANE; img < min(slice * IMAGES_A_LANE + IMAGES_A_LANE, IMAGES); img++) {
+    for (var img = slice * IMAGES_EACH; img < min(slice * IMAGES_EACH + IMAGES_EACH, IMAGES); img++) {
         let plane = (img * C_IN + co / MULTIPLIER) * (X_H * X_W);
         var rows: array<array<f32, NX>, WINDOW>;
 #repeat k KEEP

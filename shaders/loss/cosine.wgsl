@@ -6,27 +6,27 @@
 #import row_loss
 #end
 
-@group(0) @binding(0) var<storage, read> x: array<Real>; // (N, D)
-@group(0) @binding(1) var<storage, read> wanted: array<Real>; // (N, D)
+@group(0) @binding(0) var<storage, read> x: array<Elem>; // (N, D)
+@group(0) @binding(1) var<storage, read> wanted: array<Elem>; // (N, D)
 @group(0) @binding(2) var<storage, read_write> stats: array<vec4<f32>>; // (N, 4)
 @group(0) @binding(2) var<storage, read> saved_stats: array<vec4<f32>>; // (N, 4)
 @group(0) @binding(3) var<storage, read> dy: array<f32>; // (1)
-@group(0) @binding(4) var<storage, read_write> gradient: array<Real>; // (N, D)
+@group(0) @binding(4) var<storage, read_write> gradient: array<Elem>; // (N, D)
 
 fn row_loss(row: u32, lane: u32) -> vec2<f32> {
-    let base = row * REALS;
+    let base = row * ELEMS;
     let first = first_of(lane);
-    var products = Real(0.0);
-    var squares_x = Real(0.0);
-    var squares_t = Real(0.0);
-    for (var i = first; i < REALS; i += STEP) {
+    var products = Elem(0.0);
+    var squares_x = Elem(0.0);
+    var squares_t = Elem(0.0);
+    for (var i = first; i < ELEMS; i += STEP) {
         let v = x[base + i];
         let t = wanted[base + i];
         products += v * t;
         squares_x += v * v;
         squares_t += t * t;
     }
-    let sums = row_sum(vec4(real_sum(products), real_sum(squares_x), real_sum(squares_t), 0.0), lane);
+    let sums = row_sum(vec4(elem_sum(products), elem_sum(squares_x), elem_sum(squares_t), 0.0), lane);
     let norms = sqrt(sums.yz);
     if first == 0u {
         stats[row] = vec4(sums.x, norms, 0.0);
@@ -43,10 +43,10 @@ fn backward(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = flat_workgroup(workgroup, grid) * WORKGROUP + lane;
-    if i >= ROWS * REALS {
+    if i >= ROWS * ELEMS {
         return;
     }
-    let row = saved_stats[i / REALS];
+    let row = saved_stats[i / ELEMS];
 #if BY_TARGET
     let norms = row.zy;
 #else

@@ -6,9 +6,9 @@
 #import row_loss
 #end
 
-@group(0) @binding(0) var<storage, read> logits: array<Real>; // (N, C)
+@group(0) @binding(0) var<storage, read> logits: array<Elem>; // (N, C)
 #if SOFT
-@group(0) @binding(1) var<storage, read> targets: array<Real>; // (N, C)
+@group(0) @binding(1) var<storage, read> targets: array<Elem>; // (N, C)
 #else
 @group(0) @binding(1) var<storage, read> labels: array<i32>; // (N)
 #end
@@ -16,20 +16,20 @@
 @group(0) @binding(2) var<storage, read> saved_stats: array<vec4<f32>>; // (N, 4)
 @group(0) @binding(3) var<storage, read> saved_inverse_count: array<f32>; // (1)
 @group(0) @binding(4) var<storage, read> dy: array<f32>; // (1)
-@group(0) @binding(5) var<storage, read_write> dx: array<Real>; // (N, C)
+@group(0) @binding(5) var<storage, read_write> dx: array<Elem>; // (N, C)
 
 fn row_loss(row: u32, lane: u32) -> vec2<f32> {
-    let base = row * REALS;
+    let base = row * ELEMS;
     let first = first_of(lane);
-    var tops = Real(LOWEST);
-    for (var i = first; i < REALS; i += STEP) {
+    var tops = Elem(LOWEST);
+    for (var i = first; i < ELEMS; i += STEP) {
         tops = max(tops, logits[base + i]);
     }
-    let top = row_max(vec4(real_max(tops)), lane).x;
-    var exps = Real(0.0);
-    var shifts = Real(0.0);
-    var weights = Real(0.0);
-    for (var i = first; i < REALS; i += STEP) {
+    let top = row_max(vec4(elem_max(tops)), lane).x;
+    var exps = Elem(0.0);
+    var shifts = Elem(0.0);
+    var weights = Elem(0.0);
+    for (var i = first; i < ELEMS; i += STEP) {
         let shifted = logits[base + i] - top;
         exps += exp(shifted);
 #if SOFT
@@ -40,7 +40,7 @@ fn row_loss(row: u32, lane: u32) -> vec2<f32> {
         shifts += shifted;
 #end
     }
-    let sums = row_sum(vec4(real_sum(exps), real_sum(shifts), real_sum(weights), 0.0), lane);
+    let sums = row_sum(vec4(elem_sum(exps), elem_sum(shifts), elem_sum(weights), 0.0), lane);
     let log_sum = log(sums.x);
     if first == 0u {
         stats[row] = vec4(top, log_sum, sums.z, 0.0);
@@ -65,7 +65,7 @@ fn row_loss(row: u32, lane: u32) -> vec2<f32> {
 #end
 }
 
-fn one_hot(label: u32, column: u32) -> Real {
+fn one_hot(label: u32, column: u32) -> Elem {
 #if VECTOR
     return select(vec4(0.0), vec4(1.0), vec4(label) == vec4(column) + vec4(0u, 1u, 2u, 3u));
 #else
@@ -80,22 +80,22 @@ fn backward_logits(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = flat_workgroup(workgroup, grid) * WORKGROUP + lane;
-    if i >= ROWS * REALS {
+    if i >= ROWS * ELEMS {
         return;
     }
-    let row = i / REALS;
+    let row = i / ELEMS;
     let row_stats = saved_stats[row];
     let probability = exp((logits[i] - row_stats.x) - row_stats.y);
 #if SOFT
     dx[i] = (probability * row_stats.z - targets[i]) * (dy[0] / f32(ROWS));
 #else
     let label = labels[row];
-    var gradient = Real(0.0);
+    var gradient = Elem(0.0);
     if label != IGNORE {
-        let target_row = (1.0 - SMOOTHING) * one_hot(u32(label), (i % REALS) * WIDTH) + SMOOTHING / f32(COLUMNS);
+        let target_row = (1.0 - SMOOTHING) * one_hot(u32(label), (i % ELEMS) * WIDTH) + SMOOTHING / f32(COLUMNS);
         gradient = (probability - target_row) * (dy[0] * saved_inverse_count[0]);
         if label < 0 || label >= i32(COLUMNS) {
-            gradient = Real(nan());
+            gradient = Elem(nan());
         }
     }
     dx[i] = gradient;
@@ -111,8 +111,8 @@ fn backward_targets(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = flat_workgroup(workgroup, grid) * WORKGROUP + lane;
-    if i < ROWS * REALS {
-        let row_stats = saved_stats[i / REALS];
+    if i < ROWS * ELEMS {
+        let row_stats = saved_stats[i / ELEMS];
         dx[i] = (row_stats.y - (logits[i] - row_stats.x)) * (dy[0] / f32(ROWS));
     }
 }

@@ -6,27 +6,27 @@
 #import row_loss
 #end
 
-@group(0) @binding(0) var<storage, read> student: array<Real>; // (N, C)
-@group(0) @binding(1) var<storage, read> teacher: array<Real>; // (N, C)
+@group(0) @binding(0) var<storage, read> student: array<Elem>; // (N, C)
+@group(0) @binding(1) var<storage, read> teacher: array<Elem>; // (N, C)
 @group(0) @binding(2) var<storage, read_write> stats: array<vec4<f32>>; // (N, 4)
 @group(0) @binding(2) var<storage, read> saved_stats: array<vec4<f32>>; // (N, 4)
 @group(0) @binding(3) var<storage, read> dy: array<f32>; // (1)
-@group(0) @binding(4) var<storage, read_write> dx: array<Real>; // (N, C)
+@group(0) @binding(4) var<storage, read_write> dx: array<Elem>; // (N, C)
 
 fn row_loss(row: u32, lane: u32) -> vec2<f32> {
-    let base = row * REALS;
+    let base = row * ELEMS;
     let first = first_of(lane);
-    var tops_s = Real(LOWEST);
-    var tops_t = Real(LOWEST);
-    for (var i = first; i < REALS; i += STEP) {
+    var tops_s = Elem(LOWEST);
+    var tops_t = Elem(LOWEST);
+    for (var i = first; i < ELEMS; i += STEP) {
         tops_s = max(tops_s, student[base + i]);
         tops_t = max(tops_t, teacher[base + i]);
     }
-    let tops = row_max(vec4(real_max(tops_s), real_max(tops_t), 0.0, 0.0), lane);
-    var exps_s = Real(0.0);
-    var exps_t = Real(0.0);
-    var gaps = Real(0.0);
-    for (var i = first; i < REALS; i += STEP) {
+    let tops = row_max(vec4(elem_max(tops_s), elem_max(tops_t), 0.0, 0.0), lane);
+    var exps_s = Elem(0.0);
+    var exps_t = Elem(0.0);
+    var gaps = Elem(0.0);
+    for (var i = first; i < ELEMS; i += STEP) {
         let s = (student[base + i] - tops.x) * INVERSE_TEMPERATURE;
         let t = (teacher[base + i] - tops.y) * INVERSE_TEMPERATURE;
         let weight = exp(t);
@@ -34,7 +34,7 @@ fn row_loss(row: u32, lane: u32) -> vec2<f32> {
         exps_t += weight;
         gaps += weight * (t - s);
     }
-    let sums = row_sum(vec4(real_sum(exps_s), real_sum(exps_t), real_sum(gaps), 0.0), lane);
+    let sums = row_sum(vec4(elem_sum(exps_s), elem_sum(exps_t), elem_sum(gaps), 0.0), lane);
     let logs = log(sums.xy);
     if first == 0u {
         stats[row] = vec4(tops.x, logs.x, tops.y, logs.y);
@@ -50,8 +50,8 @@ fn backward_student(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = flat_workgroup(workgroup, grid) * WORKGROUP + lane;
-    if i < ROWS * REALS {
-        let row = saved_stats[i / REALS];
+    if i < ROWS * ELEMS {
+        let row = saved_stats[i / ELEMS];
         let p_s = exp((student[i] - row.x) * INVERSE_TEMPERATURE - row.y);
         let p_t = exp((teacher[i] - row.z) * INVERSE_TEMPERATURE - row.w);
         dx[i] = (p_s - p_t) * (GRADIENT * dy[0]);

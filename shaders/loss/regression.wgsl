@@ -63,7 +63,7 @@ fn forward(
         let inside = vec4(4u * i) + vec4(0u, 1u, 2u, 3u) < vec4(LEN);
         sum += select(vec4(0.0), value(x[i], wanted[i]), inside);
     }
-    let total = real_sum(group_sum(sum, lane));
+    let total = elem_sum(group_sum(sum, lane));
     if lane == 0u {
 #if SINGLE
         loss[0] = total / f32(LEN);

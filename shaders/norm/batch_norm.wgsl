@@ -1,24 +1,24 @@
-// Batch normalisation of (N, C, plane). SHARED of rows is set. PLANE is a plane's Reals, REALS a channel's
+// Batch normalisation of (N, C, plane). SHARED of rows is set. PLANE is a plane's Elems, ELEMS a channel's
 // (N * PLANE), COUNT a channel's elements.
 //
 // Either one workgroup does a whole channel in one dispatch (`forward_channel`, `backward_channel`), or CHUNKS workgroups
-// of PER Reals share it: partial, merge, then element-wise.
+// of PER Elems share it: partial, merge, then element-wise.
 
 #import rows
 #if ACTIVATED
 #import activation
 #end
 
-@group(0) @binding(0) var<storage, read> x: array<Real>; // (N, C, PLANE)
+@group(0) @binding(0) var<storage, read> x: array<Elem>; // (N, C, PLANE)
 @group(0) @binding(1) var<storage, read> gamma: array<f32>; // (C)
 @group(0) @binding(2) var<storage, read> beta: array<f32>; // (C)
-@group(0) @binding(2) var<storage, read> dy: array<Real>; // (N, C, PLANE)
+@group(0) @binding(2) var<storage, read> dy: array<Elem>; // (N, C, PLANE)
 @group(0) @binding(3) var<storage, read_write> running_mean: array<f32>; // (C), updated in place
 @group(0) @binding(4) var<storage, read_write> running_var: array<f32>; // (C), updated in place
 @group(0) @binding(3) var<storage, read> given_mean: array<f32>; // (C)
 @group(0) @binding(4) var<storage, read> given_spread: array<f32>; // (C): TRAIN 1 / std, else the variance
-@group(0) @binding(5) var<storage, read_write> y: array<Real>;
-@group(0) @binding(5) var<storage, read_write> dx: array<Real>;
+@group(0) @binding(5) var<storage, read_write> y: array<Elem>;
+@group(0) @binding(5) var<storage, read_write> dx: array<Elem>;
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>; // (C, CHUNKS): moments and base, or sums
 @group(0) @binding(0) var<storage, read> finished: array<vec4<f32>>; // (C, CHUNKS)
 @group(0) @binding(6) var<storage, read_write> mean: array<f32>; // (C)
@@ -28,7 +28,7 @@
 @group(0) @binding(6) var<storage, read> given_dgamma: array<f32>; // (C)
 @group(0) @binding(7) var<storage, read> given_dbeta: array<f32>; // (C)
 
-// Where Real j of a channel lies.
+// Where Elem j of a channel lies.
 fn address(channel: u32, j: u32) -> u32 {
     return ((j / PLANE) * CHANNELS + channel) * PLANE + j % PLANE;
 }
@@ -69,16 +69,16 @@ fn base_of(channel: u32) -> f32 {
     return first_element(x[address(channel, 0u)]);
 }
 
-// The moments of an invocation's share of Reals begin..end, the mean relative to `base`. Distances are taken from its own
-// first Real: sums of squares of numbers far from zero would lose the variance.
+// The moments of an invocation's share of Elems begin..end, the mean relative to `base`. Distances are taken from its own
+// first Elem: sums of squares of numbers far from zero would lose the variance.
 fn moments(channel: u32, base: f32, begin: u32, end: u32, lane: u32) -> vec4<f32> {
     let first = begin + lane;
     if first >= end {
         return vec4(0.0);
     }
     let shift = x[address(channel, first)];
-    var sum = Real(0.0);
-    var squares = Real(0.0);
+    var sum = Elem(0.0);
+    var squares = Elem(0.0);
     var n = 1.0;
     for (var j = first + WORKGROUP; j < end; j += WORKGROUP) {
         let d = x[address(channel, j)] - shift;
@@ -88,10 +88,10 @@ fn moments(channel: u32, base: f32, begin: u32, end: u32, lane: u32) -> vec4<f32
     }
     let shifted_mean = sum / n;
     let means = (shift - base) + shifted_mean;
-    let spreads = max(squares - sum * shifted_mean, Real(0.0));
-    let centre = real_sum(means) / f32(WIDTH);
+    let spreads = max(squares - sum * shifted_mean, Elem(0.0));
+    let centre = elem_sum(means) / f32(WIDTH);
     let d = means - centre;
-    return vec4(n * f32(WIDTH), centre, real_sum(spreads) + n * real_sum(d * d), 0.0);
+    return vec4(n * f32(WIDTH), centre, elem_sum(spreads) + n * elem_sum(d * d), 0.0);
 }
 
 // Keeps a channel's statistics, `total` relative to `base`, and moves the running ones. The running variance is the unbiased one, as in PyTorch.
@@ -115,13 +115,13 @@ fn forward_channel(
         return;
     }
     let base = base_of(channel);
-    let total = group_merge(moments(channel, base, 0u, REALS, lane), lane);
+    let total = group_merge(moments(channel, base, 0u, ELEMS, lane), lane);
     if lane == 0u {
         publish(channel, base, total);
     }
     let slope = gamma[channel] / sqrt(total.z / f32(COUNT) + EPS);
     let offset = beta[channel];
-    for (var j = lane; j < REALS; j += WORKGROUP) {
+    for (var j = lane; j < ELEMS; j += WORKGROUP) {
         let i = address(channel, j);
         y[i] = ((x[i] - base) - total.y) * slope + offset;
     }
@@ -140,7 +140,7 @@ fn forward_partial(
     let begin = (group % CHUNKS) * PER;
     let channel = group / CHUNKS;
     let base = base_of(channel);
-    let total = group_merge(moments(channel, base, begin, min(begin + PER, REALS), lane), lane);
+    let total = group_merge(moments(channel, base, begin, min(begin + PER, ELEMS), lane), lane);
     if lane == 0u {
         partials[group] = vec4(total.xyz, base);
     }
@@ -166,11 +166,11 @@ fn forward_merge(
     }
 }
 
-// An invocation handles SPAN Reals of one plane, so that it reads the channel's numbers once for all of them.
+// An invocation handles SPAN Elems of one plane, so that it reads the channel's numbers once for all of them.
 const STRIDE: u32 = PLANE / SPAN;
 
 // Of evaluation, ACTIVATED: `activate`.
-fn activated(value: Real) -> Real {
+fn activated(value: Elem) -> Elem {
 #if ACTIVATED
 #if VECTOR
     return activate(value);
@@ -203,18 +203,18 @@ fn forward_elements(
     }
 }
 
-// (sum of dy, sum of dy * normalised x) over an invocation's share of Reals begin..end.
+// (sum of dy, sum of dy * normalised x) over an invocation's share of Elems begin..end.
 fn gradient_sums(channel: u32, begin: u32, end: u32, lane: u32) -> vec4<f32> {
     let centre = given_mean[channel];
-    var sum = Real(0.0);
-    var products = Real(0.0);
+    var sum = Elem(0.0);
+    var products = Elem(0.0);
     for (var j = begin + lane; j < end; j += WORKGROUP) {
         let i = address(channel, j);
         let d = dy[i];
         sum += d;
         products += d * (x[i] - centre);
     }
-    return vec4(real_sum(sum), real_sum(products) * given_rstd(channel), 0.0, 0.0);
+    return vec4(elem_sum(sum), elem_sum(products) * given_rstd(channel), 0.0, 0.0);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -227,7 +227,7 @@ fn backward_channel(
     if channel >= CHANNELS {
         return;
     }
-    let sums = group_sum(gradient_sums(channel, 0u, REALS, lane), lane);
+    let sums = group_sum(gradient_sums(channel, 0u, ELEMS, lane), lane);
     if lane == 0u {
         dbeta[channel] = sums.x;
         dgamma[channel] = sums.y;
@@ -237,7 +237,7 @@ fn backward_channel(
     let centre = given_mean[channel];
     let mean_dy = sums.x / f32(COUNT);
     let mean_product = sums.y / f32(COUNT) * scale;
-    for (var j = lane; j < REALS; j += WORKGROUP) {
+    for (var j = lane; j < ELEMS; j += WORKGROUP) {
         let i = address(channel, j);
 #if TRAIN
         dx[i] = slope * (dy[i] - mean_dy - (x[i] - centre) * mean_product);
@@ -258,7 +258,7 @@ fn backward_partial(
         return;
     }
     let begin = (group % CHUNKS) * PER;
-    let total = group_sum(gradient_sums(group / CHUNKS, begin, min(begin + PER, REALS), lane), lane);
+    let total = group_sum(gradient_sums(group / CHUNKS, begin, min(begin + PER, ELEMS), lane), lane);
     if lane == 0u {
         partials[group] = total;
     }

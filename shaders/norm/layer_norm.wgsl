@@ -2,18 +2,18 @@
 
 #import rows
 
-@group(0) @binding(0) var<storage, read> x: array<Real>; // (ROWS, COLUMNS)
-@group(0) @binding(1) var<storage, read> gamma: array<Real>; // (COLUMNS)
-@group(0) @binding(2) var<storage, read> beta: array<Real>; // (COLUMNS)
-@group(0) @binding(2) var<storage, read> dy: array<Real>; // (ROWS, COLUMNS)
-@group(0) @binding(3) var<storage, read_write> y: array<Real>;
+@group(0) @binding(0) var<storage, read> x: array<Elem>; // (ROWS, COLUMNS)
+@group(0) @binding(1) var<storage, read> gamma: array<Elem>; // (COLUMNS)
+@group(0) @binding(2) var<storage, read> beta: array<Elem>; // (COLUMNS)
+@group(0) @binding(2) var<storage, read> dy: array<Elem>; // (ROWS, COLUMNS)
+@group(0) @binding(3) var<storage, read_write> y: array<Elem>;
 @group(0) @binding(3) var<storage, read> saved_stats: array<vec2<f32>>; // (ROWS, 2)
 @group(0) @binding(4) var<storage, read_write> stats: array<vec2<f32>>; // (ROWS, 2)
-@group(0) @binding(4) var<storage, read_write> dx: array<Real>;
-@group(0) @binding(4) var<storage, read_write> partials: array<Real>; // (CHUNKS, 2, COLUMNS)
-@group(0) @binding(0) var<storage, read> finished: array<Real>; // (CHUNKS, 2, COLUMNS)
-@group(0) @binding(5) var<storage, read_write> dgamma: array<Real>; // (COLUMNS)
-@group(0) @binding(6) var<storage, read_write> dbeta: array<Real>; // (COLUMNS)
+@group(0) @binding(4) var<storage, read_write> dx: array<Elem>;
+@group(0) @binding(4) var<storage, read_write> partials: array<Elem>; // (CHUNKS, 2, COLUMNS)
+@group(0) @binding(0) var<storage, read> finished: array<Elem>; // (CHUNKS, 2, COLUMNS)
+@group(0) @binding(5) var<storage, read_write> dgamma: array<Elem>; // (COLUMNS)
+@group(0) @binding(6) var<storage, read_write> dbeta: array<Elem>; // (COLUMNS)
 
 @compute @workgroup_size(WORKGROUP)
 fn forward(
@@ -25,25 +25,25 @@ fn forward(
     if row >= ROWS {
         return;
     }
-    let base = row * REALS;
+    let base = row * ELEMS;
     let first = first_of(lane);
     // Distances from the row's first element: a plain sum of numbers far from zero would lose the mean.
     let shift = first_element(x[base]);
-    var sum = Real(0.0);
-    for (var i = first; i < REALS; i += STEP) {
+    var sum = Elem(0.0);
+    for (var i = first; i < ELEMS; i += STEP) {
         sum += x[base + i] - shift;
     }
-    let offset = row_sum(vec4(real_sum(sum)), lane).x / f32(COLUMNS);
-    var squares = Real(0.0);
-    for (var i = first; i < REALS; i += STEP) {
+    let offset = row_sum(vec4(elem_sum(sum)), lane).x / f32(COLUMNS);
+    var squares = Elem(0.0);
+    for (var i = first; i < ELEMS; i += STEP) {
         let d = (x[base + i] - shift) - offset;
         squares += d * d;
     }
-    let rstd = 1.0 / sqrt(row_sum(vec4(real_sum(squares)), lane).x / f32(COLUMNS) + EPS);
+    let rstd = 1.0 / sqrt(row_sum(vec4(elem_sum(squares)), lane).x / f32(COLUMNS) + EPS);
     if first == 0u {
         stats[row] = vec2(shift + offset, rstd);
     }
-    for (var i = first; i < REALS; i += STEP) {
+    for (var i = first; i < ELEMS; i += STEP) {
         y[base + i] = ((x[base + i] - shift) - offset) * rstd * gamma[i] + beta[i];
     }
 }
@@ -58,18 +58,18 @@ fn backward_x(
     if row >= ROWS {
         return;
     }
-    let base = row * REALS;
+    let base = row * ELEMS;
     let first = first_of(lane);
     let row_stats = saved_stats[row];
-    var sum = Real(0.0);
-    var products = Real(0.0);
-    for (var i = first; i < REALS; i += STEP) {
+    var sum = Elem(0.0);
+    var products = Elem(0.0);
+    for (var i = first; i < ELEMS; i += STEP) {
         let d = dy[base + i] * gamma[i];
         sum += d;
         products += d * (x[base + i] - row_stats.x);
     }
-    let sums = row_sum(vec4(real_sum(sum), real_sum(products) * row_stats.y, 0.0, 0.0), lane) / f32(COLUMNS);
-    for (var i = first; i < REALS; i += STEP) {
+    let sums = row_sum(vec4(elem_sum(sum), elem_sum(products) * row_stats.y, 0.0, 0.0), lane) / f32(COLUMNS);
+    for (var i = first; i < ELEMS; i += STEP) {
         let unit = (x[base + i] - row_stats.x) * row_stats.y;
         dx[base + i] = row_stats.y * (dy[base + i] * gamma[i] - sums.x - unit * sums.y);
     }
@@ -83,25 +83,25 @@ fn backward_affine(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let at = flat_workgroup(workgroup, grid) * WORKGROUP + lane;
-    let chunk = at / REALS;
+    let chunk = at / ELEMS;
     if chunk >= CHUNKS {
         return;
     }
-    let column = at % REALS;
-    var sum = Real(0.0);
-    var products = Real(0.0);
+    let column = at % ELEMS;
+    var sum = Elem(0.0);
+    var products = Elem(0.0);
     for (var row = chunk * PER; row < min(chunk * PER + PER, ROWS); row++) {
         let row_stats = saved_stats[row];
-        let d = dy[row * REALS + column];
+        let d = dy[row * ELEMS + column];
         sum += d;
-        products += d * ((x[row * REALS + column] - row_stats.x) * row_stats.y);
+        products += d * ((x[row * ELEMS + column] - row_stats.x) * row_stats.y);
     }
 #if DIRECT
     dgamma[column] = products;
     dbeta[column] = sum;
 #else
-    partials[2u * chunk * REALS + column] = products;
-    partials[(2u * chunk + 1u) * REALS + column] = sum;
+    partials[2u * chunk * ELEMS + column] = products;
+    partials[(2u * chunk + 1u) * ELEMS + column] = sum;
 #end
 }
 
@@ -112,14 +112,14 @@ fn backward_finish(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let column = flat_workgroup(workgroup, grid) * WORKGROUP + lane;
-    if column >= REALS {
+    if column >= ELEMS {
         return;
     }
-    var sum = Real(0.0);
-    var products = Real(0.0);
+    var sum = Elem(0.0);
+    var products = Elem(0.0);
     for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-        products += finished[2u * chunk * REALS + column];
-        sum += finished[(2u * chunk + 1u) * REALS + column];
+        products += finished[2u * chunk * ELEMS + column];
+        sum += finished[(2u * chunk + 1u) * ELEMS + column];
     }
     dgamma[column] = products;
     dbeta[column] = sum;

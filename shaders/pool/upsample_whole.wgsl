@@ -1,23 +1,23 @@
 // Nearest resizing of (N, C, H, W) planes to F_H x F_W times as many elements: each becomes a block. By
-// Reals, as rows.wgsl has them: REALS of a row of x; VECTOR where x's rows are whole vec4, so that y's are
+// Elems, as rows.wgsl has them: ELEMS of a row of x; VECTOR where x's rows are whole vec4, so that y's are
 // too.
 
 #if VECTOR
-alias Real = vec4<f32>;
+alias Elem = vec4<f32>;
 const WIDTH: u32 = 4u;
 #else
-alias Real = f32;
+alias Elem = f32;
 const WIDTH: u32 = 1u;
 #end
 
-@group(0) @binding(0) var<storage, read> x: array<Real>;
-@group(0) @binding(0) var<storage, read> dy: array<Real>;
-@group(0) @binding(1) var<storage, read_write> y: array<Real>;
-@group(0) @binding(1) var<storage, read_write> dx: array<Real>;
+@group(0) @binding(0) var<storage, read> x: array<Elem>;
+@group(0) @binding(0) var<storage, read> dy: array<Elem>;
+@group(0) @binding(1) var<storage, read_write> y: array<Elem>;
+@group(0) @binding(1) var<storage, read_write> dx: array<Elem>;
 
-// The first Real of y that Real i of x becomes.
+// The first Elem of y that Elem i of x becomes.
 fn block_of(i: u32) -> u32 {
-    return (i / REALS * F_H * REALS + i % REALS) * F_W;
+    return (i / ELEMS * F_H * ELEMS + i % ELEMS) * F_W;
 }
 
 @compute @workgroup_size(256)
@@ -33,7 +33,7 @@ fn forward(
     let value = x[i];
     let block = block_of(i);
     for (var row = 0u; row < F_H; row++) {
-        let to = block + row * F_W * REALS;
+        let to = block + row * F_W * ELEMS;
 #repeat k F_W
 #if VECTOR
         const FIRST{k} = {k}u * 4u;
@@ -58,9 +58,9 @@ fn backward_x(
         return;
     }
     let block = block_of(i);
-    var sum = Real();
+    var sum = Elem();
     for (var row = 0u; row < F_H; row++) {
-        let at = block + row * F_W * REALS;
+        let at = block + row * F_W * ELEMS;
 #repeat k F_W
         let value{k} = dy[at + {k}u];
 #if VECTOR

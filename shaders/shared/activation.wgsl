@@ -30,7 +30,7 @@ fn erf(v: vec4<f32>) -> vec4<f32> {
 
 // v - log(1 + v). Near 0, where it is v^2 / 2 and the difference would cancel, with s = v / (2 + v) by
 // log(1 + v) = 2 atanh(s), of which v - 2 s = v s.
-fn log_gap(v: vec4<f32>) -> vec4<f32> {
+fn x_minus_log1p(v: vec4<f32>) -> vec4<f32> {
     let s = v / (2.0 + v);
     let q = s * s;
     let rest = 1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0))));
@@ -55,7 +55,7 @@ fn activate(v: vec4<f32>) -> vec4<f32> {
         case 13u: { return sqrt(v); }
         case 14u: { return v * v; }
         case 15u: { return abs(v); }
-        case 17u: { return log_gap(v); }
+        case 17u: { return x_minus_log1p(v); }
         default: { return select(vec4(0.0), vec4(1.0), v > vec4(0.0)); }
     }
 }

@@ -1,20 +1,20 @@
 // Reductions along the rows of a dense (ROWS, COLUMNS) tensor, shared by the ops that work by row.
 //
-// VECTOR: COLUMNS is a multiple of 4 and a row is read as vec4, REALS of them. SHARED: the WORKGROUP invocations share
+// VECTOR: COLUMNS is a multiple of 4 and a row is read as vec4, ELEMS of them. SHARED: the WORKGROUP invocations share
 // one row; else each has a row of its own and needs no barrier.
 
 #if VECTOR
-alias Real = vec4<f32>;
+alias Elem = vec4<f32>;
 const WIDTH: u32 = 4u;
-fn first_element(v: Real) -> f32 { return v.x; }
-fn real_sum(v: Real) -> f32 { return (v.x + v.y) + (v.z + v.w); }
-fn real_max(v: Real) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
+fn first_element(v: Elem) -> f32 { return v.x; }
+fn elem_sum(v: Elem) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+fn elem_max(v: Elem) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
 #else
-alias Real = f32;
+alias Elem = f32;
 const WIDTH: u32 = 1u;
-fn first_element(v: Real) -> f32 { return v; }
-fn real_sum(v: Real) -> f32 { return v; }
-fn real_max(v: Real) -> f32 { return v; }
+fn first_element(v: Elem) -> f32 { return v; }
+fn elem_sum(v: Elem) -> f32 { return v; }
+fn elem_max(v: Elem) -> f32 { return v; }
 #end
 
 // Below every logit that matters; WGSL has no infinity.
@@ -76,7 +76,7 @@ fn row_of(group: u32, lane: u32) -> u32 {
 #end
 }
 
-// The first Real of the row that the invocation handles; it goes on in steps of STEP.
+// The first Elem of the row that the invocation handles; it goes on in steps of STEP.
 fn first_of(lane: u32) -> u32 {
 #if SHARED
     return lane;

@@ -61,14 +61,13 @@ pub struct PartialSums {
 /// When a reduction is done by one invocation an output (serial), and when in two passes.
 #[derive(Debug, Clone, Copy)]
 pub struct ReduceCosts {
-    /// Rows of at most so many elements are serial.
+    /// Rows of at most n elements are serial.
     pub short: usize,
-    /// So are rows of so many outputs or more,
+    /// So are those of n outputs or more,
     pub plenty: usize,
-    /// if they have at most so many elements.
+    /// if their rows have at most n elements.
     pub longest: usize,
-    /// Columns in two passes: from so many elements on, each pass with at least `least`, until there are `jobs` invocations,
-    /// at most `most` parts.
+    /// Columns in two passes, counted in invocations.
     pub columns: Split,
     /// Rows in two passes, counted in workgroups.
     pub rows: Split,
@@ -90,7 +89,7 @@ pub struct Split {
 /// When argmax is done by one invocation an output.
 #[derive(Debug, Clone, Copy)]
 pub struct ArgMaxCosts {
-    /// At most so many elements: always.
+    /// At most n elements: always.
     pub short: usize,
     /// Outputs that are plenty where they are columns, and where they are rows.
     pub plenty: [usize; 2],
@@ -101,7 +100,7 @@ pub struct ArgMaxCosts {
 /// How rows are spread over invocations.
 #[derive(Debug, Clone, Copy)]
 pub struct RowCosts {
-    /// A workgroup shares a row of more than so many elements,
+    /// A workgroup shares a row of more than n elements,
     pub shared_columns: usize,
     /// if there are fewer rows than this: else one invocation a row keeps all cores busy, without a barrier.
     pub shared_rows: usize,
@@ -120,7 +119,7 @@ pub struct RowCosts {
 /// How a channel is shared.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchNormCosts {
-    /// From so many channels on, each is one workgroup's.
+    /// From n channels on, each is one workgroup's.
     pub whole_channels: usize,
     /// With fewer: loads that a workgroup takes,
     pub loads_each: usize,
@@ -128,7 +127,7 @@ pub struct BatchNormCosts {
     pub workgroups: usize,
     /// Invocations a workgroup that reduces, with small planes and with large ones:
     pub workgroup: [usize; 2],
-    /// those of so many loads.
+    /// those of n loads or more.
     pub large_plane: usize,
     /// Invocations a workgroup that does not.
     pub element_workgroup: usize,
@@ -146,7 +145,7 @@ pub struct LayerNormCosts {
 /// What the choice of tiles and splits goes by.
 #[derive(Debug, Clone, Copy)]
 pub struct TileCosts {
-    /// Workgroups that fill the adapter: reductions are split until there are so many.
+    /// Workgroups that fill the adapter: reductions are split until there are n.
     pub workgroups: usize,
     /// Workgroups that are enough for wide tiles.
     pub wide_workgroups: usize,
@@ -188,7 +187,7 @@ pub struct ConvRowCosts {
     pub tiles: usize,
     /// Subgroups that the gradient by weights is cut into, to keep all cores busy to the end,
     pub dw_subgroups: usize,
-    /// if each then has so many chunks of four pixels.
+    /// if each then has n chunks of four pixels.
     pub dw_fewest_chunks: usize,
 }
 
@@ -218,7 +217,7 @@ pub struct DepthwiseCosts {
 }
 
 impl Split {
-    /// Parts of each of `outputs`, of so many elements.
+    /// Parts of each output, of `elements`.
     pub fn parts(&self, elements: usize, outputs: usize) -> usize {
         if elements < self.from {
             return 1;

@@ -29,9 +29,9 @@ pub enum Function {
     Square,
     Abs,
     /// 1 where x is above 0, else 0; no gradient flows through it.
-    Positive,
+    Heaviside,
     /// x - ln(1 + x) for x above -1, exact near 0: what a term of a KL divergence is of a relative difference.
-    LogGap,
+    XMinusLog1p,
 }
 
 impl Function {
@@ -54,8 +54,8 @@ impl Function {
             Function::Sqrt => (13, 0.0),
             Function::Square => (14, 0.0),
             Function::Abs => (15, 0.0),
-            Function::Positive => (16, 0.0),
-            Function::LogGap => (17, 0.0),
+            Function::Heaviside => (16, 0.0),
+            Function::XMinusLog1p => (17, 0.0),
         };
         kernel.define("FUNCTION", index).define_f32("PARAMETER", parameter)
     }
@@ -79,8 +79,8 @@ impl Function {
             Function::Sqrt => "sqrt",
             Function::Square => "square",
             Function::Abs => "abs",
-            Function::Positive => "positive",
-            Function::LogGap => "log_gap",
+            Function::Heaviside => "heaviside",
+            Function::XMinusLog1p => "x_minus_log1p",
         }
     }
 
@@ -108,8 +108,8 @@ impl Function {
             Function::Sqrt => x.sqrt(),
             Function::Square => x * x,
             Function::Abs => x.abs(),
-            Function::Positive => f64::from(x > 0.0),
-            Function::LogGap => x - x.ln_1p(),
+            Function::Heaviside => f64::from(x > 0.0),
+            Function::XMinusLog1p => x - x.ln_1p(),
         }
     }
 
@@ -134,10 +134,10 @@ impl Function {
                 }
             }
             Function::Hardswish if x.abs() == 3.0 => f64::from(x > 0.0),
-            Function::Positive => 0.0,
+            Function::Heaviside => 0.0,
             Function::Log => 1.0 / x,
             Function::Sqrt => 0.5 / x.sqrt(),
-            Function::LogGap => x / (1.0 + x),
+            Function::XMinusLog1p => x / (1.0 + x),
             // The smooth ones need no second formula that could be wrong in the same way as the kernel's.
             smooth => (smooth.value(x + h) - smooth.value(x - h)) / (2.0 * h),
         }

@@ -44,7 +44,7 @@ pub use norm::{batch as batch_norm, layer as layer_norm, normalize};
 pub use pool::{average as average_pool, upsample};
 pub use shape::{concat, gather, one_hot, pad, permute, reshape, slice};
 pub use spec::{Case, Fill, Input, OpSpec};
-pub use update::{adam, grad_norm, lerp, loss_scale, pull, sgd};
+pub use update::{adam, grad_norm, l2_sp, lerp, loss_scale, sgd};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
 #[rustfmt::skip]
@@ -72,6 +72,7 @@ pub static OPS: &[&OpSpec] = &[
     &gemm_fused::SPEC,
     &grad_norm::SPEC,
     &kl_div::SPEC,
+    &l2_sp::SPEC,
     &layer_norm::SPEC,
     &lerp::SPEC,
     &loss_scale::SPEC,
@@ -81,7 +82,6 @@ pub static OPS: &[&OpSpec] = &[
     &pad::SPEC,
     &permute::SPEC,
     &pool::SPEC,
-    &pull::SPEC,
     &reduce::SPEC,
     &regression::SPEC,
     &reshape::SPEC,

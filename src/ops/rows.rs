@@ -37,14 +37,14 @@ impl Rows {
         to.dispatch(kernel, bindings, Grid::linear(spread.groups));
     }
 
-    /// One dispatch with an invocation for each `Real` of the tensor.
-    pub fn by_real(self, to: &mut Lowering<'_>, base: Kernel, bindings: &[Slot]) {
-        self.by_real_of(to, self, base, bindings);
+    /// One dispatch with an invocation for each `Elem` of the tensor.
+    pub fn by_elem(self, to: &mut Lowering<'_>, base: Kernel, bindings: &[Slot]) {
+        self.by_elem_of(to, self, base, bindings);
     }
 
-    /// One dispatch with an invocation for each `Real` of `self`; the kernel's constants are those of `tensor`.
-    pub fn by_real_of(self, to: &mut Lowering<'_>, tensor: Rows, base: Kernel, bindings: &[Slot]) {
-        let groups = (self.rows * self.reals()).div_ceil(WIDE);
+    /// One dispatch with an invocation for each `Elem` of `self`; the kernel's constants are those of `tensor`.
+    pub fn by_elem_of(self, to: &mut Lowering<'_>, tensor: Rows, base: Kernel, bindings: &[Slot]) {
+        let groups = (self.rows * self.elems()).div_ceil(WIDE);
         let spread = Spread { shared: false, workgroup: WIDE, groups };
         to.dispatch(tensor.define(base, &spread).define("LOSS", 0), bindings, Grid::linear(spread.groups));
     }
@@ -76,8 +76,8 @@ impl Rows {
         to.dispatch(with("finish", &whole), &[&[partial], results].concat(), Grid::linear(1));
     }
 
-    /// `Real`s of a row.
-    fn reals(self) -> usize {
+    /// `Elem`s of a row.
+    fn elems(self) -> usize {
         if self.vector() { self.columns / 4 } else { self.columns }
     }
 
@@ -98,7 +98,7 @@ impl Rows {
     fn define(self, base: Kernel, spread: &Spread) -> Kernel {
         base.define("ROWS", self.rows)
             .define("COLUMNS", self.columns)
-            .define("REALS", self.reals())
+            .define("ELEMS", self.elems())
             .define("VECTOR", self.vector().into())
             .define("SHARED", spread.shared.into())
             .define("WORKGROUP", spread.workgroup)

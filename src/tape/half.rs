@@ -13,7 +13,7 @@ const FEWEST_HALVES: usize = 256;
 impl Tape {
     /// Runs `record` so that a plan may store as f16 what it records: outputs of two dimensions or more and at least 256
     /// elements, and the gradients of those. Ops need not know: kernels compute in f32 on values that were rounded. f32
-    /// stay what the plan keeps, what lies in a caller's buffer, statistics ([`Op::in_full`](super::Op::in_full)), and what
+    /// stay what the plan keeps, what lies in a caller's buffer, statistics ([`Op::keep_f32`](super::Op::keep_f32)), and what
     /// [`Tensor::keep_full`] asks for. A plan of such a tape needs an adapter with f16: [`crate::gpu::Gpu::need_f16`].
     pub fn half<T>(&self, record: impl FnOnce() -> T) -> T {
         self.inner.borrow_mut().half_depth += 1;

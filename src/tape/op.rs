@@ -48,12 +48,12 @@ pub trait Op: Debug + Any {
 
     /// The op that computes the same outputs a second time, for [`super::Tape::recompute`], where this one would change
     /// something twice. `None` where it can run again as it is.
-    fn again(&self) -> Option<Rc<dyn Op>> {
+    fn recompute_as(&self) -> Option<Rc<dyn Op>> {
         None
     }
 
     /// Outputs that stay f32 inside [`super::Tape::half`] whatever their shape: statistics that a backward rule needs.
-    fn in_full(&self) -> &[usize] {
+    fn keep_f32(&self) -> &[usize] {
         &[]
     }
 

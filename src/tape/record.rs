@@ -176,7 +176,7 @@ impl Tape {
                     requires_grad,
                     alias_of,
                     placed: None,
-                    half: half && meta.may_be_half() && !op.in_full().contains(&i),
+                    half: half && meta.may_be_half() && !op.keep_f32().contains(&i),
                 };
                 inner.tensors.push(info);
                 Tensor { tape: self.clone(), id: inner.id(inner.tensors.len() - 1), meta }
@@ -228,7 +228,7 @@ impl Tape {
             let (op, inputs, outputs, scope) = {
                 let inner = self.inner.borrow();
                 let node = &inner.nodes[node];
-                let op = node.op.again().unwrap_or_else(|| node.op.clone());
+                let op = node.op.recompute_as().unwrap_or_else(|| node.op.clone());
                 (op, node.inputs.clone(), node.outputs.clone(), node.scope.clone())
             };
             let inputs: Vec<Tensor> =

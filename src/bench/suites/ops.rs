@@ -37,7 +37,7 @@ const RESHAPED: &[(&str, &str, &[&[usize]])] = &[
     ("lerp", "", &[&[N], &[N]]),
     ("metrics", "", &[&[256, 1000], &[256], &[1], &[1], &[4]]),
     ("pool", "kernel: [2, 2], stride: [2, 2], padding: [0, 0] }, index: true, relu: false", &[&[64, 32, 28, 28]]),
-    ("pull", "", &[&[N], &[N], &[N], &[BLOCKS]]),
+    ("l2_sp", "", &[&[N], &[N], &[N], &[BLOCKS]]),
     ("regression", "Mse", &[&[64, 64, 16, 16], &[64, 64, 16, 16]]),
     ("scale", "Factor(-1.25)", &[&[N]]),
     ("sgd", "nesterov: false", &[&[N], &[N], &[2], &[BLOCKS], &[BLOCKS], &[N]]),

@@ -66,7 +66,7 @@ impl Loss for AbLoss {
             |(depth, ((teacher, student), connector))| {
                 let student = connector.as_ref().map_or(Ok(student.clone()), |c| c.forward(own, student))?;
                 let (teacher, student) = features::same_size(teacher, &student)?;
-                let sign = teacher.positive()?.scale(2.0)?.add_scalar(-1.0)?;
+                let sign = teacher.heaviside()?.scale(2.0)?.add_scalar(-1.0)?;
                 let short = student.mul(&sign)?.scale(-1.0)?.add_scalar(self.margin)?.relu()?;
                 let axes: Vec<usize> = (0..short.dims().len()).collect();
                 let samples = short.dims()[0] as f32;

@@ -83,8 +83,8 @@ fn relative_entropy(rows: &LogitRows, temperature: &Tensor) -> Result<Tensor> {
     let (p_s, p_t) = (log_s.exp()?, log_t.exp()?);
     let far = p_s.sub(&p_t)?.sub(&p_t.mul(&d)?)?;
     // Far apart, e^d may be infinite, and nothing cancels.
-    let near = d.abs()?.scale(-1.0)?.add_scalar(NEAR)?.positive()?;
-    let gap = near.mul(&d)?.exp()?.add_scalar(-1.0)?.log_gap()?;
+    let near = d.abs()?.scale(-1.0)?.add_scalar(NEAR)?.heaviside()?;
+    let gap = near.mul(&d)?.exp()?.add_scalar(-1.0)?.x_minus_log1p()?;
     near.mul(&p_t.mul(&gap)?.sub(&far)?)?.add(&far)
 }
 

@@ -121,13 +121,13 @@ impl Masks {
 /// most (n - 1) / 2 elements are less than it, or that share of the weights.
 fn at_most_median(x: &Tensor, weights: Option<&Tensor>) -> Result<Tensor> {
     let n = x.dims()[0];
-    let less = x.reshape([n, 1])?.sub(&x.reshape([1, n])?)?.positive()?;
+    let less = x.reshape([n, 1])?.sub(&x.reshape([1, n])?)?.heaviside()?;
     let Some(weights) = weights else {
-        return less.sum(&[1], false)?.scale(-1.0)?.add_scalar(((n - 1) / 2) as f32 + 0.5)?.positive();
+        return less.sum(&[1], false)?.scale(-1.0)?.add_scalar(((n - 1) / 2) as f32 + 0.5)?.heaviside();
     };
     let less = less.mul(&weights.reshape([1, n])?)?.sum(&[1], false)?;
     // Numbers of whole rows are a half apart at least: a quarter more decides none of them otherwise.
-    weights.sum(&[0], false)?.add_scalar(-1.0)?.scale(0.5)?.sub(&less)?.add_scalar(0.25)?.positive()
+    weights.sum(&[0], false)?.add_scalar(-1.0)?.scale(0.5)?.sub(&less)?.add_scalar(0.25)?.heaviside()
 }
 
 /// A value a row and column (R, C), times the row's weight where it has one.

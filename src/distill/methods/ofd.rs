@@ -82,7 +82,7 @@ impl Loss for Connected {
             // max(t, m) = m + relu(t - m)
             let target = teacher.sub(&margins)?.relu()?.add(&margins)?;
             let (above, below) = (student.sub(&target)?.relu()?, target.sub(&student)?.relu()?);
-            let counted = above.add(&below.mul(&target.positive()?)?)?;
+            let counted = above.add(&below.mul(&target.heaviside()?)?)?;
             let axes: Vec<usize> = (0..counted.dims().len()).collect();
             let samples = counted.dims()[0] as f32;
             counted.square()?.sum(&axes, false)?.scale(0.5f32.powi(depth as i32) / samples)

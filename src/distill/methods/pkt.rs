@@ -41,7 +41,7 @@ impl Loss for Pkt {
             // Rows of both sum to 1, so that with r = (p_s - p_t) / (p_t + eps) the sum of -p_t log(1 + r) is
             // that of p_t (r - log(1 + r)) + eps r: no large terms that cancel where the two nearly agree.
             let gap = p_s.sub(&p_t)?.div(&p_t.add_scalar(EPS)?)?;
-            features::mean(&p_t.mul(&gap.log_gap()?)?.add(&gap.scale(EPS)?)?)
+            features::mean(&p_t.mul(&gap.x_minus_log1p()?)?.add(&gap.scale(EPS)?)?)
         })
     }
 }

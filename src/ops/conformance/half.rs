@@ -20,7 +20,7 @@ use crate::tape::{Array, DType, Plan, RecordedNode, Tape, Tensor, TensorId};
 const LARGEST: f64 = 65_504.0;
 
 /// Runs one case with every f32 that an op reads or writes stored as f16, except what it overwrites in a caller's buffer,
-/// statistics ([`crate::tape::Op::in_full`]), and what is too large. Needs an adapter with f16.
+/// statistics ([`crate::tape::Op::keep_f32`]), and what is too large. Needs an adapter with f16.
 pub fn run_half(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
     let mut random = Stream::new(seed, &case.label());
     let values: Vec<Vec<f64>> = case.inputs.iter().map(|input| input.values(&mut random)).collect();
@@ -88,8 +88,8 @@ fn operands(case: &Case, inputs: &[Tensor], values: &[Vec<f64>]) -> Result<Vec<T
 
 fn store_half(nodes: &[RecordedNode]) {
     for node in nodes {
-        let in_full = node.op.in_full();
-        let halves = node.outputs.iter().enumerate().filter(|(i, _)| !in_full.contains(i));
+        let keep_f32 = node.op.keep_f32();
+        let halves = node.outputs.iter().enumerate().filter(|(i, _)| !keep_f32.contains(i));
         halves.for_each(|(_, output)| output.store_half());
     }
 }

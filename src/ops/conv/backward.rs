@@ -6,7 +6,7 @@ use crate::ops::conv::lower;
 use crate::ops::conv::rows_dw;
 use crate::ops::costs::Costs;
 use crate::ops::reduce;
-use crate::ops::tile::{Along, Job, Operands};
+use crate::ops::tile::{Job, Operands, VectorAxis};
 use crate::tape::{Array, Lowering, Meta, Op, Slot, Step, Variant};
 
 /// dX from (w, dy); the shape of x is not known from these.
@@ -41,12 +41,12 @@ impl Op for Conv2dBackwardX {
         let pixels = s.h * s.w;
         let job = Job {
             // A kernel of 1x1 lies as (c_out, c_in).
-            a: Along::Other { vec4: s.taps() == 1 && s.ci_g().is_multiple_of(4) },
+            a: VectorAxis::Other { vec4: s.taps() == 1 && s.ci_g().is_multiple_of(4) },
             out_n4: pixels.is_multiple_of(4),
             ..s.job("BACKWARD_X", s.ci_g(), s.images * pixels, s.co_g() * s.taps())
         };
         let [w, dy, dx] = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
-        let (by_rows, by_tiles) = (lower::Operands::plain(dy, w, dx), Operands::plain(w, dy, dx));
+        let (by_rows, by_tiles) = (lower::ConvOperands::plain(dy, w, dx), Operands::plain(w, dy, dx));
         s.lower_by_rows_or_tiles(to, &s.rows_backward_x(), &by_rows, &job, &by_tiles)
     }
 
@@ -69,8 +69,12 @@ impl Conv2dBackwardW {
         let pixels = s.out[0] * s.out[1];
         let n = s.ci_g() * s.taps();
         Job {
-            a: Along::K { vec4: pixels.is_multiple_of(4) },
-            b: if s.pointwise_vec4() { Along::K { vec4: true } } else { Along::Other { vec4: false } },
+            a: VectorAxis::K { vec4: pixels.is_multiple_of(4) },
+            b: if s.pointwise_vec4() {
+                VectorAxis::K { vec4: true }
+            } else {
+                VectorAxis::Other { vec4: false }
+            },
             out_n4: n.is_multiple_of(4),
             ..s.job("BACKWARD_W", s.co_g(), n, s.images * pixels)
         }
@@ -109,7 +113,7 @@ impl Op for Conv2dBackwardW {
             return to.lower_by(self.with_bias_alone(variants, &s));
         }
         let (rows, job) = (s.rows_forward(), self.job(&s));
-        let operands = rows_dw::Operands { x, dy, dw, db: self.bias.then_some(Slot::Output(1)) };
+        let operands = rows_dw::DwOperands { x, dy, dw, db: self.bias.then_some(Slot::Output(1)) };
         let by_tiles = Operands::plain(dy, x, dw);
         let mut variants = if rows_dw::suits(&rows, to.caps()) {
             rows_dw::variants(&rows, &operands, &Costs::of(to.caps()).conv_rows)

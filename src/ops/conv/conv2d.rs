@@ -6,7 +6,7 @@
 
 use crate::ops::common::expect_f32;
 use crate::ops::conv::backward::{Conv2dBackwardW, Conv2dBackwardX};
-use crate::ops::conv::lower::Operands;
+use crate::ops::conv::lower::ConvOperands;
 use crate::ops::epilogue::Epilogue;
 use crate::ops::spec::{Case, Input, OpSpec};
 use crate::tape::{Array, Backward, Consumer, Fused, Lowering, Meta, Op, Slot, Step, Tensor};
@@ -170,8 +170,8 @@ impl Op for Conv2d {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bias = (to.input_count() == 3).then_some(Slot::Input(2));
-        let plain = Operands::plain(Slot::Input(0), Slot::Input(1), Slot::Output(0));
-        let at = Operands { bias, ..plain };
+        let plain = ConvOperands::plain(Slot::Input(0), Slot::Input(1), Slot::Output(0));
+        let at = ConvOperands { bias, ..plain };
         self.sizes(to.input(0), to.input(1))?.lower_forward(to, &at, Epilogue::default())
     }
 

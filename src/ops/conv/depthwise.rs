@@ -10,7 +10,7 @@ use crate::Result;
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::ops::common::per_element;
 use crate::ops::conv::conv2d::{Conv2d, Sizes};
-use crate::ops::conv::lower::Operands;
+use crate::ops::conv::lower::ConvOperands;
 use crate::ops::costs::{Costs, DepthwiseCosts};
 use crate::ops::epilogue::Epilogue;
 use crate::ops::reduce;
@@ -52,7 +52,7 @@ struct Walk<'a> {
 
 /// How the result is cut into lanes.
 #[derive(Debug, Clone, Copy)]
-struct Cut {
+struct StripCut {
     /// Columns of a lane.
     columns: usize,
     /// Steps of a lane down a plane.
@@ -171,7 +171,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The cut for a width: as long a walk as leaves enough lanes.
-    fn cut(&self, caps: &Caps, columns: usize) -> Cut {
+    fn cut(&self, caps: &Caps, columns: usize) -> StripCut {
         let &DepthwiseCosts { lanes, longest, .. } = &Costs::of(caps).depthwise;
         let strips = self.strips(columns);
         let one = self.planes() * strips;
@@ -181,29 +181,29 @@ impl<'a> Walk<'a> {
             let slices = lanes.div_ceil(per_image).clamp(1, self.sizes.images.max(1));
             let images = self.sizes.images.div_ceil(slices).max(1);
             let chunks = lanes.div_ceil((per_image * slices).max(1)).clamp(1, self.steps.max(1));
-            return Cut { columns, steps: self.steps.div_ceil(chunks).max(1), images };
+            return StripCut { columns, steps: self.steps.div_ceil(chunks).max(1), images };
         }
         let chunks = lanes.div_ceil(one.max(1)).clamp(1, self.steps.max(1));
-        Cut { columns, steps: self.steps.div_ceil(chunks).min(longest).max(1), images: 1 }
+        StripCut { columns, steps: self.steps.div_ceil(chunks).min(longest).max(1), images: 1 }
     }
 
     /// Lanes down a plane, and slices of the images.
-    fn parts(&self, cut: &Cut) -> [usize; 2] {
+    fn parts(&self, cut: &StripCut) -> [usize; 2] {
         let slices = if self.pass == Pass::BackwardW { self.sizes.images.div_ceil(cut.images) } else { 1 };
         [self.steps.div_ceil(cut.steps), slices]
     }
 
-    fn lanes(&self, cut: &Cut) -> usize {
+    fn lanes(&self, cut: &StripCut) -> usize {
         let [chunks, slices] = self.parts(cut);
         let planes = if self.pass == Pass::BackwardW { self.sizes.c_out * slices } else { self.planes() };
         planes * self.strips(cut.columns) * chunks
     }
 
-    fn grid(&self, cut: &Cut) -> Grid {
+    fn grid(&self, cut: &StripCut) -> Grid {
         Grid::linear(self.lanes(cut).div_ceil(WORKGROUP))
     }
 
-    fn kernel(&self, cut: &Cut) -> Kernel {
+    fn kernel(&self, cut: &StripCut) -> Kernel {
         let Loads { left, body, right } = self.loads(cut.columns);
         let (entry, text) = match self.pass {
             Pass::Forward => ("forward", FORWARD),
@@ -227,7 +227,7 @@ impl<'a> Walk<'a> {
             ("STRIPS", self.strips(cut.columns)),
             ("STEPS", cut.steps),
             ("CHUNKS", self.parts(cut)[0]),
-            ("IMAGES_A_LANE", cut.images),
+            ("IMAGES_EACH", cut.images),
             ("WINDOW", self.window),
             ("KEEP", self.keep),
             ("FRESH", self.window - self.keep),
@@ -242,10 +242,10 @@ impl<'a> Walk<'a> {
     fn variants(
         &self,
         caps: &Caps,
-        lower: impl Fn(&mut Lowering<'_>, &Cut) + Clone + 'a,
+        lower: impl Fn(&mut Lowering<'_>, &StripCut) + Clone + 'a,
     ) -> Vec<Variant<'a>> {
         let cuts = self.widths(caps).into_iter().map(|columns| self.cut(caps, columns));
-        let variant = |cut: Cut| {
+        let variant = |cut: StripCut| {
             let lower = lower.clone();
             Variant::new(format!("strips {}x{}", cut.columns, cut.steps), move |to: &mut Lowering<'_>| {
                 lower(to, &cut);
@@ -271,7 +271,12 @@ impl Sizes {
     }
 
     /// Appends the dispatches of the forward pass, with no norm left to fold.
-    pub fn lower_depthwise(&self, to: &mut Lowering<'_>, at: &Operands, epilogue: Epilogue) -> Result<()> {
+    pub fn lower_depthwise(
+        &self,
+        to: &mut Lowering<'_>,
+        at: &ConvOperands,
+        epilogue: Epilogue,
+    ) -> Result<()> {
         let mut bindings = vec![at.x, at.w];
         bindings.extend(at.bias);
         bindings.push(at.y);

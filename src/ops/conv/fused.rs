@@ -1,4 +1,4 @@
-//! A convolution and what follows it in a network that is only used, in one kernel: y = f(norm(conv2d(x, w, b)) + residual).
+//! A convolution and what follows it in inference, in one kernel: y = f(norm(conv2d(x, w, b)) + residual).
 //!
 //! norm is batch norm by given statistics, which the kernel that prepares the weights folds into them: per output channel
 //! w' = w * s, b' = beta + (b - mean) * s with s = gamma / sqrt(var + eps). Residual and activation happen as the results
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use crate::ops::binary::Binary;
 use crate::ops::common::expect_inputs;
 use crate::ops::conv::conv2d::Conv2d;
-use crate::ops::conv::lower::{Norm, Operands};
+use crate::ops::conv::lower::{ConvOperands, Norm};
 use crate::ops::epilogue::Epilogue;
 use crate::ops::function::Function;
 use crate::ops::norm::batch::BatchNormEval;
@@ -92,7 +92,7 @@ impl Op for FusedConv2d {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let places = self.places();
         let input = |place: Option<usize>| place.map(Slot::Input);
-        let at = Operands {
+        let at = ConvOperands {
             x: Slot::Input(0),
             w: Slot::Input(1),
             bias: input(places.bias),

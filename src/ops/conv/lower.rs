@@ -5,10 +5,10 @@ use crate::Result;
 use crate::gpu::Kernel;
 use crate::ops::common::per_element;
 use crate::ops::conv::conv2d::{Conv2d, Sizes};
-use crate::ops::conv::rows::{Every, RowConv};
+use crate::ops::conv::rows::{RowConv, Strided};
 use crate::ops::costs::Costs;
 use crate::ops::epilogue::Epilogue;
-use crate::ops::tile::{self, Along, Bias, Job};
+use crate::ops::tile::{self, Bias, Job, VectorAxis};
 use crate::tape::{Lowering, Slot};
 
 const LOADER: &str = include_str!("../../../shaders/conv/conv2d.wgsl");
@@ -16,7 +16,7 @@ const FOLD_WEIGHTS: &str = include_str!("../../../shaders/conv/conv2d_fold.wgsl"
 
 /// What the forward pass binds.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::ops) struct Operands {
+pub(in crate::ops) struct ConvOperands {
     pub x: Slot,
     pub w: Slot,
     pub bias: Option<Slot>,
@@ -33,7 +33,7 @@ pub(in crate::ops) struct Norm {
     pub eps: f32,
 }
 
-impl Operands {
+impl ConvOperands {
     /// y = conv(x, w).
     pub fn plain(x: Slot, w: Slot, y: Slot) -> Self {
         Self { x, w, bias: None, norm: None, residual: None, y }
@@ -107,8 +107,8 @@ impl Sizes {
             n,
             k,
             batch: self.config.groups,
-            a: Along::K { vec4: false },
-            b: Along::Other { vec4: self.pointwise_vec4() },
+            a: VectorAxis::K { vec4: false },
+            b: VectorAxis::Other { vec4: self.pointwise_vec4() },
             out_n4: false,
             bias: Bias::None,
             epilogue: Epilogue::default(),
@@ -130,8 +130,8 @@ impl Sizes {
             padding: padding.map(|p| p as i32),
             dilation,
             flip: false,
-            pixels: self.out.map(Every::one),
-            taps: self.k.map(Every::one),
+            pixels: self.out.map(Strided::whole),
+            taps: self.k.map(Strided::whole),
         }
     }
 
@@ -150,8 +150,8 @@ impl Sizes {
             // x at residue + stride * i meets the taps first, first + stride, ..: tap first + stride * j at dy's i + reach - j.
             let axis = |i: usize| {
                 let (size, shifted) = ([self.h, self.w][i], residue[i] + self.config.padding[i]);
-                let taps = Every { first: shifted % stride[i], step: stride[i], all: self.k[i] };
-                let pixels = Every { first: residue[i], step: stride[i], all: size };
+                let taps = Strided { first: shifted % stride[i], step: stride[i], all: self.k[i] };
+                let pixels = Strided { first: residue[i], step: stride[i], all: size };
                 let reach = (shifted / stride[i]) as i32;
                 (taps, pixels, (dilation[i] * (taps.count() - 1)) as i32 - reach)
             };
@@ -174,16 +174,16 @@ impl Sizes {
     }
 
     /// Appends the dispatches of the forward pass.
-    pub fn lower_forward(&self, to: &mut Lowering<'_>, at: &Operands, epilogue: Epilogue) -> Result<()> {
+    pub fn lower_forward(&self, to: &mut Lowering<'_>, at: &ConvOperands, epilogue: Epilogue) -> Result<()> {
         if self.depthwise() {
             self.fold(to, at);
             return self.lower_depthwise(to, &at.folded(), epilogue);
         }
-        let Operands { x, w, bias, residual, y, .. } = at.folded();
+        let ConvOperands { x, w, bias, residual, y, .. } = at.folded();
         let pixels = self.out[0] * self.out[1];
         let k = self.ci_g() * self.taps();
         let job = Job {
-            a: Along::K { vec4: k.is_multiple_of(4) },
+            a: VectorAxis::K { vec4: k.is_multiple_of(4) },
             out_n4: pixels.is_multiple_of(4),
             bias: if bias.is_some() { Bias::Row } else { Bias::None },
             epilogue,
@@ -199,7 +199,7 @@ impl Sizes {
         &self,
         to: &mut Lowering<'_>,
         rows: &[RowConv],
-        by_rows: &Operands,
+        by_rows: &ConvOperands,
         job: &Job,
         by_tiles: &tile::Operands,
     ) -> Result<()> {
@@ -218,8 +218,8 @@ impl Sizes {
         to.lower_by(variants)
     }
 
-    /// Folds the norm, where there is one, into weights and bias of their own, at the places of [`Operands::folded`].
-    fn fold(&self, to: &mut Lowering<'_>, at: &Operands) {
+    /// Folds the norm, where there is one, into weights and bias of their own, at the places of [`ConvOperands::folded`].
+    fn fold(&self, to: &mut Lowering<'_>, at: &ConvOperands) {
         let Some(norm) = at.norm else { return };
         let per = self.ci_g() * self.taps();
         let (w, bias) = (to.scratch(self.c_out * per), to.scratch(self.c_out));

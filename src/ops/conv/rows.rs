@@ -3,7 +3,7 @@
 
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
 use crate::ops::common::per_element;
-use crate::ops::conv::lower::Operands;
+use crate::ops::conv::lower::ConvOperands;
 use crate::ops::costs::{ConvRowCosts, Costs};
 use crate::ops::epilogue::Epilogue;
 use crate::tape::{Lowering, Slot, Variant};
@@ -27,22 +27,22 @@ pub struct RowConv {
     /// The weights are those of the forward pass, and y is its x.
     pub flip: bool,
     /// Which rows and columns of its planes y is.
-    pub pixels: [Every; 2],
+    pub pixels: [Strided; 2],
     /// Which taps of the weights the kernel is.
-    pub taps: [Every; 2],
+    pub taps: [Strided; 2],
 }
 
 /// Every `step`-th place from `first` on, of `all`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Every {
+pub struct Strided {
     pub first: usize,
     pub step: usize,
     pub all: usize,
 }
 
-impl Every {
+impl Strided {
     /// All places.
-    pub fn one(all: usize) -> Self {
+    pub fn whole(all: usize) -> Self {
         Self { first: 0, step: 1, all }
     }
 
@@ -122,7 +122,7 @@ impl RowConv {
     /// Ways to do these convolutions, one after another, by tiles of the least estimated time; the best one first.
     pub fn variants<'a>(
         all: &'a [Self],
-        at: &'a Operands,
+        at: &'a ConvOperands,
         epilogue: Epilogue,
         costs: &ConvRowCosts,
     ) -> Vec<Variant<'a>> {
@@ -141,7 +141,7 @@ impl RowConv {
     }
 
     /// Appends the dispatches: packing of the weights, which folds the norm into them, and the convolution.
-    fn lower(&self, to: &mut Lowering<'_>, at: &Operands, epilogue: Epilogue, tile: Tile) {
+    fn lower(&self, to: &mut Lowering<'_>, at: &ConvOperands, epilogue: Epilogue, tile: Tile) {
         let kernel = |entry, epilogue: Epilogue, bias: Option<Slot>, fold: bool| {
             let kernel = epilogue.define(self.kernel_for(entry, tile));
             kernel.define("BIAS", bias.is_some().into()).define("FOLD", fold.into())

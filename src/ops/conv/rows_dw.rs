@@ -9,7 +9,7 @@ use crate::tape::{Lowering, Slot, Variant};
 const SHADER: &str = include_str!("../../../shaders/conv/conv2d_rows_dw.wgsl");
 
 /// Binding slots.
-pub struct Operands {
+pub struct DwOperands {
     pub x: Slot,
     pub dy: Slot,
     pub dw: Slot,
@@ -18,7 +18,7 @@ pub struct Operands {
 
 /// How the work is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Tile {
+struct DwTile {
     /// Lanes that load channels of dy, four each.
     lanes: usize,
     /// Pairs of input channel and kernel row a lane.
@@ -38,19 +38,19 @@ pub fn suits(conv: &RowConv, caps: &Caps) -> bool {
 }
 
 /// Ways to do it, the one estimated to be the fastest first: other numbers of channels and of pairs a lane.
-pub fn variants<'a>(conv: &'a RowConv, at: &'a Operands, costs: &ConvRowCosts) -> Vec<Variant<'a>> {
+pub fn variants<'a>(conv: &'a RowConv, at: &'a DwOperands, costs: &ConvRowCosts) -> Vec<Variant<'a>> {
     let best =
-        Tile::new(conv, costs, conv.m.div_ceil(4).min(8), if conv.c * conv.kernel[0] > 8 { 2 } else { 1 });
+        DwTile::new(conv, costs, conv.m.div_ceil(4).min(8), if conv.c * conv.kernel[0] > 8 { 2 } else { 1 });
     let mut tiles = vec![best];
     for (lanes, pairs) in
         [(best.lanes, 3 - best.pairs), (best.lanes.div_ceil(2), best.pairs), (best.lanes.div_ceil(2), 2)]
     {
-        let tile = Tile::new(conv, costs, lanes, pairs);
+        let tile = DwTile::new(conv, costs, lanes, pairs);
         if !tiles.contains(&tile) {
             tiles.push(tile);
         }
     }
-    let variant = |tile: Tile| {
+    let variant = |tile: DwTile| {
         let name = format!("rows {}x{} in {}", 4 * tile.lanes, tile.pairs, tile.slices);
         Variant::new(name, move |to| {
             lower(conv, to, at, &tile);
@@ -61,7 +61,7 @@ pub fn variants<'a>(conv: &'a RowConv, at: &'a Operands, costs: &ConvRowCosts) -
 }
 
 /// Appends the dispatches: the sums, and where they are cut into slices, the sum of these.
-fn lower(conv: &RowConv, to: &mut Lowering<'_>, at: &Operands, tile: &Tile) {
+fn lower(conv: &RowConv, to: &mut Lowering<'_>, at: &DwOperands, tile: &DwTile) {
     let kernel = |entry| define(conv, Kernel::new("conv2d", entry, SHADER), tile, at.db.is_some());
     let (weights, biases) =
         (conv.groups * conv.m * conv.c * conv.kernel[0] * conv.kernel[1], conv.groups * conv.m);
@@ -78,12 +78,12 @@ fn lower(conv: &RowConv, to: &mut Lowering<'_>, at: &Operands, tile: &Tile) {
     }
 }
 
-fn tiles(conv: &RowConv, tile: &Tile) -> usize {
+fn tiles(conv: &RowConv, tile: &DwTile) -> usize {
     let columns = conv.c * conv.kernel[0];
     conv.groups * conv.m.div_ceil(4 * tile.lanes) * columns.div_ceil(8 * tile.pairs)
 }
 
-impl Tile {
+impl DwTile {
     fn new(conv: &RowConv, costs: &ConvRowCosts, lanes: usize, pairs: usize) -> Self {
         let most = conv.most_products(costs) / (16 * pairs * conv.kernel[1]);
         let uncut = Self { lanes: lanes.min(most).max(1), pairs, slices: 1, slice: 0 };
@@ -95,7 +95,7 @@ impl Tile {
     }
 }
 
-fn define(conv: &RowConv, kernel: Kernel, tile: &Tile, bias: bool) -> Kernel {
+fn define(conv: &RowConv, kernel: Kernel, tile: &DwTile, bias: bool) -> Kernel {
     let defines = [
         ("IMAGES", conv.images),
         ("GROUPS", conv.groups),

@@ -7,7 +7,7 @@ use crate::ops::costs::{Costs, PanelCosts};
 use crate::ops::epilogue::Epilogue;
 use crate::ops::shape::strided::{View, copy_between};
 use crate::ops::spec::{Case, Input, OpSpec};
-use crate::ops::tile::{Along, Bias, Job, Operands};
+use crate::ops::tile::{Bias, Job, Operands, VectorAxis};
 use crate::tape::{Array, Backward, Consumer, Fused, Lowering, Meta, Op, Slot, Step, Tensor, Variant};
 use crate::{Error, Result};
 
@@ -89,8 +89,8 @@ impl Gemm {
         }
         let has_bias = to.input_count() == 3;
         let along = |k_contiguous: bool, other: usize| match k_contiguous {
-            true => Along::K { vec4: sizes.k.is_multiple_of(4) },
-            false => Along::Other { vec4: other.is_multiple_of(4) },
+            true => VectorAxis::K { vec4: sizes.k.is_multiple_of(4) },
+            false => VectorAxis::Other { vec4: other.is_multiple_of(4) },
         };
         let job = |packed: bool| Job {
             name: "gemm",

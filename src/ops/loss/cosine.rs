@@ -54,7 +54,7 @@ impl Op for CosineLoss {
         Ok(vec![gradient(0)?, gradient(1)?])
     }
 
-    fn in_full(&self) -> &[usize] {
+    fn keep_f32(&self) -> &[usize] {
         &[1]
     }
 
@@ -94,7 +94,7 @@ impl Op for CosineBackward {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let rows = Rows::of(to.input(0));
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Input(2), Slot::Input(3), Slot::Output(0)];
-        rows.by_real(to, kernel("backward", rows, self.by_target), &bindings);
+        rows.by_elem(to, kernel("backward", rows, self.by_target), &bindings);
         Ok(())
     }
 

@@ -96,7 +96,7 @@ impl Op for HardCrossEntropy {
         Ok(vec![Some(x.tape().record1(HardBackward(self.0), &inputs)?), None])
     }
 
-    fn in_full(&self) -> &[usize] {
+    fn keep_f32(&self) -> &[usize] {
         &[1]
     }
 
@@ -141,7 +141,7 @@ impl Op for HardBackward {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings = [0, 1, 2, 3, 4].map(Slot::Input);
         let kernel = self.0.kernel("backward_logits");
-        Rows::of(to.input(0)).by_real(to, kernel, &[&bindings[..], &[Slot::Output(0)]].concat());
+        Rows::of(to.input(0)).by_elem(to, kernel, &[&bindings[..], &[Slot::Output(0)]].concat());
         Ok(())
     }
 
@@ -188,7 +188,7 @@ impl Op for SoftCrossEntropy {
         Ok(vec![gradient(0, SoftBackward::Logits)?, gradient(1, SoftBackward::Targets)?])
     }
 
-    fn in_full(&self) -> &[usize] {
+    fn keep_f32(&self) -> &[usize] {
         &[1]
     }
 
@@ -231,9 +231,9 @@ impl Op for SoftBackward {
         let rows = Rows::of(to.input(0));
         match self {
             Self::Logits => {
-                rows.by_real(to, soft_kernel("backward_logits"), &[x, targets, stats, dy, dx]);
+                rows.by_elem(to, soft_kernel("backward_logits"), &[x, targets, stats, dy, dx]);
             }
-            Self::Targets => rows.by_real(to, soft_kernel("backward_targets"), &[x, stats, dy, dx]),
+            Self::Targets => rows.by_elem(to, soft_kernel("backward_targets"), &[x, stats, dy, dx]),
         }
         Ok(())
     }

@@ -80,7 +80,7 @@ impl Op for KlDiv {
         Ok(vec![Some(student.tape().record1(KlDivBackward(*self), &inputs)?), None])
     }
 
-    fn in_full(&self) -> &[usize] {
+    fn keep_f32(&self) -> &[usize] {
         &[1]
     }
 
@@ -122,7 +122,7 @@ impl Op for KlDivBackward {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let dims = to.input(0);
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Input(2), Slot::Input(3), Slot::Output(0)];
-        Rows::of(dims).by_real(to, self.0.kernel("backward_student", dims), &bindings);
+        Rows::of(dims).by_elem(to, self.0.kernel("backward_student", dims), &bindings);
         Ok(())
     }
 

@@ -59,7 +59,7 @@ impl Layout {
         if self.plane.is_multiple_of(4) { 4 } else { 1 }
     }
 
-    /// `Real`s of a plane that one invocation of an element-wise kernel handles.
+    /// `Elem`s of a plane that one invocation of an element-wise kernel handles.
     fn span(self) -> usize {
         if (self.plane / self.width()).is_multiple_of(4) { 4 } else { 1 }
     }
@@ -70,8 +70,8 @@ impl Layout {
         if self.c >= costs.whole_channels {
             return 1;
         }
-        let reals = self.count() / self.width();
-        reals.div_ceil(costs.loads_each).min(costs.workgroups.div_ceil(self.c))
+        let elems = self.count() / self.width();
+        elems.div_ceil(costs.loads_each).min(costs.workgroups.div_ceil(self.c))
     }
 
     /// A kernel whose workgroups reduce a channel or a chunk of one.
@@ -96,7 +96,7 @@ impl Layout {
     }
 
     fn kernel(self, caps: &Caps, entry: &'static str, workgroup: usize) -> Kernel {
-        let (chunks, reals) = (self.chunks(caps), self.count() / self.width());
+        let (chunks, elems) = (self.chunks(caps), self.count() / self.width());
         Kernel::new("batch_norm", entry, SHADER)
             .define("VECTOR", (self.width() == 4).into())
             .define("SHARED", 1)
@@ -104,10 +104,10 @@ impl Layout {
             .define("CHANNELS", self.c)
             .define("PLANE", self.plane / self.width())
             .define("PLANES", self.n * self.c)
-            .define("REALS", reals)
+            .define("ELEMS", elems)
             .define("COUNT", self.count())
             .define("CHUNKS", chunks)
-            .define("PER", reals.div_ceil(chunks))
+            .define("PER", elems.div_ceil(chunks))
             .define("SPAN", self.span())
     }
 
@@ -177,11 +177,11 @@ impl Op for BatchNormTrain {
     }
 
     /// With a momentum of 0 the running statistics keep their bits.
-    fn again(&self) -> Option<Rc<dyn Op>> {
+    fn recompute_as(&self) -> Option<Rc<dyn Op>> {
         Some(Rc::new(Self { momentum: 0.0, ..*self }))
     }
 
-    fn in_full(&self) -> &[usize] {
+    fn keep_f32(&self) -> &[usize] {
         &[1, 2]
     }
 

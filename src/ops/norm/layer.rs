@@ -70,7 +70,7 @@ impl Op for LayerNorm {
         Ok(all)
     }
 
-    fn in_full(&self) -> &[usize] {
+    fn keep_f32(&self) -> &[usize] {
         &[1]
     }
 
@@ -156,12 +156,12 @@ impl Op for AffineBackward {
         let shares = |n| Rows { rows: n, ..rows };
         let kernel = |entry| kernel(entry, 0.0, rows, chunks);
         if chunks == 1 {
-            shares(1).by_real_of(to, rows, kernel("backward_affine"), &[x, dy, stats, dgamma, dbeta]);
+            shares(1).by_elem_of(to, rows, kernel("backward_affine"), &[x, dy, stats, dgamma, dbeta]);
             return Ok(());
         }
         let partials = to.scratch(2 * chunks * rows.columns);
-        shares(chunks).by_real_of(to, rows, kernel("backward_affine"), &[x, dy, stats, partials]);
-        shares(1).by_real_of(to, rows, kernel("backward_finish"), &[partials, dgamma, dbeta]);
+        shares(chunks).by_elem_of(to, rows, kernel("backward_affine"), &[x, dy, stats, partials]);
+        shares(1).by_elem_of(to, rows, kernel("backward_finish"), &[partials, dgamma, dbeta]);
         Ok(())
     }
 

@@ -52,7 +52,7 @@ impl Op for Normalize {
         Ok(vec![Some(y.tape().record1(NormalizeBackward, &[y, norms, at.dy()?])?)])
     }
 
-    fn in_full(&self) -> &[usize] {
+    fn keep_f32(&self) -> &[usize] {
         &[1]
     }
 

@@ -100,7 +100,7 @@ struct MaxPool2dBackward {
 
 /// Which shader does it.
 #[derive(PartialEq)]
-enum Variant {
+enum PoolShader {
     /// shaders/pool/pool_2x2.wgsl
     Vec4,
     /// shaders/pool/pool_2x2_narrow.wgsl
@@ -109,21 +109,21 @@ enum Variant {
     Any,
 }
 
-impl Variant {
+impl PoolShader {
     /// For x of shape (N, C, H, W). The backward passes of the first two also want an even height: see there.
     fn of(pool: &Pool, x: &[usize]) -> Self {
         match x[3] {
-            w if *pool != Pool::square(2, 2, 0) || !w.is_multiple_of(2) => Variant::Any,
-            w if w.is_multiple_of(4) => Variant::Vec4,
-            _ => Variant::Vec2,
+            w if *pool != Pool::square(2, 2, 0) || !w.is_multiple_of(2) => PoolShader::Any,
+            w if w.is_multiple_of(4) => PoolShader::Vec4,
+            _ => PoolShader::Vec2,
         }
     }
 
     fn source(&self) -> &'static str {
         match self {
-            Variant::Vec4 => SHADER_2X2,
-            Variant::Vec2 => SHADER_2X2_NARROW,
-            Variant::Any => SHADER,
+            PoolShader::Vec4 => SHADER_2X2,
+            PoolShader::Vec2 => SHADER_2X2_NARROW,
+            PoolShader::Any => SHADER,
         }
     }
 }
@@ -171,12 +171,12 @@ impl Op for MaxPool2d {
         if self.index {
             bindings.push(Slot::Output(1));
         }
-        let variant = Variant::of(&self.pool, x);
+        let variant = PoolShader::of(&self.pool, x);
         let kernel = self.kernel(variant.source(), x, y).define("PAIRS", len / 2).define("COUNT_PADDING", 0);
         match variant {
-            Variant::Vec4 => elementwise(to, kernel, &bindings, len),
-            Variant::Vec2 => elementwise(to, kernel.define("LEN", len), &bindings, len),
-            Variant::Any => per_element(to, kernel, &bindings, len),
+            PoolShader::Vec4 => elementwise(to, kernel, &bindings, len),
+            PoolShader::Vec2 => elementwise(to, kernel.define("LEN", len), &bindings, len),
+            PoolShader::Any => per_element(to, kernel, &bindings, len),
         }
         Ok(())
     }
@@ -230,7 +230,7 @@ impl Op for MaxPool2dBackward {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let (x, y) = (to.output(0), to.input(0));
         let even = x[2].is_multiple_of(2);
-        let variant = if even { Variant::of(&self.pool, x) } else { Variant::Any };
+        let variant = if even { PoolShader::of(&self.pool, x) } else { PoolShader::Any };
         let len: usize = y.iter().product();
         let kernel = Kernel::new(self.name(), "max_backward_x", variant.source())
             .define("INDEX", 0)
@@ -241,9 +241,9 @@ impl Op for MaxPool2dBackward {
         let kernel = self.pool.define(kernel, x, y);
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
         match variant {
-            Variant::Vec4 => elementwise(to, kernel, &bindings, len),
-            Variant::Vec2 => elementwise(to, kernel.define("LEN", len), &bindings, len),
-            Variant::Any => per_element(to, kernel, &bindings, x.iter().product()),
+            PoolShader::Vec4 => elementwise(to, kernel, &bindings, len),
+            PoolShader::Vec2 => elementwise(to, kernel.define("LEN", len), &bindings, len),
+            PoolShader::Any => per_element(to, kernel, &bindings, x.iter().product()),
         }
         Ok(())
     }

@@ -155,7 +155,7 @@ impl Upsample {
         let width = if x[3].is_multiple_of(4) { 4 } else { 1 };
         let kernel = Kernel::new(self.name(), entry, SHADER_WHOLE)
             .define("VECTOR", (width == 4).into())
-            .define("REALS", x[3] / width)
+            .define("ELEMS", x[3] / width)
             .define("F_H", down)
             .define("F_W", across);
         per_element(to, kernel, &[Slot::Input(0), Slot::Output(0)], x.iter().product::<usize>() / width);

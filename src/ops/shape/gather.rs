@@ -152,7 +152,7 @@ impl Op for GatherBackward {
     }
 
     /// It is added to in memory, which f16 would round every time.
-    fn in_full(&self) -> &[usize] {
+    fn keep_f32(&self) -> &[usize] {
         &[0]
     }
 

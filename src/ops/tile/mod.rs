@@ -35,9 +35,9 @@ pub struct Job {
     /// Independent products (convolution groups, batched gemm).
     pub batch: usize,
     /// How A lies in memory.
-    pub a: Along,
+    pub a: VectorAxis,
     /// How B lies in memory.
-    pub b: Along,
+    pub b: VectorAxis,
     /// Columns n..n+3 of C are one aligned vec4, for n a multiple of 4.
     pub out_n4: bool,
     /// Bias: by row of C, by column, or none.
@@ -48,7 +48,7 @@ pub struct Job {
 
 /// Which index of an operand is contiguous in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Along {
+pub enum VectorAxis {
     /// k; with `vec4`, every run of four is aligned and may be loaded as one.
     K { vec4: bool },
     /// The other index (m of A, n of B).
@@ -286,10 +286,10 @@ impl Job {
     }
 
     fn subgroup(&self, kernel: Kernel, cut: &Cut, rows: usize) -> Kernel {
-        let a_k4 = self.a == Along::K { vec4: true };
-        let a_m4 = self.a == Along::Other { vec4: true } && rows == 4;
-        let b_k4 = self.b == Along::K { vec4: true };
-        let b_n4 = self.b == Along::Other { vec4: true };
+        let a_k4 = self.a == VectorAxis::K { vec4: true };
+        let a_m4 = self.a == VectorAxis::Other { vec4: true } && rows == 4;
+        let b_k4 = self.b == VectorAxis::K { vec4: true };
+        let b_n4 = self.b == VectorAxis::Other { vec4: true };
         // K4 means that K is a multiple of 4 already. Slices are multiples of 16, or all of K.
         let even = |unroll: &usize| self.k.is_multiple_of(*unroll) && (*unroll != 3 || cut.k_slices == 1);
         let unroll = if a_k4 || b_k4 { 4 } else { [4, 3, 2].into_iter().find(even).unwrap_or(1) };
@@ -316,8 +316,8 @@ impl Job {
     /// Operands that are staged in workgroup memory, number by number.
     fn staged(&self, kernel: Kernel) -> Kernel {
         kernel
-            .define("A_K_FAST", matches!(self.a, Along::K { .. }) as usize)
-            .define("B_K_FAST", matches!(self.b, Along::K { .. }) as usize)
+            .define("A_K_FAST", matches!(self.a, VectorAxis::K { .. }) as usize)
+            .define("B_K_FAST", matches!(self.b, VectorAxis::K { .. }) as usize)
             .define("A_VEC4", 0)
             .define("B_VEC4", 0)
     }

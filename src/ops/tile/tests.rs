@@ -36,8 +36,9 @@ fn kinds() -> [Matrices; 3] {
 }
 
 fn gemm([batch, m, n, k]: [usize; 4], trans_a: bool, trans_b: bool) -> Job {
-    let along =
-        |k_contiguous| if k_contiguous { Along::K { vec4: false } } else { Along::Other { vec4: false } };
+    let along = |k_contiguous| {
+        if k_contiguous { VectorAxis::K { vec4: false } } else { VectorAxis::Other { vec4: false } }
+    };
     let shared = ("SHARED_B", batch > 1 && !trans_b);
     let flags = [("TRANS_A", trans_a), ("TRANS_B", trans_b), shared, ("PACKED_B", false)];
     Job {

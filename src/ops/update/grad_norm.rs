@@ -27,24 +27,24 @@ const WORKGROUP: usize = 64;
 pub struct GradNorm;
 
 /// A tensor, or as much of one as a binding holds, with its extents.
-struct Part {
+struct Chunk {
     tensor: Slot,
     extents: Slot,
     len: usize,
 }
 
-fn parts(to: &Lowering<'_>) -> Vec<Part> {
+fn parts(to: &Lowering<'_>) -> Vec<Chunk> {
     let of = |i: usize| {
         let len = to.input(i).iter().product();
         flat_ranges(to.caps(), len).into_iter().map(move |range| {
             let [tensor, extents] = [i, i + 1].map(|i| part_of(to, Slot::Input(i), len, &range));
-            Part { tensor, extents, len: range.len() }
+            Chunk { tensor, extents, len: range.len() }
         })
     };
     (0..to.input_count()).step_by(2).flat_map(of).collect()
 }
 
-fn workgroups(caps: &Caps, parts: &[Part]) -> usize {
+fn workgroups(caps: &Caps, parts: &[Chunk]) -> usize {
     let vec4s: usize = parts.iter().map(|part| part.len.div_ceil(4)).sum();
     let costs = &Costs::of(caps).grad_norm;
     vec4s.div_ceil(WORKGROUP * costs.vec4s_each).clamp(1, costs.most_workgroups)
@@ -76,11 +76,11 @@ impl Op for GradNorm {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let parts = parts(to);
-        let batches: Vec<&[Part]> = parts.chunks(MOST_TENSORS).collect();
+        let batches: Vec<&[Chunk]> = parts.chunks(MOST_TENSORS).collect();
         let workgroups: Vec<usize> = batches.iter().map(|batch| workgroups(to.caps(), batch)).collect();
         let all: usize = workgroups.iter().sum();
         let partials = to.scratch(all);
-        let kernel = |entry, batch: &[Part], workgroups: usize, from: usize| {
+        let kernel = |entry, batch: &[Chunk], workgroups: usize, from: usize| {
             // Both entry points are in one text, so both need every constant.
             Kernel::new("grad_norm", entry, SHADER)
                 .define("CHUNKS", batch.len())

@@ -10,9 +10,9 @@
 
 pub mod adam;
 pub mod grad_norm;
+pub mod l2_sp;
 pub mod lerp;
 pub mod loss_scale;
-pub mod pull;
 pub mod sgd;
 
 use crate::gpu::Kernel;

@@ -345,7 +345,7 @@ impl Objective {
 fn l2_sp(tape: &Tape, student: &Group, anchor: &DeviceParams) -> Result<Scalar> {
     let scalar = tape.scalar("pull")?;
     let target = anchor.flat_weights(tape)?;
-    student.gradients.pull_in_place(&student.weights, &target, &student.decay_mask, scalar)?;
+    student.gradients.l2_sp_in_place(&student.weights, &target, &student.decay_mask, scalar)?;
     Ok(scalar)
 }
 

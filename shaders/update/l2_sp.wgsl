@@ -4,7 +4,7 @@
 @group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> anchor: array<vec4<f32>>;
 // One factor for BLOCK elements.
-@group(0) @binding(3) var<storage, read> pull_mask: array<f32>;
+@group(0) @binding(3) var<storage, read> mask: array<f32>;
 @group(0) @binding(4) var<uniform> step: Step;
 
 @compute @workgroup_size(256)
@@ -15,7 +15,7 @@ fn forward(
 ) {
     let i = flat_workgroup(workgroup, grid) * 256u + lane;
     if i < VEC4S {
-        let strength = step.scalars[STRENGTH_VEC][STRENGTH_LANE] * pull_mask[i / (BLOCK / 4u)];
+        let strength = step.scalars[STRENGTH_VEC][STRENGTH_LANE] * mask[i / (BLOCK / 4u)];
         dw[i] += strength * (w[i] - anchor[i]);
     }
 }

@@ -10,18 +10,18 @@ use crate::ops::update::{BLOCK, define_scalar};
 use crate::tape::{Array, Lowering, Meta, Op, Scalar, Slot, Step, Tensor};
 use crate::{Error, Result};
 
-const SHADER: &str = include_str!("../../../shaders/update/pull.wgsl");
+const SHADER: &str = include_str!("../../../shaders/update/l2_sp.wgsl");
 
 /// Inputs `dw` (overwritten), `w`, `anchor`, of one shape, and `mask`, one factor for [`BLOCK`] elements.
 #[derive(Debug, Clone, Copy)]
-pub struct Pull {
+pub struct L2Sp {
     /// Weight of the regulariser.
     pub strength: Scalar,
 }
 
-impl Op for Pull {
+impl Op for L2Sp {
     fn name(&self) -> &'static str {
-        "pull"
+        "l2_sp"
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
@@ -73,20 +73,20 @@ impl Op for Pull {
 impl Tensor {
     /// self += strength * mask * (w - anchor), in place: `self`, the flat gradient of `w`, must live in a caller's
     /// buffer. `mask` has one factor for [`BLOCK`] elements.
-    pub fn pull_in_place(&self, w: &Tensor, anchor: &Tensor, mask: &Tensor, strength: Scalar) -> Result<()> {
-        self.tape().record(Pull { strength }, &[self, w, anchor, mask]).map(drop)
+    pub fn l2_sp_in_place(&self, w: &Tensor, anchor: &Tensor, mask: &Tensor, strength: Scalar) -> Result<()> {
+        self.tape().record(L2Sp { strength }, &[self, w, anchor, mask]).map(drop)
     }
 }
 
 /// Conformance cases.
-pub const SPEC: OpSpec = OpSpec { name: "pull", cases };
+pub const SPEC: OpSpec = OpSpec { name: "l2_sp", cases };
 
 fn cases() -> Vec<Case> {
     let case = |len: usize, scalar| {
         let mask = Input::filled([len.div_ceil(BLOCK)], Fill::Values(vec![1.0, 0.0, 0.5]));
         let flat = || Input::normal([len]);
         let inputs = [flat(), flat(), flat(), mask].map(Input::no_grad);
-        Case::new(Pull { strength: Scalar::for_cases(scalar) }, inputs.into())
+        Case::new(L2Sp { strength: Scalar::for_cases(scalar) }, inputs.into())
     };
     vec![
         case(1, 0),

@@ -206,7 +206,8 @@ impl Op for Upsample {
             self.repeat(to, "forward", x, factors);
             return Ok(());
         }
-        let kernel = Walk { steps: 1, chunks: 1 }.define(self, x, self.kernel("forward", x));
+        let unrolled = Costs::of(to.caps()).upsample_unrolled;
+        let kernel = Walk { steps: 1, chunks: 1, unrolled }.define(self, x, self.kernel("forward", x));
         let len = to.output(0).iter().product();
         per_element(to, kernel, &[Slot::Input(0), Slot::Output(0)], len);
         Ok(())

@@ -1,8 +1,8 @@
 //! What the optimizer ops share: flat operands, clipping by the global gradient norm, masked weight decay.
 //!
 //! Inputs of every update: `w` and `dw` of one shape, `norm` from [`grad_norm`] (`[2]`), `decay_mask`
-//! (one weight-decay factor for [`BLOCK`] elements), `extents` (i32: of so many elements how many, from the first,
-//! are parameters), then the op's state tensors, shaped as `w`. `w` and the states are overwritten. Where the norm is
+//! (one weight-decay factor for each [`BLOCK`] elements), `extents` (i32, one for each [`BLOCK`]: how many of its elements,
+//! from the first, are parameters), then the op's state tensors, shaped as `w`. `w` and the states are overwritten. Where the norm is
 //! flagged as not finite, nothing is.
 //!
 //! A gradient between two parameters may be anything, NaN included, since kernels write whole vec4. It counts as 0, so

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use common::network::seeded;
 use limbeck::data::{Dataset, LoadOptions, load};
 use limbeck::distill::{self, MethodConfig};
 use limbeck::gpu::Gpu;
@@ -34,7 +35,7 @@ impl Setting {
         let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
         let training = Arc::new(training.sample(512, 0).unwrap());
         let config = TrainConfig { epochs: 6, ..Default::default() };
-        let (gpu, teacher, student) = (common::gpu(), network("cnn:16", 1), network("cnn:8", 2));
+        let (gpu, teacher, student) = (common::gpu(), seeded("cnn:16", 1), seeded("cnn:8", 2));
         let held_out = Arc::new(held_out);
         let mut setting = Self { gpu, training, held_out, teacher, student, config };
         setting.teacher = setting.trained(48);
@@ -44,7 +45,7 @@ impl Setting {
     /// The teacher after so many steps.
     fn trained(&self, steps: u64) -> Network {
         let config = TrainConfig { max_steps: Some(steps), ..self.config.clone() };
-        let mut network = network("cnn:16", 1);
+        let mut network = seeded("cnn:16", 1);
         Trainer::new(&self.gpu, common::classify(&self.training), &config, &self.training, &self.held_out)
             .fit(&mut network)
             .unwrap();
@@ -115,15 +116,9 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-fn network(name: &str, seed: u64) -> Network {
-    let mut network = build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap();
-    network.params.initialise(seed);
-    network
-}
-
 /// The same network with the same weights.
 fn copy(of: &Network) -> Network {
-    let mut network = network(&of.name, 0);
+    let mut network = seeded(&of.name, 0);
     network.params.load(&of.params.named()).unwrap();
     network
 }
@@ -257,7 +252,7 @@ fn the_bad_one_of_several_teachers_is_called_out() {
 #[test]
 fn an_average_of_the_student_is_not_asked_what_it_knows() {
     let mut setting = Setting::new();
-    setting.teacher = network("cnn:8", 2);
+    setting.teacher = seeded("cnn:8", 2);
     let said = |settings: &MethodConfig| {
         let params = setting.frozen(&setting.teacher);
         let objective = distill::parse("kd", settings).unwrap();
@@ -274,7 +269,7 @@ fn an_average_of_the_student_is_not_asked_what_it_knows() {
 #[test]
 fn methods_without_a_teacher_have_none_to_judge() {
     let mut setting = Setting::new();
-    setting.teacher = network("cnn:8", 2);
+    setting.teacher = seeded("cnn:8", 2);
     assert_eq!(setting.said("tf-kd", &MethodConfig::default()), "");
     let drowned = setting.said("tf-kd:1e6+ce:1", &MethodConfig::default());
     assert!(drowned.contains("times that of ce") && !drowned.contains("guessing"), "{drowned}");
@@ -283,7 +278,7 @@ fn methods_without_a_teacher_have_none_to_judge() {
 #[test]
 fn peers_that_have_nothing_to_tell_each_other_are_called_out() {
     let setting = Setting::new();
-    let peer = network("cnn:12", 5);
+    let peer = seeded("cnn:12", 5);
     assert_eq!(setting.said_of_peers(&peer, 1.0), "");
     let same = setting.said_of_peers(&setting.student, 1.0);
     assert!(
@@ -427,9 +422,8 @@ fn findings_survive_a_resume() {
 #[test]
 fn distill_writes_findings_into_the_report() {
     let setting = Setting::new();
-    let folder = std::env::temp_dir().join(format!("limbeck-doctor-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("teacher.safetensors");
+    let folder = common::folder();
+    let file = folder.path().join("teacher.safetensors");
     let training = &setting.training;
     let metadata = ModelMetadata {
         classes: training.class_names.clone(),
@@ -438,7 +432,7 @@ fn distill_writes_findings_into_the_report() {
     };
     saved::save(&file, &setting.teacher, &metadata).unwrap();
     let page = |temperature: &str| {
-        let out = folder.join(temperature);
+        let out = folder.path().join(temperature);
         let run = Command::new(env!("CARGO_BIN_EXE_limbeck"))
             .args(["distill", "--model", "cnn:8", "--method", "kd", "--max-steps", "2", "--temperature"])
             .args([temperature, "--limit-train", "256", "--teacher"])
@@ -454,7 +448,6 @@ fn distill_writes_findings_into_the_report() {
     };
     assert_eq!(page("0.05"), (1, 1));
     assert_eq!(page("4"), (0, 0));
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// What is measured runs on the step's own recording and weights, and leaves no trace: of running statistics, of a memory
@@ -477,7 +470,7 @@ fn an_examined_run_ends_in_the_same_bits() {
         assert!(run(methods, true) == run(methods, false), "{methods}");
     }
     let peers = |examined: bool| {
-        let (mut student, mut peer) = (copy(&setting.student), network("cnn:8", 3));
+        let (mut student, mut peer) = (copy(&setting.student), seeded("cnn:8", 3));
         let trainer = setting.trainer(&config).peer(&mut peer, 1.0);
         let trainer = if examined { trainer.examined(&[]) } else { trainer };
         trainer.fit(&mut student).unwrap();

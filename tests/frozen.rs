@@ -4,36 +4,27 @@
 
 mod common;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
+use common::bits::bits;
 use common::digits::{Digits, StopAt};
-use limbeck::data::Dataset;
+use common::network::seeded;
+use common::setting::Setting;
 use limbeck::distill::{self, METHODS, MethodConfig};
 use limbeck::files::read_safetensors;
-use limbeck::gpu::Gpu;
-use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::{DeviceParams, ParamKind};
 use limbeck::train::{Checkpoints, Teacher, TrainConfig, Trainer};
 
-struct Setting {
-    gpu: Gpu,
-    training: Arc<Dataset>,
-    held_out: Arc<Dataset>,
-    teacher: Network,
+const MODEL: &str = "resnet_b:8,4,4,8,8";
+
+/// A teacher whose running statistics are not a fresh network's, nor those of any batch.
+fn setting() -> Setting {
+    let mut teacher = seeded(MODEL, 3);
+    for param in teacher.params.iter_mut().filter(|p| p.kind == ParamKind::State) {
+        param.values.iter_mut().for_each(|v| *v += 0.25);
+    }
+    Setting::new(Digits::new(320, 20), teacher)
 }
 
 impl Setting {
-    fn new() -> Self {
-        let Digits { gpu, training, held_out } = Digits::new(320, 20);
-        let mut teacher = network(3);
-        // Running statistics that are not a fresh network's, nor those of any batch.
-        for param in teacher.params.iter_mut().filter(|p| p.kind == ParamKind::State) {
-            param.values.iter_mut().for_each(|v| *v += 0.25);
-        }
-        Self { gpu, training, held_out, teacher }
-    }
-
     fn frozen(&self) -> DeviceParams {
         DeviceParams::frozen(&self.gpu, "teacher", &self.teacher.params).unwrap()
     }
@@ -51,34 +42,24 @@ impl Setting {
     }
 }
 
-fn network(seed: u64) -> Network {
-    let mut network = build("resnet_b:8,4,4,8,8", &ModelConfig::classifier([1, 8, 8], 10)).unwrap();
-    network.params.initialise(seed);
-    network
-}
-
-fn bits(network: &Network) -> Vec<u32> {
-    network.params.iter().flat_map(|p| p.values.iter().map(|v| v.to_bits())).collect()
-}
-
 /// Every method, alone, leaves the teacher's weights and running statistics as they are, and differentiates
 /// nothing of it.
 #[test]
 fn no_method_touches_its_teacher() {
-    let setting = Setting::new();
+    let setting = setting();
     let config =
         TrainConfig { max_steps: Some(2), batch_size: 32, learning_rate: 0.01, ..Default::default() };
     for spec in METHODS {
         let method = if spec.name == "crd" { "crd,dim=8,negatives=32" } else { spec.name };
         let frozen = setting.frozen();
         assert!(!frozen.is_trainable(), "{method}: the teacher has a gradient buffer");
-        let cost = setting.trainer(&config, method, &frozen).plan(&mut network(1)).unwrap();
+        let cost = setting.trainer(&config, method, &frozen).plan(&mut seeded(MODEL, 1)).unwrap();
         let differentiated =
             |owner: &str| cost.nodes.iter().any(|n| n.name.starts_with(owner) && n.name.contains("backward"));
         assert!(differentiated("student/"), "{method}: {:?}", cost.nodes);
         assert!(!differentiated("teacher/"), "{method}: {:?}", cost.nodes);
-        setting.trainer(&config, method, &frozen).fit(&mut network(1)).unwrap();
-        let mut after = network(0);
+        setting.trainer(&config, method, &frozen).fit(&mut seeded(MODEL, 1)).unwrap();
+        let mut after = seeded(MODEL, 0);
         frozen.download(&mut after.params).unwrap();
         assert_eq!(bits(&setting.teacher), bits(&after), "{method}");
     }
@@ -88,9 +69,8 @@ fn no_method_touches_its_teacher() {
 /// and weight decay do to what was learned.
 #[test]
 fn a_paraphraser_stands_still_after_its_stage() {
-    let setting = Setting::new();
-    let path: PathBuf =
-        std::env::temp_dir().join(format!("limbeck-paraphraser-{}.safetensors", std::process::id()));
+    let setting = setting();
+    let path = setting.file("run.safetensors");
     // Thirty steps, of which six are the first stage.
     let config = TrainConfig { epochs: 3, batch_size: 32, learning_rate: 0.01, ..Default::default() };
     let frozen = setting.frozen();
@@ -98,7 +78,7 @@ fn a_paraphraser_stands_still_after_its_stage() {
         let mut observer = StopAt(step);
         let trainer = setting.trainer(&config, "ft,first=0.2", &frozen).observer(&mut observer);
         let checkpoints = Checkpoints { resume, ..Checkpoints::at(&path).unwrap() };
-        trainer.checkpoints(checkpoints).fit(&mut network(1)).unwrap();
+        trainer.checkpoints(checkpoints).fit(&mut seeded(MODEL, 1)).unwrap();
         let (tensors, _) = read_safetensors(&path).unwrap();
         ["paraphraser", "kept"].map(|part| {
             let found = tensors.iter().filter(|t| t.name.contains(&format!("pair0.{part}.")));
@@ -109,7 +89,6 @@ fn a_paraphraser_stands_still_after_its_stage() {
     };
     let [early, during, start, end] =
         [(2, false), (5, true), (6, true), (u64::MAX, true)].map(|(s, r)| at(s, r));
-    std::fs::remove_file(&path).unwrap();
     assert_ne!(early[1], during[1], "the copy does not follow");
     assert_eq!(start[1], end[1], "the copy moved");
     assert_ne!(start[0], end[0], "nothing moves what was learned: this test shows nothing");

@@ -3,10 +3,11 @@
 mod common;
 
 use common::digits::Digits;
+use common::network::network;
 use limbeck::data::{Loader, LoaderConfig};
 use limbeck::distill::{self, MethodConfig};
+use limbeck::models::Network;
 use limbeck::models::saved::{self, ModelMetadata, Overrides};
-use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::train::{Evaluator, Teacher, TrainConfig, Trainer};
 
@@ -40,10 +41,6 @@ impl Digits {
         let loader = Loader::new(self.held_out.clone(), config).unwrap();
         loader.epoch(0).flat_map(|batch| evaluator.outputs(&batch.unwrap()).unwrap()).collect()
     }
-}
-
-fn network(name: &str) -> Network {
-    build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap()
 }
 
 /// At a rate of 0 the student is the factorised teacher: one of whole matrices, each the product of its
@@ -89,13 +86,13 @@ fn what_is_saved_opens_again() {
     assert_ne!(setting.logits(&start), setting.logits(&student), "the factors were not trained");
     let (ours, theirs) = (student.params.trainable_elements(), teacher.params.trainable_elements());
     assert!(ours < theirs * 7 / 10, "{ours} parameters of {theirs}");
-    let path = std::env::temp_dir().join(format!("limbeck-lowrank-{}.safetensors", std::process::id()));
+    let folder = common::folder();
+    let path = folder.path().join("student.safetensors");
     let data = &setting.held_out;
     let metadata =
         ModelMetadata { classes: data.class_names.clone(), mean: data.mean.clone(), std: data.std.clone() };
     saved::save(&path, &student, &metadata).unwrap();
     let opened = saved::open(&path, &Overrides::default()).unwrap().network;
-    std::fs::remove_file(path).unwrap();
     assert_eq!((opened.name.as_str(), setting.logits(&opened)), (&*student.name, setting.logits(&student)));
     // It learns on by any other method, as it is.
     let again = setting.learn(&student.name, &teacher, "kd", 0.05).unwrap();

@@ -6,9 +6,10 @@ mod common;
 use std::sync::Arc;
 
 use common::fixture;
+use common::network::network;
 use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
 use limbeck::gpu::{Buffer, Gpu, GpuOptions, wgpu};
-use limbeck::models::{ModelConfig, Network, build};
+use limbeck::models::Network;
 use limbeck::nn::{DeviceParams, ParamKind, Precision};
 use limbeck::ops::loss_scale::UpdateLossScale;
 use limbeck::optim::{Group, LossScale, LossScaleConfig, Optimizer, OptimizerConfig};
@@ -203,7 +204,7 @@ impl Digits {
     fn fit(&self, precision: Precision) -> Run {
         let config =
             TrainConfig { epochs: 6, batch_size: 32, learning_rate: 0.05, precision, ..Default::default() };
-        let mut student = network();
+        let mut student = network("cnn:8,16");
         student.params.initialise(1);
         Trainer::new(&self.gpu, common::classify(&self.training), &config, &self.training, &self.held_out)
             .fit(&mut student)
@@ -211,14 +212,10 @@ impl Digits {
     }
 }
 
-fn network() -> Network {
-    build("cnn:8,16", &ModelConfig::classifier([1, 8, 8], 10)).unwrap()
-}
-
 #[test]
 fn a_step_that_overflows_changes_no_weight_and_is_counted() {
     let digits = Digits::new();
-    let mut network = network();
+    let mut network = network("cnn:8,16");
     network.params.initialise(3);
     let params = DeviceParams::trainable(&digits.gpu, "student", &network.params).unwrap();
     // Gradients of a millionth and more of the loss are infinite as f16; four times less, and they are not.

@@ -2,12 +2,12 @@
 
 mod common;
 
-use std::path::PathBuf;
-
+use common::bits::bits;
 use common::digits::{Digits, StopAt};
+use common::network::seeded;
 use limbeck::Result;
 use limbeck::distill::{self, MethodConfig};
-use limbeck::models::{ModelConfig, Network, build};
+use limbeck::models::Network;
 use limbeck::nn::DeviceParams;
 use limbeck::optim::{EmaConfig, OptimizerConfig};
 use limbeck::rng::Stream;
@@ -26,12 +26,6 @@ impl Digits {
     }
 }
 
-fn network(name: &str, seed: u64) -> Network {
-    let mut network = build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap();
-    network.params.initialise(seed);
-    network
-}
-
 fn teach<'a>(network: &'a Network, params: &'a DeviceParams, methods: &str) -> Teacher<'a> {
     let objective = distill::parse(methods, &MethodConfig::default()).unwrap();
     Teacher::new(network, params, objective)
@@ -47,16 +41,6 @@ fn config(max_steps: u64) -> TrainConfig {
         max_grad_norm: Some(0.5),
         ..Default::default()
     }
-}
-
-fn bits(network: &Network) -> Vec<u32> {
-    network.params.iter().flat_map(|p| p.values.iter().map(|v| v.to_bits())).collect()
-}
-
-fn folder(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("limbeck-schemes-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&path).unwrap();
-    path
 }
 
 fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
@@ -92,12 +76,12 @@ fn several_teachers_are_averaged_by_hand() {
 #[test]
 fn a_second_teacher_counts_by_its_weight() {
     let setting = Digits::new(160, 50);
-    let (one, two) = (network("cnn:4", 1), network("mlp:9", 2));
+    let (one, two) = (seeded("cnn:4", 1), seeded("mlp:9", 2));
     let frozen = [setting.frozen(&one), setting.frozen(&two)];
     let config = config(6);
     let fit = |first: usize, weights: Option<(f32, f32)>| {
         let all = [&one, &two];
-        let mut student = network("cnn:3", 3);
+        let mut student = seeded("cnn:3", 3);
         let others =
             weights.map(|(_, weight)| Member { network: all[1 - first], params: &frozen[1 - first], weight });
         let scheme = Scheme {
@@ -115,7 +99,7 @@ fn a_second_teacher_counts_by_its_weight() {
     // Whichever comes first.
     assert!(apart(&mixed, &fit(1, Some((0.3, 0.7)))) < 1e-5);
     assert!(apart(&alone, &fit(0, Some((1.0, 1e-7)))) < 1e-3);
-    let mut after = network("mlp:9", 4);
+    let mut after = seeded("mlp:9", 4);
     frozen[1].download(&mut after.params).unwrap();
     assert_eq!(bits(&after), bits(&two));
 }
@@ -125,17 +109,17 @@ fn a_second_teacher_counts_by_its_weight() {
 fn peers_do_not_leak_gradients() {
     let setting = Digits::new(160, 50);
     let config = config(1);
-    let (mut one, mut two) = (network("mlp:12", 1), network("mlp:20,9", 2));
+    let (mut one, mut two) = (seeded("mlp:12", 1), seeded("mlp:20,9", 2));
     setting.trainer(&config).peer(&mut two, 1.0).fit(&mut one).unwrap();
     for (ours, theirs, found) in
         [(("mlp:12", 1), ("mlp:20,9", 2), &one), (("mlp:20,9", 2), ("mlp:12", 1), &two)]
     {
-        let other = network(theirs.0, theirs.1);
+        let other = seeded(theirs.0, theirs.1);
         let frozen = setting.frozen(&other);
-        let mut alone = network(ours.0, ours.1);
+        let mut alone = seeded(ours.0, ours.1);
         let teacher = teach(&other, &frozen, "kd:1,temperature=1+ce:1");
         setting.trainer(&config).teacher(teacher).fit(&mut alone).unwrap();
-        assert_ne!(bits(&alone), bits(&network(ours.0, ours.1)));
+        assert_ne!(bits(&alone), bits(&seeded(ours.0, ours.1)));
         for (a, b) in alone.params.iter().zip(found.params.iter()) {
             for (a, b) in a.values.iter().zip(&b.values) {
                 assert!((a - b).abs() <= 1e-6 * a.abs().max(1.0), "{}: {a} alone, {b} as a peer", ours.0);
@@ -148,9 +132,10 @@ fn peers_do_not_leak_gradients() {
 fn peers_resume_to_the_bit() {
     let setting = Digits::new(160, 50);
     let config = config(14);
-    let path = folder("peers").join("run.safetensors");
+    let folder = common::folder();
+    let path = folder.path().join("run.safetensors");
     let fit = |checkpoint: Option<bool>, stop: u64| {
-        let (mut one, mut two) = (network("cnn:4", 1), network("cnn:3", 2));
+        let (mut one, mut two) = (seeded("cnn:4", 1), seeded("cnn:3", 2));
         let mut observer = StopAt(stop);
         let mut trainer = setting.trainer(&config).peer(&mut two, 1.0).observer(&mut observer);
         if let Some(resume) = checkpoint {
@@ -160,7 +145,7 @@ fn peers_resume_to_the_bit() {
         (bits(&one), bits(&two))
     };
     let whole = fit(None, u64::MAX);
-    assert_ne!(whole.1, bits(&network("cnn:3", 2)), "the peer did not learn");
+    assert_ne!(whole.1, bits(&seeded("cnn:3", 2)), "the peer did not learn");
     fit(Some(false), 8);
     assert_eq!(fit(Some(true), u64::MAX), whole);
 }
@@ -170,10 +155,11 @@ fn peers_resume_to_the_bit() {
 fn a_mean_teacher_follows_its_student() {
     let setting = Digits::new(160, 50);
     let config = config(14);
-    let path = folder("mean").join("run.safetensors");
+    let folder = common::folder();
+    let path = folder.path().join("run.safetensors");
     let fit = |decay: Option<f64>, checkpoint: Option<bool>, stop: u64| {
-        let start = network("cnn:4", 1);
-        let (mut student, mut followed) = (network("cnn:4", 1), network("cnn:4", 9));
+        let start = seeded("cnn:4", 1);
+        let (mut student, mut followed) = (seeded("cnn:4", 1), seeded("cnn:4", 9));
         let frozen = setting.frozen(if decay.is_some() { &followed } else { &start });
         let average = decay.map(|decay| EmaConfig { decay, warmup: false });
         let mut observer = StopAt(stop);
@@ -201,7 +187,6 @@ fn a_mean_teacher_follows_its_student() {
     assert!(whole.0 != whole.1 && whole.1 != start);
     fit(Some(0.9), Some(false), 8);
     assert_eq!(fit(Some(0.9), Some(true), u64::MAX), whole);
-    let _ = std::fs::remove_dir_all(path.parent().unwrap());
 }
 
 /// Born again and teacher assistants: both are chains, here one whose networks shrink.
@@ -209,13 +194,13 @@ fn a_mean_teacher_follows_its_student() {
 fn a_chain_resumes_to_the_bit() {
     let setting = Digits::new(160, 50);
     let config = config(8);
-    let scratch = folder("chain");
+    let folder = common::folder();
     let run = |resume: Option<bool>, stop: (usize, u64)| -> Result<Vec<(Network, Run)>> {
-        let teacher = network("cnn:8", 1);
+        let teacher = seeded("cnn:8", 1);
         let names = ["cnn:6", "cnn:4", "cnn:4"];
         let links = names.iter().enumerate();
         let links =
-            links.map(|(i, name)| ChainStep { label: format!("{i}"), network: network(name, 2 + i as u64) });
+            links.map(|(i, name)| ChainStep { label: format!("{i}"), network: seeded(name, 2 + i as u64) });
         let mut index = 0;
         chain(&setting.gpu, Some(&teacher), links.collect(), |label, student, before| {
             let teacher = before.map(|(network, params)| teach(network, params, "kd"));
@@ -223,7 +208,7 @@ fn a_chain_resumes_to_the_bit() {
             index += 1;
             let mut trainer = setting.trainer(&config).teacher(teacher).observer(&mut observer);
             if let Some(resume) = resume {
-                let path = scratch.join(label).join("checkpoint.safetensors");
+                let path = folder.path().join(label).join("checkpoint.safetensors");
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
                 trainer = trainer.checkpoints(Checkpoints { resume, ..Checkpoints::at(path).unwrap() });
             }
@@ -237,5 +222,4 @@ fn a_chain_resumes_to_the_bit() {
     let resumed = run(Some(true), (9, 0)).unwrap();
     let all = |of: &[(Network, Run)]| of.iter().map(|(network, _)| bits(network)).collect::<Vec<_>>();
     assert_eq!(all(&whole), all(&resumed));
-    std::fs::remove_dir_all(scratch).unwrap();
 }

@@ -1,15 +1,18 @@
 //! A device that the application owns: wgpu's default limits, buffers of the application's as tensors, and trainings that
 //! share its thread.
 
+mod common;
+
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use common::bits::bits;
+use common::network::seeded;
 use limbeck::Result;
 use limbeck::data::{Dataset, LoadOptions, Loader, LoaderConfig, load};
 use limbeck::gpu::{Buffer, Gpu, GpuOptions, wgpu};
-use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::optim::EmaConfig;
 use limbeck::tape::{Meta, Plan, Step, Tape};
@@ -74,16 +77,6 @@ fn in_turns<T>(mut futures: Vec<Turn<'_, T>>) -> (Vec<T>, usize) {
     (done.into_iter().flatten().collect(), waits)
 }
 
-fn student(seed: u64) -> Network {
-    let mut student = build("cnn:3,4", &ModelConfig::classifier([1, 8, 8], 10)).unwrap();
-    student.params.initialise(seed);
-    student
-}
-
-fn bits(network: &Network) -> Vec<u32> {
-    network.params.iter().flat_map(|p| p.values.iter().map(|v| v.to_bits())).collect()
-}
-
 fn classify(data: &Dataset) -> Classify {
     Classify::new(data, ClassifyConfig::default()).unwrap()
 }
@@ -114,12 +107,12 @@ fn trainings_give_way_and_end_in_the_same_bits() {
     let _ = std::fs::remove_file(&path);
     let trainer = |config| Trainer::new(&gpu, classify(&training), config, &training, &held_out);
     let alone = configs.each_ref().map(|config| {
-        let mut network = student(config.seed);
+        let mut network = seeded("cnn:3,4", config.seed);
         let run = trainer(config).fit(&mut network).unwrap();
         (network, run)
     });
 
-    let mut students = configs.each_ref().map(|config| student(config.seed));
+    let mut students = configs.each_ref().map(|config| seeded("cnn:3,4", config.seed));
     let [first, second] = &mut students;
     let checkpoints = Checkpoints { every_steps: Some(7), ..Checkpoints::at(&path).unwrap() };
     let futures: Vec<Turn<'_, Result<Run>>> = vec![

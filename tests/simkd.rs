@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::digits::{Digits, StopAt};
+use common::network::network;
 use limbeck::data::{Loader, LoaderConfig};
 use limbeck::distill::{self, MethodConfig};
+use limbeck::models::Network;
 use limbeck::models::reuse::CLASSIFIER;
 use limbeck::models::saved::{self, ModelMetadata, Overrides};
-use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::tape::Cost;
 use limbeck::train::{
@@ -65,7 +66,7 @@ impl Digits {
         (evaluator.measure(loader.epoch(0)).unwrap().value(), logits)
     }
 
-    /// Trains by outputs on disk, which are then removed; or only compiles the step.
+    /// Trains by outputs on disk, or only compiles the step.
     fn learn(
         &self,
         network: &mut Network,
@@ -80,9 +81,7 @@ impl Digits {
         let trainer =
             Trainer::new(&self.gpu, common::classify(&self.training), config, &self.training, &self.held_out);
         let trainer = trainer.teaching(TeacherSource::from(teaching));
-        let cost = if plan { trainer.plan(network) } else { trainer.fit(network).map(|_| Cost::default()) };
-        std::fs::remove_file(outputs).unwrap();
-        cost
+        if plan { trainer.plan(network) } else { trainer.fit(network).map(|_| Cost::default()) }
     }
 
     fn teacher(&self) -> Network {
@@ -90,10 +89,6 @@ impl Digits {
         self.fit(&mut teacher, &config(8), None);
         teacher
     }
-}
-
-fn network(name: &str) -> Network {
-    build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap()
 }
 
 /// What `simkd` trains by where the user says nothing: no cross-entropy.
@@ -117,7 +112,8 @@ fn what_is_saved_is_what_was_measured() {
     assert_eq!(values(&student, CLASSIFIER[0]), values(&teacher, "fc.weight"));
     assert_eq!(values(&student, CLASSIFIER[1]), values(&teacher, "fc.bias"));
 
-    let path = std::env::temp_dir().join(format!("limbeck-simkd-{}.safetensors", std::process::id()));
+    let folder = common::folder();
+    let path = folder.path().join("student.safetensors");
     let data = &setting.held_out;
     let metadata =
         ModelMetadata { classes: data.class_names.clone(), mean: data.mean.clone(), std: data.std.clone() };
@@ -127,14 +123,14 @@ fn what_is_saved_is_what_was_measured() {
     assert_eq!(accuracy, run.value());
     assert_eq!(setting.measure(&opened), (accuracy, logits));
     assert_eq!(opened.name, student.name);
-    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one() {
     let setting = Digits::new(320, 100);
     let teacher = setting.teacher();
-    let path = std::env::temp_dir().join(format!("limbeck-simkd-resume-{}.safetensors", std::process::id()));
+    let folder = common::folder();
+    let path = folder.path().join("run.safetensors");
     let config = config(2);
     let fit = |stop, resume| {
         let mut student = network("resnet_b:8,4,4,8,12");
@@ -146,7 +142,6 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     let whole = fit(u64::MAX, false);
     fit(7, false);
     assert_eq!(setting.measure(&fit(u64::MAX, true)), setting.measure(&whole));
-    std::fs::remove_file(path).unwrap();
 }
 
 /// A wide residual network's classifier reads the mean of what follows its last stage.
@@ -190,8 +185,12 @@ fn a_map_on_disk_gives_the_bits_of_the_live_teacher() {
         let config = TrainConfig { max_steps: Some(12), ..config(2) };
         let mut live = network("cnn:3,5");
         setting.fit(&mut live, &config, Some(&teacher));
-        let name = format!("simkd-{}", teacher.stages.len());
-        let write = |taps: &[&str]| setting.write_outputs(&name, &teacher, taps);
+        let folder = common::folder();
+        let write = |taps: &[&str]| {
+            let path = folder.path().join("outputs");
+            setting.write_outputs(&path, &teacher, taps);
+            path
+        };
         let mut stored = network("cnn:3,5");
         let cost = setting.learn(&mut network("cnn:3,5"), &config, &write(&[tap]), Some(&teacher), true);
         assert!(cost.unwrap().nodes.iter().all(|node| !node.name.starts_with("teacher/")));

@@ -6,33 +6,22 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::bits::{Bits, bits};
+use common::digits::{Digits, StopAt};
 use common::fixture::path;
+use common::network::{network, seeded};
+use common::setting::Setting;
 use limbeck::Result;
-use limbeck::data::{Dataset, LoadOptions, Split, load};
+use limbeck::data::{Dataset, Split};
 use limbeck::distill::{self, MethodConfig};
 use limbeck::files::{StoredTensor, read_safetensors_with, write_safetensors};
-use limbeck::gpu::Gpu;
-use limbeck::models::{ModelConfig, Network, build};
+use limbeck::models::Network;
 use limbeck::nn::DeviceParams;
 use limbeck::tasks::{Classify, ClassifyConfig, ImageConfig, Task};
 use limbeck::train::{
-    Checkpoints, Observer, Outputs, StoredTeacher, TeachConfig, Teacher, TeacherSource, TrainConfig, Trainer,
-    teach, weights_hash,
+    Checkpoints, Outputs, StoredTeacher, TeachConfig, Teacher, TeacherSource, TrainConfig, Trainer, teach,
+    weights_hash,
 };
-
-struct Setting {
-    gpu: Gpu,
-    training: Arc<Dataset>,
-    held_out: Arc<Dataset>,
-    teacher: Network,
-    folder: PathBuf,
-}
-
-impl Drop for Setting {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
 
 /// What is written of a teacher, and how it is shown the images.
 #[derive(Clone)]
@@ -64,34 +53,18 @@ fn train_config(views: &Views) -> Config {
     Config { train, images: views.images }
 }
 
-/// Ends a run before step `at`.
-struct StopAt(u64);
-
-impl Observer for StopAt {
-    fn proceed(&mut self, step: u64) -> bool {
-        step < self.0
-    }
+fn setting() -> Setting {
+    // No whole number of batches, so that the last one that is written is filled up.
+    Setting::new(Digits::new(150, 40), seeded("cnn:6,8", 11))
 }
 
 impl Setting {
-    fn new(name: &str) -> Self {
-        let (training, held_out) = load("digits", None, &LoadOptions::default()).unwrap();
-        // No whole number of batches, so that the last one that is written is filled up.
-        let training = Arc::new(training.sample(150, 0).unwrap());
-        let mut teacher = network("cnn:6,8");
-        teacher.params.initialise(11);
-        let folder = std::env::temp_dir().join(format!("limbeck-outputs-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let held_out = Arc::new(held_out.sample(40, 0).unwrap());
-        Self { gpu: common::gpu(), training, held_out, teacher, folder }
-    }
-
     fn task(&self, images: ImageConfig) -> Classify {
         Classify::new(&self.training, ClassifyConfig { images, ..Default::default() }).unwrap()
     }
 
     fn write(&self, name: &str, views: &Views) -> PathBuf {
-        let path = self.folder.join(name);
+        let path = self.file(name);
         let task = self.task(views.images);
         teach(&self.gpu, &task, &self.teacher, &self.training, &views.teach, &path, |_| ()).unwrap();
         path
@@ -108,7 +81,7 @@ impl Setting {
         Trainer::new(&self.gpu, task, &config.train, &self.training, &self.held_out).teaching(teaching)
     }
 
-    fn live(&self, config: &Config, methods: &str) -> Vec<u32> {
+    fn live(&self, config: &Config, methods: &str) -> Bits {
         let params = DeviceParams::frozen(&self.gpu, "teacher", &self.teacher.params).unwrap();
         let objective = distill::parse(methods, &MethodConfig::default()).unwrap();
         let teacher = Teacher::new(&self.teacher, &params, objective);
@@ -117,7 +90,7 @@ impl Setting {
         bits(&student)
     }
 
-    fn learn(&self, config: &Config, file: &Path, methods: &str) -> Result<Vec<u32>> {
+    fn learn(&self, config: &Config, file: &Path, methods: &str) -> Result<Bits> {
         let mut student = student(config);
         self.trainer(config, self.stored(file, methods)?).fit(&mut student)?;
         Ok(bits(&student))
@@ -131,18 +104,8 @@ impl Setting {
     }
 }
 
-fn network(name: &str) -> Network {
-    build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap()
-}
-
 fn student(config: &Config) -> Network {
-    let mut student = network("cnn:3,4");
-    student.params.initialise(config.train.seed);
-    student
-}
-
-fn bits(network: &Network) -> Vec<u32> {
-    network.params.iter().flat_map(|p| p.values.iter().map(|v| v.to_bits())).collect()
+    seeded("cnn:3,4", config.train.seed)
 }
 
 #[track_caller]
@@ -154,7 +117,7 @@ fn says(message: &str, parts: &[&str]) {
 
 #[test]
 fn the_student_is_the_same_to_the_bit() {
-    let setting = Setting::new("same");
+    let setting = setting();
     for (name, views) in [("plain", plain()), ("augmented", augmented())] {
         let config = train_config(&views);
         let tap = setting.teacher.stages.last().unwrap().clone();
@@ -174,12 +137,11 @@ fn the_student_is_the_same_to_the_bit() {
 
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one() {
-    let setting = Setting::new("resume");
+    let setting = setting();
     let config = train_config(&augmented());
     let file = setting.write("outputs", &augmented());
     let want = setting.learn(&config, &file, "kd").unwrap();
-    let checkpoints =
-        |resume| Checkpoints { resume, ..Checkpoints::at(setting.folder.join("point")).unwrap() };
+    let checkpoints = |resume| Checkpoints { resume, ..Checkpoints::at(setting.file("point")).unwrap() };
     let mut first = student(&config);
     let teaching = setting.stored(&file, "kd").unwrap();
     let mut stop = StopAt(6);
@@ -199,7 +161,7 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
 
 #[test]
 fn the_plan_holds_no_teacher() {
-    let setting = Setting::new("plan");
+    let setting = setting();
     let config = train_config(&plain());
     let file = setting.write("outputs", &plain());
     let teaching = setting.stored(&file, "kd").unwrap();
@@ -218,7 +180,7 @@ fn the_plan_holds_no_teacher() {
 
 #[test]
 fn the_largest_logits_keep_their_values_and_the_rest_its_mass() {
-    let setting = Setting::new("topk");
+    let setting = setting();
     let all = Outputs::open(setting.write("all", &plain())).unwrap();
     let top = Outputs::open(
         setting.write("top", &Views { teach: TeachConfig { topk: Some(4), ..plain().teach }, ..plain() }),
@@ -243,7 +205,7 @@ fn the_largest_logits_keep_their_values_and_the_rest_its_mass() {
 
 #[test]
 fn what_does_not_fit_is_refused_in_words() {
-    let setting = Setting::new("refusals");
+    let setting = setting();
     let config = train_config(&augmented());
     let file = setting.write("outputs", &augmented());
     let refuse = |config: &Config, methods: &str, parts: &[&str]| {
@@ -287,13 +249,13 @@ fn what_does_not_fit_is_refused_in_words() {
 
 #[test]
 fn damage_is_refused_in_words() {
-    let setting = Setting::new("damage");
+    let setting = setting();
     let tap = setting.teacher.stages.last().unwrap().clone();
     let views =
         Views { teach: TeachConfig { taps: vec![tap.clone()], topk: Some(3), ..plain().teach }, ..plain() };
     let file = setting.write("outputs", &views);
     let bytes = std::fs::read(&file).unwrap();
-    let bad = setting.folder.join("bad");
+    let bad = setting.file("bad");
     for len in [bytes.len() - 1, bytes.len() / 2, 300, 12, 3] {
         std::fs::write(&bad, &bytes[..len]).unwrap();
         says(&Outputs::open(&bad).unwrap_err().to_string(), &["bad", "again"]);

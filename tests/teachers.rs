@@ -50,13 +50,13 @@ impl Digits {
 
     /// [`Digits::student`] by what the teacher wrote to disk.
     fn student_by_outputs(&self, teacher: &Network, tap: &str) -> Vec<f32> {
-        let path = self.write_outputs("teachers", teacher, &[tap]);
+        let folder = common::folder();
+        let path = folder.path().join("outputs");
+        self.write_outputs(&path, teacher, &[tap]);
         let outputs = Arc::new(Outputs::open(&path).unwrap());
         let objective = distill::parse("kd+feature:1", &MethodConfig::default()).unwrap();
         let taps = vec![(tap.to_string(), "conv2".to_string())];
-        let weights = self.fit(StoredTeacher::new(outputs, objective).with_taps(taps).into()).unwrap();
-        std::fs::remove_file(path).unwrap();
-        weights
+        self.fit(StoredTeacher::new(outputs, objective).with_taps(taps).into()).unwrap()
     }
 
     fn fit(&self, teaching: TeacherSource<'_>) -> limbeck::Result<Vec<f32>> {
@@ -160,7 +160,8 @@ fn what_does_not_fit_is_listed_by_name_and_shape() {
 #[test]
 fn a_map_renames_tensors() {
     let setting = Digits::new(160, 20);
-    let file = std::env::temp_dir().join(format!("limbeck-map-{}.toml", std::process::id()));
+    let folder = common::folder();
+    let file = folder.path().join("map.toml");
     let open = |lines: &str| {
         std::fs::write(&file, lines).unwrap();
         let map = Some(NameMap::read(&file)?);
@@ -175,5 +176,4 @@ fn a_map_renames_tensors() {
     assert!(message.contains("from.*") && message.contains(".toml"), "{message}");
     let message = open("\"module.bn1.bias\" = \"bn1.weight\"").err().unwrap().to_string();
     assert!(message.contains("both for it"), "{message}");
-    std::fs::remove_file(file).unwrap();
 }

@@ -3,20 +3,23 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use common::bits::bits;
 use common::digits::{Digits, StopAt};
+use common::network::{network, seeded};
+use common::setting::Setting;
 use limbeck::Result;
-use limbeck::data::{Dataset, Loader, LoaderConfig};
+use limbeck::data::{Dataset, Loader, LoaderConfig, Split};
 use limbeck::distill::{self, MethodConfig};
-use limbeck::gpu::Gpu;
-use limbeck::models::{ModelConfig, Network, build};
+use limbeck::models::Network;
 use limbeck::nn::DeviceParams;
 use limbeck::optim::{EmaConfig, OptimizerConfig};
 use limbeck::platform::{Memory, Store};
 use limbeck::tape::Step;
 use limbeck::tasks::{Classify, ClassifyConfig, ImageConfig};
+use limbeck::train::metrics::read_metrics;
 use limbeck::train::{
     Checkpoints, Evaluator, Observer, Run, StepConfig, Teacher, TrainConfig, TrainStep, Trainer,
 };
@@ -32,42 +35,11 @@ fn alone() -> RwLockWriteGuard<'static, ()> {
     TURNS.write().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// A folder that is gone after the test.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("limbeck-training-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-struct Setting {
-    gpu: Gpu,
-    training: Arc<Dataset>,
-    held_out: Arc<Dataset>,
-    teacher: Network,
+fn setting() -> Setting {
+    Setting::new(Digits::new(320, 100), seeded("cnn:6,8", 11))
 }
 
 impl Setting {
-    fn new() -> Self {
-        let Digits { gpu, training, held_out } = Digits::new(320, 100);
-        let mut teacher = network("cnn:6,8");
-        teacher.params.initialise(11);
-        Self { gpu, training, held_out, teacher }
-    }
-
     fn fit(
         &self,
         config: &TrainConfig,
@@ -75,8 +47,7 @@ impl Setting {
         checkpoints: Option<Checkpoints>,
         observer: &mut dyn Observer,
     ) -> Result<(Network, Run)> {
-        let mut student = network("cnn:3,4");
-        student.params.initialise(config.seed);
+        let mut student = seeded("cnn:3,4", config.seed);
         let frozen = DeviceParams::frozen(&self.gpu, "teacher", &self.teacher.params)?;
         let settings = MethodConfig::default().with("pull", 0.01);
         let teacher = match methods {
@@ -98,10 +69,6 @@ impl Setting {
     }
 }
 
-fn network(name: &str) -> Network {
-    build(name, &ModelConfig::classifier([1, 8, 8], 10)).unwrap()
-}
-
 /// All that has state: momentum or moments, an average, regressors, augmentation, early stop.
 fn config(optimizer: OptimizerConfig) -> TrainConfig {
     TrainConfig {
@@ -115,11 +82,6 @@ fn config(optimizer: OptimizerConfig) -> TrainConfig {
         seed: 5,
         ..Default::default()
     }
-}
-
-fn bits(network: &Network) -> Vec<(String, Vec<u32>)> {
-    let of = |v: &Vec<f32>| v.iter().map(|x| x.to_bits()).collect();
-    network.params.iter().map(|p| (p.name.clone(), of(&p.values))).collect()
 }
 
 /// Every epoch sees other views.
@@ -136,10 +98,27 @@ fn measured(run: &Run) -> Vec<(u64, u64, u64, u64)> {
     run.epochs.iter().map(of).collect()
 }
 
+/// A log says what its numbers were measured on: validation data is not the test set.
+#[test]
+fn a_log_names_the_data_that_is_watched() {
+    let _turn = together();
+    let setting = setting();
+    let config = TrainConfig { epochs: 1, batch_size: 32, max_steps: Some(2), ..Default::default() };
+    for split in [Split::Validation, Split::Test] {
+        let log = setting.file(&split.to_string());
+        let task = common::classify(&setting.training);
+        let trainer = Trainer::new(&setting.gpu, task, &config, &setting.training, &setting.held_out);
+        let trainer = if split == Split::Test { trainer.measuring_test() } else { trainer };
+        trainer.log(&log, "run").unwrap().fit(&mut seeded("cnn:3,4", 0)).unwrap();
+        let splits: Vec<Split> = read_metrics(&log).unwrap().iter().map(|record| record.split).collect();
+        assert_eq!(splits, [Split::Train, split]);
+    }
+}
+
 #[test]
 fn two_runs_are_equal_to_the_bit() {
     let _turn = together();
-    let setting = Setting::new();
+    let setting = setting();
     let config = config(OptimizerConfig::sgd(0.9));
     let (one, first) = setting.fit(&config, Some("kd+feature"), None, &mut ()).unwrap();
     let (two, second) = setting.fit(&config, Some("kd+feature"), None, &mut ()).unwrap();
@@ -153,8 +132,7 @@ fn two_runs_are_equal_to_the_bit() {
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one() {
     let _turn = together();
-    let setting = Setting::new();
-    let scratch = Scratch::new("resume");
+    let setting = setting();
     for (name, optimizer, methods) in [
         ("sgd", OptimizerConfig::sgd(0.9), Some("activation")),
         ("adamw", OptimizerConfig::adamw(), Some("weights+feature")),
@@ -163,7 +141,7 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
         let config = config(optimizer);
         let (whole, run) = setting.fit(&config, methods, None, &mut ()).unwrap();
         let checkpoints = |resume| {
-            let kept = Checkpoints::at(scratch.file(&format!("{name}.safetensors"))).unwrap();
+            let kept = Checkpoints::at(setting.file(&format!("{name}.safetensors"))).unwrap();
             Some(Checkpoints { every_steps: Some(4), resume, ..kept })
         };
         // Ten steps an epoch: in the first one, at the start of the second, in the third.
@@ -180,16 +158,15 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
 #[test]
 fn a_killed_run_goes_on_from_its_last_checkpoint() {
     let _turn = together();
-    let setting = Setting::new();
-    let scratch = Scratch::new("killed");
+    let setting = setting();
     let config = config(OptimizerConfig::sgd(0.9));
     let (whole, _) = setting.fit(&config, None, None, &mut ()).unwrap();
-    let path = scratch.file("run.safetensors");
+    let path = setting.file("run.safetensors");
     let checkpoints =
         |resume| Some(Checkpoints { every_steps: Some(4), resume, ..Checkpoints::at(&path).unwrap() });
     setting.fit(&config, None, checkpoints(false), &mut StopAt(16)).unwrap();
     // A kill leaves the checkpoint of step 16 where the run may have been further, and perhaps a temporary file.
-    std::fs::write(scratch.file(".run.safetensors.tmp"), b"half").unwrap();
+    std::fs::write(setting.file(".run.safetensors.tmp"), b"half").unwrap();
     let (resumed, _) = setting.fit(&config, None, checkpoints(true), &mut ()).unwrap();
     assert_eq!(bits(&whole), bits(&resumed));
 }
@@ -198,7 +175,7 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
 #[test]
 fn a_run_in_memory_goes_on_where_it_was_stopped() {
     let _turn = together();
-    let setting = Setting::new();
+    let setting = setting();
     let config = TrainConfig { epochs: 2, ..config(OptimizerConfig::adamw()) };
     let (whole, run) = setting.fit(&config, Some("kd"), None, &mut ()).unwrap();
     let memory: Arc<dyn Store> = Arc::new(Memory::new());
@@ -219,10 +196,9 @@ fn a_run_in_memory_goes_on_where_it_was_stopped() {
 #[test]
 fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
     let _turn = together();
-    let setting = Setting::new();
-    let scratch = Scratch::new("refused");
+    let setting = setting();
     let config = config(OptimizerConfig::sgd(0.9));
-    let path = scratch.file("run.safetensors");
+    let path = setting.file("run.safetensors");
     let checkpoints = |resume| Some(Checkpoints { resume, ..Checkpoints::at(&path).unwrap() });
     setting.fit(&config, None, checkpoints(false), &mut StopAt(12)).unwrap();
     let refused = |config: &TrainConfig, methods| {
@@ -243,7 +219,7 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
 #[test]
 fn early_stop_keeps_the_best_epoch() {
     let _turn = together();
-    let setting = Setting::new();
+    let setting = setting();
     // A rate that destroys what was learned: the first epochs are the best ones.
     let config = TrainConfig {
         epochs: 12,
@@ -272,7 +248,7 @@ fn early_stop_keeps_the_best_epoch() {
 #[test]
 fn a_loss_that_is_not_finite_ends_training_with_the_place() {
     let _turn = together();
-    let setting = Setting::new();
+    let setting = setting();
     let config = TrainConfig { learning_rate: 1e30, epochs: 2, batch_size: 32, ..Default::default() };
     let message = setting.fit(&config, None, None, &mut ()).map(drop).unwrap_err().to_string();
     assert!(message.contains("NaN or infinity at step") && message.contains("student/"), "{message}");
@@ -282,7 +258,7 @@ fn a_loss_that_is_not_finite_ends_training_with_the_place() {
 #[test]
 fn memory_is_flat_over_two_thousand_steps() {
     let _turn = alone();
-    let setting = Setting::new();
+    let setting = setting();
     let student = network("cnn:3,4");
     let params = DeviceParams::trainable(&setting.gpu, "student", &student.params).unwrap();
     let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &setting.teacher.params).unwrap();
@@ -329,7 +305,7 @@ fn resident_kib() -> Option<u64> {
 #[test]
 fn a_teacher_stays_as_it_is() {
     let _turn = together();
-    let setting = Setting::new();
+    let setting = setting();
     let frozen = DeviceParams::frozen(&setting.gpu, "teacher", &setting.teacher.params).unwrap();
     assert!(!frozen.is_trainable());
     let tape = limbeck::tape::Tape::new();

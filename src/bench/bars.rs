@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
-use super::html::time;
 use super::results::Breakdown;
-use crate::train::report::escape;
+use crate::report::{escape, time};
 
 const WIDTH: f64 = 480.0;
 const ROW: f64 = 24.0;

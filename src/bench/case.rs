@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::results::Breakdown;
+use super::timed_by::TimedBy;
 use crate::gpu::{AdapterRequest, Gpu, GpuOptions};
 use crate::{Error, Result};
 
@@ -38,31 +39,6 @@ impl Suite {
             let names = Suite::ALL.map(Suite::name).join(", ");
             Error::config("suite", format!("expected one of {names}, got \"{word}\""))
         })
-    }
-}
-
-/// How a time was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Clock {
-    /// Timestamp queries on the adapter around a pass.
-    Timestamps,
-    /// The host's clock, from before the submit until the device is idle.
-    WallClock,
-}
-
-impl Clock {
-    /// What times the kernels of this device.
-    pub fn of(gpu: &Gpu) -> Self {
-        if gpu.caps().timestamps { Clock::Timestamps } else { Clock::WallClock }
-    }
-
-    /// For tables and pages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Clock::Timestamps => "timestamps",
-            Clock::WallClock => "wall clock",
-        }
     }
 }
 
@@ -120,7 +96,7 @@ impl Case {
 /// Compiled work, ready to be timed as often as wanted.
 pub struct Prepared {
     /// How its times are taken.
-    pub clock: Clock,
+    pub clock: TimedBy,
     /// Shapes of what it works on.
     pub shape: String,
     /// Dispatches of one run; none where dispatches are not the point.
@@ -147,7 +123,7 @@ impl Prepared {
     /// Work timed by the wall clock, with nothing to count.
     pub fn wall(shape: impl Into<String>, time: impl FnMut(u32) -> Result<f64> + 'static) -> Self {
         Self {
-            clock: Clock::WallClock,
+            clock: TimedBy::WallClock,
             shape: shape.into(),
             dispatches: None,
             flops: 0,

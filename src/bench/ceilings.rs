@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::case::Clock;
 use super::measure::{Effort, samples};
+use super::timed_by::TimedBy;
 use crate::gpu::{Dispatch, Gpu, Grid, Kernel, Recording, Stopwatch};
 use crate::{Error, Result};
 
@@ -29,7 +29,7 @@ pub struct Ceilings {
     /// Copy bandwidth, 10^9 bytes a second; bytes read and bytes written count.
     pub gbs: f64,
     /// How they were timed.
-    pub clock: Clock,
+    pub clock: TimedBy,
 }
 
 impl Ceilings {
@@ -43,7 +43,7 @@ impl Ceilings {
         for chains in CHAINS {
             gflops = gflops.max(fma_rate(gpu, effort, chains)?);
         }
-        Ok(Self { gflops, gbs, clock: Clock::of(gpu) })
+        Ok(Self { gflops, gbs, clock: TimedBy::of(gpu) })
     }
 
     /// FLOPs for each byte at which the two ceilings meet.

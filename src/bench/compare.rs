@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::ceilings::Ceilings;
 use super::results::{AdapterResults, Results, Row};
+use crate::report::stats::{median, quantile};
 use crate::rng::Stream;
-use crate::train::stats::{median, quantile};
 
 const RESAMPLES: usize = 2000;
 /// Fewer samples are not resampled.
@@ -167,7 +167,7 @@ mod tests {
     /// A machine that was busy then is told from a kernel that became faster.
     #[test]
     fn other_ceilings_are_said() {
-        let ceilings = |gflops| Ceilings { gflops, gbs: 10.0, clock: crate::bench::Clock::WallClock };
+        let ceilings = |gflops| Ceilings { gflops, gbs: 10.0, clock: crate::bench::TimedBy::WallClock };
         let of = |now, then| Compared {
             case: "kernels/gemm/256".into(),
             adapters: ["a".into(), "a".into()],

@@ -7,8 +7,8 @@ use super::case::Suite;
 use super::compare::{Compared, caution};
 use super::results::{AdapterResults, Results, Row};
 use super::roofline;
-use crate::train::report::page::{self, document, section};
-use crate::train::report::{Environment, escape, three_digits};
+use crate::report::page::{self, document, section};
+use crate::report::{Environment, escape, three_digits, time};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -134,15 +134,6 @@ fn cells(row: &Row) -> [String; 9] {
         error,
         row.clock.name().to_string(),
     ]
-}
-
-/// `12.3 µs`, `4.56 ms`, `1.20 s`.
-pub fn time(ms: f64) -> String {
-    match ms {
-        ms if ms < 1.0 => format!("{} µs", three_digits(ms * 1e3)),
-        ms if ms < 1e3 => format!("{} ms", three_digits(ms)),
-        ms => format!("{} s", three_digits(ms * 1e-3)),
-    }
 }
 
 fn notes(adapter: &AdapterResults) -> String {

@@ -1,6 +1,7 @@
 //! One op, or its gradient, as work to be timed and checked.
 
-use super::case::{Clock, Prepared, Target};
+use super::case::{Prepared, Target};
+use super::timed_by::TimedBy;
 use crate::gpu::Stopwatch;
 use crate::ops::conformance::{Allowed, case_step, compare, read, write};
 use crate::ops::{self, Fill, Input};
@@ -99,7 +100,7 @@ impl KernelWork {
             timed.plan.time_part(&timed.watch, &timed.part, runs)
         };
         Prepared {
-            clock: Clock::of(work.plan.gpu()),
+            clock: TimedBy::of(work.plan.gpu()),
             shape: work.shape.clone(),
             dispatches: Some(work.part.dispatches()),
             flops: work.part.flops,

@@ -19,15 +19,17 @@ pub mod measure;
 pub mod results;
 mod roofline;
 mod suites;
+mod timed_by;
 mod workload;
 
-pub use case::{Case, Clock, Prepared, Suite, Target};
+pub use case::{Case, Prepared, Suite, Target};
 pub use ceilings::Ceilings;
 pub use cnn_step::CnnStep;
 pub use csv::csv;
 pub use kernel::{KernelWork, Pass};
 pub use results::{AdapterResults, Breakdown, Note, Results, Row};
 pub use suites::cases;
+pub use timed_by::TimedBy;
 pub use workload::Workload;
 
 use measure::{Effort, Outcome, Rates};

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::case::{Case, Clock, Prepared, Suite};
+use super::case::{Case, Prepared, Suite};
 use super::ceilings::Ceilings;
+use super::timed_by::TimedBy;
 use crate::gpu::Caps;
-use crate::train::stats::{median, quantile};
+use crate::report::stats::{median, quantile};
 use crate::{Error, Result, files};
 
 /// The form of the file; a reader refuses others.
@@ -79,7 +80,7 @@ pub struct Row {
     /// Shapes of what it works on.
     pub shape: String,
     /// How its times were taken.
-    pub clock: Clock,
+    pub clock: TimedBy,
     /// Runs in each batch; a sample is the time of a batch divided by it.
     pub runs_a_sample: u32,
     /// Milliseconds of one run, one for each batch.

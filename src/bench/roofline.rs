@@ -3,9 +3,8 @@
 use std::fmt::Write;
 
 use super::case::Suite;
-use super::html::time;
 use super::results::{AdapterResults, Row};
-use crate::train::report::{Area, Axis, POOL, escape, three_digits};
+use crate::report::{Area, Axis, POOL, escape, three_digits, time};
 
 const AREA: Area = Area { width: 960.0, height: 440.0, left: 52.0, right: 16.0, top: 16.0, bottom: 48.0 };
 

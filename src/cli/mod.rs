@@ -6,7 +6,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::gpu::{AdapterRequest, Gpu, GpuOptions, Power, SubmitLimit, Tuning};
-use crate::train::report::printable;
+use crate::report::printable;
 use crate::{Error, Result};
 
 mod commands;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::train::report::printable;
+use crate::report::printable;
 
 /// Rows under a header: names to the left, numbers to the right.
 pub struct Table {

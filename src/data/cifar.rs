@@ -112,7 +112,7 @@ fn files(kind: Kind, dir: &Path, split: Split) -> Vec<PathBuf> {
         Split::Train => {
             ((1..=5).map(|i| dir.join(format!("data_batch_{i}.bin"))).collect(), dir.join("train.bin"))
         }
-        Split::Test => (vec![dir.join("test_batch.bin")], dir.join("test.bin")),
+        Split::Validation | Split::Test => (vec![dir.join("test_batch.bin")], dir.join("test.bin")),
     };
     let has_batches = batches.iter().any(|path: &PathBuf| path.exists());
     if kind == Kind::Cifar100 || (!has_batches && single.exists()) { vec![single] } else { batches }

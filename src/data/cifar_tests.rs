@@ -82,7 +82,7 @@ fn refuses_damaged_files_with_the_offset() {
         read(&[record(&[0], 0), record(&[10], 0)].concat()).contains("byte 3073: expected a label below 10")
     );
     std::fs::remove_file(dir.path().join("train.bin")).unwrap();
-    assert!(message(load(Kind::Cifar10, dir.path(), LIMIT)).contains("no such file"));
+    assert!(message(load(Kind::Cifar10, dir.path(), LIMIT)).contains("found nothing"));
     dir.write("train.bin/inside", b"x");
     assert!(message(load(Kind::Cifar10, dir.path(), LIMIT)).contains("directory"));
 }

@@ -3,17 +3,22 @@
 use std::fmt;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Field, Row, Source, View};
+use crate::files::hex;
 use crate::{Error, Result};
 
-/// Which part of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which part of the data a set is, or a number was measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// For training.
+    /// What the optimizer sees.
     Train,
-    /// For measuring.
+    /// Held out of the training data, to be watched while training and to choose settings by.
+    Validation,
+    /// Held out for the result. Where there is no validation data, it is what is watched.
     Test,
 }
 
@@ -21,6 +26,7 @@ impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Split::Train => "train",
+            Split::Validation => "validation",
             Split::Test => "test",
         })
     }
@@ -288,11 +294,6 @@ impl Source for Dataset {
     fn check(&self) -> Result<()> {
         Dataset::check(self)
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

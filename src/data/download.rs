@@ -13,8 +13,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 use ureq::Agent;
 
-use super::dataset::hex;
 use super::{DATASETS, RemoteFile, default_dir, find};
+use crate::files::{AtomicFile, hash_file, hex, write_error};
 use crate::{Error, Result};
 
 /// No file of an archive may be longer; the longest known is 154 MB.
@@ -81,7 +81,7 @@ impl Job<'_> {
                 log::info!("{}: already in {}", file.name, self.dir.display());
                 continue;
             }
-            let mut part = PartFile::create(self.dir.join(file.name))?;
+            let mut part = AtomicFile::create_part(self.dir.join(file.name))?;
             self.fetch(file, &mut part)?;
             if file.unpack.is_empty() {
                 part.keep()?;
@@ -107,7 +107,7 @@ impl Job<'_> {
     }
 
     /// Writes the file's bytes to `part` and checks them.
-    fn fetch(&self, file: &RemoteFile, part: &mut PartFile) -> Result<()> {
+    fn fetch(&self, file: &RemoteFile, part: &mut AtomicFile) -> Result<()> {
         let url = self.url(file);
         let fail = |why: &dyn std::fmt::Display| {
             let place = match file.unpack {
@@ -131,7 +131,7 @@ impl Job<'_> {
                 break;
             }
             hash.update(&chunk[..n]);
-            part.write(&chunk[..n])?;
+            part.write_all(&chunk[..n]).map_err(|e| write_error(&self.dir.join(file.name), &e))?;
             length += n as u64;
             bar.set_position(length);
         }
@@ -148,13 +148,16 @@ impl Job<'_> {
     }
 
     /// Takes the wanted files out of a .tar.gz; all of them, or none.
-    fn unpack(&self, file: &RemoteFile, archive: &PartFile) -> Result<()> {
+    fn unpack(&self, file: &RemoteFile, archive: &AtomicFile) -> Result<()> {
         let bad = |why: &dyn std::fmt::Display| {
-            Error::file(&archive.part, format!("can't unpack the archive {}: {why}", self.url(file)))
+            Error::file(
+                archive.temporary_path(),
+                format!("can't unpack the archive {}: {why}", self.url(file)),
+            )
         };
-        let packed = File::open(&archive.part).map_err(|e| bad(&e))?;
+        let packed = File::open(archive.temporary_path()).map_err(|e| bad(&e))?;
         let mut tar = tar::Archive::new(GzDecoder::new(std::io::BufReader::new(packed)));
-        let mut done: Vec<(&str, PartFile)> = Vec::new();
+        let mut done: Vec<(&str, AtomicFile)> = Vec::new();
         for entry in tar.entries().map_err(|e| bad(&e))? {
             let mut entry = entry.map_err(|e| bad(&e))?;
             let path = entry.path().map_err(|e| bad(&e))?.into_owned();
@@ -164,8 +167,8 @@ impl Job<'_> {
             if done.iter().any(|(other, _)| *other == name) || entry.size() > MAX_UNPACKED {
                 return Err(bad(&format!("{name} is there twice or over {MAX_UNPACKED} bytes")));
             }
-            let mut part = PartFile::create(self.dir.join(name))?;
-            std::io::copy(&mut entry, part.file()?).map_err(|e| bad(&e))?;
+            let mut part = AtomicFile::create_part(self.dir.join(name))?;
+            std::io::copy(&mut entry, &mut part).map_err(|e| bad(&e))?;
             done.push((name, part));
         }
         if let Some(missing) = file.unpack.iter().find(|&&name| done.iter().all(|(found, _)| *found != name))
@@ -189,58 +192,10 @@ impl Job<'_> {
     }
 }
 
-/// `<target>.part` while it is being written; deleted on drop unless it was kept.
-struct PartFile {
-    target: PathBuf,
-    part: PathBuf,
-    file: Option<File>,
-}
-
-impl PartFile {
-    fn create(target: PathBuf) -> Result<Self> {
-        let mut part = target.clone().into_os_string();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let file = File::create(&part).map_err(|e| Error::file(&part, format!("can't be written: {e}")))?;
-        Ok(PartFile { target, part, file: Some(file) })
-    }
-
-    fn file(&mut self) -> Result<&mut File> {
-        self.file.as_mut().ok_or_else(|| Error::file(&self.part, "is closed already"))
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let outcome = self.file()?.write_all(bytes);
-        outcome.map_err(|e| Error::file(&self.part, format!("can't be written: {e}; is the disk full?")))
-    }
-
-    /// Syncs, closes and renames to the target.
-    fn keep(mut self) -> Result<()> {
-        let outcome = self.file()?.sync_all();
-        // Closed first: Windows does not rename what is open.
-        self.file = None;
-        outcome
-            .and_then(|()| std::fs::rename(&self.part, &self.target))
-            .map_err(|e| Error::file(&self.target, format!("can't be written: {e}")))
-    }
-}
-
-impl Drop for PartFile {
-    fn drop(&mut self) {
-        self.file = None;
-        // After `keep` there is none any more.
-        let _ = std::fs::remove_file(&self.part);
-    }
-}
-
-fn sha256_of(path: &Path) -> std::io::Result<String> {
-    let (mut file, mut hash, mut chunk) = (File::open(path)?, Sha256::new(), vec![0u8; 1 << 16]);
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(hex(&hash.finalize())),
-            n => hash.update(&chunk[..n]),
-        }
-    }
+fn sha256_of(path: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash_file(path, &mut hash)?;
+    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]

@@ -146,7 +146,10 @@ mod tests {
         assert!(message(load(&dir.write("text.png", b"hello"), spec(1, 2, 2))).contains("text.png"));
         assert!(message(load(&dir.write("empty.png", b""), spec(1, 2, 2))).contains("empty"));
         assert!(message(load(dir.path(), spec(1, 2, 2))).contains("directory"));
-        assert!(message(load(&dir.path().join("none.png"), spec(1, 2, 2))).contains("no such file"));
+        assert!(
+            message(load(&dir.path().join("none.png"), spec(1, 2, 2)))
+                .contains("expected a PNG or JPEG image, found nothing")
+        );
         for impossible in [spec(2, 2, 2), spec(1, 0, 2), spec(1, 2, usize::MAX), spec(3, 100_000, 100_000)] {
             assert!(message(from_bytes("x", &good, impossible)).contains("image"), "{impossible}");
         }

@@ -1,9 +1,9 @@
 //! A data set by name, from a directory or from the usual places.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{Dataset, DatasetInfo, default_dir, find, places};
+use crate::files::places::{Environment, environment};
 use crate::{Error, Result};
 
 /// How to load a data set.
@@ -34,7 +34,7 @@ impl Default for LoadOptions {
 /// [`Error::Config`] for an unknown name or an option that the set does not take; [`Error::File`] for a damaged file, or,
 /// when there is none, with each place looked at and what belongs there.
 pub fn load(name: &str, dir: Option<&Path>, options: &LoadOptions) -> Result<(Dataset, Dataset)> {
-    load_with(name, dir, options, &places::environment)
+    load_with(name, dir, options, &environment)
 }
 
 /// The first of the usual places that holds the data set, as [`load`] looks for it; `None` where none does.
@@ -43,14 +43,14 @@ pub fn load(name: &str, dir: Option<&Path>, options: &LoadOptions) -> Result<(Da
 /// [`Error::Config`] for an unknown name.
 pub fn locate(name: &str) -> Result<Option<PathBuf>> {
     let info = find(name)?;
-    Ok(places::search(info, &places::environment).into_iter().find(|place| (info.present)(place)))
+    Ok(places::search(info, &environment).into_iter().find(|place| (info.present)(place)))
 }
 
 fn load_with(
     name: &str,
     dir: Option<&Path>,
     options: &LoadOptions,
-    env: &dyn Fn(&str) -> Option<OsString>,
+    env: Environment<'_>,
 ) -> Result<(Dataset, Dataset)> {
     let info = find(name)?;
     if name != "folder" && (options.image_size.is_some() || options.channels.is_some()) {
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::data::testing::{Scratch, message};
 
-    fn no_env(_: &str) -> Option<OsString> {
+    fn no_env(_: &str) -> Option<std::ffi::OsString> {
         None
     }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-use super::dataset::hex;
 use super::{Field, Row, Source, View};
+use crate::files::hex;
 use crate::{Error, Result};
 
 /// Samples whose fields lie in memory, one behind the other.

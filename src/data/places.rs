@@ -1,9 +1,9 @@
 //! Where data sets are looked for when no directory is given.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::DatasetInfo;
+use crate::files::places::{Environment, UserFolder, environment, path_in};
 
 /// The directory that downloads go to: `$LIMBECK_DATA/<name>` where set, else the user's data directory
 /// (`$XDG_DATA_HOME/limbeck/<name>`, `~/.local/share/limbeck/<name>`, on Windows `%LOCALAPPDATA%\limbeck\<name>`),
@@ -12,38 +12,20 @@ pub fn default_dir(name: &str) -> PathBuf {
     default_dir_with(name, &environment)
 }
 
-pub(super) fn environment(variable: &str) -> Option<OsString> {
-    std::env::var_os(variable)
-}
-
-fn default_dir_with(name: &str, env: &dyn Fn(&str) -> Option<OsString>) -> PathBuf {
-    set(env, "LIMBECK_DATA").or_else(|| user_data_dir(env)).unwrap_or_else(|| "data".into()).join(name)
+fn default_dir_with(name: &str, env: Environment<'_>) -> PathBuf {
+    path_in(env, "LIMBECK_DATA")
+        .or_else(|| UserFolder::Data.of_limbeck(env))
+        .unwrap_or_else(|| "data".into())
+        .join(name)
 }
 
 /// Every directory to look in, in order: `$LIMBECK_DATA`, `./data`, the user's data directory, system packages.
-pub(super) fn search(info: &DatasetInfo, env: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
-    let roots = [set(env, "LIMBECK_DATA"), Some("data".into()), user_data_dir(env)];
+pub(super) fn search(info: &DatasetInfo, env: Environment<'_>) -> Vec<PathBuf> {
+    let roots = [path_in(env, "LIMBECK_DATA"), Some("data".into()), UserFolder::Data.of_limbeck(env)];
     let mut places: Vec<PathBuf> = roots.into_iter().flatten().map(|root| root.join(info.name)).collect();
     places.extend(info.system_dirs.iter().map(PathBuf::from));
     places.dedup();
     places
-}
-
-fn user_data_dir(env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let root = if cfg!(windows) {
-        set(env, "LOCALAPPDATA")
-    } else {
-        // The XDG specification has a relative path ignored.
-        set(env, "XDG_DATA_HOME")
-            .filter(|path| path.is_absolute())
-            .or_else(|| Some(set(env, "HOME")?.join(".local/share")))
-    };
-    Some(root?.join("limbeck"))
-}
-
-/// A variable's value as a path; one set to nothing counts as not set.
-fn set(env: &dyn Fn(&str) -> Option<OsString>, variable: &str) -> Option<PathBuf> {
-    env(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]

@@ -4,28 +4,15 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Opens a regular file that is not empty; returns it with its length in bytes. `what` completes "expected ...".
 ///
 /// # Errors
-/// A missing path, a directory, an empty file, or one that can't be opened.
+/// As [`files::open_as`].
 pub(super) fn open(path: &Path, what: &str) -> Result<(BufReader<File>, u64)> {
-    let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::file(path, format!("expected {what}, but there is no such file")).because(e)
-        }
-        _ => Error::file(path, format!("expected {what}, but it can't be read: {e}")).because(e),
-    })?;
-    if metadata.is_dir() {
-        return Err(Error::file(path, format!("expected {what}, found a directory")));
-    }
-    if metadata.len() == 0 {
-        return Err(Error::file(path, format!("expected {what}, found an empty file; fetch it again")));
-    }
-    let file = File::open(path)
-        .map_err(|e| Error::file(path, format!("expected {what}, but it can't be opened: {e}")).because(e))?;
-    Ok((BufReader::new(file), metadata.len()))
+    let (file, length) = files::open_as(path, what)?;
+    Ok((BufReader::new(file), length))
 }
 
 /// Reads a text file of names, one a line; blank lines are skipped. `None` when there is no such file.

@@ -50,6 +50,25 @@ impl AtomicFile {
         Ok(Self { file, path: path.to_path_buf(), renamed: Some((temp, target)) })
     }
 
+    /// [`AtomicFile::create`] in a folder that is there, under the name `<path>.part`: what a killed run left under it is
+    /// written over, so that leftovers of large files don't gather.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the file can't be written.
+    pub fn create_part(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let mut part = path.to_path_buf().into_os_string();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let file = File::create(&part).map_err(|e| write_error(path, &e))?;
+        Ok(Self { file, path: path.to_path_buf(), renamed: Some((Temp(part), path.to_path_buf())) })
+    }
+
+    /// Where what was written so far can be read.
+    pub fn temporary_path(&self) -> &Path {
+        self.renamed.as_ref().map_or(&self.path, |(temp, _)| &temp.0)
+    }
+
     /// Puts the file in its place.
     ///
     /// # Errors

@@ -4,93 +4,93 @@
 //! the new one, whatever happens in between. Weights and checkpoints are safetensors files, see [`tensors`].
 
 mod atomic;
+mod hash;
 mod header;
+pub(crate) mod places;
 mod stream;
 pub mod tensors;
 mod torch;
 mod write;
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod scratch;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use atomic::AtomicFile;
+pub use places::cache_dir;
 pub use stream::{ReadSeek, TensorReader, TensorSpec, TensorWriter};
 pub use tensors::{
     Data, Metadata, NamedTensor, ReadOptions, StoredTensor, decode_safetensors, decode_weights,
-    read_safetensors, read_safetensors_with, read_stored, read_weights,
+    read_safetensors, read_safetensors_with, read_weights,
 };
 pub use write::{encode_safetensors, write_safetensors, write_safetensors_to};
+
+pub(crate) use hash::{hash_file, hex};
 
 use crate::{Error, Result};
 
 /// Reads a whole file. Refuses a missing path, a directory, a device and an empty file, each with its own message.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
-    expect_regular(path)?;
+    expect_regular(path, FILE)?;
     let bytes = fs::read(path).map_err(|e| read_error(path, &e))?;
     if bytes.is_empty() {
-        return Err(empty(path));
+        return Err(empty(path, FILE));
     }
     Ok(bytes)
 }
 
-/// limbeck's folder in the user's cache: `$LIMBECK_CACHE`, else `$XDG_CACHE_HOME/limbeck`, `~/.cache/limbeck`, on Windows
-/// `%LOCALAPPDATA%\limbeck`. None where the environment says nothing.
-pub fn cache_dir() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    if let Some(own) = set("LIMBECK_CACHE") {
-        return Some(own);
-    }
-    let root = if cfg!(windows) {
-        set("LOCALAPPDATA")
-    } else {
-        // The XDG specification has a relative path ignored.
-        let home = || Some(set("HOME")?.join(".cache"));
-        set("XDG_CACHE_HOME").filter(|path| path.is_absolute()).or_else(home)
-    };
-    Some(root?.join("limbeck"))
-}
-
 /// Opens a file to read parts of it. Refuses what [`read`] refuses.
 pub(crate) fn open(path: &Path) -> Result<File> {
-    let file = open_any(path)?;
-    match file.metadata().map_err(|e| read_error(path, &e))?.len() {
-        0 => Err(empty(path)),
-        _ => Ok(file),
+    Ok(open_as(path, FILE)?.0)
+}
+
+/// [`open`] where messages name what the file should be (`what` completes "expected .."); also its length.
+pub(crate) fn open_as(path: &Path, what: &str) -> Result<(File, u64)> {
+    let file = open_regular(path, what)?;
+    match file.metadata().map_err(|e| open_error(path, what, &e))?.len() {
+        0 => Err(empty(path, what)),
+        len => Ok((file, len)),
     }
 }
 
 /// [`open`] that takes an empty file, too.
 pub(crate) fn open_any(path: &Path) -> Result<File> {
-    expect_regular(path)?;
-    File::open(path).map_err(|e| read_error(path, &e))
+    open_regular(path, FILE)
 }
 
+fn open_regular(path: &Path, what: &str) -> Result<File> {
+    expect_regular(path, what)?;
+    File::open(path).map_err(|e| open_error(path, what, &e))
+}
+
+/// What is expected where nothing more is known.
+const FILE: &str = "a file";
+
 /// Refuses a missing path, a directory and a device.
-fn expect_regular(path: &Path) -> Result<()> {
-    let meta = fs::metadata(path).map_err(|e| read_error(path, &e))?;
+fn expect_regular(path: &Path, what: &str) -> Result<()> {
+    let meta = fs::metadata(path).map_err(|e| open_error(path, what, &e))?;
     if meta.is_dir() {
-        return Err(Error::file(path, "expected a file, found a directory; name a file inside it"));
+        return Err(Error::file(path, format!("expected {what}, found a directory; name a file inside it")));
     }
     if !meta.is_file() {
-        return Err(Error::file(
-            path,
-            "expected a regular file, found a device, pipe or socket; copy it to a file first",
-        ));
+        let message = format!("expected {what}, found a device, pipe or socket; copy it to a file first");
+        return Err(Error::file(path, message));
     }
     Ok(())
 }
 
-pub(crate) fn empty(path: &Path) -> Error {
-    Error::file(
-        path,
-        "expected data, found an empty file (0 bytes), which is what an interrupted download or a full disk \
-         leaves; get or write the file again",
-    )
+fn empty(path: &Path, what: &str) -> Error {
+    let message = format!(
+        "expected {what} with data in it, found an empty one (0 bytes), which is what an interrupted download or a full \
+         disk leaves; get or write it again"
+    );
+    Error::file(path, message)
 }
 
 /// Reads a whole UTF-8 text file; like [`read`], and names the offset of the first byte that is not UTF-8.
@@ -123,6 +123,10 @@ pub fn write_atomic(
 
 /// What to do about a failed read.
 pub(crate) fn read_error(path: &Path, error: &io::Error) -> Error {
+    open_error(path, FILE, error)
+}
+
+fn open_error(path: &Path, what: &str, error: &io::Error) -> Error {
     let refused = match error.kind() {
         ErrorKind::NotFound => {
             let known = path.ancestors().skip(1).find(|a| !a.as_os_str().is_empty() && a.exists());
@@ -133,12 +137,12 @@ pub(crate) fn read_error(path: &Path, error: &io::Error) -> Error {
                 Some(folder) => format!("the path exists up to {}", folder.display()),
                 None => "it is looked up from the current folder".to_string(),
             };
-            Error::file(path, format!("expected a file, found nothing; check the path ({place})"))
+            Error::file(path, format!("expected {what}, found nothing; check the path ({place})"))
         }
         ErrorKind::PermissionDenied => {
-            Error::file(path, "reading is not permitted; check the file's permissions")
+            Error::file(path, format!("reading {what} is not permitted; check its permissions"))
         }
-        _ => Error::file(path, format!("can't be read: {error}")),
+        _ => Error::file(path, format!("expected {what}, but it can't be read: {error}")),
     };
     refused.because(behind(error))
 }

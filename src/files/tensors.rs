@@ -1,4 +1,4 @@
-//! Reading safetensors: weights as `f32` for models, or with their types kept for checkpoints.
+//! Reading safetensors: weights as `f32`, and tensors as they are to be stored.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -36,19 +36,13 @@ pub struct StoredTensor<'a> {
     pub data: Data<'a>,
 }
 
-/// Typed values: weights, and the counters and bytes of a checkpoint.
+/// Typed values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Data<'a> {
     /// Weights, running statistics, optimizer state.
     F32(Cow<'a, [f32]>),
     /// Labels and indices.
     I32(Cow<'a, [i32]>),
-    /// Counters.
-    I64(Cow<'a, [i64]>),
-    /// Seeds and random state.
-    U64(Cow<'a, [u64]>),
-    /// Anything else, already serialised.
-    U8(Cow<'a, [u8]>),
 }
 
 /// How [`read_safetensors_with`] reads.
@@ -114,28 +108,6 @@ pub fn decode_safetensors(
     Ok((tensors.collect::<Result<_>>()?, header.metadata))
 }
 
-/// Reads a safetensors file with its types kept: the counterpart of [`super::write_safetensors`], for checkpoints.
-///
-/// F16, BF16 and F64 become F32; other types than these and [`Data`]'s are refused. Values may be NaN or infinite.
-pub fn read_stored(path: impl AsRef<Path>) -> Result<(Vec<StoredTensor<'static>>, Metadata)> {
-    let path = path.as_ref();
-    let bytes = super::read(path)?;
-    let header = header::parse(path, &bytes)?;
-    let data = &bytes[header.data_start..];
-    let tensors = header.tensors.into_iter().map(|(name, info)| {
-        let raw = &data[info.data_offsets.0..info.data_offsets.1];
-        let data = match info.dtype {
-            Dtype::I32 => values(raw, i32::from_le_bytes).into(),
-            Dtype::I64 => values(raw, i64::from_le_bytes).into(),
-            Dtype::U64 => values(raw, u64::from_le_bytes).into(),
-            Dtype::U8 => raw.to_vec().into(),
-            _ => to_f32(path, &name, info.dtype, raw)?.into(),
-        };
-        Ok(StoredTensor { name: name.into(), shape: info.shape.into(), data })
-    });
-    Ok((tensors.collect::<Result<_>>()?, header.metadata))
-}
-
 impl<'a> StoredTensor<'a> {
     /// A tensor to be stored, from borrowed or owned values.
     pub fn new(
@@ -159,9 +131,6 @@ impl Data<'_> {
         match self {
             Data::F32(v) => v.len(),
             Data::I32(v) => v.len(),
-            Data::I64(v) => v.len(),
-            Data::U64(v) => v.len(),
-            Data::U8(v) => v.len(),
         }
     }
 
@@ -175,9 +144,6 @@ impl Data<'_> {
         match self {
             Data::F32(_) => Dtype::F32,
             Data::I32(_) => Dtype::I32,
-            Data::I64(_) => Dtype::I64,
-            Data::U64(_) => Dtype::U64,
-            Data::U8(_) => Dtype::U8,
         }
     }
 }
@@ -196,7 +162,7 @@ macro_rules! data_from {
         }
     )*};
 }
-data_from!(F32 f32, I32 i32, I64 i64, U64 u64, U8 u8);
+data_from!(F32 f32, I32 i32);
 
 /// Little-endian values of `N` bytes each.
 fn values<T, const N: usize>(raw: &[u8], of: impl Fn([u8; N]) -> T) -> Vec<T> {

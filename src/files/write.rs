@@ -1,10 +1,8 @@
 //! Writing safetensors: the same tensors and metadata always give the same bytes.
 //!
 //! The `safetensors` crate's writer takes metadata as a `HashMap`, whose order differs between runs; so the header is
-//! written here. Types with larger elements come first, which keeps every tensor aligned; equal types keep the
-//! caller's order, which readers get back.
+//! written here. All elements are of 4 bytes, so every tensor is aligned in the caller's order, which readers get back.
 
-use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
@@ -24,8 +22,8 @@ pub fn write_safetensors(
     metadata: &Metadata,
 ) -> Result<()> {
     let path = path.as_ref();
-    let (header, order) = layout(path, tensors, metadata)?;
-    write_atomic(path, |writer| write(writer, &header, &order))
+    let header = header_of(path, tensors, metadata)?;
+    write_atomic(path, |writer| write(writer, &header, tensors))
 }
 
 /// [`write_safetensors`] into what is open already; `origin` is what messages name.
@@ -35,8 +33,8 @@ pub fn write_safetensors_to(
     tensors: &[StoredTensor],
     metadata: &Metadata,
 ) -> Result<()> {
-    let (header, order) = layout(origin.as_ref(), tensors, metadata)?;
-    write(writer, &header, &order).map_err(|e| write_error(origin.as_ref(), &e))
+    let header = header_of(origin.as_ref(), tensors, metadata)?;
+    write(writer, &header, tensors).map_err(|e| write_error(origin.as_ref(), &e))
 }
 
 /// The bytes [`write_safetensors`] would write; `origin` is what messages name.
@@ -50,16 +48,10 @@ pub fn encode_safetensors(
     Ok(bytes)
 }
 
-/// The header (length field and padding included) and the tensors in the order of their bytes.
-fn layout<'t, 'a>(
-    path: &Path,
-    tensors: &'t [StoredTensor<'a>],
-    metadata: &Metadata,
-) -> Result<(Vec<u8>, Vec<&'t StoredTensor<'a>>)> {
-    let mut order: Vec<_> = tensors.iter().collect();
-    order.sort_by_key(|t| Reverse(t.data.dtype().bitsize()));
+/// The header, length field and padding included, of tensors that hold as many values as their shapes say.
+fn header_of(path: &Path, tensors: &[StoredTensor<'_>], metadata: &Metadata) -> Result<Vec<u8>> {
     let mut sizes = Vec::new();
-    for tensor in &order {
+    for tensor in tensors {
         let (len, shape) = (tensor.data.len(), tensor.shape.to_vec());
         if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(len) {
             let name = shown(&tensor.name);
@@ -69,7 +61,7 @@ fn layout<'t, 'a>(
         }
         sizes.push((&*tensor.name, tensor.data.dtype(), shape));
     }
-    Ok((header(path, &sizes, metadata)?.0, order))
+    Ok(header(path, &sizes, metadata)?.0)
 }
 
 /// The header of tensors (name, type, shape) that follow each other in this order, and where each one's bytes start in
@@ -115,15 +107,12 @@ fn entry(name: &str, value: &impl serde::Serialize) -> serde_json::Result<String
     Ok(format!("{}:{}", serde_json::to_string(name)?, serde_json::to_string(value)?))
 }
 
-fn write(writer: &mut dyn Write, header: &[u8], order: &[&StoredTensor]) -> io::Result<()> {
+fn write(writer: &mut dyn Write, header: &[u8], tensors: &[StoredTensor<'_>]) -> io::Result<()> {
     writer.write_all(header)?;
-    for tensor in order {
+    for tensor in tensors {
         match &tensor.data {
             Data::F32(values) => write_values(writer, values, |v| v.to_le_bytes())?,
             Data::I32(values) => write_values(writer, values, |v| v.to_le_bytes())?,
-            Data::I64(values) => write_values(writer, values, |v| v.to_le_bytes())?,
-            Data::U64(values) => write_values(writer, values, |v| v.to_le_bytes())?,
-            Data::U8(values) => writer.write_all(values)?,
         }
     }
     Ok(())

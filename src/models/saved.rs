@@ -293,11 +293,13 @@ fn list<T: serde::de::DeserializeOwned>(path: &Path, key: &str, text: &str) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::scratch::Scratch;
     use crate::models::build;
 
     #[test]
     fn what_is_saved_comes_back() {
-        let path = std::env::temp_dir().join(format!("limbeck-saved-{}.safetensors", std::process::id()));
+        let dir = Scratch::new();
+        let path = dir.file("saved.safetensors");
         let mut network = build("cnn:2,3", &ModelConfig::classifier([1, 8, 8], 3)).unwrap();
         network.params.initialise(7);
         let classes = ["a", "b \"quoted\"", "c"].map(String::from).to_vec();
@@ -317,7 +319,6 @@ mod tests {
         for part in ["conv2.weight", "cnn:2,4"] {
             assert!(message.contains(part), "{part} in {message}");
         }
-        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -145,14 +145,14 @@ impl Seek for MemoryDraft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::tests::Scratch;
+    use crate::files::scratch::Scratch;
     use crate::files::{Metadata, TensorReader, TensorSpec, TensorWriter};
     use crate::platform::{Folder, block_on};
 
     /// The same for every store.
     fn each(test: impl Fn(&dyn Store)) {
         let dir = Scratch::new();
-        test(&Folder::new(dir.path("made/when/written")));
+        test(&Folder::new(dir.file("made/when/written")));
         test(&Memory::new());
     }
 
@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn a_folder_says_what_is_in_the_way() {
         let dir = Scratch::new();
-        std::fs::create_dir(dir.path("a")).unwrap();
-        let folder = Folder::new(dir.path(""));
+        std::fs::create_dir(dir.file("a")).unwrap();
+        let folder = Folder::new(dir.file(""));
         let store: &dyn Store = &folder;
         let says = |outcome: Result<()>| {
             let message = outcome.unwrap_err().to_string();

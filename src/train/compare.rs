@@ -6,8 +6,7 @@ use super::Evaluator;
 use super::Teacher;
 use super::TrainConfig;
 use super::metrics::Split;
-use super::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
-use super::stats::median;
+use super::report::{Curve, CurveKind, Report, Role, SummaryRow};
 use super::{Epoch, Observer, Run, Trainer};
 use crate::Result;
 use crate::data::{Dataset, Loader, LoaderConfig};
@@ -16,6 +15,8 @@ use crate::gpu::Gpu;
 use crate::models::{Network, build};
 use crate::nn::DeviceParams;
 use crate::platform::SystemTime;
+use crate::report::stats::median;
+use crate::report::{Environment, timestamp};
 use crate::tasks::{Classify, ClassifyConfig, Task};
 
 /// One way to train the student.

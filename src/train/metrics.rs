@@ -12,21 +12,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use crate::data::Split;
 use crate::files::{self, read_error};
 use crate::platform::Store;
 use crate::{Error, Result};
-
-/// Which part of the data a number was measured on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// What the optimizer sees.
-    Train,
-    /// Held out, looked at while training.
-    Validation,
-    /// Held out, looked at once.
-    Test,
-}
 
 /// One line of the log. Numbers that are not finite are written as `null` and read back as NaN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -216,7 +205,7 @@ fn terms_with_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::tests::Scratch;
+    use crate::files::scratch::Scratch;
     use crate::platform::{Folder, Memory, block_on};
 
     fn record(run: &str, step: u64) -> MetricRecord {
@@ -253,7 +242,7 @@ mod tests {
     #[test]
     fn records_survive_the_round_trip() {
         let dir = Scratch::new();
-        let path = dir.path("run/metrics.jsonl");
+        let path = dir.file("run/metrics.jsonl");
         let log = resume(&path, "a", 0).unwrap();
         assert_eq!(read_metrics(&path).unwrap(), []);
         append(&log, &record("a", 1));
@@ -267,19 +256,19 @@ mod tests {
         let dir = Scratch::new();
         let memory: Arc<dyn Store> = Arc::new(Memory::new());
         for step in [1, 2] {
-            append(&resume(&dir.path("m"), "a", 9).unwrap(), &record("a", step));
+            append(&resume(&dir.file("m"), "a", 9).unwrap(), &record("a", step));
             let log = block_on(MetricsLog::resume(memory.clone(), "m", "a", 9)).unwrap();
             append(&log, &record("a", step));
         }
         let bytes = block_on(memory.get("m")).unwrap().unwrap();
-        assert_eq!(bytes, files::read(dir.path("m")).unwrap());
+        assert_eq!(bytes, files::read(dir.file("m")).unwrap());
         assert_eq!(parse_metrics("m", bytes).unwrap(), [record("a", 1), record("a", 2)]);
     }
 
     #[test]
     fn nonfinite_numbers_are_null() {
         let dir = Scratch::new();
-        let path = dir.path("m");
+        let path = dir.file("m");
         let log = resume(&path, "a", 0).unwrap();
         let mut bad = record("a", 1);
         bad.loss = f64::INFINITY;
@@ -293,7 +282,7 @@ mod tests {
     #[test]
     fn resume_drops_later_steps_of_that_run_only() {
         let dir = Scratch::new();
-        let path = dir.path("m");
+        let path = dir.file("m");
         let log = resume(&path, "a", 0).unwrap();
         for step in 1..=4 {
             append(&log, &record("a", step));
@@ -313,7 +302,7 @@ mod tests {
     #[test]
     fn old_logs_are_counted_anew() {
         let dir = Scratch::new();
-        let path = dir.path("m");
+        let path = dir.file("m");
         let old = |run: &str, epoch: u64| MetricRecord { epoch, ..record(run, epoch + 1) };
         let log = resume(&path, "a", 0).unwrap();
         for epoch in 0..3 {
@@ -338,21 +327,21 @@ mod tests {
     #[test]
     fn resume_starts_a_missing_log() {
         let dir = Scratch::new();
-        append(&resume(&dir.path("new"), "a", 9).unwrap(), &record("a", 10));
-        assert_eq!(steps(&dir.path("new")), [("a".into(), 10)]);
+        append(&resume(&dir.file("new"), "a", 9).unwrap(), &record("a", 10));
+        assert_eq!(steps(&dir.file("new")), [("a".into(), 10)]);
     }
 
     #[test]
     fn broken_lines_are_named() {
         let dir = Scratch::new();
-        let path = dir.path("m");
+        let path = dir.file("m");
         std::fs::write(&path, "{}\n").unwrap();
         let message = read_metrics(&path).unwrap_err().to_string();
         assert!(message.contains("line 1") && message.contains("missing field"), "{message}");
-        let message = read_metrics(dir.path("none")).unwrap_err().to_string();
+        let message = read_metrics(dir.file("none")).unwrap_err().to_string();
         assert!(message.contains("found nothing"), "{message}");
-        assert!(resume(&dir.path("folder/.."), "a", 0).is_err());
-        std::fs::create_dir(dir.path("folder")).unwrap();
-        assert!(resume(&dir.path("folder"), "a", 0).is_err());
+        assert!(resume(&dir.file("folder/.."), "a", 0).is_err());
+        std::fs::create_dir(dir.file("folder")).unwrap();
+        assert!(resume(&dir.file("folder"), "a", 0).is_err());
     }
 }

@@ -9,12 +9,12 @@ pub mod report;
 mod run;
 mod scaled;
 pub mod schemes;
-pub mod stats;
 mod step;
 pub mod sweep;
 mod teach;
 mod teacher;
 
+pub use crate::report::stats;
 pub use chain::{ChainStep, chain};
 #[cfg(not(target_arch = "wasm32"))]
 pub use compare::{Comparison, Variant};

@@ -1,6 +1,6 @@
 //! Short runs on the built-in digits.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use limbeck::data::{Dataset, LoadOptions, load};
@@ -23,14 +23,12 @@ impl Digits {
         Self { gpu: super::gpu(), training: sample(all, training), held_out: sample(others, held_out) }
     }
 
-    /// A file of the teacher's outputs with these taps, of batches of 32 images as they are. Who asked removes it.
-    pub fn write_outputs(&self, name: &str, teacher: &Network, taps: &[&str]) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("limbeck-{name}-{}", std::process::id()));
+    /// Writes the teacher's outputs with these taps to a file, of batches of 32 images as they are.
+    pub fn write_outputs(&self, path: &Path, teacher: &Network, taps: &[&str]) {
         let taps = taps.iter().map(ToString::to_string).collect();
         let config = TeachConfig { batch_size: 32, topk: None, taps, seed: 0, epochs: 1 };
-        teach(&self.gpu, &super::classify(&self.training), teacher, &self.training, &config, &path, |_| ())
+        teach(&self.gpu, &super::classify(&self.training), teacher, &self.training, &config, path, |_| ())
             .unwrap();
-        path
     }
 }
 

@@ -1,11 +1,21 @@
 //! Shared by the integration tests.
 #![allow(dead_code)]
 
+pub mod bits;
 pub mod digits;
 pub mod fixture;
+pub mod network;
+pub mod setting;
 pub mod translate;
 
+pub use bits::bits;
+
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions, Matrices, TileVariant};
+
+/// A folder that is gone, with all in it, when dropped.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::TempDir::with_prefix("limbeck-").expect("a temporary folder")
+}
 
 /// The test device, with poisoned buffers. Fails with instructions where there is no adapter.
 pub fn gpu() -> Gpu {
@@ -86,10 +96,4 @@ pub fn options(tile: Option<TileVariant>) -> GpuOptions {
 #[allow(dead_code)]
 pub fn classify(data: &limbeck::data::Dataset) -> limbeck::tasks::Classify {
     limbeck::tasks::Classify::new(data, limbeck::tasks::ClassifyConfig::default()).unwrap()
-}
-
-/// All parameters of a network, to the bit.
-#[allow(dead_code)]
-pub fn bits(network: &limbeck::models::Network) -> Vec<u32> {
-    network.params.iter().flat_map(|p| p.values.iter().map(|v| v.to_bits())).collect()
 }

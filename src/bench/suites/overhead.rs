@@ -1,7 +1,8 @@
 //! What everything costs beside the kernels: submits, dispatches, transfers, compilation, a first step.
 
-use super::super::case::{Case, Clock, Prepared, Suite, Target};
+use super::super::case::{Case, Prepared, Suite, Target};
 use super::super::cnn_step;
+use super::super::timed_by::TimedBy;
 use crate::Result;
 use crate::gpu::{Dispatch, Gpu, Grid, Kernel, Recording, Stopwatch};
 use crate::platform::Instant;
@@ -62,7 +63,7 @@ fn dispatch(target: &Target) -> Result<Prepared> {
     let (recording, watch) = (empty(&target.gpu)?, Stopwatch::new(&target.gpu)?);
     let time = move |runs| watch.time(&recording, 0..1, runs);
     let work = Prepared::wall("one lane", time);
-    Ok(Prepared { clock: Clock::of(&target.gpu), dispatches: Some(1), ..work })
+    Ok(Prepared { clock: TimedBy::of(&target.gpu), dispatches: Some(1), ..work })
 }
 
 fn chain(target: &Target, ops: usize) -> Result<Prepared> {

@@ -14,7 +14,7 @@ use crate::cli::out::say;
 use crate::cli::table::Table;
 use crate::files::write_atomic;
 use crate::gpu::AdapterRequest;
-use crate::train::report::timestamp;
+use crate::report::timestamp;
 use crate::{Error, Result};
 
 /// What `--help` ends with.

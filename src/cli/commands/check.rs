@@ -13,7 +13,7 @@ use crate::gpu::{AdapterRequest, AdapterSummary, Gpu};
 use crate::nn::Precision;
 use crate::ops::conformance::{self, Summary};
 use crate::ops::{OPS, OpSpec};
-use crate::train::report::timestamp;
+use crate::report::timestamp;
 use crate::{Error, Result, files};
 
 /// What `--help` ends with.

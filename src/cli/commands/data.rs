@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use crate::cli::out::say;
 use crate::data::download::{DownloadOptions, download};
 use crate::data::{DATASETS, DatasetInfo, default_dir, find, locate};
-use crate::train::report::bytes;
+use crate::report::bytes;
 use crate::{Error, Result};
 
 /// What `--help` ends with.

@@ -13,8 +13,8 @@ use crate::data::{self, LoadOptions};
 use crate::distill::MethodConfig;
 use crate::files::{NamedTensor, StoredTensor, write_safetensors};
 use crate::models::Network;
+use crate::report::stats::mean;
 use crate::train::report::SummaryRow;
-use crate::train::stats::mean;
 use crate::train::{Comparison, TrainConfig, Variant};
 
 /// What `--help` ends with.

@@ -17,9 +17,9 @@ use crate::data::{Dataset, LABELS, Loader, LoaderConfig};
 use crate::gpu::Gpu;
 use crate::models::saved::{Overrides, Saved};
 use crate::nn::DeviceParams;
+use crate::report::{count, percent, printable};
 use crate::tasks::{Classify, ClassifyConfig};
 use crate::train::Evaluator;
-use crate::train::report::{count, percent, printable};
 use crate::{Error, Result};
 
 /// What `--help` ends with.

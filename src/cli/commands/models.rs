@@ -12,8 +12,8 @@ use crate::cli::table::Table;
 use crate::models::saved::parse_input;
 use crate::models::{MAX_CLASSES, MODELS, ModelConfig, Network, build, onnx};
 use crate::nn::ParamKind;
+use crate::report::{bytes, count, printable};
 use crate::tape::Cost;
-use crate::train::report::{bytes, count, printable};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\

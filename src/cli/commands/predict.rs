@@ -16,9 +16,9 @@ use crate::gpu::Gpu;
 use crate::models::MAX_CLASSES;
 use crate::models::saved::{Overrides, Saved, parse_input};
 use crate::nn::DeviceParams;
+use crate::report::printable;
 use crate::tasks::{Classify, ClassifyConfig};
 use crate::train::Evaluator;
-use crate::train::report::printable;
 use crate::{Error, Result};
 
 /// What `--help` ends with.

@@ -10,8 +10,8 @@ use super::workload::WorkloadFlags;
 use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
+use crate::report::stats::median;
 use crate::tape::{NodeTiming, Step};
-use crate::train::stats::median;
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\

@@ -10,7 +10,7 @@ use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::table::Table;
 use crate::gpu::{Choice, GpuOptions, Tuning};
-use crate::train::stats::mean;
+use crate::report::stats::mean;
 use crate::{Error, Result};
 
 /// What `--help` ends with.

@@ -18,11 +18,12 @@ use crate::gpu::Gpu;
 use crate::models::saved::{self, ModelMetadata};
 use crate::models::{Network, build};
 use crate::nn::DeviceParams;
+use crate::report::{Environment, timestamp};
 use crate::tape::Cost;
 use crate::tasks::{Classify, Task};
 use crate::train::doctor::Finding;
 use crate::train::metrics::Split;
-use crate::train::report::{Curve, CurveKind, Environment, Report, Role, SummaryRow, timestamp};
+use crate::train::report::{Curve, CurveKind, Report, Role, SummaryRow};
 use crate::train::schemes::Scheme;
 use crate::train::{
     Checkpoints, Epoch, Evaluator, Prepared, Run, Teacher, TeacherSource, TrainConfig, Trainer,
@@ -286,7 +287,7 @@ impl Job {
         let notes = if run.examined { doctor::first_batches(self, &mut run) } else { Vec::new() };
         let PreparedRun { prepared, label, seed, .. } = run;
         let run = prepared.fit()?;
-        let split = if self.validation.is_some() { Split::Validation } else { Split::Test };
+        let split = self.watched().split;
         let mut curve = |kind, split, value: fn(&Epoch) -> f64| {
             let points = run.epochs.iter().map(|e| (e.epoch as f64, value(e))).collect();
             self.report.curves.push(Curve { label: label.clone(), seed, kind, split, points });
@@ -392,7 +393,8 @@ pub fn load(recipe: &Recipe) -> Result<DataSets> {
     }
     let (training, validation) = match recipe.validation {
         Some(fraction) => {
-            let (training, validation) = training.split_holdout(fraction, recipe.seed())?;
+            let (training, mut validation) = training.split_holdout(fraction, recipe.seed())?;
+            validation.split = Split::Validation;
             (training, Some(validation))
         }
         None => (training, None),

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::data::Dataset;
 use crate::models::NameMap;
 use crate::models::saved::{self, Overrides, Saved};
-use crate::train::report::printable;
+use crate::report::printable;
 
 /// Flags of the commands that use a trained network.
 #[derive(Debug, Args)]

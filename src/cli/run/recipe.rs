@@ -94,21 +94,15 @@ impl Recipe {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
+    use crate::files::scratch::Scratch;
     use crate::optim::OptimizerConfig;
-
-    fn scratch(text: &str) -> PathBuf {
-        let name = format!("limbeck-recipe-{}-{:p}.toml", std::process::id(), text);
-        let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
 
     #[test]
     fn flags_win_over_the_file() {
-        let path = scratch("model = \"cnn:4\"\nepochs = 3\nlearning_rate = 0.2\nflip = true\n");
+        let dir = Scratch::new();
+        let path =
+            dir.write("recipe.toml", "model = \"cnn:4\"\nepochs = 3\nlearning_rate = 0.2\nflip = true\n");
         let flags = Recipe { epochs: Some(7), ..Default::default() };
         let merged = flags.over_file(Some(&path)).unwrap();
         let config = merged.train_config().unwrap();
@@ -117,7 +111,6 @@ mod tests {
         assert_eq!(merged.model.as_deref(), Some("cnn:4"));
         let again: Recipe = toml::from_str(&merged.to_toml().unwrap()).unwrap();
         assert_eq!(again, merged);
-        std::fs::remove_file(path).unwrap();
     }
 
     #[test]
@@ -136,12 +129,12 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_shown_with_its_line() {
-        let path = scratch("epochs = 3\nlerning_rate = 0.2\n");
+        let dir = Scratch::new();
+        let path = dir.write("recipe.toml", "epochs = 3\nlerning_rate = 0.2\n");
         let message = Recipe::default().over_file(Some(&path)).unwrap_err().to_string();
         for part in ["lerning_rate", "line 2", "learning_rate"] {
             assert!(message.contains(part), "{part} in {message}");
         }
-        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

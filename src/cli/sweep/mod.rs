@@ -10,7 +10,7 @@ use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::files::write_atomic;
 use crate::gpu::Gpu;
-use crate::train::report::timestamp;
+use crate::report::timestamp;
 use crate::train::sweep::{MethodRuns, PairRuns, Sweep};
 use crate::{Error, Result};
 

@@ -1,6 +1,5 @@
 //! One run of a sweep: its folder, its result, or its result from an earlier time.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,7 +15,7 @@ use crate::cli::run::scheme_runs::{self, SchemeRequest};
 use crate::cli::run::schemes::{self, SchemeKind};
 use crate::cli::run::teachers::Teachers;
 use crate::distill::Objective;
-use crate::files::{read_text, write_atomic};
+use crate::files::{hash_file, hex, read_text, write_atomic};
 use crate::gpu::Gpu;
 use crate::models::{Network, onnx, saved};
 use crate::train::sweep::Outcome;
@@ -231,42 +230,33 @@ fn used_outputs<'a>(recipe: &Recipe, seed: &'a u64) -> &'a [u64] {
 pub fn key(recipe: &Recipe, files: &[PathBuf]) -> Result<String> {
     let settings = Recipe { out: None, ..recipe.clone() }.to_toml()?;
     let mut hash = Sha256::new().chain_update(settings);
-    // Stored outputs may be larger than memory.
-    let mut chunk = vec![0; 1 << 20];
     // The weights of an ONNX model may lie beside it.
     let made_of =
         |path: &PathBuf| if onnx::is_onnx(path) { onnx::files(path) } else { Ok(vec![path.clone()]) };
     for path in files.iter().map(made_of).collect::<Result<Vec<_>>>()?.concat() {
-        let refuse = |e| Error::file(&path, e);
-        let mut file = std::fs::File::open(&path).map_err(refuse)?;
-        loop {
-            match file.read(&mut chunk).map_err(refuse)? {
-                0 => break,
-                n => hash.update(&chunk[..n]),
-            }
-        }
+        hash_file(&path, &mut hash)?;
     }
-    Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()[..16]))
 }
 
 /// Tells names apart that are one when written with letters and digits alone.
 pub fn short_hash(text: &str) -> String {
-    Sha256::digest(text).iter().take(3).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text)[..3])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::scratch::Scratch;
 
     /// A teacher whose weights lie beside its file is another one where these are others.
     #[test]
     fn a_key_depends_on_weights_beside_a_model() {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx");
-        let folder = std::env::temp_dir().join(format!("limbeck-sweep-key-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = Scratch::new();
         let copy = |name: &str| {
-            std::fs::copy(fixtures.join(name), folder.join(name)).unwrap();
-            folder.join(name)
+            std::fs::copy(fixtures.join(name), folder.file(name)).unwrap();
+            folder.file(name)
         };
         let (model, weights) = (copy("external.onnx"), copy("external.onnx.data"));
         let of = || key(&Recipe::default(), std::slice::from_ref(&model));
@@ -278,6 +268,5 @@ mod tests {
         assert_ne!(before, of().unwrap());
         std::fs::remove_file(&weights).unwrap();
         assert!(of().unwrap_err().to_string().contains("external.onnx"));
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 use std::fs;
-use std::path::PathBuf;
 
 use super::*;
+use crate::files::scratch::Scratch;
 
 /// A message of fields: length-delimited bytes, or a number.
 #[derive(Default, Clone)]
@@ -77,30 +77,16 @@ fn model_of(sizes: [i64; 4], nodes: &[Message], constants: &[Message]) -> Vec<u8
     Message::default().int(1, 8).message(7, graph).message(8, opset).0
 }
 
-/// A folder that is removed with all in it.
-struct Scratch(PathBuf);
-
+/// What the reader says of these bytes, as a file.
 impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("limbeck-onnx-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
     fn open(&self, bytes: &[u8]) -> Result<Network> {
-        let path = self.0.join("model.onnx");
+        let path = self.file("model.onnx");
         fs::write(&path, bytes).unwrap();
         Ok(open(path, None)?.0)
     }
 
     fn refused(&self, bytes: &[u8]) -> String {
         self.open(bytes).err().expect("an error").to_string()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -125,7 +111,7 @@ fn classifier() -> (Vec<Message>, Vec<Message>) {
 #[test]
 fn a_classifier_is_read() {
     let (nodes, constants) = classifier();
-    let network = Scratch::new("read").open(&model(0, &nodes, &constants)).unwrap();
+    let network = Scratch::new().open(&model(0, &nodes, &constants)).unwrap();
     assert_eq!((network.head().width(), network.input().dims()), (5, &[3, 4, 4][..]));
     assert_eq!(network.params.trainable_elements(), 21);
     assert_eq!(network.stages, ["relu"]);
@@ -134,16 +120,16 @@ fn a_classifier_is_read() {
 
 #[test]
 fn sizes_that_the_export_left_open_come_from_the_user() {
-    let (scratch, (nodes, constants)) = (Scratch::new("open"), classifier());
+    let (scratch, (nodes, constants)) = (Scratch::new(), classifier());
     let message = scratch.refused(&model_of([0, 3, 0, 0], &nodes, &constants));
     assert!(message.contains("height") && message.contains("`input = 3x224x224`"), "{message}");
-    let network = open(scratch.0.join("model.onnx"), Some([3, 6, 5])).unwrap().0;
+    let network = open(scratch.file("model.onnx"), Some([3, 6, 5])).unwrap().0;
     assert_eq!(network.input().dims(), [3, 6, 5]);
 }
 
 #[test]
 fn what_cannot_run_is_named_with_operator_and_version() {
-    let scratch = Scratch::new("named");
+    let scratch = Scratch::new();
     let (nodes, constants) = classifier();
     let with = |at: usize, other: Message| {
         let mut nodes = nodes.clone();
@@ -177,7 +163,7 @@ fn what_cannot_run_is_named_with_operator_and_version() {
 
 #[test]
 fn weights_outside_the_folder_are_not_read() {
-    let scratch = Scratch::new("outside");
+    let scratch = Scratch::new();
     let (nodes, constants) = classifier();
     let elsewhere = |location: &str, length: &str| {
         let entry = |key: &str, value: &str| Message::default().bytes(1, key).bytes(2, value);
@@ -186,7 +172,7 @@ fn weights_outside_the_folder_are_not_read() {
         let tensor = tensor.message(13, entry("offset", "4")).message(13, entry("length", length));
         model(0, &nodes, &[tensor, constants[1].clone(), constants[2].clone()])
     };
-    fs::write(scratch.0.join("w.data"), [0u8; 28]).unwrap();
+    fs::write(scratch.file("w.data"), [0u8; 28]).unwrap();
     assert!(scratch.open(&elsewhere("w.data", "24")).is_ok());
     // The same out of memory, with the weights from wherever the caller has them.
     let fetch = |location: &str| match location {
@@ -214,14 +200,14 @@ fn weights_outside_the_folder_are_not_read() {
     }
     #[cfg(unix)]
     {
-        std::os::unix::fs::symlink("/etc/passwd", scratch.0.join("link.data")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", scratch.file("link.data")).unwrap();
         assert!(scratch.refused(&elsewhere("link.data", "24")).contains("outside"));
     }
 }
 
 #[test]
 fn damage_is_an_error_and_never_a_panic() {
-    let scratch = Scratch::new("damage");
+    let scratch = Scratch::new();
     let (nodes, constants) = classifier();
     let good = model(0, &nodes, &constants);
     for end in 1..good.len() {
@@ -239,7 +225,7 @@ fn damage_is_an_error_and_never_a_panic() {
 
 #[test]
 fn damage_to_exported_files_is_never_a_panic() {
-    let scratch = Scratch::new("exported");
+    let scratch = Scratch::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx");
     for name in ["efficientnet-script-13", "mobilenet-script-13", "resnet-dynamo-18"] {
         let good = fs::read(folder.join(format!("{name}.onnx"))).unwrap();
@@ -275,7 +261,7 @@ fn a_graph_that_needs_its_exported_batch_says_so() {
 
 #[test]
 fn constants_do_not_grow_without_end() {
-    let scratch = Scratch::new("grow");
+    let scratch = Scratch::new();
     let (mut nodes, mut constants) = classifier();
     constants.push(shape("huge", &[1 << 40]));
     nodes.insert(0, node("ConstantOfShape", "big", &["huge"], "z"));
@@ -296,5 +282,5 @@ fn shapes_are_folded() {
     ];
     let zero = Message::default().int(2, 7).bytes(8, "zero").bytes(9, 0i64.to_le_bytes());
     let constants = [zero, shape("axes", &[0]), shape("minus", &[-1])];
-    assert_eq!(Scratch::new("fold").open(&model(0, &nodes, &constants)).unwrap().head().width(), 48);
+    assert_eq!(Scratch::new().open(&model(0, &nodes, &constants)).unwrap().head().width(), 48);
 }

@@ -1,7 +1,7 @@
 //! A teacher of more, or fewer, classes than the data set.
 
 use super::{Figures, Finding, joined};
-use crate::train::report::printable;
+use crate::report::printable;
 
 /// Names that a message lists.
 const SHOWN: usize = 3;

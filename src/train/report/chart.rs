@@ -3,12 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
-use super::axis::Axis;
-use super::format::{escape, percent, three_digits};
-use super::plot::Area;
 use super::{Curve, CurveKind, Report, Role};
+use crate::report::{Area, Axis, escape, percent, stats, three_digits};
 use crate::train::metrics::Split;
-use crate::train::stats;
 
 const AREA: Area = Area { width: 480.0, height: 300.0, left: 44.0, right: 12.0, top: 10.0, bottom: 44.0 };
 /// A line keeps at most about twice as many vertices as this; more than the chart has pixels to show.

@@ -1,8 +1,7 @@
 //! The few numbers a reader wants first, and how far to trust them.
 
-use super::format::{accuracy, bytes, count, seeds, three_digits};
 use super::{Report, Role, SummaryRow};
-use crate::train::stats;
+use crate::report::{accuracy, bytes, count, seeds, stats, three_digits};
 
 /// A number with its meaning.
 #[derive(Debug, PartialEq)]

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::format::{accuracy, bytes, escape, grouped, seeds, three_digits};
-use super::page::{document, environment, paragraph, section};
 use super::palette::palette;
 use super::{Report, chart, headline, strip};
+use crate::report::page::{document, environment, paragraph, section};
+use crate::report::{accuracy, bytes, escape, grouped, seeds, three_digits};
 
 /// The whole page.
 pub fn page(report: &Report) -> String {

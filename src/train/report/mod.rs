@@ -1,17 +1,11 @@
 //! The report of a run: one self-contained HTML page, and a table for the terminal.
 //!
-//! The page loads nothing from anywhere: its style is inline and its charts are SVG drawn here. It follows the
-//! reader's light or dark scheme, fits a phone, and uses colours that colour-blind readers can tell apart.
+//! What a training has to show; how it is drawn is `crate::report`'s.
 
-mod axis;
 mod chart;
-mod facts;
-mod format;
 mod headline;
 mod html;
-pub(crate) mod page;
 mod palette;
-mod plot;
 mod strip;
 mod text;
 
@@ -24,18 +18,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{MetricRecord, Split};
-use super::stats;
 use crate::Result;
 use crate::files::write_atomic;
+use crate::report::stats;
 
-pub use facts::{Environment, timestamp};
-#[cfg(feature = "cli")]
-pub(crate) use format::{bytes, count, percent};
-
-pub(crate) use axis::Axis;
-pub(crate) use format::{escape, printable, three_digits};
-pub(crate) use palette::POOL;
-pub(crate) use plot::Area;
+pub use crate::report::{Environment, timestamp};
 
 /// Everything a report shows. Empty parts are left out of the page.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

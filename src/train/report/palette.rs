@@ -1,14 +1,9 @@
 //! Which colour a variant has, on every chart and in every table.
 //!
-//! The teacher is grey, since it is the yardstick; the student alone is orange; distilled variants take the rest. The
-//! colours (in `style.css`) descend from Okabe and Ito's set for colour-blind readers, one tone for each scheme.
+//! The teacher is grey, since it is the yardstick; the student alone is orange; distilled variants take the rest.
 
 use super::{Report, Role};
-
-/// Classes for variants without a fixed colour, in order of use.
-pub const POOL: [&str; 6] = ["c-blue", "c-green", "c-pink", "c-sky", "c-ochre", "c-brown"];
-const TEACHER: &str = "c-grey";
-const BASELINE: &str = "c-orange";
+use crate::report::{BASELINE, POOL, TEACHER};
 
 /// Variant labels with their CSS classes, in the order to show.
 pub fn palette(report: &Report) -> Vec<(&str, String)> {

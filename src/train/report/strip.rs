@@ -4,10 +4,8 @@
 
 use std::fmt::Write;
 
-use super::axis::Axis;
-use super::format::{accuracy, escape, percent};
 use super::{Report, SummaryRow};
-use crate::train::stats;
+use crate::report::{Axis, accuracy, escape, percent, stats};
 
 /// All variants that have an accuracy; empty when none has.
 pub fn strip(report: &Report, palette: &[(&str, String)]) -> String {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::files::tests::Scratch;
+use crate::files::scratch::Scratch;
 use std::collections::BTreeMap;
 
 /// A plausible run: one teacher, a student alone and distilled in two ways, three seeds each.
@@ -72,7 +72,7 @@ fn texts(report: &Report) -> String {
 #[test]
 fn page_is_whole_and_loads_nothing() {
     let dir = Scratch::new();
-    let path = dir.path("out/report.html");
+    let path = dir.file("out/report.html");
     example().write_html(&path).unwrap();
     let html = crate::files::read_text(&path).unwrap();
     for word in [

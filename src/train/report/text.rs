@@ -2,8 +2,8 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::format::{accuracy, bytes, count, printable, seeds, three_digits};
 use super::{Report, headline};
+use crate::report::{accuracy, bytes, count, printable, seeds, three_digits};
 
 /// Longer names are cut: a table that wraps can't be read.
 const MAX_NAME: usize = 32;

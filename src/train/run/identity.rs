@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::data::Source;
 use crate::distill::{Term, TermSchedule};
+use crate::files::hex;
 use crate::models::Network;
 use crate::nn::Params;
 use crate::optim::EmaConfig;
@@ -138,7 +139,7 @@ pub fn weights_hash(params: &Params) -> String {
         hash.update(param.name.as_bytes());
         hash.update(bytemuck::cast_slice::<f32, u8>(&param.values));
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..16])
 }
 
 #[cfg(test)]

@@ -14,12 +14,12 @@ use crate::models::Network;
 use crate::nn::{DeviceParams, Params};
 use crate::optim::Schedule;
 use crate::platform::Instant;
+use crate::report::stats::median;
 use crate::tape::{Cost, Step};
 use crate::tasks::{Measured, Tally};
 use crate::train::TrainStep;
 use crate::train::doctor::Figures;
 use crate::train::metrics::{MetricRecord, MetricsLog, Split};
-use crate::train::stats::median;
 
 /// Time between two calls of [`Observer::progress`]: each waits for the GPU.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(400);

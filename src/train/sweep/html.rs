@@ -2,8 +2,8 @@
 
 use super::Sweep;
 use super::rows::{COLUMNS, cells, footnotes, overview};
-use crate::train::report::escape;
-use crate::train::report::page::{document, section};
+use crate::report::escape;
+use crate::report::page::{document, section};
 
 /// Notes keep away from the table that they belong to.
 const NOTES: &str = "table + p { margin-top: 1em; }\n";

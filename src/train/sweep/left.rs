@@ -1,7 +1,7 @@
 //! About how long the runs that are left will take, from those that are done.
 
 use super::{ALONE, Outcome};
-use crate::train::stats::median;
+use crate::report::stats::median;
 
 /// A finished run of a pair.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ pub use left::{Finished, left_seconds, seconds_per_flop};
 use serde::{Deserialize, Serialize};
 
 use super::Run;
-use super::stats::{mean, median, sample_sd};
+use crate::report::stats::{mean, median, sample_sd};
 use crate::tasks::Measured;
 
 /// The student without a teacher: the label of every pair's first row.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::data::Source;
-use crate::files::TensorReader;
+use crate::files::{TensorReader, hex};
 use crate::platform::Store;
 use crate::tasks::{ImageConfig, Views};
 use crate::{Error, Result};
@@ -319,7 +319,7 @@ impl Outputs {
                 hash.update(bytemuck::cast_slice::<f32, u8>(&values));
             }
         }
-        Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(&hash.finalize()[..16]))
     }
 }
 

@@ -1,17 +1,21 @@
-//! `use` points only downward: this reads every `crate::` path in src/ and fails on an upward one.
+//! The shape of the code: `use` points only downward. This reads every `crate::` path in src/ and fails on an upward one.
 
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 /// Modules from the bottom up. Those on one line may not use each other, except as listed.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 13] = [
     &["error", "rng", "files"],
     &["platform"],
+    &["report"],
     &["gpu"],
     &["tape"],
     &["ops"],
     &["nn"],
     &["optim", "data", "models"],
+    &["tasks"],
     &["distill"],
     &["train"],
     &["bench"],
@@ -21,34 +25,81 @@ const LAYERS: [&[&str]; 11] = [
 /// `files` reports through `error`.
 const BESIDE: [(&str, &str); 1] = [("files", "error")];
 
+/// What a module may use.
+fn allowed(from: &str, to: &str) -> bool {
+    let layer = |name| LAYERS.iter().position(|names| names.contains(&name));
+    layer(to) < layer(from) || BESIDE.contains(&(from, to))
+}
+
+/// The modules that code of module `name` uses, itself left out.
+fn used_by(name: &str, code: &str) -> Vec<&'static str> {
+    LAYERS
+        .iter()
+        .flat_map(|names| names.iter())
+        .copied()
+        .filter(|other| *other != name && uses(code, other))
+        .collect()
+}
+
 #[test]
 fn no_module_uses_one_above_it() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();
     let mut seen = 0;
-    for (layer, names) in LAYERS.iter().enumerate() {
-        for name in *names {
-            let mut files = vec![root.join(format!("{name}.rs"))];
-            collect(&root.join(name), &mut files);
-            for file in files.iter().filter(|f| f.is_file()) {
-                let text = fs::read_to_string(file).expect("a readable source file");
-                // Tests may look anywhere.
-                let code = text.split("#[cfg(test)]").next().unwrap_or("");
-                for (other_layer, others) in LAYERS.iter().enumerate() {
-                    for other in others.iter().filter(|o| *o != name) {
-                        let used = uses(code, other);
-                        seen += used as usize;
-                        let allowed = other_layer < layer || BESIDE.contains(&(*name, *other));
-                        if used && !allowed {
-                            wrong.push(format!("{} uses {other}", file.display()));
-                        }
-                    }
-                }
-            }
+    for name in LAYERS.concat() {
+        for file in source::module(name) {
+            let used = used_by(name, &source::code(&file));
+            seen += used.len();
+            let upward = used.into_iter().filter(|other| !allowed(name, other));
+            wrong.extend(upward.map(|other| format!("{} uses {other}", file.display())));
         }
     }
     assert!(seen > 20, "only {seen} uses found: this test no longer reads the code");
     assert!(wrong.is_empty(), "upward uses:\n{}", wrong.join("\n"));
+}
+
+/// A module that no layer names would be free to use everything.
+#[test]
+fn every_module_has_a_layer() {
+    let mut missing = Vec::new();
+    for entry in fs::read_dir(source::root()).expect("src").flatten() {
+        let path = entry.path();
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_string();
+        if !["lib", "main"].contains(&name.as_str()) && !LAYERS.concat().contains(&name.as_str()) {
+            missing.push(name);
+        }
+    }
+    assert!(missing.is_empty(), "LAYERS says nothing of {missing:?}");
+}
+
+/// A file that declares its tests near the top is read to its end.
+#[test]
+fn an_upward_use_after_the_tests_is_found() {
+    let planted = "mod a;\n\n#[cfg(test)]\nmod tests;\n\nuse crate::Error;\nuse crate::train::Run;\n";
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("planted.rs");
+    fs::write(&path, planted).expect("a file in it");
+    let code = source::code(&path);
+    let upward: Vec<_> =
+        used_by("files", &code).into_iter().filter(|other| !allowed("files", other)).collect();
+    assert_eq!(upward, ["train"]);
+}
+
+/// Circles are looked for by themselves: two entries of `BESIDE` could make one.
+#[test]
+fn no_circle_of_modules() {
+    let mut uses: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for name in LAYERS.concat() {
+        let all = source::module(name).iter().flat_map(|file| used_by(name, &source::code(file))).collect();
+        uses.insert(name, all);
+    }
+    // Takes away what uses nothing that is left: circles remain.
+    while let Some(name) = uses.iter().find(|(_, used)| used.is_empty()).map(|(name, _)| *name) {
+        uses.remove(name);
+        uses.values_mut().for_each(|used| {
+            used.remove(name);
+        });
+    }
+    assert!(uses.is_empty(), "modules that use one another in a circle, and those above it: {uses:?}");
 }
 
 /// Whether the code names this module of the crate: `crate::name`, also within `crate::{..}`.
@@ -90,11 +141,9 @@ fn every_way_to_name_a_module_is_seen() {
 /// The standard library's clocks panic in a browser; [`limbeck::platform`] has those that don't.
 #[test]
 fn clocks_come_from_platform() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    let wrong: Vec<_> = files
-        .iter()
+    let root = source::root();
+    let wrong: Vec<_> = source::files(&root)
+        .into_iter()
         .filter(|f| !f.starts_with(root.join("cli")))
         .filter(|f| fs::read_to_string(f).is_ok_and(|text| names_a_clock(&text)))
         .collect();
@@ -133,29 +182,11 @@ fn every_way_to_name_a_clock_is_seen() {
 
 #[test]
 fn only_gpu_touches_wgpu() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    let wrong: Vec<_> = files
-        .iter()
-        .filter(|f| !f.starts_with(root.join("gpu")))
-        .filter(|f| fs::read_to_string(f).is_ok_and(|text| text.contains("wgpu::")))
+    let root = source::root();
+    let wrong: Vec<_> = source::files(&root)
+        .into_iter()
+        .filter(|file| !file.starts_with(root.join("gpu")))
+        .filter(|file| fs::read_to_string(file).is_ok_and(|text| text.contains("wgpu::")))
         .collect();
     assert!(wrong.is_empty(), "outside src/gpu, these name wgpu: {wrong:?}");
-}
-
-fn collect(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|e| e == "rs") && !is_test(&path) {
-            files.push(path);
-        }
-    }
-}
-
-/// `tests.rs`, and `x_tests.rs` beside `x.rs`.
-fn is_test(file: &Path) -> bool {
-    file.file_stem().and_then(|name| name.to_str()).is_some_and(|n| n == "tests" || n.ends_with("_tests"))
 }

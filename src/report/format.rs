@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::stats;
+use super::stats;
 
 /// Text made safe for HTML content and for quoted attributes. Control characters, which no browser shows, go.
 pub fn escape(text: &str) -> String {
@@ -66,6 +66,15 @@ pub fn three_digits(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
+/// Milliseconds as `12.3 µs`, `4.56 ms`, `1.20 s`.
+pub fn time(ms: f64) -> String {
+    match ms {
+        ms if ms < 1.0 => format!("{} µs", three_digits(ms * 1e3)),
+        ms if ms < 1e3 => format!("{} ms", three_digits(ms)),
+        ms => format!("{} s", three_digits(ms * 1e-3)),
+    }
+}
+
 /// A fraction as a percentage without its sign: `91.25`. Never a rounded-up 100.
 pub fn percent(fraction: f64) -> String {
     let value = fraction * 100.0;
@@ -105,6 +114,11 @@ mod tests {
         assert_eq!([percent(0.91254), percent(1.0), percent(0.999_99)], ["91.25", "100.00", "99.99"]);
         assert_eq!(accuracy(&[0.5]), Some(("50.00".into(), None)));
         assert_eq!(accuracy(&[0.5, f64::NAN]), None);
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!([0.0123, 4.56, 1200.0].map(time), ["12.3 µs", "4.56 ms", "1.20 s"]);
     }
 
     #[test]

@@ -1,0 +1,22 @@
+//! What every page and table is drawn with: axes, the area of a chart, numbers as text, the page around it all.
+//!
+//! It lies below everything that has something to show (`train`, `bench`, `cli`) and knows none of them. A page loads
+//! nothing from anywhere: its style is inline and its charts are SVG drawn here. It follows the reader's light or dark
+//! scheme, fits a phone, and uses colours that colour-blind readers can tell apart.
+
+mod axis;
+mod facts;
+mod format;
+pub(crate) mod page;
+mod palette;
+mod plot;
+pub mod stats;
+
+pub use facts::{Environment, timestamp};
+
+pub(crate) use axis::Axis;
+pub(crate) use format::{
+    accuracy, bytes, count, escape, grouped, percent, printable, seeds, three_digits, time,
+};
+pub(crate) use palette::{BASELINE, POOL, TEACHER};
+pub(crate) use plot::Area;

@@ -18,7 +18,7 @@ fn main() -> limbeck::Result<()> {
 
     let mut all = Comparison::new(&gpu, (training, held_out.clone()), "Teacher", String::new())?;
     let teacher = all.teacher("cnn:16,32", &TrainConfig { epochs: 5, ..Default::default() })?;
-    println!("teacher: {:.1} % of the held-out digits", 100.0 * all.report.rows[0].accuracy[0]);
+    println!("teacher: {:.1} % of the held-out digits", 100.0 * all.report.rows[0].values[0]);
 
     let mut table =
         Comparison::new(&gpu, (few, held_out), "Soft targets, 96 labelled digits", String::new())?;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::rc::Rc;
 
-use limbeck::bench::{Case, KernelWork, Options, Pass, Suite, Target, compare, measure, results::Results};
+use limbeck::bench::{
+    Benchmark, KernelWork, Options, Pass, Suite, Target, compare, measure, results::Results,
+};
 use limbeck::gpu::{AdapterRequest, GpuOptions};
 use limbeck::ops::{self, Input, conformance};
 use limbeck::tape::{Array, Lowering, Meta, Op, Step};
@@ -133,8 +135,9 @@ fn a_training_step_is_measured() {
 fn the_suites_are_complete() {
     let target = Target::open(AdapterRequest::from_env().unwrap(), GpuOptions::default()).unwrap();
     let options = |suite| Options { suites: vec![suite], filter: Vec::new(), quick: false, repeats: None };
-    let names =
-        |suite| -> Vec<String> { options(suite).select(&target).unwrap().iter().map(Case::path).collect() };
+    let names = |suite| -> Vec<String> {
+        options(suite).select(&target).unwrap().iter().map(Benchmark::path).collect()
+    };
     let kernels = names(Suite::Kernels);
     let sizes = [256, 512, 1024, 2048, 4096].map(|n| format!("kernels/gemm/{n}"));
     assert!(sizes.iter().all(|size| kernels.contains(size)), "{kernels:?}");
@@ -291,7 +294,7 @@ fn check_writes_a_report_for_a_bug_tracker() {
 #[test]
 fn a_broken_kernel_is_marked_wrong() {
     let target = Target::open(AdapterRequest::from_env().unwrap(), GpuOptions::default()).unwrap();
-    let case = Case::new(Suite::Kernels, "planted", "wrong", |target| {
+    let case = Benchmark::new(Suite::Kernels, "planted", "wrong", |target| {
         Ok(KernelWork::new(target, &wrong_case(), Pass::Forward)?.prepare())
     });
     let effort = measure::Effort::new(true, Some(3));

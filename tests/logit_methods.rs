@@ -109,11 +109,25 @@ fn a_student_like_its_teacher_has_no_loss() {
     }
 }
 
-/// Logits that are all equal, as of a layer that starts at zero, have a finite gradient under standardisation.
+/// Logits that are all equal, as of a layer that starts at zero: standardised they are 0, so the student's softmax is
+/// uniform, and since the deviation has no slope there d loss / d z = T (p_s - p_t) / N / 1e-7.
 #[test]
 fn equal_logits_can_be_standardised() {
     let flat = run("logit-std", &[0.5; 12], &TEACHER, 0.0);
-    assert!(flat.loss.is_finite() && flat.by_logits.iter().all(|g| g.is_finite()), "{:?}", flat.by_logits);
+    let (temperature, uniform) = (2.0, 0.25);
+    let standardised = |row: &[f32]| {
+        let mean = row.iter().sum::<f32>() / 4.0;
+        let deviation = (row.iter().map(|z| (z - mean).powi(2)).sum::<f32>() / 3.0).sqrt();
+        row.iter().map(|z| (z - mean) / deviation).collect::<Vec<f32>>()
+    };
+    let teacher: Vec<f32> = TEACHER.chunks(SHAPE[1]).flat_map(standardised).collect();
+    let p_t = softmax(&teacher, temperature);
+    let loss = temperature.powi(2) * p_t.iter().map(|p| p * (p / uniform).ln()).sum::<f64>() / 3.0;
+    assert!((f64::from(flat.loss) - loss).abs() < 1e-5 * loss, "{} for {loss}", flat.loss);
+    for (got, p_t) in flat.by_logits.iter().zip(p_t) {
+        let want = temperature * (uniform - p_t) / 3.0 / 1e-7;
+        assert!((f64::from(*got) - want).abs() < 1e-3 * want.abs().max(1e4), "{got} for {want}");
+    }
 }
 
 /// lambda = 1 - held: none of the gradient at the start, all of it reversed after the ramp, and linear between.

@@ -3,27 +3,22 @@
 
 mod common;
 
+use common::bits::Bits;
 use common::digits::Digits;
+use common::network::seeded;
 use limbeck::Result;
 use limbeck::distill::{
     self, Loss, Method, MethodConfig, MethodContext, Objective, Parameterless, TapNeed, Term, TermSchedule,
     loss,
 };
-use limbeck::models::{ModelConfig, Network, build};
 use limbeck::nn::{DeviceParams, Forward, Linear, ParamBuilder};
 use limbeck::optim::OptimizerConfig;
 use limbeck::tape::Tensor;
 use limbeck::train::{Teacher, TrainConfig, Trainer};
 
-fn network(seed: u64) -> Network {
-    let mut network = build("mlp:12", &ModelConfig::classifier([1, 8, 8], 10)).unwrap();
-    network.params.initialise(seed);
-    network
-}
-
 /// The student's bits after five steps.
-fn learned(digits: &Digits, objective: &Objective, ce_weight: f32) -> Vec<u32> {
-    let (teacher, mut student) = (network(1), network(2));
+fn learned(digits: &Digits, objective: &Objective, ce_weight: f32) -> Bits {
+    let (teacher, mut student) = (seeded("mlp:12", 1), seeded("mlp:12", 2));
     let params = DeviceParams::frozen(&digits.gpu, "teacher", &teacher.params).unwrap();
     let config = TrainConfig {
         epochs: 1,
@@ -38,7 +33,11 @@ fn learned(digits: &Digits, objective: &Objective, ce_weight: f32) -> Vec<u32> {
         .teacher(Teacher::new(&teacher, &params, objective.clone()))
         .fit(&mut student)
         .unwrap();
-    assert_eq!(student.params.len(), network(2).params.len(), "a method's parameters are not the student's");
+    assert_eq!(
+        student.params.len(),
+        seeded("mlp:12", 2).params.len(),
+        "a method's parameters are not the student's"
+    );
     common::bits(&student)
 }
 

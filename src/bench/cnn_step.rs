@@ -1,7 +1,7 @@
 //! The step that engines are compared by: conv(1-32)-relu-pool-conv(32-64)-relu-pool-fc128-relu-fc10, 28x28, batch 64,
 //! cross-entropy and KL(T = 4) against given teacher logits, SGD.
 
-use super::case::{Prepared, Target};
+use super::benchmark::{Prepared, Target};
 use super::workload::by_op;
 use crate::Result;
 use crate::gpu::Gpu;

@@ -69,20 +69,46 @@ pub struct Compared {
     pub ratio: Ratio,
 }
 
+/// Why two runs say little about the kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// They don't: the ceilings are alike.
+    None,
+    /// The machine is one, but was in another state.
+    Conditions,
+    /// The machines are two.
+    Machines,
+}
+
+impl Doubt {
+    fn of(one: &Compared) -> Self {
+        let ([now, then], [new, old]) = (&one.adapters, &one.ceilings);
+        let alike = |new: f64, old: f64| (1.0 / FAR..=FAR).contains(&(new / old));
+        match (alike(new.gflops, old.gflops) && alike(new.gbs, old.gbs), now == then) {
+            (true, _) => Doubt::None,
+            (false, true) => Doubt::Conditions,
+            (false, false) => Doubt::Machines,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Doubt::None => "",
+            Doubt::Conditions => ": other work, heat or power settings, not the kernels, explain as much",
+            Doubt::Machines => ": these are different machines",
+        }
+    }
+}
+
 /// What is to be known before the verdicts are believed: who is compared, and how far their ceilings are apart.
 pub fn caution(compared: &[Compared]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for one in compared {
         let ([now, then], [new, old]) = (&one.adapters, &one.ceilings);
         let (flops, bytes) = (new.gflops / old.gflops, new.gbs / old.gbs);
-        let far = [flops, bytes].iter().any(|ratio| !(1.0 / FAR..=FAR).contains(ratio));
-        let why = match (far, now == then) {
-            (false, _) => "",
-            (true, true) => ": other work, heat or power settings, not the kernels, explain as much",
-            (true, false) => ": these are different machines",
-        };
+        let doubt = Doubt::of(one).text();
         let line =
-            format!("{now} now against {then} then; ceilings {flops:.2} and {bytes:.2} times as high{why}");
+            format!("{now} now against {then} then; ceilings {flops:.2} and {bytes:.2} times as high{doubt}");
         if !lines.contains(&line) {
             lines.push(line);
         }
@@ -148,6 +174,7 @@ fn compared(adapter: &AdapterResults, row: &Row, other: &AdapterResults) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::TimedBy;
 
     /// Ten samples around `middle`, within 1 %.
     fn around(middle: f64) -> Vec<f64> {
@@ -164,20 +191,32 @@ mod tests {
         assert_eq!(verdict(1.012, 1.0), Verdict::Same);
     }
 
-    /// A machine that was busy then is told from a kernel that became faster.
+    /// A machine that was busy then is told from a kernel that became faster, whichever ceiling is another.
     #[test]
     fn other_ceilings_are_said() {
-        let ceilings = |gflops| Ceilings { gflops, gbs: 10.0, clock: crate::bench::TimedBy::WallClock };
-        let of = |now, then| Compared {
+        let of = |adapter: &str, [now, then]: [[f64; 2]; 2]| Compared {
             case: "kernels/gemm/256".into(),
-            adapters: ["a".into(), "a".into()],
+            adapters: [adapter.into(), "a".into()],
             median_ms: [1.0, 2.0],
-            ceilings: [ceilings(now), ceilings(then)],
+            ceilings: [now, then].map(|[gflops, gbs]| Ceilings { gflops, gbs, clock: TimedBy::WallClock }),
             ratio: ratio(&[1.0], &[2.0]).unwrap(),
         };
-        assert!(caution(&[of(100.0, 50.0)])[0].contains("not the kernels"));
-        assert_eq!(caution(&[of(100.0, 101.0), of(100.0, 101.0)]).len(), 1);
-        assert!(!caution(&[of(100.0, 101.0)])[0].contains("not the kernels"));
+        let doubt = |adapter, ceilings| Doubt::of(&of(adapter, ceilings));
+        for far in
+            [[[112.0, 10.0], [100.0, 10.0]], [[100.0, 10.0], [112.0, 10.0]], [[100.0, 20.0], [100.0, 10.0]]]
+        {
+            assert_eq!((doubt("a", far), doubt("b", far)), (Doubt::Conditions, Doubt::Machines));
+        }
+        let near = [[109.0, 10.0], [100.0, 10.9]];
+        assert_eq!((doubt("a", near), doubt("b", near)), (Doubt::None, Doubt::None));
+        // Each pair of adapters once, with its figures and its doubt.
+        let lines = caution(&[of("a", near), of("a", near), of("b", [[200.0, 10.0], [100.0, 10.0]])]);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].ends_with("ceilings 1.09 and 0.92 times as high"), "{lines:?}");
+        assert!(
+            lines[1].contains("2.00 and 1.00") && lines[1].ends_with(Doubt::Machines.text()),
+            "{lines:?}"
+        );
     }
 
     #[test]

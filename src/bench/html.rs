@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::bars;
-use super::case::Suite;
+use super::benchmark::Suite;
 use super::compare::{Compared, caution};
 use super::results::{AdapterResults, Results, Row};
 use super::roofline;

@@ -1,6 +1,6 @@
 //! One op, or its gradient, as work to be timed and checked.
 
-use super::case::{Prepared, Target};
+use super::benchmark::{Prepared, Target};
 use super::timed_by::TimedBy;
 use crate::gpu::Stopwatch;
 use crate::ops::conformance::{Allowed, case_step, compare, read, write};

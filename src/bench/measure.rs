@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::case::{Case, Prepared, Suite, Target};
+use super::benchmark::{Benchmark, Prepared, Suite, Target};
 use super::ceilings::Ceilings;
 use super::results::{Breakdown, Row};
 use crate::Result;
@@ -55,7 +55,7 @@ pub enum Outcome {
 
 /// Measures one case.
 pub fn case(
-    case: &Case,
+    case: &Benchmark,
     target: &Target,
     effort: &Effort,
     ceilings: &Ceilings,
@@ -90,7 +90,7 @@ pub fn case(
 }
 
 /// Why work is left out before it is tried, by the rate of smaller work of its group.
-fn too_long(case: &Case, prepared: &Prepared, effort: &Effort, rates: &Rates) -> Option<String> {
+fn too_long(case: &Benchmark, prepared: &Prepared, effort: &Effort, rates: &Rates) -> Option<String> {
     let rate = *rates.get(&case.group).filter(|rate| **rate > 0.0)?;
     let ms = prepared.flops as f64 * 1e-6 / rate;
     (ms > effort.limit_ms).then(|| {

@@ -1,6 +1,6 @@
 //! Measuring kernels, training steps and overheads on the user's adapter, against what the adapter itself can do.
 //!
-//! A [`Case`] builds a [`Prepared`] piece of work; [`measure`] times it in batches long enough for the adapter's clock.
+//! A [`Benchmark`] builds a [`Prepared`] piece of work; [`measure`] times it in batches long enough for the adapter's clock.
 //! Kernels are timed by timestamp queries where the adapter has them, everything else by the wall clock; each row says
 //! which. The ceilings that rates are set against (f32 multiply-adds, copy bandwidth) are measured first, in the same run.
 //! Every kernel's result is held against the f64 references of its ops where that is affordable.
@@ -8,7 +8,7 @@
 //! Results can be saved, compared with earlier ones and shown as a page: [`Results`], [`compare`], [`html`].
 
 mod bars;
-mod case;
+mod benchmark;
 mod ceilings;
 mod cnn_step;
 pub mod compare;
@@ -22,7 +22,7 @@ mod suites;
 mod timed_by;
 mod workload;
 
-pub use case::{Case, Prepared, Suite, Target};
+pub use benchmark::{Benchmark, Prepared, Suite, Target};
 pub use ceilings::Ceilings;
 pub use cnn_step::CnnStep;
 pub use csv::csv;
@@ -51,7 +51,7 @@ pub struct Options {
 
 impl Options {
     /// The cases that the options select on this adapter. Fails where they select none.
-    pub fn select(&self, target: &Target) -> Result<Vec<Case>> {
+    pub fn select(&self, target: &Target) -> Result<Vec<Benchmark>> {
         let mut chosen = Vec::new();
         for suite in &self.suites {
             chosen.extend(cases(*suite, target, self.quick)?.into_iter().filter(|case| self.wants(case)));
@@ -63,7 +63,7 @@ impl Options {
         Ok(chosen)
     }
 
-    fn wants(&self, case: &Case) -> bool {
+    fn wants(&self, case: &Benchmark) -> bool {
         let path = case.path();
         self.filter.is_empty() || self.filter.iter().any(|part| path.contains(part.as_str()))
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::case::{Case, Prepared, Suite};
+use super::benchmark::{Benchmark, Prepared, Suite};
 use super::ceilings::Ceilings;
 use super::timed_by::TimedBy;
 use crate::gpu::Caps;
@@ -181,7 +181,7 @@ impl AdapterResults {
 
 impl Row {
     /// The row of measured work: times are those of one run.
-    pub fn new(case: &Case, work: &Prepared, runs: u32, times: Vec<f64>, ceilings: &Ceilings) -> Self {
+    pub fn new(case: &Benchmark, work: &Prepared, runs: u32, times: Vec<f64>, ceilings: &Ceilings) -> Self {
         let median_ms = median(&times).unwrap_or(0.0);
         let rate = |n: u64| (n > 0 && median_ms > 0.0).then(|| n as f64 * 1e-6 / median_ms);
         let (gflops, gbs) = (rate(work.flops), rate(work.bytes));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::case::Suite;
+use super::benchmark::Suite;
 use super::results::{AdapterResults, Row};
 use crate::report::{Area, Axis, POOL, escape, three_digits, time};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::case::{Prepared, Target};
+use super::benchmark::{Prepared, Target};
 use super::results::Breakdown;
 use crate::data::{Batch, InMemory, LABELS, Loader, LoaderConfig, PIXELS};
 use crate::distill::{self, MethodConfig};

@@ -110,17 +110,6 @@ impl Dataset {
         self.pixels.get(start..start.checked_add(bytes)?)
     }
 
-    /// Samples of each class.
-    pub fn class_counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.num_classes()];
-        for &label in &self.labels {
-            if let Some(count) = counts.get_mut(label as usize) {
-                *count += 1;
-            }
-        }
-        counts
-    }
-
     /// Whether the fields fit together.
     ///
     /// # Errors

@@ -28,6 +28,13 @@ pub(super) fn tiny(n: usize, classes: usize) -> Dataset {
     }
 }
 
+/// Samples of each class.
+pub(super) fn class_counts(set: &Dataset) -> Vec<usize> {
+    let mut counts = vec![0; set.num_classes()];
+    set.labels.iter().for_each(|&label| counts[label as usize] += 1);
+    counts
+}
+
 /// The error's text, and a failed test where there is none.
 #[track_caller]
 pub(super) fn message<T>(result: Result<T>) -> String {

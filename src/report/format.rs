@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::stats;
-
 /// Text made safe for HTML content and for quoted attributes. Control characters, which no browser shows, go.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -75,17 +73,21 @@ pub fn time(ms: f64) -> String {
     }
 }
 
+/// Three significant digits: `0.0123`, `1.23`, `12.3`, `1.23e-7`.
+pub fn significant(value: f64) -> String {
+    match value.abs().log10().floor() {
+        power if value == 0.0 || (0.0..2.0).contains(&power) => three_digits(value),
+        power if (-4.0..0.0).contains(&power) => format!("{value:.*}", (2.0 - power) as usize),
+        power if (2.0..6.0).contains(&power) => format!("{value:.0}"),
+        _ => format!("{value:.2e}"),
+    }
+}
+
 /// A fraction as a percentage without its sign: `91.25`. Never a rounded-up 100.
 pub fn percent(fraction: f64) -> String {
     let value = fraction * 100.0;
     let value = if value < 100.0 { value.min(99.99) } else { value };
     format!("{value:.2}")
-}
-
-/// Accuracies of seeds as `(mean, spread)` in percent; no spread for one seed, `None` for no finite mean.
-pub fn accuracy(seeds: &[f64]) -> Option<(String, Option<String>)> {
-    let mean = stats::mean(seeds).filter(|v| v.is_finite())?;
-    Some((percent(mean), stats::sample_sd(seeds).map(|sd| format!("{:.2}", sd * 100.0))))
 }
 
 /// `1 seed`, `3 seeds`.
@@ -112,8 +114,8 @@ mod tests {
         assert_eq!([count(7), count(999), count(272_474), count(999_600)], ["7", "999", "272 k", "1.00 M"]);
         assert_eq!([bytes(0), bytes(1_090_000), bytes(u64::MAX)], ["0 B", "1.09 MB", "18446744 TB"]);
         assert_eq!([percent(0.91254), percent(1.0), percent(0.999_99)], ["91.25", "100.00", "99.99"]);
-        assert_eq!(accuracy(&[0.5]), Some(("50.00".into(), None)));
-        assert_eq!(accuracy(&[0.5, f64::NAN]), None);
+        let values = [0.0, 0.001_234, -0.5, 12.34, 123_456.0, 1.234e-7];
+        assert_eq!(values.map(significant), ["0.000", "0.00123", "-0.500", "12.3", "123456", "1.23e-7"]);
     }
 
     #[test]

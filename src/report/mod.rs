@@ -10,13 +10,15 @@ mod format;
 pub(crate) mod page;
 mod palette;
 mod plot;
+mod quantity;
 pub mod stats;
 
 pub use facts::{Environment, timestamp};
+pub use quantity::{Quantity, Unit};
 
 pub(crate) use axis::Axis;
 pub(crate) use format::{
-    accuracy, bytes, count, escape, grouped, percent, printable, seeds, three_digits, time,
+    bytes, count, escape, grouped, percent, printable, seeds, significant, three_digits, time,
 };
 pub(crate) use palette::{BASELINE, POOL, TEACHER};
 pub(crate) use plot::Area;

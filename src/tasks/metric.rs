@@ -2,16 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a metric is shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unit {
-    /// A share from 0 to 1, shown in percent.
-    Share,
-    /// A plain number.
-    #[default]
-    Number,
-}
+use crate::report::Quantity;
+pub use crate::report::Unit;
 
 /// One measured number.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +37,12 @@ impl Metric {
     /// How much better than `other`, a value of the same metric: positive where it is.
     pub fn gain_over(&self, other: f64) -> f64 {
         if self.higher_is_better { self.value - other } else { other - self.value }
+    }
+
+    /// What it measures, without the value.
+    pub fn quantity(&self) -> Quantity {
+        let (name, unit, higher_is_better) = (self.name.clone(), self.unit, self.higher_is_better);
+        Quantity { name, unit, higher_is_better }
     }
 
     /// The same metric with another value.

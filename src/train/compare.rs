@@ -5,19 +5,15 @@ use std::sync::Arc;
 use super::Evaluator;
 use super::Teacher;
 use super::TrainConfig;
-use super::metrics::Split;
-use super::report::{Curve, CurveKind, Report, Role, SummaryRow};
+use super::report::{Role, TrainingReport};
 use super::{Epoch, Observer, Run, Trainer};
 use crate::Result;
-use crate::data::{Dataset, Loader, LoaderConfig};
+use crate::data::{Dataset, Loader, LoaderConfig, Split};
 use crate::distill::{self, MethodConfig};
 use crate::gpu::Gpu;
 use crate::models::{Network, build};
 use crate::nn::DeviceParams;
-use crate::platform::SystemTime;
-use crate::report::stats::median;
-use crate::report::{Environment, timestamp};
-use crate::tasks::{Classify, ClassifyConfig, Task};
+use crate::tasks::{Classify, ClassifyConfig, Metric, Task};
 
 /// One way to train the student.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +43,7 @@ pub struct Comparison<'a> {
     validation: Arc<Dataset>,
     task: Arc<dyn Task>,
     /// What was seen so far.
-    pub report: Report,
+    pub report: TrainingReport,
 }
 
 impl<'a> Comparison<'a> {
@@ -61,17 +57,7 @@ impl<'a> Comparison<'a> {
         title: &str,
         command: String,
     ) -> Result<Self> {
-        let caps = gpu.caps();
-        let environment = Environment {
-            adapter: caps.name.clone(),
-            driver: caps.driver.clone(),
-            backend: caps.backend.clone(),
-            command,
-            date: timestamp(SystemTime::now()),
-            version: env!("CARGO_PKG_VERSION").into(),
-            extra: Vec::new(),
-        };
-        let report = Report { title: title.into(), environment, ..Default::default() };
+        let report = TrainingReport { title: title.into(), ..TrainingReport::begin(gpu, command) };
         let task = Arc::new(Classify::new(&training, ClassifyConfig::default())?);
         Ok(Self { gpu, training: Arc::new(training), validation: Arc::new(validation), task, report })
     }
@@ -106,13 +92,8 @@ impl<'a> Comparison<'a> {
         let loader = Loader::new(self.validation.clone(), LoaderConfig::in_order(128))?;
         let (task, source) = (self.task.as_ref(), self.validation.as_ref());
         let mut evaluator = Evaluator::new(self.gpu, task, teacher, &params, 128, source)?;
-        let epoch = Epoch { epoch: 1, validation: evaluator.measure(loader.epoch(0))?, ..Epoch::default() };
-        self.add_row(
-            "teacher",
-            teacher,
-            Role::Teacher,
-            &[Run { epochs: vec![epoch], kept_epoch: 1, ..Run::default() }],
-        );
+        let measured = evaluator.measure(loader.epoch(0))?;
+        self.report.add_row("teacher", Role::Teacher, teacher, &[measured.primary], &[]);
         Ok(())
     }
 
@@ -156,30 +137,14 @@ impl<'a> Comparison<'a> {
             .teacher(teacher)
             .observer(&mut log)
             .fit(network)?;
-        let mut curve = |kind, split, value: fn(&Epoch) -> f64| {
-            let points = run.epochs.iter().map(|e| (e.epoch as f64, value(e))).collect();
-            self.report.curves.push(Curve { label: label.into(), seed: config.seed, kind, split, points });
-        };
-        curve(CurveKind::Accuracy, Split::Validation, |e| e.validation.value());
-        curve(CurveKind::Loss, Split::Train, |e| e.loss);
+        self.report.add_curves(label, config.seed, Split::Validation, &run);
         Ok(run)
     }
 
     fn add_row(&mut self, label: &str, network: &Network, role: Role, runs: &[Run]) {
-        let stored: usize = network.params.iter().map(|p| p.shape.len()).sum();
-        let notes = runs.iter().filter_map(Run::loss_scale_note).map(|note| format!("{label}: {note}."));
-        self.report.notes.extend(notes);
-        // A teacher that came trained has no time of a step.
-        let times: Vec<f64> = runs.iter().map(|r| r.ms_per_step).filter(|&ms| ms > 0.0).collect();
-        self.report.rows.push(SummaryRow {
-            label: label.into(),
-            model: network.name.clone(),
-            role,
-            params: network.params.trainable_elements() as u64,
-            bytes: stored as u64 * 4,
-            accuracy: runs.iter().map(Run::value).collect(),
-            ms_per_step: median(&times),
-        });
+        let metrics: Vec<Metric> =
+            runs.iter().filter_map(Run::measured).map(|measured| measured.primary.clone()).collect();
+        self.report.add_row(label, role, network, &metrics, &runs.iter().collect::<Vec<_>>());
     }
 }
 

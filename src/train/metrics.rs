@@ -298,6 +298,18 @@ mod tests {
         assert_eq!(steps(&path).len(), 7);
     }
 
+    /// A line as limbeck 0.1.0 wrote it.
+    #[test]
+    fn old_logs_are_read() {
+        let dir = Scratch::new();
+        let line = r#"{"run":"kd","epoch":2,"step":20,"split":"test","loss":null,"accuracy":0.75,"learning_rate":0.1,
+            "images_per_second":10.0,"terms":{},"seconds":1.0}"#;
+        let path = dir.write("m", line.replace('\n', "") + "\n");
+        let record = &read_metrics(path).unwrap()[0];
+        assert_eq!((record.split, record.metrics["accuracy"]), (Split::Test, 0.75));
+        assert!(record.loss.is_nan() && record.metrics.len() == 1, "{record:?}");
+    }
+
     /// A log of limbeck 0.1.0 counts from 0: it reads as one that counts from 1, and goes on as one.
     #[test]
     fn old_logs_are_counted_anew() {

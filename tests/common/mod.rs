@@ -1,5 +1,5 @@
 //! Shared by the integration tests.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub mod bits;
 pub mod digits;

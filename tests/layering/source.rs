@@ -8,11 +8,18 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// All source files at or below `folder`, without those that hold tests only.
-pub fn files(folder: &Path) -> Vec<PathBuf> {
+/// All source files at or below `folder`.
+pub fn all_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect(folder, &mut found);
     found.sort();
+    found
+}
+
+/// Those that hold more than tests.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = all_files(folder);
+    found.retain(|file| !is_test(file));
     found
 }
 
@@ -34,7 +41,7 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             collect(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") && !is_test(&path) {
+        } else if path.extension().is_some_and(|e| e == "rs") {
             found.push(path);
         }
     }

@@ -1,10 +1,10 @@
 //! Single ops: products, the layers of known networks, what surrounds them, and every op at a size that training has.
 
-use super::super::case::{Case, Suite, Target};
+use super::super::benchmark::{Benchmark, Suite, Target};
 use super::super::kernel::{KernelWork, Pass, recorded};
 use super::{layers, ops};
 use crate::Result;
-use crate::ops::Case as OpCase;
+use crate::ops::Case;
 use crate::ops::conv2d::Conv2d;
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::kl_div::KlReduction;
@@ -32,7 +32,7 @@ const OTHERS: [(&str, &str, Record); 4] = [
 ];
 
 /// All of them.
-pub fn cases(target: &Target, quick: bool) -> Result<Vec<Case>> {
+pub fn cases(target: &Target, quick: bool) -> Result<Vec<Benchmark>> {
     let mut all = Vec::new();
     for n in GEMM.into_iter().take(if quick { 2 } else { GEMM.len() }) {
         let make = move || recorded(1, |t| t.input("a", [n, n]).matmul(&t.input("b", [n, n])));
@@ -61,15 +61,15 @@ pub fn case(
     group: &str,
     name: impl Into<String>,
     pass: Pass,
-    make: impl Fn() -> Result<OpCase> + 'static,
-) -> Case {
-    Case::new(Suite::Kernels, group, name, move |target| {
+    make: impl Fn() -> Result<Case> + 'static,
+) -> Benchmark {
+    Benchmark::new(Suite::Kernels, group, name, move |target| {
         Ok(KernelWork::new(target, &make()?, pass)?.prepare())
     })
 }
 
 /// A layer forward, and the gradients of its input and of its weight, each on its own.
-pub fn passes(kind: &str, name: &str, make: impl Fn() -> Result<OpCase> + Clone + 'static) -> [Case; 3] {
+pub fn passes(kind: &str, name: &str, make: impl Fn() -> Result<Case> + Clone + 'static) -> [Benchmark; 3] {
     [
         case(&format!("{kind} forward"), name, Pass::Forward, make.clone()),
         case(&format!("{kind} dx"), name, Pass::Gradient(0), make.clone()),

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use super::kernels::passes;
 use crate::Result;
-use crate::bench::case::{Case, Target};
+use crate::bench::benchmark::{Benchmark, Target};
 use crate::bench::kernel::case_of;
 use crate::models::{ModelConfig, build};
 use crate::nn::{DeviceParams, Forward};
@@ -15,7 +15,7 @@ use crate::tape::{Meta, Op, Tape};
 const NETWORKS: &[&str] = &["resnet20", "resnet56", "vgg8", "mobilenetv2"];
 
 /// Each shape once, under the network that has it first.
-pub fn cases(target: &Target, quick: bool) -> Result<Vec<Case>> {
+pub fn cases(target: &Target, quick: bool) -> Result<Vec<Benchmark>> {
     let (networks, batch) = if quick { (&NETWORKS[..1], 8) } else { (NETWORKS, 64) };
     let mut seen = Vec::new();
     let mut all = Vec::new();

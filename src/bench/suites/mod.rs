@@ -6,11 +6,11 @@ mod ops;
 mod overhead;
 mod train;
 
-use super::case::{Case, Suite, Target};
+use super::benchmark::{Benchmark, Suite, Target};
 use crate::Result;
 
 /// The cases of a suite, small ones of a group first; fewer where a quick look is wanted.
-pub fn cases(suite: Suite, target: &Target, quick: bool) -> Result<Vec<Case>> {
+pub fn cases(suite: Suite, target: &Target, quick: bool) -> Result<Vec<Benchmark>> {
     match suite {
         Suite::Kernels => kernels::cases(target, quick),
         Suite::Train => Ok(train::cases(quick)),

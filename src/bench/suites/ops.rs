@@ -7,7 +7,7 @@ use std::any::Any;
 
 use super::kernels::case;
 use crate::Result;
-use crate::bench::case::Case;
+use crate::bench::benchmark::Benchmark;
 use crate::bench::kernel::{Pass, recorded};
 use crate::ops::adam::Adam;
 use crate::ops::augment::ImageBatch;
@@ -19,7 +19,7 @@ use crate::ops::pool::Pool;
 use crate::ops::pool::max::MaxPool2d;
 use crate::ops::sgd::Sgd;
 use crate::ops::update::BLOCK;
-use crate::ops::{Case as OpCase, OPS, OpSpec};
+use crate::ops::{Case, OPS, OpSpec};
 use crate::tape::{Meta, Op, Tape, Tensor};
 
 /// Parameters of a small network, and the blocks of its decay mask.
@@ -89,7 +89,7 @@ const RECORDED: &[(&str, usize, Record)] = &[
 ];
 
 /// Forward, and all gradients together, of each op.
-pub fn cases() -> Result<Vec<Case>> {
+pub fn cases() -> Result<Vec<Benchmark>> {
     let mut all = Vec::new();
     for spec in OPS {
         for op in of(spec)? {
@@ -110,13 +110,13 @@ pub fn cases() -> Result<Vec<Case>> {
 }
 
 /// Like `64x64x16x16 64`: the first two inputs.
-fn shapes(op: &OpCase) -> String {
+fn shapes(op: &Case) -> String {
     let shape = |meta: &Meta| meta.shape.dims().iter().map(usize::to_string).collect::<Vec<_>>().join("x");
     op.inputs.iter().take(2).map(|i| shape(&i.meta)).collect::<Vec<_>>().join(" ")
 }
 
 /// The cases of an op file.
-fn of(spec: &OpSpec) -> Result<Vec<OpCase>> {
+fn of(spec: &OpSpec) -> Result<Vec<Case>> {
     let conformance = (spec.cases)();
     let mut all = Vec::new();
     for (_, pick, shapes) in RESHAPED.iter().filter(|line| line.0 == spec.name) {
@@ -126,15 +126,15 @@ fn of(spec: &OpSpec) -> Result<Vec<OpCase>> {
         all.push(recorded(*below, record)?);
     }
     if all.is_empty() {
-        let size = |case: &&OpCase| case.inputs.iter().map(|i| i.meta.len()).sum::<usize>();
+        let size = |case: &&Case| case.inputs.iter().map(|i| i.meta.len()).sum::<usize>();
         all.extend(conformance.iter().max_by_key(size).cloned());
     }
     Ok(all)
 }
 
 /// The first case that is meant and has as many inputs, with other shapes.
-fn reshaped(cases: &[OpCase], pick: Pick, shapes: &[&[usize]]) -> Option<OpCase> {
-    let meant = |case: &&OpCase| case.inputs.len() == shapes.len() && pick(case.op.as_ref());
+fn reshaped(cases: &[Case], pick: Pick, shapes: &[&[usize]]) -> Option<Case> {
+    let meant = |case: &&Case| case.inputs.len() == shapes.len() && pick(case.op.as_ref());
     let mut case = cases.iter().find(meant)?.clone();
     for (input, dims) in case.inputs.iter_mut().zip(shapes) {
         input.meta.shape = dims.to_vec().into();
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn every_op_is_there_under_a_name_of_its_own() {
         let all = cases().unwrap();
-        let names: std::collections::BTreeSet<String> = all.iter().map(Case::path).collect();
+        let names: std::collections::BTreeSet<String> = all.iter().map(Benchmark::path).collect();
         assert_eq!(names.len(), all.len(), "two cases share a name, and a comparison would mix them up");
         assert!(OPS.iter().all(|spec| all.iter().any(|case| case.group == spec.name)));
     }

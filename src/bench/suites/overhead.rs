@@ -1,6 +1,6 @@
 //! What everything costs beside the kernels: submits, dispatches, transfers, compilation, a first step.
 
-use super::super::case::{Case, Prepared, Suite, Target};
+use super::super::benchmark::{Benchmark, Prepared, Suite, Target};
 use super::super::cnn_step;
 use super::super::timed_by::TimedBy;
 use crate::Result;
@@ -13,9 +13,9 @@ const FEW: usize = 4;
 const CHAIN: usize = 500;
 const COPY: &str = include_str!("../../../shaders/bench/ceiling_copy.wgsl");
 
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Benchmark> {
     let case = |name: &str, build: fn(&Target) -> Result<Prepared>| {
-        Case::new(Suite::Overhead, "latency", name, build)
+        Benchmark::new(Suite::Overhead, "latency", name, build)
     };
     vec![
         case("an empty dispatch within a pass", dispatch),

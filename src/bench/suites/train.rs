@@ -1,6 +1,6 @@
 //! Training steps of the models, alone and with a teacher's soft targets, and the step that engines are compared by.
 
-use super::super::case::{Case, Suite};
+use super::super::benchmark::{Benchmark, Suite};
 use super::super::cnn_step;
 use super::super::workload::Workload;
 use crate::nn::Precision;
@@ -17,9 +17,9 @@ const STEPS: [Step; 6] = [
     ("vgg8", "vgg8", None, [3, 32, 32], &[16, 64]),
 ];
 
-pub fn cases(quick: bool) -> Vec<Case> {
+pub fn cases(quick: bool) -> Vec<Benchmark> {
     let mut all =
-        vec![Case::new(Suite::Train, "engines compare", "cnn 32-64-fc128, batch 64", cnn_step::prepare)];
+        vec![Benchmark::new(Suite::Train, "engines compare", "cnn 32-64-fc128, batch 64", cnn_step::prepare)];
     for (group, model, teacher, input, batches) in STEPS {
         for &batch_size in batches.iter().take(if quick { 1 } else { batches.len() }) {
             let workload = Workload {
@@ -32,7 +32,7 @@ pub fn cases(quick: bool) -> Vec<Case> {
                 precision: Precision::F32,
             };
             let name = workload.describe();
-            all.push(Case::new(Suite::Train, group, name, move |target| workload.prepare(target)));
+            all.push(Benchmark::new(Suite::Train, group, name, move |target| workload.prepare(target)));
         }
     }
     all

@@ -76,8 +76,8 @@ pub fn run(adapter: &AdapterFlags, flags: &DemoFlags) -> Result<ExitCode> {
 
 fn announce(row: Option<&SummaryRow>) -> Result<()> {
     if let Some(row) = row {
-        let accuracy = 100.0 * mean(&row.accuracy).unwrap_or(0.0);
-        say!("{:<14} {accuracy:.1} % of the held-out digits", row.label)?;
+        let right = 100.0 * mean(&row.values).unwrap_or(0.0);
+        say!("{:<14} {right:.1} % of the held-out digits are right", row.label)?;
     }
     Ok(())
 }

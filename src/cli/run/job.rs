@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use clap::Args;
 
@@ -12,22 +11,18 @@ use super::source;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::progress::Bar;
-use crate::data::{Dataset, Loader, LoaderConfig};
+use crate::data::{Dataset, Loader, LoaderConfig, Split};
 use crate::files::{read_weights, write_atomic};
 use crate::gpu::Gpu;
 use crate::models::saved::{self, ModelMetadata};
 use crate::models::{Network, build};
 use crate::nn::DeviceParams;
-use crate::report::{Environment, timestamp};
 use crate::tape::Cost;
-use crate::tasks::{Classify, Task};
+use crate::tasks::{Classify, Metric, Task};
 use crate::train::doctor::Finding;
-use crate::train::metrics::Split;
-use crate::train::report::{Curve, CurveKind, Report, Role, SummaryRow};
+use crate::train::report::{Role, TrainingReport};
 use crate::train::schemes::Scheme;
-use crate::train::{
-    Checkpoints, Epoch, Evaluator, Prepared, Run, Teacher, TeacherSource, TrainConfig, Trainer,
-};
+use crate::train::{Checkpoints, Evaluator, Prepared, Run, Teacher, TeacherSource, TrainConfig, Trainer};
 use crate::{Error, Result};
 
 /// Flags of `train` and `distill`.
@@ -101,7 +96,7 @@ pub struct Job {
     overwrite: bool,
     /// Whether the output folder is ready.
     reserved: bool,
-    report: Report,
+    report: TrainingReport,
 }
 
 impl Job {
@@ -123,7 +118,8 @@ impl Job {
         let sets = load(&recipe)?;
         let folder = model.replace([':', ','], "-");
         let out = recipe.out.clone().unwrap_or_else(|| Path::new("runs").join(folder));
-        let report = Report { environment: environment(&gpu), ..Default::default() };
+        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        let report = TrainingReport::begin(&gpu, command);
         Ok(Self {
             gpu,
             recipe,
@@ -288,12 +284,7 @@ impl Job {
         let PreparedRun { prepared, label, seed, .. } = run;
         let run = prepared.fit()?;
         let split = self.watched().split;
-        let mut curve = |kind, split, value: fn(&Epoch) -> f64| {
-            let points = run.epochs.iter().map(|e| (e.epoch as f64, value(e))).collect();
-            self.report.curves.push(Curve { label: label.clone(), seed, kind, split, points });
-        };
-        curve(CurveKind::Accuracy, split, |e| e.validation.value());
-        curve(CurveKind::Loss, Split::Train, |e| e.loss);
+        self.report.add_curves(&label, seed, split, &run);
         Ok((run, notes))
     }
 
@@ -311,36 +302,33 @@ impl Job {
         self.train(prepared)
     }
 
-    /// Top-1 accuracy on the test set. Blocks.
-    pub fn test_accuracy(&self, network: &Network) -> Result<f64> {
+    /// What a network is measured at on the test set. Blocks.
+    pub fn measure_test(&self, network: &Network) -> Result<Metric> {
         let params = DeviceParams::frozen(&self.gpu, "network", &network.params)?;
         let batch_size = self.recipe.train_config()?.batch_size;
         let task = self.task()?;
         let mut evaluator =
             Evaluator::new(&self.gpu, &task, network, &params, batch_size, self.test.as_ref())?;
         let loader = Loader::new(self.test.clone(), LoaderConfig::in_order(batch_size))?;
-        Ok(evaluator.measure(loader.epoch(0))?.value())
+        Ok(evaluator.measure(loader.epoch(0))?.primary)
+    }
+
+    /// [`Job::measure_test`] for a network that was just trained: without validation images its last epoch was measured
+    /// on the test set.
+    pub fn measure_trained(&self, network: &Network, run: &Run) -> Result<Metric> {
+        match run.measured() {
+            Some(measured) if self.validation.is_none() => Ok(measured.primary.clone()),
+            _ => self.measure_test(network),
+        }
     }
 
     /// Adds a row to the table, measured on the test set.
     pub fn row(&mut self, label: &str, role: Role, network: &Network, run: Option<&Run>) -> Result<()> {
-        let accuracy = match run {
-            // Without validation images the last epoch was measured on the test set.
-            Some(run) if self.validation.is_none() => run.value(),
-            _ => self.test_accuracy(network)?,
+        let metric = match run {
+            Some(run) => self.measure_trained(network, run)?,
+            None => self.measure_test(network)?,
         };
-        let note = run.and_then(Run::loss_scale_note).map(|note| format!("{label}: {note}."));
-        self.report.notes.extend(note);
-        let stored: usize = network.params.iter().map(|p| p.shape.len()).sum();
-        self.report.rows.push(SummaryRow {
-            label: label.into(),
-            model: network.name.clone(),
-            role,
-            params: network.params.trainable_elements() as u64,
-            bytes: stored as u64 * 4,
-            accuracy: vec![accuracy],
-            ms_per_step: run.map(|r| r.ms_per_step),
-        });
+        self.report.add_row(label, role, network, &[metric], run.as_slice());
         Ok(())
     }
 
@@ -400,17 +388,4 @@ pub fn load(recipe: &Recipe) -> Result<DataSets> {
         None => (training, None),
     };
     Ok(DataSets { training, validation, test })
-}
-
-fn environment(gpu: &Gpu) -> Environment {
-    let caps = gpu.caps();
-    Environment {
-        adapter: caps.name.clone(),
-        driver: caps.driver.clone(),
-        backend: caps.backend.clone(),
-        command: std::env::args().collect::<Vec<_>>().join(" "),
-        date: timestamp(SystemTime::now()),
-        version: env!("CARGO_PKG_VERSION").into(),
-        extra: Vec::new(),
-    }
 }

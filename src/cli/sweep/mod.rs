@@ -86,8 +86,8 @@ pub fn run(adapter: &AdapterFlags, flags: &SweepFlags) -> Result<ExitCode> {
 fn run_pair(gpu: &Gpu, home: SweepFolder<'_>, pair: &PairFile, sweep: &mut Sweep) -> Result<()> {
     let untaught = go_on(teacher::make(gpu, home, pair), home, pair)?.err();
     if untaught.is_none() {
-        match go_on(teacher::accuracies(gpu, home, pair), home, pair)? {
-            Ok(accuracies) => current(sweep)?.teachers = accuracies,
+        match go_on(teacher::teacher_values(gpu, home, pair), home, pair)? {
+            Ok(values) => current(sweep)?.teachers = values,
             Err(why) => {
                 log::warn!("{}: the teacher was not measured: {why}", pair.name());
                 current(sweep)?.notes.push(format!("the teacher was not measured: {why}"));

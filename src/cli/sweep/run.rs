@@ -200,13 +200,10 @@ fn source(job: &mut Job, objective: &Objective, config: &TrainConfig) -> Result<
 
 fn outcome(job: &Job, key: String, trained: Trained, started: Instant) -> Result<Outcome> {
     let Some(run) = trained.runs.last() else { return Err(Error::config("scheme", "trained no student")) };
-    let last = match job.recipe.validation {
-        None => run.value(),
-        Some(_) => job.test_accuracy(&trained.network)?,
-    };
+    let last = job.measure_trained(&trained.network, run)?;
     let params = trained.network.params.trainable_elements() as u64;
     let seconds = started.elapsed().as_secs_f64();
-    Ok(Outcome { note: trained.note, ..Outcome::new(key, last, &trained.runs, params, seconds) })
+    Ok(Outcome { note: trained.note, ..Outcome::new(key, &last, &trained.runs, params, seconds) })
 }
 
 fn result_file(folder: &Path) -> PathBuf {

@@ -51,18 +51,19 @@ pub fn make(gpu: &Gpu, home: SweepFolder<'_>, pair: &PairFile) -> Result<()> {
     saved::save(file, &network, &job.metadata())
 }
 
-/// A teacher's accuracy as the sweep's folder keeps it, under what it depends on.
+/// What a teacher is measured at, as the sweep's folder keeps it, under what it depends on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Measured {
     /// For people.
     teacher: PathBuf,
-    /// Share of the test images.
-    accuracy: f64,
+    /// On the test set. Older versions knew accuracies only.
+    #[serde(alias = "accuracy")]
+    value: f64,
 }
 
-/// The accuracy of each of the pair's teachers on the test set: measured once, and kept in the sweep's
+/// What each of the pair's teachers is measured at on the test set: once, and kept in the sweep's
 /// teachers.json. None where only their outputs are there.
-pub fn accuracies(gpu: &Gpu, home: SweepFolder<'_>, pair: &PairFile) -> Result<Vec<f64>> {
+pub fn teacher_values(gpu: &Gpu, home: SweepFolder<'_>, pair: &PairFile) -> Result<Vec<f64>> {
     let recipe = pair.recipe(home.file, &Entry::alone(), 0, &home.out.join("teachers"))?;
     if recipe.teacher.is_none() {
         return Ok(Vec::new());
@@ -77,17 +78,17 @@ pub fn accuracies(gpu: &Gpu, home: SweepFolder<'_>, pair: &PairFile) -> Result<V
         let source = Teachers::open(&mut job, None)?;
         for ((key, path), (teacher, _)) in keys.iter().zip(&paths).zip(source.live()) {
             if !known.contains_key(key) {
-                let accuracy = job.test_accuracy(&teacher.network)?;
-                known.insert(key.clone(), Measured { teacher: path.clone(), accuracy });
+                let value = job.measure_test(&teacher.network)?.value;
+                known.insert(key.clone(), Measured { teacher: path.clone(), value });
             }
         }
         let text = serde_json::to_string_pretty(&known).map_err(|e| Error::file(&file, e))?;
         write_atomic(&file, |w| w.write_all(text.as_bytes()))?;
     }
-    Ok(keys.iter().filter_map(|key| known.get(key)).map(|measured| measured.accuracy).collect())
+    Ok(keys.iter().filter_map(|key| known.get(key)).map(|measured| measured.value).collect())
 }
 
-/// What a teacher's accuracy depends on: its bytes, what is said about it, and the test images.
+/// What a teacher's value depends on: its bytes, what is said about it, and the test images.
 fn teacher_key(recipe: &Recipe, path: &Path) -> Result<String> {
     let about = recipe.clone();
     let about = Recipe {

@@ -88,15 +88,57 @@ impl<'a> Machine<'a> {
     }
 
     fn execute(&mut self, opcode: u8) -> Result<(), Refusal> {
-        let value = match opcode {
+        if self.rearrange(opcode)? {
+            return Ok(());
+        }
+        let value = match self.literal(opcode)? {
+            Some(value) => value,
+            None => self.build(opcode)?,
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    /// Opcodes that push no value: false for one that does.
+    fn rearrange(&mut self, opcode: u8) -> Result<bool, Refusal> {
+        match opcode {
             // PROTO, FRAME: nothing to do.
-            0x80 => return self.reader.take(1).map(drop),
-            0x95 => return self.reader.take(8).map(drop),
-            b'(' => {
-                self.marks.push(self.stack.len());
-                return Ok(());
+            0x80 => self.reader.take(1).map(drop)?,
+            0x95 => self.reader.take(8).map(drop)?,
+            b'(' => self.marks.push(self.stack.len()),
+            b'0' => self.pop().map(drop)?,
+            b'q' => self.remember(1)?,
+            b'r' => self.remember(4)?,
+            0x94 => {
+                let value = self.peek()?.clone();
+                self.memo.insert(self.memo.len() as u64, value);
             }
-            b'0' => return self.pop().map(drop),
+            b'a' => {
+                let item = self.pops(1)?;
+                self.append(item)?;
+            }
+            b'e' | 0x90 => {
+                let items = self.since_mark()?;
+                self.append(items)?;
+            }
+            b's' => {
+                let entry = self.pops(2)?;
+                self.insert(entry)?;
+            }
+            b'u' => {
+                let entries = self.since_mark()?;
+                self.insert(entries)?;
+            }
+            // BUILD sets attributes, such as a state dict's `_metadata`: nothing that weights need.
+            b'b' => self.pop().map(drop)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Opcodes whose value stands in the bytes that follow: `None` for others.
+    fn literal(&mut self, opcode: u8) -> Result<Option<Value>, Refusal> {
+        Ok(Some(match opcode {
             b'N' => Value::None,
             0x88 | 0x89 => Value::Bool,
             b'K' => Value::Int(self.reader.number(1)? as i64),
@@ -109,6 +151,19 @@ impl<'a> Machine<'a> {
             b'X' | b'T' | b'B' => self.reader.text(4)?,
             0x8c | b'U' | b'C' => self.reader.text(1)?,
             0x8d | 0x8e => self.reader.text(8)?,
+            b'h' => self.recall(1)?,
+            b'j' => self.recall(4)?,
+            b'c' => {
+                let (module, name) = (self.reader.line()?, self.reader.line()?);
+                Value::Global(Global::named(&module, &name)?)
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Opcodes whose value is made of what is on the stack.
+    fn build(&mut self, opcode: u8) -> Result<Value, Refusal> {
+        Ok(match opcode {
             b'}' => self.object(Object::Dict(Vec::new())),
             // Lists, tuples and sets.
             b']' | b')' | 0x8f => self.object(Object::List(Vec::new())),
@@ -124,35 +179,6 @@ impl<'a> Machine<'a> {
                 let entries = pairs(self.since_mark()?)?;
                 self.object(Object::Dict(entries))
             }
-            b'q' => return self.remember(1),
-            b'r' => return self.remember(4),
-            0x94 => {
-                let value = self.peek()?.clone();
-                self.memo.insert(self.memo.len() as u64, value);
-                return Ok(());
-            }
-            b'h' => self.recall(1)?,
-            b'j' => self.recall(4)?,
-            b'a' => {
-                let item = self.pops(1)?;
-                return self.append(item);
-            }
-            b'e' | 0x90 => {
-                let items = self.since_mark()?;
-                return self.append(items);
-            }
-            b's' => {
-                let entry = self.pops(2)?;
-                return self.insert(entry);
-            }
-            b'u' => {
-                let entries = self.since_mark()?;
-                return self.insert(entries);
-            }
-            b'c' => {
-                let (module, name) = (self.reader.line()?, self.reader.line()?);
-                Value::Global(Global::named(&module, &name)?)
-            }
             0x93 => match &self.pops(2)?[..] {
                 [Value::Text(module), Value::Text(name)] => Value::Global(Global::named(module, name)?),
                 _ => return Err("a name that is not text".into()),
@@ -162,8 +188,6 @@ impl<'a> Machine<'a> {
                 let function = self.pop()?;
                 self.reduce(&function, &arguments)?
             }
-            // BUILD sets attributes, such as a state dict's `_metadata`: nothing that weights need.
-            b'b' => return self.pop().map(drop),
             b'Q' => {
                 let id = self.pop()?;
                 let items = self.items(&id).ok_or("a reference to a storage that is not a tuple")?;
@@ -172,9 +196,7 @@ impl<'a> Machine<'a> {
                 Value::Storage(Rc::new(storage))
             }
             other => return Err(format!("opcode {:?} (0x{other:02x}) is not supported", char::from(other))),
-        };
-        self.stack.push(value);
-        Ok(())
+        })
     }
 
     /// Calls of the allow-list; none runs anything.

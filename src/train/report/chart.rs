@@ -1,10 +1,10 @@
 //! Line charts of the training curves: a light line for each seed, a strong one for their mean.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::{Curve, CurveKind, Report, Role};
-use crate::report::{Area, Axis, escape, percent, stats, three_digits};
+use super::{Curve, Role, TrainingReport};
+use crate::report::{Area, Axis, Quantity, escape, stats};
 use crate::train::metrics::Split;
 
 const AREA: Area = Area { width: 480.0, height: 300.0, left: 44.0, right: 12.0, top: 10.0, bottom: 44.0 };
@@ -15,32 +15,45 @@ const MAX_HOVER: usize = 48;
 
 type Points = Vec<(f64, f64)>;
 
-/// One figure for each measure and split that has curves.
-pub fn figures(report: &Report, palette: &[(&str, String)]) -> String {
-    let groups: BTreeSet<_> = report.curves.iter().map(|c| (c.kind, c.split)).collect();
-    groups.into_iter().filter_map(|(kind, split)| figure(report, palette, kind, split)).collect()
+/// One figure for each quantity and split that has curves: the report's metric first, and each on the training data first.
+pub fn figures(report: &TrainingReport, palette: &[(&str, String)]) -> String {
+    let mut quantities = vec![&report.metric];
+    for curve in &report.curves {
+        if !quantities.contains(&&curve.quantity) {
+            quantities.push(&curve.quantity);
+        }
+    }
+    let splits = [Split::Train, Split::Validation, Split::Test];
+    let groups = quantities.into_iter().flat_map(|quantity| splits.map(|split| (quantity, split)));
+    groups.filter_map(|(quantity, split)| figure(report, palette, quantity, split)).collect()
 }
 
-fn figure(report: &Report, palette: &[(&str, String)], kind: CurveKind, split: Split) -> Option<String> {
-    let curves: Vec<_> = report.curves.iter().filter(|c| (c.kind, c.split) == (kind, split)).collect();
+fn figure(
+    report: &TrainingReport,
+    palette: &[(&str, String)],
+    quantity: &Quantity,
+    split: Split,
+) -> Option<String> {
+    let drawn = |c: &&Curve| (&c.quantity, c.split) == (quantity, split);
+    let curves: Vec<_> = report.curves.iter().filter(drawn).collect();
     let finite =
         || curves.iter().flat_map(|c| &c.points).filter(|(x, y)| x.is_finite() && y.is_finite()).copied();
     let x = Axis::tight(finite().map(|p| p.0), 6)?;
-    let teacher = teacher_line(report, kind, split);
-    let y = match kind {
-        CurveKind::Accuracy => {
-            let values = settled(finite(), x.range());
-            Axis::linear(values.into_iter().chain(teacher.map(|(_, v)| v)).map(|v| v * 100.0), 5)?
-        }
-        CurveKind::Loss => Axis::loss(finite().map(|p| p.1).collect::<Vec<_>>(), 5)?,
+    let teacher = teacher_line(report, quantity, split);
+    let level = teacher.map(|(_, value)| value);
+    let y = if quantity.higher_is_better {
+        let values = settled(finite(), x.range());
+        Axis::linear(values.into_iter().chain(level).map(|v| quantity.scaled(v)), 5)?
+    } else {
+        // Errors fall by orders of magnitude, and all of the way is of interest.
+        let values: Vec<f64> = finite().map(|p| p.1).chain(level).map(|v| quantity.scaled(v)).collect();
+        Axis::loss(values, 5)?
     };
-    let name = title(kind, split);
-    let unit = match kind {
-        CurveKind::Accuracy => "%",
-        CurveKind::Loss if y.is_log() => "log scale",
-        CurveKind::Loss => "",
-    };
-    let frame = Frame { x, y, kind };
+    let name = escape(&title(quantity, split));
+    let log = if y.is_log() { "log scale" } else { "" };
+    let unit =
+        [quantity.sign(), log].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+    let frame = Frame { x, y, quantity };
     let mut svg = AREA.grid(&frame.x, &frame.y, "epoch", "");
     let (mut seeds, mut means, mut hovers) = (String::new(), String::new(), String::new());
     for (label, class) in palette {
@@ -66,36 +79,34 @@ fn figure(report: &Report, palette: &[(&str, String)], kind: CurveKind, split: S
     ))
 }
 
-/// The accuracies the axis must cover: all from the first fifth of training on. The steep beginning may start below
+/// The values the axis must cover: all from the first fifth of training on. The steep beginning may start below
 /// the axis, or it would press the differences that matter into a few pixels.
 fn settled(points: impl Iterator<Item = (f64, f64)> + Clone, (from, to): (f64, f64)) -> Vec<f64> {
     let start = from + 0.2 * (to - from);
     points.filter(|p| p.0 >= start).map(|p| p.1).collect()
 }
 
-/// The teacher's final accuracy, for the chart of the data it was measured on, when it has no curve there.
-fn teacher_line(report: &Report, kind: CurveKind, split: Split) -> Option<(&str, f64)> {
+/// What the teacher came to, for the chart of the data it was measured on, when it has no curve there.
+fn teacher_line<'a>(report: &'a TrainingReport, quantity: &Quantity, split: Split) -> Option<(&'a str, f64)> {
     let measured_on = report.curves.iter().map(|c| c.split).filter(|s| *s != Split::Train).max()?;
-    if kind != CurveKind::Accuracy || split != measured_on {
+    if *quantity != report.metric || split != measured_on {
         return None;
     }
     let teacher = report.rows.iter().find(|r| r.role == Role::Teacher)?;
-    let drawn = |c: &Curve| c.label == teacher.label && (c.kind, c.split) == (kind, split);
+    let drawn = |c: &Curve| c.label == teacher.label && (&c.quantity, c.split) == (quantity, split);
     if report.curves.iter().any(drawn) {
         return None;
     }
-    Some((&teacher.label, teacher.mean_accuracy()?))
+    Some((&teacher.label, teacher.mean()?))
 }
 
-fn title(kind: CurveKind, split: Split) -> &'static str {
-    match (kind, split) {
-        (CurveKind::Accuracy, Split::Train) => "Training accuracy",
-        (CurveKind::Accuracy, Split::Validation) => "Validation accuracy",
-        (CurveKind::Accuracy, Split::Test) => "Test accuracy",
-        (CurveKind::Loss, Split::Train) => "Training loss",
-        (CurveKind::Loss, Split::Validation) => "Validation loss",
-        (CurveKind::Loss, Split::Test) => "Test loss",
-    }
+fn title(quantity: &Quantity, split: Split) -> String {
+    let data = match split {
+        Split::Train => "Training",
+        Split::Validation => "Validation",
+        Split::Test => "Test",
+    };
+    format!("{data} {}", quantity.name)
 }
 
 /// The mean over seeds, at the epochs that every seed has. A seed without a finite value there makes a gap: a mean
@@ -114,30 +125,22 @@ fn mean_points(curves: &[&Curve]) -> Points {
     first.points.iter().filter_map(mean_at).collect()
 }
 
-/// Accuracies are drawn in percent.
-fn scaled(kind: CurveKind, value: f64) -> f64 {
-    match kind {
-        CurveKind::Accuracy => value * 100.0,
-        CurveKind::Loss => value,
-    }
-}
-
-struct Frame {
+struct Frame<'a> {
     x: Axis,
     y: Axis,
-    kind: CurveKind,
+    quantity: &'a Quantity,
 }
 
-impl Frame {
+impl Frame<'_> {
     fn place(&self, (x, y): (f64, f64)) -> (f64, f64) {
-        AREA.place(&self.x, &self.y, (x, scaled(self.kind, y)))
+        AREA.place(&self.x, &self.y, (x, self.quantity.scaled(y)))
     }
 
     /// A level line with its name at the right end.
-    fn reference(&self, label: &str, accuracy: f64) -> String {
-        let ((_, y), left, right) = (self.place((0.0, accuracy)), AREA.left, AREA.right_end());
+    fn reference(&self, label: &str, value: f64) -> String {
+        let ((_, y), left, right) = (self.place((0.0, value)), AREA.left, AREA.right_end());
         let label = escape(&label.chars().take(40).collect::<String>());
-        let about = format!("{label}: {} %", percent(accuracy));
+        let about = format!("{label}: {}{}", self.quantity.shown(value), self.sign());
         format!(
             "<g class=\"reference\"><title>{about}</title><path d=\"M{left} {y:.1}H{right}\"/>\
              <text x=\"{right}\" y=\"{:.1}\">{about}</text></g>",
@@ -172,10 +175,10 @@ impl Frame {
         for (i, &&(epoch, value)) in finite.iter().rev().step_by(every).enumerate() {
             let at_epoch = |c: &&Curve| c.points.iter().find(|p| p.0 == epoch).map(|p| p.1);
             let values: Vec<_> = seeds.iter().filter_map(at_epoch).collect();
-            let spread =
-                stats::sample_sd(&values).map(|sd| format!(" ± {}", self.shown(sd))).unwrap_or_default();
-            let unit = if self.kind == CurveKind::Accuracy { " %" } else { "" };
-            let about = format!("{label}\nepoch {epoch}: {}{spread}{unit}", self.shown(value));
+            let spread = stats::sample_sd(&values);
+            let spread = spread.map_or(String::new(), |sd| format!(" ± {}", self.quantity.difference(sd)));
+            let shown = self.quantity.shown(value);
+            let about = format!("{label}\nepoch {epoch}: {shown}{spread}{}", self.sign());
             let (x, y) = self.place((epoch, value));
             let last = if i == 0 { " last" } else { "" };
             let _ = write!(
@@ -188,11 +191,10 @@ impl Frame {
         svg
     }
 
-    fn shown(&self, value: f64) -> String {
-        match self.kind {
-            CurveKind::Accuracy => percent(value),
-            CurveKind::Loss => three_digits(value),
-        }
+    /// The sign after a value, with a space before it.
+    fn sign(&self) -> String {
+        let sign = self.quantity.sign();
+        if sign.is_empty() { String::new() } else { format!(" {sign}") }
     }
 }
 

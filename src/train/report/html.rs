@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use super::palette::palette;
-use super::{Report, chart, headline, strip};
+use super::{TrainingReport, chart, headline, strip};
 use crate::report::page::{document, environment, paragraph, section};
-use crate::report::{accuracy, bytes, escape, grouped, seeds, three_digits};
+use crate::report::{bytes, escape, grouped, seeds, three_digits};
 
 /// The whole page.
-pub fn page(report: &Report) -> String {
+pub fn page(report: &TrainingReport) -> String {
     let palette = palette(report);
     let figures = chart::figures(report, &palette);
     let curves = if figures.is_empty() {
@@ -17,7 +17,7 @@ pub fn page(report: &Report) -> String {
         format!("{}<div class=\"charts\">\n{figures}</div>\n", legend(report, &palette))
     };
     let about = "A dot is a seed, the upright line their mean, the bar one standard deviation to each side.";
-    let accuracy = section("Accuracy", about, &strip::strip(report, &palette));
+    let reached = section(&escape(&report.metric.title()), about, &strip::strip(report, &palette));
     let about = if report.curves.len() > palette.len() {
         "A strong line is the mean over seeds, light lines are the seeds. Point at a line for its values."
     } else {
@@ -25,7 +25,7 @@ pub fn page(report: &Report) -> String {
     };
     let body = [
         facts(report),
-        accuracy,
+        reached,
         section("Training", about, &curves),
         section("Models", "", &summary(report, &palette)),
         section("Notes", "", &report.notes.iter().map(|n| paragraph(n)).collect::<String>()),
@@ -34,7 +34,7 @@ pub fn page(report: &Report) -> String {
     document(&report.title, &report.subtitle, "", &body.concat())
 }
 
-fn facts(report: &Report) -> String {
+fn facts(report: &TrainingReport) -> String {
     let mut html = String::new();
     for fact in headline::facts(report) {
         let _ = writeln!(
@@ -49,7 +49,7 @@ fn facts(report: &Report) -> String {
     if html.is_empty() { html } else { format!("<div class=\"facts\">\n{html}</div>\n") }
 }
 
-fn legend(report: &Report, palette: &[(&str, String)]) -> String {
+fn legend(report: &TrainingReport, palette: &[(&str, String)]) -> String {
     let mut html = String::from("<ul class=\"legend\">\n");
     for (label, class) in palette.iter().filter(|(label, _)| report.curves.iter().any(|c| c.label == *label))
     {
@@ -62,17 +62,18 @@ fn legend(report: &Report, palette: &[(&str, String)]) -> String {
     html
 }
 
-fn summary(report: &Report, palette: &[(&str, String)]) -> String {
+fn summary(report: &TrainingReport, palette: &[(&str, String)]) -> String {
     if report.rows.is_empty() {
         return String::new();
     }
-    let mut html = String::from(
+    let metric = escape(&report.metric.heading());
+    let mut html = format!(
         "<table>\n<thead><tr><th>Variant<th>Model<th>Role<th class=\"n\">Parameters<th class=\"n\">Weights\
-         <th class=\"n\">Accuracy, %<th class=\"n\">Seeds<th class=\"n\">ms per step</tr></thead>\n<tbody>\n",
+         <th class=\"n\">{metric}<th class=\"n\">Seeds<th class=\"n\">ms per step</tr></thead>\n<tbody>\n"
     );
     for row in &report.rows {
         let class = palette.iter().find(|(label, _)| *label == row.label).map_or("", |(_, class)| class);
-        let measured = match accuracy(&row.accuracy) {
+        let measured = match report.metric.mean_and_spread(&row.values) {
             Some((mean, Some(sd))) => format!("{mean} <small>± {sd}</small>"),
             Some((mean, None)) => mean,
             None => "–".to_string(),
@@ -82,8 +83,8 @@ fn summary(report: &Report, palette: &[(&str, String)]) -> String {
             ("Role", row.role.name().to_string()),
             ("Parameters", grouped(row.params)),
             ("Weights", bytes(row.bytes)),
-            ("Accuracy, %", measured),
-            ("Seeds", seeds(row.accuracy.len()).split(' ').next().unwrap_or_default().to_string()),
+            (&*metric, measured),
+            ("Seeds", seeds(row.values.len()).split(' ').next().unwrap_or_default().to_string()),
             ("ms per step", row.ms_per_step.filter(|v| v.is_finite()).map_or("–".to_string(), three_digits)),
         ];
         let _ = write!(html, "<tr class=\"{class}\"><th scope=\"row\"><i></i>{}</th>", escape(&row.label));

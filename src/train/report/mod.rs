@@ -2,6 +2,7 @@
 //!
 //! What a training has to show; how it is drawn is `crate::report`'s.
 
+mod build;
 mod chart;
 mod headline;
 mod html;
@@ -22,15 +23,17 @@ use crate::Result;
 use crate::files::write_atomic;
 use crate::report::stats;
 
-pub use crate::report::{Environment, timestamp};
+pub use crate::report::{Environment, Quantity, Unit, timestamp};
 
 /// Everything a report shows. Empty parts are left out of the page.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct TrainingReport {
     /// What was done, in a few words.
     pub title: String,
     /// One line on data, method and budget.
     pub subtitle: String,
+    /// What the rows are measured by.
+    pub metric: Quantity,
     /// One row per variant, in the order to show.
     pub rows: Vec<SummaryRow>,
     /// Training curves, one per variant, seed and measure.
@@ -54,9 +57,9 @@ pub struct SummaryRow {
     pub params: u64,
     /// Size of its weights.
     pub bytes: u64,
-    /// Top-1 accuracy of each seed, 0 to 1, on the data of the test (or validation) curves: among those the
+    /// What each seed came to by the report's metric, on the data of the test (or validation) curves: among those the
     /// teacher's is drawn as a level line.
-    pub accuracy: Vec<f64>,
+    pub values: Vec<f64>,
     /// Median time of one training step.
     pub ms_per_step: Option<f64>,
 }
@@ -73,16 +76,6 @@ pub enum Role {
     Distilled,
 }
 
-/// What a curve measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CurveKind {
-    /// Top-1 accuracy, 0 to 1.
-    Accuracy,
-    /// A loss.
-    Loss,
-}
-
 /// One measure of one seed of one variant over the epochs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
@@ -91,7 +84,7 @@ pub struct Curve {
     /// The seed.
     pub seed: u64,
     /// What is measured.
-    pub kind: CurveKind,
+    pub quantity: Quantity,
     /// What it is measured on.
     pub split: Split,
     /// `(epoch, value)`, in order of epochs. A value that is not finite leaves a gap.
@@ -110,42 +103,45 @@ impl Role {
 }
 
 impl SummaryRow {
-    /// Mean accuracy over the seeds.
-    pub fn mean_accuracy(&self) -> Option<f64> {
-        stats::mean(&self.accuracy).filter(|v| v.is_finite())
+    /// Mean over the seeds.
+    pub fn mean(&self) -> Option<f64> {
+        stats::mean(&self.values).filter(|v| v.is_finite())
     }
 }
 
 impl Curve {
-    /// The curves of one run's log: for each split, the mean loss and accuracy of each epoch that has any.
-    pub fn from_metrics(records: &[MetricRecord], run: &str, label: &str, seed: u64) -> Vec<Curve> {
-        let mut measured: BTreeMap<(CurveKind, Split), BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
-        for record in records.iter().filter(|r| r.run == run) {
-            let mut add = |kind, value| {
-                measured
-                    .entry((kind, record.split))
-                    .or_default()
-                    .entry(record.epoch)
-                    .or_default()
-                    .push(value);
-            };
-            add(CurveKind::Loss, record.loss);
-            if let Some(&accuracy) = record.metrics.get("accuracy") {
-                add(CurveKind::Accuracy, accuracy);
+    /// The curves of one run's log: for each split, the mean of each of these quantities and of the loss in each epoch that
+    /// has any.
+    pub fn from_metrics(
+        records: &[MetricRecord],
+        run: &str,
+        label: &str,
+        seed: u64,
+        quantities: &[Quantity],
+    ) -> Vec<Curve> {
+        let loss = Quantity::loss();
+        let mut curves = Vec::new();
+        for quantity in quantities.iter().chain([&loss]) {
+            let mut measured: BTreeMap<Split, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
+            for record in records.iter().filter(|record| record.run == run) {
+                let own = (quantity == &loss).then_some(record.loss);
+                if let Some(value) = own.or_else(|| record.metrics.get(&quantity.name).copied()) {
+                    measured.entry(record.split).or_default().entry(record.epoch).or_default().push(value);
+                }
             }
+            curves.extend(measured.into_iter().map(|(split, epochs)| Curve {
+                label: label.to_string(),
+                seed,
+                quantity: quantity.clone(),
+                split,
+                points: epochs.iter().filter_map(|(&e, v)| Some((e as f64, stats::mean(v)?))).collect(),
+            }));
         }
-        let curve = |((kind, split), epochs): (_, BTreeMap<u64, Vec<f64>>)| Curve {
-            label: label.to_string(),
-            seed,
-            kind,
-            split,
-            points: epochs.iter().filter_map(|(&e, v)| Some((e as f64, stats::mean(v)?))).collect(),
-        };
-        measured.into_iter().map(curve).collect()
+        curves
     }
 }
 
-impl Report {
+impl TrainingReport {
     /// The whole page.
     pub fn html(&self) -> String {
         html::page(self)

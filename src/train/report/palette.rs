@@ -2,11 +2,11 @@
 //!
 //! The teacher is grey, since it is the yardstick; the student alone is orange; distilled variants take the rest.
 
-use super::{Report, Role};
+use super::{Role, TrainingReport};
 use crate::report::{BASELINE, POOL, TEACHER};
 
 /// Variant labels with their CSS classes, in the order to show.
-pub fn palette(report: &Report) -> Vec<(&str, String)> {
+pub fn palette(report: &TrainingReport) -> Vec<(&str, String)> {
     let mut free = 0;
     let mut taken = Vec::new();
     let labels = report.labels().into_iter().map(|label| {

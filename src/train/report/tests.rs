@@ -3,14 +3,14 @@ use crate::files::scratch::Scratch;
 use std::collections::BTreeMap;
 
 /// A plausible run: one teacher, a student alone and distilled in two ways, three seeds each.
-pub(crate) fn example() -> Report {
-    let row = |label: &str, model: &str, role, params, accuracy: &[f64], ms| SummaryRow {
+pub(crate) fn example() -> TrainingReport {
+    let row = |label: &str, model: &str, role, params, values: &[f64], ms| SummaryRow {
         label: label.into(),
         model: model.into(),
         role,
         params,
         bytes: params * 4,
-        accuracy: accuracy.to_vec(),
+        values: values.to_vec(),
         ms_per_step: ms,
     };
     let rows = vec![
@@ -21,7 +21,7 @@ pub(crate) fn example() -> Report {
     ];
     let mut curves = Vec::new();
     for (v, row) in rows.iter().enumerate().skip(1) {
-        for (seed, &end) in row.accuracy.iter().enumerate() {
+        for (seed, &end) in row.values.iter().enumerate() {
             let noise = |e: usize, k: usize| {
                 (((e * 7919 + seed * 104_729 + v * 31 + k) % 97) as f64 / 97.0 - 0.5) * 0.05
             };
@@ -38,18 +38,20 @@ pub(crate) fn example() -> Report {
             let accuracy =
                 |e: usize| 0.34 + (end - 0.34 - 0.035 * quiet(e)) * rise(e) + noise(e, 0) * quiet(e);
             let loss = |e: usize| 1.9 - (1.62 + 0.03 * v as f64) * rise(e) - noise(e, 3) * quiet(e);
-            for (kind, value) in
-                [(CurveKind::Accuracy, &accuracy as &dyn Fn(usize) -> f64), (CurveKind::Loss, &loss)]
+            for (quantity, value) in
+                [(Quantity::share("accuracy"), &accuracy as &dyn Fn(usize) -> f64), (Quantity::loss(), &loss)]
             {
                 let points = (0..40).map(|e| (e as f64, value(e))).collect();
                 let seed = seed as u64;
-                curves.push(Curve { label: row.label.clone(), seed, kind, split: Split::Validation, points });
+                let split = Split::Validation;
+                curves.push(Curve { label: row.label.clone(), seed, quantity, split, points });
             }
         }
     }
-    Report {
+    TrainingReport {
         title: "A resnet20 taught by a resnet56 on CIFAR-10".into(),
         subtitle: "Example data, drawn to test this page: it is no measurement. 40 epochs, batch size 128, SGD.".into(),
+        metric: Quantity::share("accuracy"),
         rows,
         curves,
         environment: Environment {
@@ -65,7 +67,7 @@ pub(crate) fn example() -> Report {
     }
 }
 
-fn texts(report: &Report) -> String {
+fn texts(report: &TrainingReport) -> String {
     report.html().split("</style>").nth(1).unwrap().to_string()
 }
 
@@ -117,9 +119,9 @@ fn text_from_outside_is_escaped_once() {
 
 #[test]
 fn empty_report_is_a_page() {
-    let html = texts(&Report::default());
+    let html = texts(&TrainingReport::default());
     assert!(!html.contains("<section") && html.contains("</html>"));
-    assert_eq!(Report::default().text(), "");
+    assert_eq!(TrainingReport::default().text(), "");
 }
 
 #[test]
@@ -128,11 +130,12 @@ fn values_that_are_not_finite_leave_gaps() {
     let curve = |seed, values: &[f64]| Curve {
         label: "a".into(),
         seed,
-        kind: CurveKind::Loss,
+        quantity: Quantity::loss(),
         split: Split::Train,
         points: points(values),
     };
-    let mut report = Report { curves: vec![curve(0, &[1.0, f64::NAN, 3.0, 2.0])], ..Report::default() };
+    let mut report =
+        TrainingReport { curves: vec![curve(0, &[1.0, f64::NAN, 3.0, 2.0])], ..TrainingReport::default() };
     let html = texts(&report);
     assert!(html.contains("Training loss") && !html.contains("NaN"));
     assert_eq!(html.matches("class=\"line mean c-blue\" d=\"M44.0").count(), 1);
@@ -148,12 +151,12 @@ fn values_that_are_not_finite_leave_gaps() {
 #[test]
 fn headline_says_how_far_to_trust_it() {
     let mut report = example();
-    let detail = |report: &Report| headline::facts(report)[1].detail.clone();
+    let detail = |report: &TrainingReport| headline::facts(report)[1].detail.clone();
     assert!(detail(&report).contains("times the spread"), "{}", detail(&report));
-    report.rows[2].accuracy = vec![0.93, 0.90];
-    report.rows[3].accuracy = vec![0.5];
+    report.rows[2].values = vec![0.93, 0.90];
+    report.rows[3].values = vec![0.5];
     assert!(detail(&report).contains("no more than seeds differ"));
-    report.rows[2].accuracy = vec![0.90];
+    report.rows[2].values = vec![0.90];
     assert!(detail(&report).contains("too few seeds"));
     let facts = headline::facts(&report);
     assert_eq!(facts[1].value, "\u{2212}1.54");
@@ -162,13 +165,36 @@ fn headline_says_how_far_to_trust_it() {
     assert_eq!(headline::facts(&report).len(), 1);
 }
 
+/// An error instead of a share: less is better, and nothing is in percent.
+#[test]
+fn other_metrics_have_their_own_direction_and_unit() {
+    let mut report = example();
+    report.metric = Quantity::error("rmse");
+    report.curves.retain(|curve| curve.quantity == Quantity::loss());
+    for (row, values) in report.rows.iter_mut().zip([&[0.2][..], &[0.5, 0.52], &[0.3, 0.31], &[0.4, 0.41]]) {
+        row.values = values.to_vec();
+    }
+    let facts = headline::facts(&report);
+    let shown: Vec<_> = facts.iter().map(|fact| (fact.value.as_str(), fact.unit)).collect();
+    assert_eq!(shown, [("0.305", ""), ("\u{2212}0.205", ""), ("66", "%"), ("3.14", "×")]);
+    assert_eq!(facts[0].label, "Distilled, kd", "the least error is the best");
+    assert!(facts[1].detail.starts_with("less is better; "), "{}", facts[1].detail);
+    let (html, text) = (texts(&report), report.text());
+    assert!(html.contains("<h2>Rmse</h2>") && html.contains("<th class=\"n\">Rmse<"), "{html}");
+    assert!(
+        !html.contains("Accuracy</h2>") && text.contains(" rmse ") && !text.contains("accuracy"),
+        "{text}"
+    );
+    assert!(text.contains("0.305 ± 0.00707"), "{text}");
+}
+
 #[test]
 fn terminal_table_is_aligned() {
     use unicode_width::UnicodeWidthStr;
     let mut report = example();
     report.rows[1].label = "学生".into();
     report.rows[2].label = "x".repeat(100);
-    report.rows[3].accuracy.clear();
+    report.rows[3].values.clear();
     let text = report.text();
     let lines: Vec<_> = text.lines().skip(3).take(6).collect();
     let width = lines[1].width();
@@ -198,8 +224,9 @@ fn curves_from_a_log() {
         record("a", 1, 1.0, Some(0.5)),
         record("b", 0, 9.0, None),
     ];
-    let curves = Curve::from_metrics(&log, "a", "label", 7);
+    let curves = Curve::from_metrics(&log, "a", "label", 7, &[Quantity::share("accuracy")]);
     assert_eq!(curves.len(), 2);
     assert_eq!(curves[0].points, [(1.0, 0.5)]);
-    assert_eq!((curves[1].kind, &curves[1].points), (CurveKind::Loss, &vec![(0.0, 3.0), (1.0, 1.0)]));
+    assert_eq!(curves[1].quantity, Quantity::loss());
+    assert_eq!(curves[1].points, [(0.0, 3.0), (1.0, 1.0)]);
 }

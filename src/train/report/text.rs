@@ -2,14 +2,14 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::{Report, headline};
-use crate::report::{accuracy, bytes, count, printable, seeds, three_digits};
+use super::{TrainingReport, headline};
+use crate::report::{bytes, count, printable, seeds, three_digits};
 
 /// Longer names are cut: a table that wraps can't be read.
 const MAX_NAME: usize = 32;
 
 /// Title, table, headline numbers; ends with a newline.
-pub fn table(report: &Report) -> String {
+pub fn table(report: &TrainingReport) -> String {
     let mut out = String::new();
     for line in [&report.title, &report.subtitle] {
         if !line.is_empty() {
@@ -25,7 +25,7 @@ pub fn table(report: &Report) -> String {
     if facts.len() > 1 {
         out.push('\n');
         for fact in facts {
-            let space = if fact.unit == "×" { "" } else { " " };
+            let space = if ["×", ""].contains(&fact.unit) { "" } else { " " };
             let line = format!("{}{space}{} {} ({})", fact.value, fact.unit, fact.label, fact.detail);
             out.push_str(&printable(&line).replace('\u{a0}', " "));
             out.push('\n');
@@ -34,12 +34,13 @@ pub fn table(report: &Report) -> String {
     out
 }
 
-fn cells(report: &Report) -> Vec<[String; 8]> {
-    let header = ["variant", "model", "role", "params", "size", "accuracy %", "seeds", "ms/step"];
-    let mut cells = vec![header.map(String::from)];
-    let accuracies: Vec<_> = report.rows.iter().map(|r| accuracy(&r.accuracy)).collect();
-    let widest = accuracies.iter().flatten().filter_map(|(_, sd)| Some(sd.as_ref()?.len())).max();
-    for (row, measured) in report.rows.iter().zip(&accuracies) {
+fn cells(report: &TrainingReport) -> Vec<[String; 8]> {
+    let metric = format!("{} {}", report.metric.name, report.metric.sign());
+    let header = ["variant", "model", "role", "params", "size", metric.trim(), "seeds", "ms/step"];
+    let mut cells = vec![header.map(|name| printable(name).into_owned())];
+    let measured: Vec<_> = report.rows.iter().map(|r| report.metric.mean_and_spread(&r.values)).collect();
+    let widest = measured.iter().flatten().filter_map(|(_, sd)| Some(sd.as_ref()?.len())).max();
+    for (row, measured) in report.rows.iter().zip(&measured) {
         let shown = match (measured, widest) {
             (Some((mean, Some(sd))), Some(width)) => format!("{mean} ± {sd:>width$}"),
             // As wide as a spread would be, so that the means stay in one column.
@@ -54,7 +55,7 @@ fn cells(report: &Report) -> Vec<[String; 8]> {
             count(row.params),
             bytes(row.bytes),
             shown,
-            seeds(row.accuracy.len()).split(' ').next().unwrap_or_default().to_string(),
+            seeds(row.values.len()).split(' ').next().unwrap_or_default().to_string(),
             row.ms_per_step.filter(|v| v.is_finite()).map_or("-".to_string(), three_digits),
         ]);
     }

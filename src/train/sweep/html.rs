@@ -1,7 +1,7 @@
 //! A sweep as a page, in the style of a run's report.
 
 use super::Sweep;
-use super::rows::{COLUMNS, cells, footnotes, overview};
+use super::rows::{cells, columns, footnotes, overview};
 use crate::report::escape;
 use crate::report::page::{document, section};
 
@@ -10,15 +10,13 @@ const NOTES: &str = "table + p { margin-top: 1em; }\n";
 
 pub fn page(sweep: &Sweep) -> String {
     let mut body = String::new();
-    let about =
-        "Top-1 accuracy on the test set in percent, last epoch: mean and sample deviation over seeds.";
     let rows = overview(sweep);
     if let Some((header, rows)) = rows.split_first() {
-        body += &section("Methods and pairs", about, &table(header, rows));
+        body += &section("Methods and pairs", &sweep.about(), &table(header, rows));
     }
     for pair in &sweep.pairs {
         let rows: Vec<Vec<String>> = pair.methods.iter().map(|runs| cells(pair, runs).to_vec()).collect();
-        let mut inner = table(&COLUMNS.map(String::from), &rows);
+        let mut inner = table(&columns(&pair.metric()), &rows);
         for note in footnotes(pair) {
             inner += &format!("<p>{}</p>\n", escape(&note));
         }

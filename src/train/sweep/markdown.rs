@@ -1,12 +1,11 @@
 //! A sweep as Markdown.
 
-use super::rows::{COLUMNS, cells, footnotes, overview};
+use super::rows::{cells, columns, footnotes, overview};
 use super::{PairRuns, Sweep};
 
 pub fn page(sweep: &Sweep) -> String {
     let mut text = format!("# {}\n\n{}\n\n", line(&sweep.title), line(&sweep.made));
-    text +=
-        "Top-1 accuracy on the test set in percent, last epoch: mean and sample deviation over seeds.\n\n";
+    text += &format!("{}\n\n", line(&sweep.about()));
     let rows = overview(sweep);
     if let Some((header, rows)) = rows.split_first() {
         text += &table(header, rows);
@@ -20,7 +19,7 @@ pub fn page(sweep: &Sweep) -> String {
 fn details(pair: &PairRuns) -> String {
     let mut text = format!("\n## {}\n\n", line(&pair.name));
     let rows: Vec<Vec<String>> = pair.methods.iter().map(|runs| cells(pair, runs).to_vec()).collect();
-    text += &table(&COLUMNS.map(String::from), &rows);
+    text += &table(&columns(&pair.metric()), &rows);
     for note in footnotes(pair) {
         text += &format!("\n- {}\n", line(&note));
     }

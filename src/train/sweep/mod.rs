@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Run;
 use crate::report::stats::{mean, median, sample_sd};
-use crate::tasks::Measured;
+use crate::report::{Quantity, Unit};
+use crate::tasks::{Measured, Metric, classify};
 
 /// The student without a teacher: the label of every pair's first row.
 pub const ALONE: &str = "alone";
 
-/// The row of the teachers' own accuracy.
+/// The row of what the teachers themselves come to.
 pub const TEACHER: &str = "teacher";
 
 /// One finished run.
@@ -24,9 +25,12 @@ pub const TEACHER: &str = "teacher";
 pub struct Outcome {
     /// What it ran: changes with every setting, so that a result of other settings is not taken for this one's.
     pub key: String,
-    /// Accuracy of the weights that were kept, 0 to 1, on the test set.
+    /// What it is measured by; results of versions that did not say so are accuracies.
+    #[serde(default = "old_metric")]
+    pub metric: Quantity,
+    /// What the weights that were kept come to on the test set.
     pub last: f64,
-    /// Accuracy of the best epoch, chosen by looking at it.
+    /// What the best epoch came to, chosen by looking at it.
     pub best: f64,
     /// Milliseconds a step, over the steps of all its trainings.
     pub ms_per_step: f64,
@@ -55,10 +59,14 @@ fn one() -> u64 {
     1
 }
 
+fn old_metric() -> Quantity {
+    classify::accuracy(0.0).quantity()
+}
+
 impl Outcome {
-    /// Of trainings one after the other, the student's own last, whose kept weights have the accuracy `last`
-    /// on the test set; `seconds` passed since its start, or since it was resumed.
-    pub fn new(key: String, last: f64, trainings: &[Run], student_params: u64, seconds: f64) -> Self {
+    /// Of trainings one after the other, the student's own last, whose kept weights are measured at `last` on the test set;
+    /// `seconds` passed since its start, or since it was resumed.
+    pub fn new(key: String, last: &Metric, trainings: &[Run], student_params: u64, seconds: f64) -> Self {
         let steps_of = |run: &Run| run.epochs.last().map_or(0, |epoch| epoch.step);
         let steps: u64 = trainings.iter().map(steps_of).sum();
         let over_steps = |of: &dyn Fn(&Run) -> f64| {
@@ -66,10 +74,11 @@ impl Outcome {
         };
         Self {
             key,
-            last,
+            metric: last.quantity(),
+            last: last.value,
             student_params,
             steps,
-            best: trainings.last().and_then(Run::best).map_or(0.0, Measured::value),
+            best: trainings.last().and_then(Run::best).map_or(last.value, Measured::value),
             ms_per_step: over_steps(&|run| run.ms_per_step),
             trainings: trainings.len() as u64,
             seconds: Some(seconds + trainings.iter().map(|run| run.seconds_before).sum::<f64>()),
@@ -100,7 +109,7 @@ pub struct MethodRuns {
 pub struct PairRuns {
     /// What the pair is called.
     pub name: String,
-    /// Accuracy of each teacher on the test set; none where they were not measured.
+    /// What each teacher comes to on the test set; none where they were not measured.
     pub teachers: Vec<f64>,
     /// What is to be said of the pair as a whole.
     pub notes: Vec<String>,
@@ -119,14 +128,14 @@ pub struct Sweep {
     pub pairs: Vec<PairRuns>,
 }
 
-/// What a table shows of one method.
+/// What a table shows of one method, as numbers to be shown: shares in percent.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
-    /// Mean and sample deviation of the last epoch's accuracy, in percent.
+pub struct MethodSummary {
+    /// Mean and sample deviation of what the last epoch came to.
     pub last: Option<(f64, Option<f64>)>,
-    /// Mean of the best epoch's accuracy, in percent.
+    /// Mean of what the best epoch came to.
     pub best: Option<f64>,
-    /// Points gained over the student alone.
+    /// How much better than the student alone.
     pub gain: Option<f64>,
     /// Median of the steps it ran.
     pub steps: Option<f64>,
@@ -146,22 +155,31 @@ impl PairRuns {
         self.outcomes().next().map(|outcome| outcome.student_params)
     }
 
+    /// What its runs are measured by; an accuracy before one is done.
+    pub fn metric(&self) -> Quantity {
+        self.outcomes().next().map_or_else(old_metric, |outcome| outcome.metric.clone())
+    }
+
     fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
         self.methods.iter().flat_map(|runs| runs.done.iter().map(|(_, outcome)| outcome))
     }
 
     /// The figures of a method beside those of the student alone, which is `methods[0]`.
-    pub fn summary(&self, runs: &MethodRuns) -> Summary {
+    pub fn summary(&self, runs: &MethodRuns) -> MethodSummary {
         let of = |runs: &MethodRuns, f: fn(&Outcome) -> f64| -> Vec<f64> {
             runs.done.iter().map(|(_, outcome)| f(outcome)).collect()
         };
-        let percent = |runs: &MethodRuns| mean(&of(runs, |o| 100.0 * o.last));
-        let alone = self.methods.first().filter(|m| m.method != runs.method).and_then(percent);
-        let own = percent(runs);
-        Summary {
-            last: own.map(|mean| (mean, sample_sd(&of(runs, |o| 100.0 * o.last)))),
-            best: mean(&of(runs, |o| 100.0 * o.best)),
-            gain: own.zip(alone).map(|(own, alone)| own - alone),
+        let metric = self.metric();
+        let scaled = |runs: &MethodRuns, f| -> Vec<f64> {
+            of(runs, f).into_iter().map(|value| metric.scaled(value)).collect()
+        };
+        let last = |runs: &MethodRuns| mean(&scaled(runs, |o| o.last));
+        let alone = self.methods.first().filter(|m| m.method != runs.method).and_then(last);
+        let own = last(runs);
+        MethodSummary {
+            last: own.map(|mean| (mean, sample_sd(&scaled(runs, |o| o.last)))),
+            best: mean(&scaled(runs, |o| o.best)),
+            gain: own.zip(alone).map(|(own, alone)| metric.gain(own, alone)),
             steps: median(&of(runs, |o| o.steps as f64)).filter(|steps| *steps > 0.0),
             ms_per_step: median(&of(runs, |o| o.ms_per_step)),
             gflop: runs.done.first().map(|(_, o)| o.flops as f64 * 1e-9),
@@ -172,6 +190,19 @@ impl PairRuns {
 }
 
 impl Sweep {
+    /// What stands over the table of methods and pairs.
+    fn about(&self) -> String {
+        let mut metrics: Vec<String> = Vec::new();
+        for metric in self.pairs.iter().map(PairRuns::metric) {
+            let unit = if metric.unit == Unit::Share { " in percent" } else { "" };
+            let text = format!("{} on the test set{unit}", metric.title());
+            if !metrics.contains(&text) {
+                metrics.push(text);
+            }
+        }
+        format!("{}, last epoch: mean and sample deviation over seeds.", metrics.join("; "))
+    }
+
     /// Runs that failed.
     pub fn failures(&self) -> usize {
         self.pairs.iter().flat_map(|p| &p.methods).map(|m| m.failed.len()).sum()

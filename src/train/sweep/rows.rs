@@ -1,29 +1,25 @@
 //! Rows, cells and footnotes of the tables, as text that no markup is in yet.
 
-use super::{MethodRuns, PairRuns, Summary, Sweep, TEACHER};
+use super::{MethodRuns, MethodSummary, PairRuns, Sweep, TEACHER};
+use crate::report::{Quantity, Unit, significant};
 
 /// The columns of a pair's table.
-pub const COLUMNS: [&str; 9] = [
-    "method",
-    "last epoch %",
-    "best epoch %",
-    "gain",
-    "seeds",
-    "steps",
-    "ms a step",
-    "GFLOP a step",
-    "MiB a step",
-];
+pub fn columns(metric: &Quantity) -> [String; 9] {
+    let [last, best] = ["last epoch", "best epoch"].map(|name| format!("{name} {}", metric.sign()));
+    let [last, best] = [last.trim_end(), best.trim_end()];
+    ["method", last, best, "gain", "seeds", "steps", "ms a step", "GFLOP a step", "MiB a step"]
+        .map(String::from)
+}
 
-/// A method's cells under [`COLUMNS`].
+/// A method's cells under [`columns`].
 pub fn cells(pair: &PairRuns, runs: &MethodRuns) -> [String; 9] {
-    let summary = pair.summary(runs);
+    let (summary, metric) = (pair.summary(runs), pair.metric());
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     [
         runs.method.clone(),
-        spread(&summary),
-        or_dash(summary.best.map(|v| format!("{v:.2}"))),
-        or_dash(summary.gain.map(|v| format!("{v:+.2}"))),
+        spread(&summary, &metric),
+        or_dash(summary.best.map(|v| digits(&metric, v))),
+        or_dash(summary.gain.map(|v| signed(&metric, v))),
         summary.seeds.to_string(),
         or_dash(summary.steps.map(|v| format!("{v:.0}"))),
         or_dash(summary.ms_per_step.map(|v| format!("{v:.1}"))),
@@ -39,12 +35,25 @@ fn gflop(value: f64) -> String {
 }
 
 /// `71.20 ± 0.31`
-fn spread(summary: &Summary) -> String {
+fn spread(summary: &MethodSummary, metric: &Quantity) -> String {
     match summary.last {
         None => "failed".into(),
-        Some((mean, None)) => format!("{mean:.2}"),
-        Some((mean, Some(sd))) => format!("{mean:.2} ± {sd:.2}"),
+        Some((mean, None)) => digits(metric, mean),
+        Some((mean, Some(sd))) => format!("{} ± {}", digits(metric, mean), digits(metric, sd)),
     }
+}
+
+/// A number that is scaled already: percent have two digits behind the point, others three significant ones.
+fn digits(metric: &Quantity, value: f64) -> String {
+    match metric.unit {
+        Unit::Share => format!("{value:.2}"),
+        Unit::Number => significant(value),
+    }
+}
+
+fn signed(metric: &Quantity, value: f64) -> String {
+    let sign = if value < 0.0 { "-" } else { "+" };
+    format!("{sign}{}", digits(metric, value.abs()))
 }
 
 /// The table of methods x pairs that both pages begin with: its rows, header first. A method is a row by its label, and
@@ -55,7 +64,11 @@ pub fn overview(sweep: &Sweep) -> Vec<Vec<String>> {
     };
     let teachers = |pair: &PairRuns| match &pair.teachers[..] {
         [] => "-".to_string(),
-        all => all.iter().map(|share| format!("{:.2}", 100.0 * share)).collect::<Vec<_>>().join(" / "),
+        all => all
+            .iter()
+            .map(|value| digits(&pair.metric(), pair.metric().scaled(*value)))
+            .collect::<Vec<_>>()
+            .join(" / "),
     };
     let mut rows = vec![row("", &|pair| pair.name.clone()), row(TEACHER, &teachers)];
     let mut labels: Vec<&str> = Vec::new();
@@ -67,7 +80,7 @@ pub fn overview(sweep: &Sweep) -> Vec<Vec<String>> {
     for label in labels {
         rows.push(row(label, &|pair| {
             let runs = pair.methods.iter().find(|runs| runs.method == label);
-            runs.map_or("-".into(), |runs| spread(&pair.summary(runs)))
+            runs.map_or("-".into(), |runs| spread(&pair.summary(runs), &pair.metric()))
         }));
     }
     rows

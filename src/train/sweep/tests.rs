@@ -3,6 +3,7 @@ use super::*;
 fn runs(method: &str, last: &[f64]) -> MethodRuns {
     let outcome = |last: f64| Outcome {
         key: String::new(),
+        metric: Quantity::share("accuracy"),
         last,
         best: last + 0.01,
         ms_per_step: 2.0,
@@ -38,6 +39,23 @@ fn means_spreads_and_gains() {
     assert!((summary.gain.unwrap() - 3.0).abs() < 1e-9 && (summary.best.unwrap() - 75.0).abs() < 1e-9);
     assert_eq!(sweep.pairs[0].summary(&sweep.pairs[0].methods[0]).gain, None);
     assert_eq!(sweep.failures(), 2);
+}
+
+/// An error: less is better, and the table says neither percent nor accuracy.
+#[test]
+fn other_metrics_gain_by_falling() {
+    let mut sweep = sweep();
+    sweep.pairs.truncate(1);
+    for (_, outcome) in sweep.pairs[0].methods.iter_mut().flat_map(|runs| &mut runs.done) {
+        outcome.metric = Quantity::error("rmse");
+    }
+    let text = sweep.markdown();
+    assert!(text.contains("Rmse on the test set, last epoch") && !text.contains('%'), "{text}");
+    assert!(text.contains("| kd | 0.740 ± 0.0141 | 0.750 | -0.0300 | 2 |"), "{text}");
+    assert!(
+        text.contains("| teacher | 0.800 |") && text.contains("| method | last epoch | best epoch |"),
+        "{text}"
+    );
 }
 
 /// Every row of a Markdown table has as many cells as its header, whatever a method is called.
@@ -147,7 +165,7 @@ fn trainings_of_a_scheme_count_together() {
         ..Default::default()
     };
     let (assistant, student) = (run(30, 8.0, 1000, 70, 0.9), run(10, 4.0, 200, 50, 0.6));
-    let outcome = Outcome::new("k".into(), 0.5, &[assistant, student], 7, 1.5);
+    let outcome = Outcome::new("k".into(), &Metric::share("accuracy", 0.5), &[assistant, student], 7, 1.5);
     assert_eq!((outcome.steps, outcome.trainings, outcome.planned_bytes), (40, 2, 70));
     assert_eq!((outcome.ms_per_step, outcome.flops, outcome.best), (7.0, 800, 0.6));
     assert_eq!(outcome.seconds, Some(5.5));
@@ -155,11 +173,9 @@ fn trainings_of_a_scheme_count_together() {
         "student_params": 1, "teacher": 0.5}"#;
     let old: Outcome = serde_json::from_str(old).unwrap();
     assert_eq!((old.trainings, old.seconds, old.steps), (1, None, 0));
+    assert_eq!(old.metric, Quantity::share("accuracy"));
 }
 
-fn measured(accuracy: f64) -> crate::tasks::Measured {
-    crate::tasks::Measured {
-        primary: crate::tasks::Metric::share("accuracy", accuracy),
-        ..Default::default()
-    }
+fn measured(accuracy: f64) -> Measured {
+    Measured { primary: Metric::share("accuracy", accuracy), ..Default::default() }
 }

@@ -130,7 +130,7 @@ pub struct Recipe {
     #[arg(long, value_name = "KIND", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
-    /// Stop after this many epochs without a better accuracy on the --validation images, and keep the best weights
+    /// Stop after this many epochs without a better result on the --validation images, and keep the best weights
     #[arg(long, value_name = "EPOCHS", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,

@@ -60,8 +60,8 @@ impl Target {
 /// Builds the work of a case on an adapter.
 type Build = Box<dyn Fn(&Target) -> Result<Prepared>>;
 
-/// A case by name. Nothing is built or uploaded before [`Case::prepare`].
-pub struct Case {
+/// A case by name. Nothing is built or uploaded before [`Benchmark::prepare`].
+pub struct Benchmark {
     /// Its suite.
     pub suite: Suite,
     /// Cases of one kind: rates within a group predict how long its larger members take.
@@ -71,7 +71,7 @@ pub struct Case {
     build: Build,
 }
 
-impl Case {
+impl Benchmark {
     /// A case that `build` prepares.
     pub fn new(
         suite: Suite,

@@ -220,9 +220,9 @@ fn other_formats_get_advice() {
 #[test]
 fn a_file_that_is_missing_is_told_from_one_that_is_damaged() {
     let at = Scratch::new();
-    let missing = read(at.path("none.txt")).unwrap_err();
+    let missing = read(at.file("none.txt")).unwrap_err();
     assert_eq!(missing.io_kind(), Some(io::ErrorKind::NotFound), "{missing}");
-    let damaged = at.path("damaged.txt");
+    let damaged = at.file("damaged.txt");
     fs::write(&damaged, [0xff]).unwrap();
     assert_eq!(read_text(&damaged).unwrap_err().io_kind(), None);
     let blocked = write_atomic(damaged.join("x"), |_| Ok(())).unwrap_err();

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 pub(super) const LOGITS: Setting = Setting::choice(
     "logits",
     &["plain", STANDARDISED],
-    "standardised: each sample's logits to mean 0 and deviation 1 before, on both sides",
+    "standardised: first brings each row's logits to mean 0 and deviation 1, on both sides",
 );
 
 /// The choice that wraps a method in [`Standardised`].

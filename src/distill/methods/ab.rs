@@ -20,7 +20,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "ab",
     family: Family::Feature,
     knowledge: Knowledge::Feature,
-    about: "the sides of zero that the teacher's pre-activations are on; for an initial stage",
+    about: "on which side of zero the teacher's pre-activations are; for an initial stage",
     formula: "sum over taps l of 2^(l - L) / N * sum relu(margin - r(f_s) * sign(f_t))^2",
     paper: "Heo et al. 1811.03233",
     settings: &[Setting::from_zero("margin", 1.0, "how far from zero the student is asked to be")],

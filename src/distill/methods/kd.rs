@@ -38,7 +38,7 @@ const LEGACY: &str = "legacy-mean";
 const REDUCTION: Setting = Setting::choice(
     "reduction",
     &["batch-mean", LEGACY],
-    "legacy-mean also divides by the classes, as nn.KLDivLoss() does where nothing is said",
+    "legacy-mean also divides by the number of classes, as nn.KLDivLoss() does by default",
 );
 
 #[derive(Debug, Clone)]

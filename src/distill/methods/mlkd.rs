@@ -41,8 +41,8 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::choice(
             "mask",
             &["code", "rows", "none"],
-            "what the teacher is surer of than the median: code scales the losses by the share of the others; \
-             rows leaves it out; none has no mask",
+            "samples and classes of which the teacher is surer than the median: rows leaves them out; code, as the \
+             authors' program, scales all losses by the share of the others; none has no mask",
         ),
         LOGITS,
     ],

@@ -28,7 +28,12 @@ pub const SPEC: MethodSpec = MethodSpec {
     about: "the student's last map, projected, regresses the teacher's; the student ends in the teacher's classifier",
     formula: "mean (p(f_s) - f_t)^2; the student's logits are W_t mean_hw(p(f_s)) + b_t",
     paper: "Chen et al. 2203.14001",
-    settings: &[Setting::count("factor", 2, [1, 64], "how much narrower the projector is than the teacher")],
+    settings: &[Setting::count(
+        "factor",
+        2,
+        [1, 64],
+        "by how much the projector is narrower than the teacher",
+    )],
     taps: TapNeed::Last,
     reads: &[Need::Logits, Need::Taps, Need::Weights],
     weight: 1.0,

@@ -20,7 +20,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     paper: "Yuan et al. 1909.11723",
     settings: &[
         Setting::positive("temperature", 20.0, "softens the virtual teacher"),
-        Setting::within("correct", 0.99, [0.0, 1.0], "what the virtual teacher gives the label"),
+        Setting::within("correct", 0.99, [0.0, 1.0], "probability that the virtual teacher gives the label"),
     ],
     taps: TapNeed::None,
     reads: &[Need::Logits, Need::Labels],

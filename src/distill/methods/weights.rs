@@ -47,7 +47,7 @@ pub const SPEC: MethodSpec = MethodSpec {
             [0.001, 1.0],
             "below 1: share of the full rank that the student's matrices, as factors of the teacher's, have",
         ),
-        Setting::from_zero("pull", 0.0, "strength of the pull toward the teacher's weights"),
+        Setting::from_zero("pull", 0.0, "strength of the L2-SP pull toward the teacher's weights"),
     ],
     taps: TapNeed::None,
     reads: &[Need::Logits, Need::Weights],

@@ -1,6 +1,7 @@
 //! Kernels: WGSL parts, constants and an entry point.
 
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 
 use super::source::{Expander, with_imports};
 use crate::{Error, Result};
@@ -20,8 +21,18 @@ pub enum Define {
     F32(f32),
 }
 
+impl Hash for Define {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Define::U32(v) => v.hash(state),
+            Define::I32(v) => v.hash(state),
+            Define::F32(v) => v.to_bits().hash(state),
+        }
+    }
+}
+
 /// WGSL text with its constants. Bindings are given to a [`super::Dispatch`] in ascending `@binding` order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Kernel {
     name: &'static str,
     entry: &'static str,

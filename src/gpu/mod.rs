@@ -11,7 +11,10 @@ mod device;
 mod errors;
 mod kernel;
 mod matrices;
+mod notice;
 mod options;
+#[cfg(not(target_arch = "wasm32"))]
+mod parse_ahead;
 mod parts;
 mod pipeline;
 mod profiler;
@@ -32,6 +35,7 @@ pub use caps::{Caps, TileVariant};
 pub use device::Gpu;
 pub use kernel::{Define, Kernel};
 pub use matrices::Matrices;
+pub(crate) use notice::Notice;
 pub use options::GpuOptions;
 pub use parts::PARTS;
 pub use pipeline::Pipeline;

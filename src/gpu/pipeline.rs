@@ -5,7 +5,7 @@
 //! of its own, and gets text.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use super::buffer::BufferSlice;
@@ -15,9 +15,30 @@ use super::reflect::{Access, Parsed, Reflection, parse};
 use super::stored::{in_pairs, mark_halves, store_as_half};
 use crate::Result;
 
-/// The pipelines of a device, by entry point, mask of f16 bindings and text.
+/// The pipelines of a device, by [`key_of`] of their kernels.
 #[derive(Default)]
-pub(super) struct Pipelines(Mutex<HashMap<String, Pipeline>>);
+pub(super) struct Pipelines {
+    made: Mutex<HashMap<String, Pipeline>>,
+    /// Kernels that were parsed and not compiled yet.
+    pub parsed: Mutex<HashMap<String, Parsed>>,
+    /// Hashes of the kernels that were parsed ahead.
+    pub known: Mutex<HashSet<u64>>,
+}
+
+/// What kernels of one pipeline have in common: entry point, mask of f16 bindings and text.
+pub(super) fn key_of(kernel: &Kernel, source: &str) -> String {
+    format!("{} {}\n{source}", kernel.entry(), kernel.half_mask())
+}
+
+/// A kernel as naga holds it, of which `source` is the text before anything of it is stored as f16.
+pub(super) fn parse_kernel(kernel: &Kernel, source: &str) -> Result<Parsed> {
+    let label = kernel.label();
+    let mut parsed = parse(source, kernel.entry(), &label)?;
+    if kernel.half_mask() != 0 {
+        mark_halves(&mut parsed, kernel.half_mask(), &label)?;
+    }
+    Ok(parsed)
+}
 
 /// A compiled kernel with what naga reflected of it. Clones share it.
 #[derive(Debug, Clone)]
@@ -42,28 +63,25 @@ impl Gpu {
         if kernel.half_mask() != 0 {
             self.need_f16()?;
         }
-        let key = format!("{} {}\n{source}", kernel.entry(), kernel.half_mask());
-        if let Some(found) = lock(&self.pipelines().0).get(&key) {
+        let key = key_of(kernel, &source);
+        if let Some(found) = lock(&self.pipelines().made).get(&key) {
             return Ok(found.clone());
         }
-        let made = Pipeline::compile(self, kernel, source);
+        let parsed = lock(&self.pipelines().parsed).remove(&key);
+        let parsed = parsed.map_or_else(|| parse_kernel(kernel, &source), Ok)?;
+        let made = Pipeline::compile(self, kernel, source, parsed);
         // A lost device explains whatever came of it.
         self.check()?;
         let made = made?;
         self.count_object();
-        lock(&self.pipelines().0).insert(key, made.clone());
+        lock(&self.pipelines().made).insert(key, made.clone());
         Ok(made)
-    }
-
-    /// How many pipelines were made so far.
-    pub(crate) fn kernels(&self) -> usize {
-        lock(&self.pipelines().0).len()
     }
 
     /// The WGSL text of every pipeline made so far, with its entry point: for tools that look at kernels. It is the
     /// text that adapters other than this one would have, with f16 where it is stored.
     pub fn kernel_sources(&self) -> Result<Vec<(String, String)>> {
-        let pipelines: Vec<Pipeline> = lock(&self.pipelines().0).values().cloned().collect();
+        let pipelines: Vec<Pipeline> = lock(&self.pipelines().made).values().cloned().collect();
         pipelines
             .iter()
             .map(|pipeline| Ok((pipeline.inner.kernel.entry().into(), pipeline.text()?)))
@@ -103,13 +121,9 @@ impl Gpu {
 }
 
 impl Pipeline {
-    /// Compiles `kernel`, of which `source` is the text before anything of it is stored as f16.
-    fn compile(gpu: &Gpu, kernel: &Kernel, source: String) -> Result<Self> {
+    /// Compiles `kernel`, of which `source` is the text and `parsed` what became of it.
+    fn compile(gpu: &Gpu, kernel: &Kernel, source: String, parsed: Parsed) -> Result<Self> {
         let label = kernel.label();
-        let mut parsed = parse(&source, kernel.entry(), &label)?;
-        if kernel.half_mask() != 0 {
-            mark_halves(&mut parsed, kernel.half_mask(), &label)?;
-        }
         let reflection = Reflection::of(&parsed, &label)?;
         let device = gpu.device();
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);

@@ -1,7 +1,6 @@
 //! From a tape to a plan.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
 
 use super::cost::{Cost, node_cost};
 use super::fuse::chosen_nodes;
@@ -14,8 +13,7 @@ use super::step::StepUniform;
 use super::storage::Storage;
 use super::tensor::Tensor;
 use super::tune::{race_all, untuned};
-use crate::gpu::{BufferSlice, Dispatch, Gpu, Grid, Kernel, Recording, Tuning, estimate};
-use crate::platform::Instant;
+use crate::gpu::{BufferSlice, Dispatch, Gpu, Grid, Kernel, Notice, Recording, Tuning, estimate};
 use crate::{Error, Result};
 
 impl Plan {
@@ -58,11 +56,12 @@ impl Plan {
     fn build(gpu: &Gpu, tape: &Tape, keep: &BTreeSet<TensorId>, variant: Option<&str>) -> Result<Self> {
         let inner = tape.inner.borrow();
         let mut cost = Cost::default();
-        let lowered: Vec<Lowered<'_>> = chosen_nodes(&inner, keep, !gpu.options().unfused)
+        let mut lowered: Vec<Lowered<'_>> = chosen_nodes(&inner, keep, !gpu.options().unfused)
             .into_iter()
             .map(|node| lower(gpu, &inner, node, (variant, keep), &mut cost.largest_binding))
             .collect::<Result<_>>()?;
         let storage = Storage::new(gpu, &inner, &lowered, keep, &mut cost)?;
+        mark_halves(&mut lowered, &inner, &storage);
         let mut plan = Self {
             gpu: gpu.clone(),
             tape: inner.id,
@@ -73,10 +72,15 @@ impl Plan {
             storage: HashMap::new(),
             cost,
         };
-        let mut notice = Notice::new(gpu);
+        let notice = Notice::new();
+        #[cfg(not(target_arch = "wasm32"))]
+        gpu.parse_ahead(
+            lowered.iter().flat_map(|one| &one.dispatches).map(|dispatch| &dispatch.kernel),
+            &notice,
+        );
         for (at, one) in lowered.iter().enumerate() {
             plan.record(&inner, &storage, at, one)?;
-            notice.after(at + 1, lowered.len());
+            notice.after(at + 1, lowered.len(), "ops");
         }
         plan.cost.dispatches = plan.recording.len();
         plan.cost.submits = plan.recording.submits(0..plan.recording.len()).count();
@@ -118,11 +122,8 @@ impl Plan {
         }
         let own = self.recording.len();
         let bound = |dispatch: &Dispatch<Slot>| {
-            let slots = dispatch.bindings.iter().enumerate();
-            let halves = slots.filter(|(_, slot)| storage.is_half(inner, slot, node));
-            let mask = halves.fold(0, |mask, (i, _)| mask | 1 << i);
             let bindings = dispatch.bindings.iter().map(resolve).collect();
-            Dispatch { kernel: dispatch.kernel.clone().half(mask), bindings, grid: dispatch.grid }
+            Dispatch { kernel: dispatch.kernel.clone(), bindings, grid: dispatch.grid }
         };
         let dispatches: Vec<_> = one.dispatches.iter().map(bound).collect();
         let mut cost = node_cost(inner, one, storage);
@@ -158,34 +159,14 @@ fn kept(tape: &Tape, outputs: &[&Tensor]) -> Result<BTreeSet<TensorId>> {
     Ok(outputs.iter().map(|output| inner.root(output.id())).collect())
 }
 
-/// Says once, where kernels take long to compile, that nothing hangs.
-struct Notice<'a> {
-    gpu: &'a Gpu,
-    start: Instant,
-    known: usize,
-    given: bool,
-}
-
-impl<'a> Notice<'a> {
-    /// How long a user waits without a word.
-    const AFTER: Duration = Duration::from_secs(2);
-
-    fn new(gpu: &'a Gpu) -> Self {
-        Self { gpu, start: Instant::now(), known: gpu.kernels(), given: false }
-    }
-
-    /// After `done` of all the nodes.
-    fn after(&mut self, done: usize, all: usize) {
-        if self.given || self.start.elapsed() < Self::AFTER {
-            return;
-        }
-        self.given = true;
-        let kernels = self.gpu.kernels() - self.known;
-        let so_far = format!("compiling kernels: {kernels} so far, for {done} of {all} ops");
-        if cfg!(debug_assertions) {
-            log::warn!("{so_far}; naga is slow without optimisation (README, \"Debug builds\")");
-        } else {
-            log::info!("{so_far}");
+/// Has every kernel read and write as f16 what is stored so.
+fn mark_halves(lowered: &mut [Lowered<'_>], inner: &Inner, storage: &Storage) {
+    for Lowered { node, dispatches, .. } in lowered {
+        for dispatch in dispatches {
+            let slots = dispatch.bindings.iter().enumerate();
+            let halves = slots.filter(|(_, slot)| storage.is_half(inner, slot, node));
+            let mask = halves.fold(0, |mask, (i, _)| mask | 1 << i);
+            dispatch.kernel = dispatch.kernel.clone().half(mask);
         }
     }
 }

@@ -117,6 +117,7 @@ impl AdapterRequest {
 
 /// What `limbeck adapters` prints of one adapter.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AdapterSummary {
     /// The adapter's name.
     pub name: String,

@@ -5,6 +5,7 @@ use super::options::GpuOptions;
 
 /// Limits and features of an open device.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Caps {
     /// Adapter name.
     pub name: String,

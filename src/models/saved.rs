@@ -277,7 +277,7 @@ pub fn parse_input(text: &str) -> Result<[usize; 3]> {
     })
 }
 
-/// `3x32x32` for an image, `12` for so many features.
+/// `3x32x32` for an image, `12` for 12 features.
 fn parse_spec(text: &str) -> Result<InputSpec> {
     match text.trim().parse() {
         Ok(n) if n > 0 => Ok(InputSpec::Features(n)),

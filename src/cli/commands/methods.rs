@@ -33,7 +33,7 @@ pub fn run(flags: &MethodsFlags) -> Result<ExitCode> {
         None => {
             say!("{}", pages::list())?;
             say!(
-                "`limbeck methods NAME` shows loss, paper, taps and settings; terms combine: --method kd+dkd:1"
+                "`limbeck methods NAME` shows loss, paper, tasks, taps and settings; terms combine: --method kd+dkd:1"
             )?;
         }
     }

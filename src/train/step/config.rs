@@ -39,7 +39,8 @@ pub struct TrainConfig {
     /// How activations and the weights that layers read are stored. Mixed needs an adapter with f16.
     #[serde(skip_serializing_if = "Precision::is_f32")]
     pub precision: Precision,
-    /// Stops after so many epochs without a better value of the task's primary metric on the validation set, and keeps the best epoch's weights.
+    /// Stops after this many epochs without a better value of the task's primary metric on the validation set, and keeps
+    /// the best epoch's weights.
     pub patience: Option<u64>,
     /// Keys order, augmentation, dropout and initial values of regressors.
     pub seed: u64,

@@ -34,7 +34,7 @@ pub struct StepConfig<'a> {
 }
 
 impl<'a> StepConfig<'a> {
-    /// A step of a training of so many.
+    /// A step of a training of `steps` steps.
     pub fn new(task: &'a dyn Task, source: &'a dyn Source, train: &'a TrainConfig, steps: u64) -> Self {
         Self { task, source, train, loss_scale: LossScaleConfig::default(), steps }
     }

@@ -15,7 +15,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Seconds of a run like it of so many steps: all that it took from its start to its result, or its steps
+    /// Seconds of a run like it of `steps` steps: all that it took from its start to its result, or its steps
     /// where no more was kept. `None` where it is not known how many steps there were.
     fn seconds_of(&self, steps: u64) -> Option<f64> {
         let own = self.outcome.steps as f64;
@@ -24,7 +24,7 @@ impl Finished {
     }
 }
 
-/// Seconds of another run of `label`, which takes so many trainings: what the method's finished runs took in
+/// Seconds of another run of `label`, which takes `trainings` trainings: what the method's finished runs took in
 /// whole, or the pair's other taught ones, or the student alone, scaled by steps; the median of several.
 /// `None` where no run of the pair is done.
 pub fn left_seconds(finished: &[Finished], label: &str, trainings: u64) -> Option<f64> {

@@ -111,7 +111,7 @@ fn finished(label: &str, outcome: Outcome) -> Finished {
     Finished { label: label.into(), seed: 1, outcome }
 }
 
-/// 100 steps in so many seconds.
+/// 100 steps in this many seconds.
 fn took(label: &str, seconds: f64) -> Finished {
     let (_, outcome) = runs(label, &[0.5]).done.remove(0);
     finished(label, Outcome { seconds: Some(seconds), ..outcome })

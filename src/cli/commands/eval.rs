@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
+use crate::cli::run::data_sets;
 use crate::cli::run::model_file::{ModelFlags, class_difference};
-use crate::cli::run::source;
 use crate::cli::table::Table;
 use crate::data::{Dataset, LABELS, Loader, LoaderConfig};
 use crate::gpu::Gpu;
@@ -54,8 +54,8 @@ pub struct EvalFlags {
 
 /// Measures and prints.
 pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
-    let (_, test) = source::load(&flags.data, flags.data_dir.as_deref())?;
-    let mut test = source::limit(test, flags.limit_test, "--limit-test")?;
+    let (_, test) = data_sets::load(&flags.data, flags.data_dir.as_deref())?;
+    let mut test = data_sets::limit(test, flags.limit_test, "--limit-test")?;
     let saved = flags.model.open(Overrides::default(), Some(&test))?;
     check_fit(&saved, &test)?;
     test.mean.clone_from(&saved.metadata.mean);

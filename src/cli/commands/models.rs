@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
-use crate::cli::run::plan::forward_cost;
+use crate::cli::run::cost::forward_cost;
 use crate::cli::table::Table;
 use crate::models::saved::parse_input;
 use crate::models::{MAX_CLASSES, MODELS, ModelConfig, Network, build, onnx};

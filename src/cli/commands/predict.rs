@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
+use crate::cli::run::data_sets;
 use crate::cli::run::model_file::ModelFlags;
-use crate::cli::run::source;
 use crate::data::{Dataset, ImageSpec, Loader, LoaderConfig, Split, image_file};
 use crate::gpu::Gpu;
 use crate::models::MAX_CLASSES;
@@ -74,7 +74,7 @@ struct Probability<'a> {
 /// Reads, runs and prints. Nothing is printed unless every image could be read.
 pub fn run(adapter: &AdapterFlags, flags: &PredictFlags) -> Result<ExitCode> {
     let like = match &flags.data {
-        Some(name) => Some(source::load(name, flags.data_dir.as_deref())?.0),
+        Some(name) => Some(data_sets::load(name, flags.data_dir.as_deref())?.0),
         None => None,
     };
     let said = Overrides {

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
-use crate::cli::run::job;
+use crate::cli::run::data_sets;
 use crate::cli::run::recipe::Recipe;
 use crate::cli::run::teachers::open_teacher;
 use crate::tasks::{Classify, ClassifyConfig, ImageConfig};
@@ -97,7 +97,7 @@ pub fn run(adapter: &AdapterFlags, flags: &TeachFlags) -> Result<ExitCode> {
         teacher_map: flags.teacher_map.clone(),
         ..Default::default()
     };
-    let mut data = job::load(&recipe)?.training;
+    let mut data = data_sets::of(&recipe)?.training;
     let teacher = open_teacher(&recipe, &data)?;
     data.mean.clone_from(&teacher.metadata.mean);
     data.std.clone_from(&teacher.metadata.std);

@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::cli::AdapterFlags;
 use crate::cli::progress::Bar;
+use crate::cli::run::cost::print_plan;
 use crate::cli::run::job::{Job, JobFlags, Supervision};
-use crate::cli::run::plan::print_plan;
 use crate::train::report::Role;
 use crate::{Error, Result};
 

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use clap::Args;
 
+mod outputs;
+
+use super::data_sets;
 use super::doctor;
 use super::recipe::Recipe;
-use super::source;
+use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::progress::Bar;
-use crate::data::{Dataset, Loader, LoaderConfig, Split};
-use crate::files::{read_weights, write_atomic};
+use crate::data::{Dataset, Loader, LoaderConfig};
+use crate::files::read_weights;
 use crate::gpu::Gpu;
 use crate::models::saved::{self, ModelMetadata};
 use crate::models::{Network, build};
@@ -23,7 +26,6 @@ use crate::train::doctor::Finding;
 use crate::train::report::{Role, TrainingReport};
 use crate::train::schemes::Scheme;
 use crate::train::{Checkpoints, Evaluator, Prepared, Run, Teacher, TeacherSource, TrainConfig, Trainer};
-use crate::{Error, Result};
 
 /// Flags of `train` and `distill`.
 #[derive(Debug, Args)]
@@ -115,7 +117,7 @@ impl Job {
     pub fn open(gpu: Gpu, recipe: Recipe, resume: bool) -> Result<Self> {
         let model = recipe.need(&recipe.model, "model", "cnn:8,16,32")?;
         recipe.train_config()?;
-        let sets = load(&recipe)?;
+        let sets = data_sets::of(&recipe)?;
         let folder = model.replace([':', ','], "-");
         let out = recipe.out.clone().unwrap_or_else(|| Path::new("runs").join(folder));
         let command = std::env::args().collect::<Vec<_>>().join(" ");
@@ -188,57 +190,6 @@ impl Job {
         let trainer = Trainer::new(&self.gpu, self.task()?, config, &self.training, self.watched());
         trainer.teaching(supervision.teaching).scheme(supervision.scheme).plan(&mut self.network()?)?;
         Ok(())
-    }
-
-    /// Makes the output folder ready, unless it holds a run that would be lost. Once for all runs of the job.
-    pub fn reserve_outputs(&mut self) -> Result<()> {
-        if self.reserved {
-            return Ok(());
-        }
-        self.write_settings()?;
-        self.reserved = true;
-        Ok(())
-    }
-
-    fn write_settings(&self) -> Result<()> {
-        let existing = self.existing_outputs();
-        if !self.resume && !self.overwrite && !existing.is_empty() {
-            let message = "holds a run already; pass --resume to go on with it, --overwrite to start anew, or \
-                           another --out";
-            return Err(Error::file(&self.out, message));
-        }
-        if self.overwrite {
-            // A checkpoint left here would be taken for one of the new run.
-            for path in &existing {
-                std::fs::remove_file(path)
-                    .map_err(|e| Error::file(path, format!("can't be removed: {e}")))?;
-            }
-        }
-        let settings = self.out.join("config.toml");
-        if self.resume && settings.exists() {
-            return Ok(());
-        }
-        let text = self.recipe.to_toml()?;
-        write_atomic(settings, |w| w.write_all(text.as_bytes()))
-    }
-
-    /// Whether it goes on with the run of this label, which was begun before.
-    pub fn resumes(&self, label: &str) -> bool {
-        self.resume && self.checkpoint(label).exists()
-    }
-
-    fn checkpoint(&self, label: &str) -> PathBuf {
-        self.out.join(format!("checkpoint-{}.safetensors", file_name(label)))
-    }
-
-    /// The files of a run in the output folder that a new run would replace.
-    fn existing_outputs(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(&self.out).into_iter().flatten().flatten();
-        let run = |name: &str| {
-            let checkpoint = name.starts_with("checkpoint-") && name.ends_with(".safetensors");
-            checkpoint || ["model.safetensors", "metrics.jsonl"].contains(&name)
-        };
-        entries.filter(|e| e.file_name().to_str().is_some_and(run)).map(|e| e.path()).collect()
     }
 
     /// Compiles the step that trains `network`, with a metrics log and checkpoints named after `label`; nothing is written
@@ -350,42 +301,4 @@ impl Job {
         say!("wrote {} and {}", model.display(), page.display())?;
         Ok(())
     }
-}
-
-/// A label as part of a file name on every system.
-fn file_name(label: &str) -> String {
-    label.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
-}
-
-/// The images of a run.
-pub struct DataSets {
-    pub training: Dataset,
-    /// Held out of the training images.
-    validation: Option<Dataset>,
-    test: Dataset,
-}
-
-/// Reads the data set that the settings name, as they want it.
-pub fn load(recipe: &Recipe) -> Result<DataSets> {
-    let (training, test) = source::load(recipe.data_name(), recipe.data_dir.as_deref())?;
-    let mut training = source::limit(training, recipe.limit_train, "--limit-train")?;
-    let mut test = source::limit(test, recipe.limit_test, "--limit-test")?;
-    for set in [&mut training, &mut test] {
-        if let Some(mean) = &recipe.data_mean {
-            set.mean.clone_from(mean);
-        }
-        if let Some(std) = &recipe.data_std {
-            set.std.clone_from(std);
-        }
-        set.check()?;
-    }
-    let (training, validation) = match recipe.validation {
-        Some(fraction) => {
-            let (training, mut validation) = training.split_holdout(fraction, recipe.seed())?;
-            validation.split = Split::Validation;
-            (training, Some(validation))
-        }
-        None => (training, None),
-    };
-    Ok(DataSets { training, validation, test })
 }

@@ -6,6 +6,7 @@ mod common;
 use limbeck::distill::{
     self, LogitRows, METHODS, MethodConfig, MethodContext, Need, TaskRows, TeacherPass, Term,
 };
+use limbeck::gpu::Gpu;
 use limbeck::models::Outputs;
 use limbeck::nn::{DeviceParams, Forward, ParamBuilder, Params};
 use limbeck::rng::Stream;
@@ -67,7 +68,7 @@ fn run(method: &str, batch: &Batch) -> (f32, Vec<f32>) {
         labels: Some(labels.clone()),
         weights: weights.clone(),
     };
-    let loss = record(&tape, method, TaskRows::Logits(&rows)).unwrap();
+    let (loss, _own) = record(&gpu, &tape, method, TaskRows::Logits(&rows)).unwrap();
     let gradients = loss.backward().unwrap();
     let gradient = gradients.get(&student).unwrap();
     let plan = Plan::new(&gpu, &tape, &[&loss, gradient]).unwrap();
@@ -85,9 +86,15 @@ fn run(method: &str, batch: &Batch) -> (f32, Vec<f32>) {
     (plan.read_f32(&loss).unwrap()[0], plan.read_f32(gradient).unwrap())
 }
 
-fn record(tape: &Tape, method: &str, rows: TaskRows<'_>) -> limbeck::Result<Tensor> {
-    let (gpu, none) = (common::gpu(), Params::default());
-    let nothing = DeviceParams::frozen(&gpu, "nothing", &none)?;
+/// The loss, and the method's own parameters, whose buffers its plan reads.
+fn record(
+    gpu: &Gpu,
+    tape: &Tape,
+    method: &str,
+    rows: TaskRows<'_>,
+) -> limbeck::Result<(Tensor, DeviceParams)> {
+    let none = Params::default();
+    let nothing = DeviceParams::frozen(gpu, "nothing", &none)?;
     let ids = tape.input_i32("ids", [1]);
     let pass = TeacherPass::Live { forward: Forward::eval(tape, &nothing), params: &none };
     let student = Forward::eval(tape, &nothing);
@@ -105,8 +112,9 @@ fn record(tape: &Tape, method: &str, rows: TaskRows<'_>) -> limbeck::Result<Tens
     let mut host = Params::default();
     let loss = term(method).method.prepare(&seen, ParamBuilder::new(&mut host))?;
     host.initialise(0);
-    let device = DeviceParams::trainable(&gpu, "own", &host)?;
-    loss.record(&seen, &Forward::train(tape, &device))
+    let device = DeviceParams::trainable(gpu, "own", &host)?;
+    let loss = loss.record(&seen, &Forward::train(tape, &device))?;
+    Ok((loss, device))
 }
 
 /// Every method that reads rows, and nothing of a network.
@@ -238,6 +246,7 @@ fn any_weights_are_those_of_the_mean() {
 /// A method is refused exactly where a task does not give what the list says it reads, with the task's outputs named.
 #[test]
 fn what_a_method_reads_is_what_the_list_says() {
+    let gpu = common::gpu();
     let rows_only = [Need::Numbers, Need::Logits, Need::Labels];
     for spec in METHODS.iter().filter(|m| m.reads.iter().all(|need| rows_only.contains(need))) {
         let tape = Tape::new();
@@ -245,21 +254,22 @@ fn what_a_method_reads_is_what_the_list_says() {
         let [student, teacher] = logits;
         let unlabelled = LogitRows::new(student, teacher);
         let labelled = LogitRows { labels: Some(tape.input_i32("labels", [4])), ..unlabelled.clone() };
-        let read = |rows| record(&tape, spec.name, rows);
+        let read = |rows| record(&gpu, &tape, spec.name, rows);
         read(TaskRows::Logits(&labelled)).unwrap();
         let reads = |need| spec.reads.contains(&need);
         assert_eq!(read(TaskRows::Logits(&unlabelled)).is_err(), reads(Need::Labels), "{}", spec.name);
         assert_eq!(read(TaskRows::Values(&labelled)).is_err(), reads(Need::Logits), "{}", spec.name);
-        let message = read(TaskRows::None).unwrap_err().to_string();
+        let message = read(TaskRows::None).err().unwrap().to_string();
         assert!(message.contains("its outputs are boxes, scores"), "{}: {message}", spec.name);
     }
 }
 
 #[test]
 fn rows_that_do_not_go_together_are_refused() {
+    let gpu = common::gpu();
     let tape = Tape::new();
     let rows = LogitRows::new(tape.variable("student", [4, CLASSES]), tape.input("teacher", [4, CLASSES]));
     let uneven = LogitRows { weights: Some(tape.input("weights", [3])), ..rows };
-    let message = record(&tape, "kd", TaskRows::Logits(&uneven)).unwrap_err().to_string();
+    let message = record(&gpu, &tape, "kd", TaskRows::Logits(&uneven)).err().unwrap().to_string();
     assert!(message.contains("weights (R)") && message.contains("[3]"), "{message}");
 }

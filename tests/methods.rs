@@ -86,7 +86,6 @@ fn what_cannot_be_related_is_refused() {
         ("pkt", &one, "two samples"),
         ("cc", &one, "two samples"),
         ("cc,form=code", &one, "two samples"),
-        ("rkd,distance=0,angle=0", &one, "both 0"),
     ] {
         let tape = Tape::new();
         let student = Forward::train(&tape, &none);
@@ -113,6 +112,17 @@ fn what_cannot_be_related_is_refused() {
         let prepared = term.method.prepare(&seen, ParamBuilder::new(&mut Params::default()));
         let refused = prepared.and_then(|loss| loss.record(&seen, &student).map(drop));
         let message = refused.expect_err(method).to_string();
+        assert!(message.contains(part), "{method}: {message}");
+    }
+}
+
+/// What a method can never learn by is refused as it is read.
+#[test]
+fn senseless_combinations_are_refused() {
+    for (method, part) in
+        [("rkd,distance=0,angle=0", "both 0"), ("mlkd,lowest=5,highest=4", "at least lowest, 5")]
+    {
+        let message = distill::parse(method, &MethodConfig::default()).unwrap_err().to_string();
         assert!(message.contains(part), "{method}: {message}");
     }
 }

@@ -35,11 +35,14 @@ def tensors(path):
 
 
 def log(path):
-    """A digest of what was counted, line by line. Runs keep their order; the terms of a loss are sorted by value."""
+    """A digest of what was counted, line by line. Runs keep their order; the terms of a loss are sorted by value. The loss of
+    held-out images does not count: limbeck 0.1 did not measure it."""
     lines = []
     with open(path, encoding="utf-8") as file:
         for line in file:
             record = json.loads(line)
+            if record["split"] != "train":
+                record["loss"] = None
             terms = sorted(record.get("terms", {}).values(), key=str)
             # limbeck 0.1 did not measure the loss of held-out samples.
             if record["split"] != "train":

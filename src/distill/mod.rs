@@ -3,6 +3,10 @@
 //! A [`Method`] is what the user asked for, parsed once and never changed. For a step it makes its [`Loss`], which sees
 //! both networks' forward passes (logits and taps) and records a scalar, unweighted. Teacher tensors require no
 //! gradient, so nothing of a teacher is differentiated or kept.
+//!
+//! Methods declare, the trainer provides. A [`MethodSpec`] says formula, paper, settings with the paper's defaults and which taps
+//! it needs; the trainer pairs what both models offer for that need. A schedule is in shares of the training and a weight is a
+//! scalar of the step, so that neither makes a new plan.
 
 mod context;
 mod features;

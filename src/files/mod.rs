@@ -2,6 +2,9 @@
 //!
 //! [`write_atomic`] writes to a temporary name in the same folder, syncs, then renames: a reader sees the old file or
 //! the new one, whatever happens in between. Weights and checkpoints are safetensors files, see [`tensors`].
+//!
+//! Files from elsewhere are hostile until read: every size in them is checked against the bytes that are there before memory is
+//! asked for, and tests cut and flip bytes of each format.
 
 mod atomic;
 mod hash;

@@ -1,4 +1,7 @@
 //! Storage buffers and the slices of them that get bound.
+//!
+//! All storage is padded to 16 bytes, so that element-wise kernels always work on `vec4` and never have a tail case; no
+//! reduction reads what lies in the padding.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

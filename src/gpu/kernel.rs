@@ -1,4 +1,7 @@
 //! Kernels: WGSL parts, constants and an entry point.
+//!
+//! Shapes are constants of a kernel: a step's shapes are static, so that divisors are compile-time constants, and two layers of
+//! equal shape share a pipeline. A kernel knows its workgroup by `flat_workgroup` alone, so that a dispatch can be split.
 
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};

@@ -1,4 +1,6 @@
 //! Which of several equal kernels is the fastest on this adapter: what was measured, kept in a file.
+//!
+//! A choice is kept by adapter, driver, version and work (op, settings, shapes). Nothing is measured unless it is asked for.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,7 @@
 //! Submitting work and waiting for it: an executor that blocks, and futures that ask again.
+//!
+//! Waiting is async, blocking is a wrapper that does not exist on wasm32: reads, trainer, evaluator and checkpoints are futures,
+//! and blocking sleeps until the oldest submit is done, where a general executor would spin.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

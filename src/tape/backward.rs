@@ -1,4 +1,8 @@
 //! The backward sweep: from a scalar loss to a gradient node for every leaf that requires one.
+//!
+//! Recomputing is recording again: where [`Tape::recompute`] marked a range of nodes, the sweep records them once more when it
+//! gets there and differentiates the copies, so that the memory plan frees the originals. An op that would change something twice
+//! says what to run instead ([`Op::recompute_as`](super::op::Op::recompute_as)).
 
 use std::collections::HashMap;
 

@@ -1,4 +1,7 @@
 //! Which intermediates a plan may store as f16.
+//!
+//! Precision is how a plan stores a tensor, and no property of ops: kernels are written once, for f32, and a conversion follows
+//! each load and comes before each store (`gpu/stored`). A lowering may ask whether an input is stored so, to choose a variant.
 
 use std::collections::BTreeSet;
 

@@ -5,6 +5,10 @@
 //! gives every intermediate a buffer by its lifetime, and replays. The tape knows no op by name: an op is anything that
 //! implements [`Op`], in this crate or in yours.
 //!
+//! Record order is execution order. In-place updates (optimizer, running statistics) are ops that declare which inputs they
+//! write: a reader recorded before sees the old value, one recorded after the new. A step has static shapes, and is compiled for
+//! its batch size; what changes from step to step is one uniform buffer ([`Step`]).
+//!
 //! An op of your own is a shape rule, a kernel and its reference in f64; one with a gradient also has
 //! [`Op::backward`], as in examples/custom_op.rs:
 //!

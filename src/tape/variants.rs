@@ -1,4 +1,7 @@
 //! Several ways to lower one node, all with the same result.
+//!
+//! Variants are named, and the default is the first. [`tune`](super::tune) holds each against the f64 reference and times it;
+//! tests run every variant of every case.
 
 use super::lowering::Lowering;
 use super::op::Op;

@@ -1,4 +1,7 @@
 //! `limbeck sweep`: methods x seeds x pairs, and what each method is worth.
+//!
+//! A sweep is `distill` many times: `file` is the TOML, `entry` a row, `run` a folder with key and result, `teacher` what is
+//! trained where missing and measured once, `work` the estimate. `cli/run` trains, for both.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -5,6 +5,10 @@
 //!
 //! Every node is a tap, under its own name and under that of the value it makes. A softmax at the very end is left out:
 //! distillation starts from logits.
+//!
+//! A graph is run through twice: once without a device, which finds whatever cannot run, the classes and the weights; once for
+//! each tape. A tape's shapes are known as it is recorded, so the shape arithmetic that exporters write down is done on the
+//! spot, and there is no shape inference.
 
 mod array;
 mod fold;

@@ -5,6 +5,8 @@
 //! They have far too few rows for a tile. shaders/conv/depthwise_rows*.wgsl walk down strips of columns instead,
 //! so that an element is loaded once for all taps; shaders/conv/depthwise.wgsl does whatever these can't, one
 //! invocation an element: kernels too large to unroll, and of dX a multiplier or dilation.
+//!
+//! dX does every residue of a stride in one dispatch; dW leaves one partial sum a lane, added in a fixed order.
 
 use crate::Result;
 use crate::gpu::{Caps, Grid, Kernel};

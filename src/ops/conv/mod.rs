@@ -1,5 +1,5 @@
 //! Convolutions: the op, its gradients, what is fused into it, and the kernels that one is chosen from
-//! ([`lower`] chooses).
+//! (`lower` chooses).
 
 mod backward;
 mod depthwise;

@@ -1,5 +1,8 @@
 //! The convolution of CPU adapters: shaders/conv/conv2d_rows.wgsl. Its tile is chosen by what loads, products and stores cost
 //! there.
+//!
+//! There loads are expensive, broadcasts and arithmetic cheap. So a lane walks along a row, what it loads serves all taps, and it
+//! loads aligned neighbours together ([`RowLoads`]). GPUs take the tile engine.
 
 use crate::gpu::{Caps, Grid, Kernel, TileVariant};
 use crate::ops::common::per_element;

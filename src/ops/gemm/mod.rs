@@ -1,4 +1,7 @@
 //! Matrix products: C = op(A) op(B), batched; and the linear layer y = x W^T + b.
+//!
+//! A CPU adapter has a wider tile, and B is copied into panels where its rows begin at one place of a memory page, which would
+//! otherwise compete for a few sets of each cache.
 
 pub mod fused;
 

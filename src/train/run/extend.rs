@@ -1,5 +1,7 @@
 //! Students whose architecture a method changes: what is trained, measured and saved is then another network,
 //! with the student's weights in it.
+//!
+//! The name of that network alone rebuilds it from a file (`models/reuse.rs`, `models/low_rank.rs`).
 
 use crate::data::Source;
 use crate::distill::{MethodContext, TeacherPass, Term, UnrunPass};

@@ -7,6 +7,9 @@
 //!   1706.00384.
 //! - Chains of trainings ([`crate::train::chain`]): born-again networks (Furlanello et al. 1805.04770), teacher assistants (Mirzadeh et
 //!   al. 1902.03393) and the self-teacher of teacher-free distillation (Yuan et al. 1909.11723).
+//!
+//! Chains are loops over the trainer; peers, averages and several teachers are parts of the step. `byot` and `tf-kd` are methods,
+//! since they are plain losses on logits and taps.
 
 mod mean_teacher;
 mod mutual;

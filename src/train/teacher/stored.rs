@@ -1,4 +1,6 @@
 //! A teacher whose outputs lie on disk: its logits and features are more fields of each sample.
+//!
+//! The plan then holds no teacher. A method that wants its layers or weights is shown a pass of it that never runs.
 
 use std::sync::Arc;
 

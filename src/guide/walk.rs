@@ -10,8 +10,8 @@
 //!    memory plan frees each activation after its last reader. A teacher that is [`StoredTeacher`] is more fields of each sample
 //!    instead.
 //! 4. [`Task::loss`] gives the terms of the task's own loss, [`Task::rows`] the rows of numbers that methods on logits compare. Each
-//!    [`Term`]'s [`Method::loss`] gets both passes as a [`Pair`], logits and taps, and returns a scalar tensor. [`Tensor::cross_entropy`]
-//!    and [`Tensor::kl_div`] are single fused kernels that never store probabilities. A term's weight is a [`Scalar`] of the step, so
+//!    [`Term`]'s [`Method::prepare`] makes a [`Loss`], which gets both passes as a [`MethodContext`] and records a scalar tensor
+//!    ([`Loss::record`]). [`Tensor::cross_entropy`] and [`Tensor::kl_div`] are single fused kernels that never store probabilities. A term's weight is a [`Scalar`] of the step, so
 //!    that a schedule makes no new plan.
 //! 5. [`Tensor::backward`] appends gradient nodes of the same kind. [`Forward::place_gradients`] puts each in its slice of the
 //!    flat gradient buffer of [`DeviceParams`], so that clipping and the [`Optimizer`] are one dispatch each over all parameters.
@@ -32,12 +32,14 @@
 //! [`Forward::train`]: crate::nn::Forward::train
 //! [`Leaves`]: crate::tasks::Leaves
 //! [`Loader`]: crate::data::Loader
+//! [`Loss`]: crate::distill::Loss
+//! [`Loss::record`]: crate::distill::Loss::record
 //! [`Meter`]: crate::tasks::Meter
-//! [`Method::loss`]: crate::distill::Method::loss
+//! [`Method::prepare`]: crate::distill::Method::prepare
+//! [`MethodContext`]: crate::distill::MethodContext
 //! [`Network::forward`]: crate::models::Network::forward
 //! [`Op::lower`]: crate::tape::Op::lower
 //! [`Optimizer`]: crate::optim::Optimizer
-//! [`Pair`]: crate::distill::Pair
 //! [`Plan::cost`]: crate::tape::Plan::cost
 //! [`Plan::new`]: crate::tape::Plan::new
 //! [`Plan::run`]: crate::tape::Plan::run

@@ -155,7 +155,6 @@ mod tests {
             let found = reshaped(&(spec.cases)(), *pick, shapes);
             let found = found.unwrap_or_else(|| panic!("line {line} ({name}) picks none of its cases"));
             let metas: Vec<Meta> = found.inputs.iter().map(|i| i.meta.clone()).collect();
-            println!("PICK {:?}", found.op);
             found.op.infer(&metas).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
         assert!(RECORDED.iter().all(|(name, ..)| OPS.iter().any(|spec| spec.name == *name)));

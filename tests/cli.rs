@@ -154,9 +154,12 @@ fn bad_images() {
     write("cut.png", &bytes[..bytes.len() / 2]);
     write("words.png", b"not an image");
     write("empty.png", b"");
-    for (name, part) in
-        [("cut.png", "PNG"), ("words.png", "PNG or JPEG"), ("empty.png", "empty"), ("none.png", "no such")]
-    {
+    for (name, part) in [
+        ("cut.png", "PNG"),
+        ("words.png", "PNG or JPEG"),
+        ("empty.png", "empty"),
+        ("none.png", "found nothing"),
+    ] {
         // The good image comes first, and nothing of it is printed.
         refused(&format!("predict {} {} {name}", model.display(), good.display()), &[name, part]);
     }

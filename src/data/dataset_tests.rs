@@ -26,7 +26,8 @@ fn check_names_what_does_not_fit() {
         change(&mut set);
         message(set.check())
     };
-    assert!(broken(|s| s.channels = 2).contains("1 or 3 channels"));
+    assert!(broken(|s| s.channels = 0).contains("at least 1 channel"));
+    assert!(broken(|s| s.channels = 2).contains("2x1x3"));
     assert!(broken(|s| s.height = 0).contains("1x0x3"));
     assert!(broken(|s| s.width = usize::MAX).contains("bytes"));
     assert!(broken(|s| s.pixels.truncate(11)).contains("got 11 bytes"));

@@ -16,7 +16,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "wsld",
     family: Family::Activation,
     knowledge: Knowledge::Response,
-    about: "soft targets, weighted down for samples whose label the student is surer of than the teacher",
+    about: "soft targets, weighted down where the student is surer of the label than the teacher",
     formula: "T^2 * mean of (1 - exp(-CE(z_s, y) / CE(z_t, y))) * -sum_c p_t,c log p_s,c, p = softmax(z / T)",
     paper: "Zhou et al. 2102.00650. The denominator has 1e-7 more, as in the authors' code, which takes the cross-entropy \
             of the soft labels where the paper writes of KL: the gradient is the same",

@@ -104,7 +104,7 @@ mod tests {
     fn what_grows_from_nothing_may_be_small_but_not_large() {
         let mut average = figures(&[(1.0, 2.0, 1.0), (1.0, 1e-4, 1e-4)]);
         average.starts_as_student = true;
-        average.terms[0].of_task = true;
+        (average.terms[0].of_task, average.terms[0].name) = (true, "ce".into());
         assert_eq!(unbalanced(&average), None);
         average.terms[1].gradient = Some(0.0);
         assert_eq!(vanishing(&average), None);

@@ -185,7 +185,7 @@ mod tests {
                 r#"optimizer = {"kind":"sgd","momentum":0.9,"nesterov":true,"weight_decay":0.0005}"#,
                 "patience = null",
                 "recompute = false",
-                r#"schedule = {"floor":0.0,"kind":"cosine","total":0,"warmup":{"from":0.0,"steps":0}}"#,
+                r#"schedule = {"floor":0.0,"kind":"cosine","total":0,"warmup":{"start":0.0,"steps":0}}"#,
                 "seed = 0",
             ]
         );

@@ -15,7 +15,7 @@ impl Prepared<'_, '_> {
         self.0.cost()
     }
 
-    /// What the doctor measured, of the student and of a peer, where [`Trainer::examined`] asked for it; once.
+    /// What the doctor measured, of the student and of a peer, where [`Trainer::examined`](crate::train::Trainer::examined) asked for it; once.
     ///
     /// # Errors
     /// What kept it from measuring, which does not keep the run from training.
@@ -31,10 +31,10 @@ impl Prepared<'_, '_> {
         Ok(self.figures()?.iter().flat_map(diagnose).collect())
     }
 
-    /// Trains, as [`Trainer::fit`]. Blocks.
+    /// Trains, as [`Trainer::fit`](crate::train::Trainer::fit). Blocks.
     ///
     /// # Errors
-    /// Those of [`Trainer::fit`].
+    /// Those of [`Trainer::fit`](crate::train::Trainer::fit).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn fit(self) -> Result<Run> {
         let gpu = self.0.gpu().clone();
@@ -44,7 +44,7 @@ impl Prepared<'_, '_> {
     /// [`Prepared::fit`] for callers that may not block.
     ///
     /// # Errors
-    /// Those of [`Trainer::fit`].
+    /// Those of [`Trainer::fit`](crate::train::Trainer::fit).
     pub async fn fit_async(mut self) -> Result<Run> {
         self.0.resume().await?;
         self.0.run().await

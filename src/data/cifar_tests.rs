@@ -14,9 +14,9 @@ fn record(labels: &[u8], fill: u8) -> Vec<u8> {
 fn reads_batches_in_order() {
     let dir = Scratch::new();
     for i in 1..=5u8 {
-        dir.write(&format!("cifar-10-batches-bin/data_batch_{i}.bin"), &record(&[i], i));
+        dir.write(&format!("cifar-10-batches-bin/data_batch_{i}.bin"), record(&[i], i));
     }
-    dir.write("cifar-10-batches-bin/test_batch.bin", &[record(&[9], 1), record(&[0], 2)].concat());
+    dir.write("cifar-10-batches-bin/test_batch.bin", [record(&[9], 1), record(&[0], 2)].concat());
     assert!(present(Kind::Cifar10, dir.path()) && !present(Kind::Cifar100, dir.path()));
     let (train, test) = load(Kind::Cifar10, dir.path(), LIMIT).unwrap();
     train.check().unwrap();
@@ -31,16 +31,16 @@ fn reads_batches_in_order() {
 #[test]
 fn reads_single_files_and_class_names() {
     let dir = Scratch::new();
-    dir.write("train.bin", &record(&[19, 99], 7));
-    dir.write("test.bin", &record(&[0, 42], 8));
+    dir.write("train.bin", record(&[19, 99], 7));
+    dir.write("test.bin", record(&[0, 42], 8));
     let (train, test) = load(Kind::Cifar100, dir.path(), LIMIT).unwrap();
     train.check().unwrap();
     assert_eq!((train.labels[0], test.labels[0]), (99, 42));
     assert_eq!((train.num_classes(), train.class_names[99].as_str()), (100, "worm"));
 
     let dir = Scratch::new();
-    dir.write("train.bin", &record(&[3], 7));
-    dir.write("test.bin", &record(&[3], 8));
+    dir.write("train.bin", record(&[3], 7));
+    dir.write("test.bin", record(&[3], 8));
     dir.write("batches.meta.txt", b"a\nb\nc\nd\ne\r\nf\ng\nh\ni\nj\n\n");
     let (train, _) = load(Kind::Cifar10, dir.path(), LIMIT).unwrap();
     assert_eq!(train.class_names[4], "e");
@@ -49,20 +49,20 @@ fn reads_single_files_and_class_names() {
         message(load(Kind::Cifar10, dir.path(), LIMIT))
             .contains("expected 10 class names, one a line, found 2")
     );
-    dir.write("batches.meta.txt", &[0xff; 10]);
+    dir.write("batches.meta.txt", [0xff; 10]);
     assert!(message(load(Kind::Cifar10, dir.path(), LIMIT)).contains("UTF-8"));
 }
 
 #[test]
 fn tells_the_two_formats_apart() {
     let dir = Scratch::new();
-    dir.write("train.bin", &record(&[1, 50], 0));
-    dir.write("test.bin", &record(&[1, 50], 0));
+    dir.write("train.bin", record(&[1, 50], 0));
+    dir.write("test.bin", record(&[1, 50], 0));
     assert!(message(load(Kind::Cifar10, dir.path(), LIMIT)).contains("looks like cifar100"));
-    dir.write("train.bin", &record(&[9], 0));
+    dir.write("train.bin", record(&[9], 0));
     assert!(message(load(Kind::Cifar100, dir.path(), LIMIT)).contains("looks like cifar10"));
     // 3,073 CIFAR-100 records are a whole number of CIFAR-10 records: only the labels tell.
-    dir.write("train.bin", &record(&[1, 50], 99).repeat(3073));
+    dir.write("train.bin", record(&[1, 50], 99).repeat(3073));
     let text = message(load(Kind::Cifar10, dir.path(), LIMIT));
     assert!(text.contains("below 10") && text.contains("cifar100"), "{text}");
 }
@@ -70,7 +70,7 @@ fn tells_the_two_formats_apart() {
 #[test]
 fn refuses_damaged_files_with_the_offset() {
     let dir = Scratch::new();
-    dir.write("test.bin", &record(&[0], 0));
+    dir.write("test.bin", record(&[0], 0));
     let read = |bytes: &[u8]| {
         dir.write("train.bin", bytes);
         message(load(Kind::Cifar10, dir.path(), LIMIT))
@@ -90,8 +90,8 @@ fn refuses_damaged_files_with_the_offset() {
 #[test]
 fn refuses_more_than_the_limit() {
     let dir = Scratch::new();
-    dir.write("train.bin", &record(&[0], 0).repeat(4));
-    dir.write("test.bin", &record(&[0], 0));
+    dir.write("train.bin", record(&[0], 0).repeat(4));
+    dir.write("test.bin", record(&[0], 0));
     assert!(message(load(Kind::Cifar10, dir.path(), 10_000)).contains("over the limit of 10000"));
 }
 

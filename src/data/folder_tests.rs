@@ -20,8 +20,8 @@ fn colour(value: u8, side: u32) -> Vec<u8> {
 fn flat_folder_is_held_out_by_class() {
     let dir = Scratch::new();
     for i in 0..40u8 {
-        dir.write(&format!("b/{i:02}.png"), &grey(i, 4));
-        dir.write(&format!("a/{i:02}.PNG"), &grey(100 + i, 4));
+        dir.write(&format!("b/{i:02}.png"), grey(i, 4));
+        dir.write(&format!("a/{i:02}.PNG"), grey(100 + i, 4));
     }
     dir.write("a/Thumbs.db", b"junk");
     dir.write("a/.hidden.png", b"junk");
@@ -43,9 +43,9 @@ fn flat_folder_is_held_out_by_class() {
 #[test]
 fn train_and_test_folders_share_layout_classes_and_statistics() {
     let dir = Scratch::new();
-    dir.write("train/cat/1.jpg", &colour(200, 6));
-    dir.write("train/dog/1.jpeg", &colour(50, 9));
-    dir.write("val/dog/1.png", &grey(80, 3));
+    dir.write("train/cat/1.jpg", colour(200, 6));
+    dir.write("train/dog/1.jpeg", colour(50, 9));
+    dir.write("val/dog/1.png", grey(80, 3));
     let (train, test) = load(dir.path(), &LoadOptions::default()).unwrap();
     test.check().unwrap();
     assert_eq!((train.channels, train.height, train.width), (3, 6, 6));
@@ -58,7 +58,7 @@ fn train_and_test_folders_share_layout_classes_and_statistics() {
     let (train, _) = load(dir.path(), &options).unwrap();
     assert_eq!((train.channels, train.height, train.width), (1, 2, 5));
 
-    dir.write("val/bird/1.png", &grey(80, 3));
+    dir.write("val/bird/1.png", grey(80, 3));
     assert!(message(load(dir.path(), &LoadOptions::default())).contains("class \"bird\" has no folder"));
 }
 
@@ -66,7 +66,7 @@ fn train_and_test_folders_share_layout_classes_and_statistics() {
 fn train_alone_is_held_out() {
     let dir = Scratch::new();
     for i in 0..5 {
-        dir.write(&format!("train/a/{i}.png"), &grey(1, 2));
+        dir.write(&format!("train/a/{i}.png"), grey(1, 2));
     }
     let (train, test) = load(dir.path(), &LoadOptions::default()).unwrap();
     assert_eq!((train.len(), test.len()), (4, 1));
@@ -80,7 +80,7 @@ fn errors_name_the_file_or_folder() {
     dir.write("a/notes.txt", b"x");
     assert!(text().contains("found none") && text().contains("a: expected"), "{}", text());
     for i in 0..70 {
-        dir.write(&format!("a/{i:02}.png"), &grey(1, 2));
+        dir.write(&format!("a/{i:02}.png"), grey(1, 2));
     }
     let good = grey(1, 20);
     dir.write("a/50.png", &good[..40]);

@@ -23,10 +23,10 @@ fn labels(n: u32) -> Vec<u8> {
 fn loads_plain_gzip_and_name_variants() {
     let dir = Scratch::new();
     assert!(!present(dir.path()));
-    dir.write("train-images-idx3-ubyte", &images(12));
-    dir.write("train-labels.idx1-ubyte.gz", &gzip(&labels(12)));
-    dir.write("raw/t10k-images.idx3-ubyte", &gzip(&images(3)));
-    dir.write("raw/t10k-labels-idx1-ubyte.gz", &labels(3));
+    dir.write("train-images-idx3-ubyte", images(12));
+    dir.write("train-labels.idx1-ubyte.gz", gzip(&labels(12)));
+    dir.write("raw/t10k-images.idx3-ubyte", gzip(&images(3)));
+    dir.write("raw/t10k-labels-idx1-ubyte.gz", labels(3));
     assert!(present(dir.path()));
     let (train, test) = load(Kind::FashionMnist, dir.path(), LIMIT).unwrap();
     train.check().unwrap();
@@ -71,7 +71,7 @@ fn refuses_damaged_files_with_the_offset() {
 #[test]
 fn refuses_hostile_sizes_before_allocating() {
     let dir = Scratch::new();
-    let read = |sizes: &[u32], limit| message(read_images(&dir.write("x", &idx(sizes, &[])), limit));
+    let read = |sizes: &[u32], limit| message(read_images(&dir.write("x", idx(sizes, &[])), limit));
     assert!(read(&[u32::MAX, 28, 28], LIMIT).contains("limit"));
     assert!(read(&[u32::MAX, u32::MAX, u32::MAX], u64::MAX).contains("no sense"));
     assert!(read(&[0, 28, 28], LIMIT).contains("no sense"));
@@ -84,16 +84,16 @@ fn refuses_hostile_sizes_before_allocating() {
 #[test]
 fn refuses_labels_out_of_range_and_counts_that_differ() {
     let dir = Scratch::new();
-    let path = dir.write("train-labels-idx1-ubyte", &idx(&[3], &[0, 10, 1]));
+    let path = dir.write("train-labels-idx1-ubyte", idx(&[3], &[0, 10, 1]));
     assert!(message(read_labels(&path, 10, LIMIT)).contains("byte 9: expected a label below 10, found 10"));
-    dir.write("train-labels-idx1-ubyte", &labels(4));
-    dir.write("train-images-idx3-ubyte", &images(5));
+    dir.write("train-labels-idx1-ubyte", labels(4));
+    dir.write("train-images-idx3-ubyte", images(5));
     let text = message(load(Kind::Mnist, dir.path(), LIMIT));
     assert!(text.contains("expected 5 labels") && text.contains("train-labels"), "{text}");
-    dir.write("train-labels-idx1-ubyte", &labels(5));
+    dir.write("train-labels-idx1-ubyte", labels(5));
     assert!(message(load(Kind::Mnist, dir.path(), LIMIT)).contains("t10k-images-idx3-ubyte.gz"));
-    dir.write("t10k-images-idx3-ubyte", &idx(&[1, 3, 2], &[0; 6]));
-    dir.write("t10k-labels-idx1-ubyte", &labels(1));
+    dir.write("t10k-images-idx3-ubyte", idx(&[1, 3, 2], &[0; 6]));
+    dir.write("t10k-labels-idx1-ubyte", labels(1));
     assert!(message(load(Kind::Mnist, dir.path(), LIMIT)).contains("1x3x2"));
 }
 

@@ -129,7 +129,7 @@ mod tests {
     fn grey_repeats_in_colour_and_resizes_by_averaging() {
         let image = GrayImage::from_raw(2, 2, vec![0, 100, 100, 200]).unwrap();
         let dir = Scratch::new();
-        let path = dir.write("misnamed.jpg", &png(&image.into()));
+        let path = dir.write("misnamed.jpg", png(&image.into()));
         assert_eq!(native_spec(&path).unwrap(), spec(1, 2, 2));
         assert_eq!(load(&path, spec(3, 2, 2)).unwrap(), [0, 100, 100, 200].repeat(3));
         assert_eq!(load(&path, spec(1, 1, 1)).unwrap(), [100]);

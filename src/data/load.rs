@@ -126,8 +126,8 @@ mod tests {
         let dir = Scratch::new();
         let root = dir.path().to_path_buf();
         let env = |name: &str| (name == "LIMBECK_DATA").then(|| root.clone().into_os_string());
-        dir.write("cifar10/train.bin", &[3; 3073]);
-        dir.write("cifar10/test.bin", &[4; 3073]);
+        dir.write("cifar10/train.bin", [3; 3073]);
+        dir.write("cifar10/test.bin", [4; 3073]);
         let (train, test) = load_with("cifar10", None, &LoadOptions::default(), &env).unwrap();
         assert_eq!((train.labels[0], test.labels[0]), (3, 4));
     }

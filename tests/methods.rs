@@ -108,9 +108,11 @@ fn what_cannot_be_related_is_refused() {
             samples: 8,
             taps: &[("t".to_string(), "s".to_string())],
         };
-        let term = distill::parse(method, &MethodConfig::default()).unwrap().terms.remove(0);
-        let prepared = term.method.prepare(&seen, ParamBuilder::new(&mut Params::default()));
-        let refused = prepared.and_then(|loss| loss.record(&seen, &student).map(drop));
+        let refused = distill::parse(method, &MethodConfig::default()).and_then(|mut objective| {
+            let term = objective.terms.remove(0);
+            let loss = term.method.prepare(&seen, ParamBuilder::new(&mut Params::default()))?;
+            loss.record(&seen, &student).map(drop)
+        });
         let message = refused.expect_err(method).to_string();
         assert!(message.contains(part), "{method}: {message}");
     }

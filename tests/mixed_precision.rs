@@ -75,7 +75,7 @@ fn a_device_without_f16_is_refused_by_name() {
     let y = relus(&tape, &tape.input("x", [16, 16]));
     let kept = y.copy().unwrap();
     let message = Plan::new(&gpu, &tape, &[&kept]).map(drop).unwrap_err().to_string();
-    for part in [gpu.caps().name.as_str(), "SHADER_F16", "--precision f32"] {
+    for part in [gpu.caps().name.as_str(), "SHADER_F16", "`precision = f32`"] {
         assert!(message.contains(part), "{part} in {message}");
     }
 }

@@ -158,14 +158,15 @@ fn a_mean_teacher_follows_its_student() {
     let folder = common::folder();
     let path = folder.path().join("run.safetensors");
     let fit = |decay: Option<f64>, checkpoint: Option<bool>, stop: u64| {
-        let start = seeded("cnn:4", 1);
-        let (mut student, mut followed) = (seeded("cnn:4", 1), seeded("cnn:4", 9));
-        let frozen = setting.frozen(if decay.is_some() { &followed } else { &start });
+        // An average begins as the student, whatever its own weights were.
+        let (mut student, mut followed) =
+            (seeded("cnn:4", 1), seeded("cnn:4", if decay.is_some() { 9 } else { 1 }));
+        let frozen = setting.frozen(&followed);
         let average = decay.map(|decay| EmaConfig { decay, warmup: false });
         let mut observer = StopAt(stop);
         let mut trainer = setting
             .trainer(&config)
-            .teacher(teach(&start, &frozen, "kd:1,temperature=1+ce:1"))
+            .teacher(teach(&followed, &frozen, "kd:1,temperature=1+ce:1"))
             .scheme(Scheme { average, ..Default::default() })
             .observer(&mut observer);
         if let Some(resume) = checkpoint {

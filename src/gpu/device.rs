@@ -93,7 +93,7 @@ impl Gpu {
         matrices: Option<Matrices>,
     ) -> Self {
         let errors = Arc::new(Errors::default());
-        let (uncaptured, lost) = (errors.clone(), errors.clone());
+        let (uncaptured, lost) = (errors.first(), errors.first());
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             uncaptured.note(Failure::of("the device", &error));
         }));

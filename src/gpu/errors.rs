@@ -46,10 +46,25 @@ type Answer = Pin<Box<dyn Future<Output = Option<Failure>>>>;
 /// The errors of a device that no call has reported yet.
 #[derive(Default)]
 pub(super) struct Errors {
-    first: Mutex<Option<Failure>>,
+    first: Arc<First>,
     /// Answers that are not here yet, in the order of their scopes.
     pending: Mutex<Vec<Answer>>,
     waiting: Arc<Waiting>,
+}
+
+/// The first failure that nobody was told of: all that the device's own callbacks reach, from any thread.
+#[derive(Default)]
+pub(super) struct First(Mutex<Option<Failure>>);
+
+impl First {
+    /// Keeps a failure, where it is the first one.
+    pub fn note(&self, failure: Failure) {
+        let mut first = lock(&self.0);
+        // A lost device explains every later error, so it replaces them.
+        if first.is_none() || matches!(failure, Failure::Lost(_)) {
+            *first = Some(failure);
+        }
+    }
 }
 
 /// Who is to be woken when an answer is here: whoever asks last must not keep the others from hearing of it.
@@ -66,11 +81,12 @@ impl Wake for Waiting {
 impl Errors {
     /// Keeps a failure, where it is the first one.
     pub fn note(&self, failure: Failure) {
-        let mut first = lock(&self.first);
-        // A lost device explains every later error, so it replaces them.
-        if first.is_none() || matches!(failure, Failure::Lost(_)) {
-            *first = Some(failure);
-        }
+        self.first.note(failure);
+    }
+
+    /// What the device's callbacks note in.
+    pub fn first(&self) -> Arc<First> {
+        self.first.clone()
     }
 
     /// The failure of an answer that is here; one that is not is kept.
@@ -103,7 +119,7 @@ impl Errors {
     /// What went wrong. A lost device stays lost; all else is said once.
     fn take(&self) -> Result<()> {
         self.hear();
-        let mut first = lock(&self.first);
+        let mut first = lock(&self.first.0);
         match first.clone() {
             None => Ok(()),
             Some(lost @ Failure::Lost(_)) => Err(lost.error()),

@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 PATH=$PATH:${CARGO_HOME:-${HOME-}/.cargo}/bin # rustup's default folder
 cannot_run=77 # as in .ci/run
-packages=(rustc-web cargo-web rust-web-src)
+packages=(rustc-web cargo-web rust-web-src binutils-mingw-w64-x86-64)
 
 main() {
     case $#:${1-} in
@@ -26,6 +26,8 @@ main() {
 
 check_target() {
     local target=$1 bin
+    # The standard library of Windows makes import libraries.
+    [[ $target != *windows-gnu ]] || command -v x86_64-w64-mingw32-dlltool >/dev/null || install_source || return 77
     for bin in "$(dirname "$(command -v cargo || echo /none/cargo)")" /usr/bin; do
         if has_std "$bin" "$target"; then
             check "$bin" --target "$target"

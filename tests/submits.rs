@@ -50,7 +50,7 @@ impl Compiled {
         Ok(Self { plan, inputs, kept })
     }
 
-    fn bits(&self, case: &Case) -> Result<Vec<Vec<i32>>> {
+    fn bits(&self, case: &Case) -> Result<Vec<Vec<u32>>> {
         let mut random = Stream::new(5, &case.label());
         for (tensor, input) in self.inputs.iter().zip(&case.inputs) {
             // What nothing reads has no place.
@@ -66,7 +66,7 @@ impl Compiled {
             }
         }
         self.plan.run(&Step::new(3, 1))?;
-        self.kept.iter().map(|tensor| self.plan.read_i32(tensor)).collect()
+        self.kept.iter().map(|tensor| bits(&self.plan, tensor)).collect()
     }
 }
 
@@ -122,7 +122,7 @@ fn a_long_dispatch_is_split_by_time() {
         plan.write(&b, &values(&b, "b")).unwrap();
         plan.run(&Step::new(0, 1)).unwrap();
         let Cost { dispatches, submits, .. } = *plan.cost();
-        (plan.read_i32(&c).unwrap(), dispatches, submits)
+        (bits(&plan, &c).unwrap(), dispatches, submits)
     };
     let (whole, dispatches, submits) = product(SubmitLimit::Seconds(f64::INFINITY));
     assert_eq!((dispatches, submits), (1, 1));
@@ -161,5 +161,13 @@ fn an_ordinary_step_is_one_submit() {
         fx.place_gradients(&loss.backward().unwrap()).unwrap();
         let plan = Plan::new(&gpu, &tape, &[&loss]).unwrap();
         assert_eq!(plan.cost().submits, 1);
+    }
+}
+
+/// A tensor of either type, to the bit.
+fn bits(plan: &Plan, tensor: &Tensor) -> limbeck::Result<Vec<u32>> {
+    match tensor.meta().dtype {
+        limbeck::tape::DType::F32 => Ok(plan.read_f32(tensor)?.into_iter().map(f32::to_bits).collect()),
+        limbeck::tape::DType::I32 => Ok(plan.read_i32(tensor)?.into_iter().map(|v| v as u32).collect()),
     }
 }

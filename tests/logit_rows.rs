@@ -163,7 +163,7 @@ fn rows_of_weight_zero_are_as_good_as_left_out() {
 #[test]
 fn only_the_shares_of_weights_count() {
     let batch = Batch::random(6);
-    for method in ["kd", "logit-mse", "dkd", "binary-kd", "dist", "jsd", "wsld", "tf-kd"] {
+    for method in ["kd", "logit-mse", "dkd", "binary-kd", "dist", "jsd", "wsld", "tf-kd", "ctkd"] {
         let (want, _) = run(method, &batch);
         let (got, _) = run(method, &batch.weighted(&[0.25; 6]));
         assert!((got - want).abs() <= 1e-5 * want.abs().max(1.0), "{method}: {got} for {want}");

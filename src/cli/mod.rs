@@ -80,7 +80,7 @@ enum Command {
     /// Write a teacher's outputs for a data set, for distill to learn from without the teacher
     #[command(after_help = teach::EXAMPLES)]
     Teach(teach::TeachFlags),
-    /// Measure a saved network's accuracy, class by class
+    /// Measure a saved network, class by class
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalFlags),
     /// Say what image files show

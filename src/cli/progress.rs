@@ -98,7 +98,7 @@ impl Observer for Bar {
     }
 }
 
-/// A metric by its name: `accuracy 93.41 %`.
+/// A metric by its name: `rmse 0.2198`.
 fn shown(metric: &Metric) -> String {
     match metric.unit {
         Unit::Share => format!("{} {:.2} %", metric.name, 100.0 * metric.value),

@@ -51,7 +51,7 @@ impl Quantity {
         letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
     }
 
-    /// Its name over a column, with its unit: `Accuracy, %`.
+    /// Its name over a column, with its unit: `Recall, %`.
     pub fn heading(&self) -> String {
         match self.unit {
             Unit::Share => format!("{}, %", self.title()),
@@ -122,8 +122,8 @@ mod tests {
 
     #[test]
     fn values_read_by_their_unit() {
-        let (share, error) = (Quantity::share("accuracy"), Quantity::error("rmse"));
-        assert_eq!([share.heading(), error.heading()], ["Accuracy, %", "Rmse"]);
+        let (share, error) = (Quantity::share("recall"), Quantity::error("rmse"));
+        assert_eq!([share.heading(), error.heading()], ["Recall, %", "Rmse"]);
         assert_eq!([share.shown(0.9125), error.shown(0.01234)], ["91.25", "0.0123"]);
         assert_eq!(share.mean_and_spread(&[0.5]), Some(("50.00".into(), None)));
         assert_eq!(share.mean_and_spread(&[0.5, f64::NAN]), None);
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn better_depends_on_the_direction() {
-        let (share, error) = (Quantity::share("accuracy"), Quantity::error("rmse"));
+        let (share, error) = (Quantity::share("recall"), Quantity::error("rmse"));
         assert!((share.gain(0.9, 0.8) - 0.1).abs() < 1e-12 && (error.gain(0.2, 0.3) - 0.1).abs() < 1e-12);
         assert_eq!((share.order(0.9, 0.8), error.order(0.9, 0.8)), (Ordering::Greater, Ordering::Less));
         assert_eq!(share.order(f64::NAN, 0.8), Ordering::Equal);

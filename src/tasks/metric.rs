@@ -19,7 +19,7 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// A share from 0 to 1 of which more is better, such as an accuracy.
+    /// A share from 0 to 1 of which more is better, such as a recall.
     pub fn share(name: impl Into<String>, value: f64) -> Self {
         Self { name: name.into(), value, higher_is_better: true, unit: Unit::Share }
     }
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn better_depends_on_the_direction() {
-        let (share, error) = (Metric::share("accuracy", 0.9), Metric::error("rmse", 0.2));
+        let (share, error) = (Metric::share("recall", 0.9), Metric::error("rmse", 0.2));
         assert!(share.beats(0.8) && !share.beats(0.9) && !share.beats(0.95));
         assert!(error.beats(0.3) && !error.beats(0.2) && !error.beats(0.1));
         assert!((share.gain_over(0.8) - 0.1).abs() < 1e-12 && (error.gain_over(0.3) - 0.1).abs() < 1e-12);

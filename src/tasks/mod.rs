@@ -127,6 +127,15 @@ pub struct Rows {
     pub weights: Option<Tensor>,
 }
 
+impl Rows {
+    /// The class that a row of logits (C) answers: the place of the largest, the first of equals. `None` where one is NaN
+    /// or infinite.
+    pub fn answer(logits: &[f32]) -> Option<usize> {
+        let best = (0..logits.len()).fold(0, |best, c| if logits[c] > logits[best] { c } else { best });
+        logits.iter().all(|v| v.is_finite()).then_some(best)
+    }
+}
+
 impl<T: Task + ?Sized> Task for std::sync::Arc<T> {
     fn spec(&self) -> &'static TaskSpec {
         (**self).spec()

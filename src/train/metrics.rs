@@ -31,7 +31,7 @@ pub struct MetricRecord {
     /// Mean total loss.
     #[serde(with = "nan_as_null")]
     pub loss: f64,
-    /// What the task measures, each under its own name, such as `accuracy`, 0 to 1.
+    /// What the task measures, each under its own name, such as `rmse`; shares are from 0 to 1.
     #[serde(flatten, deserialize_with = "terms_with_null")]
     pub metrics: BTreeMap<String, f64>,
     /// Learning rate of the last step.
@@ -215,7 +215,7 @@ mod tests {
             step,
             split: Split::Train,
             loss: 0.1 + step as f64,
-            metrics: BTreeMap::from([("accuracy".into(), 0.5)]),
+            metrics: BTreeMap::from([("rmse".into(), 0.5)]),
             learning_rate: 0.05,
             images_per_second: 1000.0,
             terms: BTreeMap::from([("ce".into(), 1.0), ("kd".into(), 2.5)]),

@@ -1,4 +1,4 @@
-//! `limbeck eval`: the accuracy of a saved network on a data set's test part.
+//! `limbeck eval`: a saved network on a data set's test part, class by class.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +18,7 @@ use crate::gpu::Gpu;
 use crate::models::saved::{Overrides, Saved};
 use crate::nn::DeviceParams;
 use crate::report::{count, percent, printable};
+use crate::tasks::classify::{ByClass, ClassCounts};
 use crate::tasks::{Classify, ClassifyConfig};
 use crate::train::Evaluator;
 use crate::{Error, Result};
@@ -28,7 +29,7 @@ Examples:
   limbeck eval runs/teacher/model.safetensors --data fashion-mnist
   limbeck eval resnet20.safetensors --model resnet20 --data cifar10 \\
       --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225
-  limbeck eval runs/student/model.safetensors --json > accuracy.json";
+  limbeck eval runs/student/model.safetensors --json > eval.json";
 
 /// Flags of `limbeck eval`.
 #[derive(Debug, Args)]
@@ -70,16 +71,12 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
         adapter: format!("{} ({})", gpu.caps().name, gpu.caps().backend),
         mean: test.mean.clone(),
         std: test.std.clone(),
-        images: test.len(),
-        correct: counts.correct(),
-        top1_accuracy: counts.correct() as f64 / test.len().max(1) as f64,
-        not_finite: counts.not_finite,
         images_per_second: test.len() as f64 / seconds,
         batch_size: flags.batch_size,
-        classes: counts.classes(&saved.metadata.classes),
+        found: counts.by_class(&saved.metadata.classes),
     };
-    if result.not_finite > 0 {
-        let n = result.not_finite;
+    let n = result.found.not_finite;
+    if n > 0 {
         log::warn!("the network's outputs are NaN or infinite for {n} images, which count as wrong");
     }
     if flags.json {
@@ -112,7 +109,7 @@ fn check_fit(saved: &Saved, test: &Dataset) -> Result<()> {
 }
 
 /// Runs the test images through the network; with the seconds it took, first compilation excluded.
-fn measure(gpu: &Gpu, saved: &Saved, test: Arc<Dataset>, batch_size: usize) -> Result<(Counts, f64)> {
+fn measure(gpu: &Gpu, saved: &Saved, test: Arc<Dataset>, batch_size: usize) -> Result<(ClassCounts, f64)> {
     let loader = Loader::new(test.clone(), LoaderConfig::in_order(batch_size))?;
     let params = DeviceParams::frozen(gpu, "network", &saved.network.params)?;
     let task = Classify::new(&test, ClassifyConfig::default())?;
@@ -122,62 +119,16 @@ fn measure(gpu: &Gpu, saved: &Saved, test: Arc<Dataset>, batch_size: usize) -> R
         evaluator.outputs(&batch?)?;
     }
     let n = saved.network.head().width();
-    let mut counts = Counts { taken: vec![vec![0; n]; n], images: vec![0; n], not_finite: 0 };
+    let mut counts = ClassCounts::new(n);
     let start = Instant::now();
     for batch in loader.epoch(0) {
         let batch = batch?;
         let logits = evaluator.outputs(&batch)?;
         for (row, &label) in logits.chunks(n).zip(batch.i32(LABELS)?).take(batch.len) {
-            counts.add(label as usize, row);
+            counts.add(label, row);
         }
     }
     Ok((counts, start.elapsed().as_secs_f64()))
-}
-
-/// How often each class was taken for each.
-struct Counts {
-    /// By label, then by answer.
-    taken: Vec<Vec<usize>>,
-    /// By label.
-    images: Vec<usize>,
-    not_finite: usize,
-}
-
-impl Counts {
-    fn add(&mut self, label: usize, logits: &[f32]) {
-        self.images[label] += 1;
-        // No answer is a wrong answer.
-        match logits.iter().all(|v| v.is_finite()) {
-            true => self.taken[label][largest(logits)] += 1,
-            false => self.not_finite += 1,
-        }
-    }
-
-    fn correct(&self) -> usize {
-        (0..self.images.len()).map(|c| self.taken[c][c]).sum()
-    }
-
-    fn classes(&self, names: &[String]) -> Vec<ClassResult> {
-        let class = |c: usize| {
-            let row = &self.taken[c];
-            let wrong = (0..row.len()).filter(|&other| other != c && row[other] > 0);
-            let taken_for = wrong.max_by_key(|&other| (row[other], std::cmp::Reverse(other)));
-            ClassResult {
-                class: names[c].clone(),
-                images: self.images[c],
-                correct: row[c],
-                answered: self.taken.iter().map(|row| row[c]).sum(),
-                mostly_taken_for: taken_for
-                    .map(|other| TakenFor { class: names[other].clone(), images: row[other] }),
-            }
-        };
-        (0..names.len()).map(class).collect()
-    }
-}
-
-/// Place of the largest value, the first of equals.
-fn largest(row: &[f32]) -> usize {
-    (0..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best })
 }
 
 #[derive(Serialize)]
@@ -189,34 +140,15 @@ struct Evaluation {
     adapter: String,
     mean: Vec<f32>,
     std: Vec<f32>,
-    images: usize,
-    correct: usize,
-    top1_accuracy: f64,
-    not_finite: usize,
     images_per_second: f64,
     batch_size: usize,
-    classes: Vec<ClassResult>,
-}
-
-#[derive(Serialize)]
-struct ClassResult {
-    class: String,
-    images: usize,
-    correct: usize,
-    /// Images of any class for which this was the answer.
-    answered: usize,
-    mostly_taken_for: Option<TakenFor>,
-}
-
-#[derive(Debug, PartialEq, Serialize)]
-struct TakenFor {
-    class: String,
-    images: usize,
+    #[serde(flatten)]
+    found: ByClass,
 }
 
 fn print(r: &Evaluation) -> Result<()> {
-    let model = printable(&r.model);
-    say!("{model} ({} parameters) on {} test images of {}", count(r.params as u64), r.images, r.data)?;
+    let (model, found) = (printable(&r.model), &r.found);
+    say!("{model} ({} parameters) on {} test images of {}", count(r.params as u64), found.images, r.data)?;
     say!("normalised by mean {:?} and standard deviation {:?}", r.mean, r.std)?;
     say!("run by {}\n", r.adapter)?;
     let mut table =
@@ -225,7 +157,7 @@ fn print(r: &Evaluation) -> Result<()> {
         0 => "-".to_string(),
         _ => percent(part as f64 / of as f64),
     };
-    for class in &r.classes {
+    for class in &found.classes {
         let recall = share(class.correct, class.images);
         let precision = share(class.correct, class.answered);
         let (images, right) = (class.images.to_string(), class.correct.to_string());
@@ -234,23 +166,7 @@ fn print(r: &Evaluation) -> Result<()> {
         table.row([&class.class, &images, &right, &recall, &precision, &other]);
     }
     say!("{table}")?;
-    say!("top-1 accuracy  {} % ({} of {})", percent(r.top1_accuracy), r.correct, r.images)?;
+    let top1 = found.top1();
+    say!("top-1 {}  {} % ({} of {})", top1.name, percent(top1.value), found.correct, found.images)?;
     say!("speed           {:.0} images/s in batches of {}", r.images_per_second, r.batch_size)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counting() {
-        let mut counts = Counts { taken: vec![vec![0; 2]; 2], images: vec![0; 2], not_finite: 0 };
-        counts.add(0, &[1.0, 1.0]);
-        counts.add(0, &[0.0, 1.0]);
-        counts.add(1, &[f32::NAN, 1.0]);
-        assert_eq!((counts.correct(), counts.not_finite), (1, 1));
-        let classes = counts.classes(&["a".into(), "b".into()]);
-        assert_eq!(classes[0].mostly_taken_for, Some(TakenFor { class: "b".into(), images: 1 }));
-        assert_eq!((classes[1].images, classes[1].correct, classes[1].answered), (1, 0, 1));
-    }
 }

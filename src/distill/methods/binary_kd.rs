@@ -14,7 +14,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "binary-kd",
     family: Family::Activation,
     knowledge: Knowledge::Response,
-    about: "soft targets of each label by itself, by sigmoid: several labels an image, detection heads",
+    about: "soft targets of each label by itself, by sigmoid: several labels an image, detectors",
     formula: "T^2 * mean over N and C of BCE(sigmoid(z_s / T), sigmoid(z_t / T))",
     paper: "Yang et al. 2308.06453 at T = 1, who sum KL over labels: the mean of BCE has its gradient divided by C",
     settings: &[Setting::positive("temperature", 1.0, "softens both sides' answers"), LOGITS],

@@ -1,5 +1,5 @@
 //! Measures what the checks look at: one plan of teachers, student, terms and their gradients, which runs on
-//! the training's first batch, and on a few more for the accuracies.
+//! the training's first batch, and on a few more for the shares of right answers.
 
 use super::answers::agreement;
 use super::figures::{Figures, TapFigure, TeacherFigure, TermFigure};
@@ -18,7 +18,7 @@ use crate::train::teacher::TeacherSource;
 use crate::train::teacher::distillation::Tapped;
 use crate::train::{StepConfig, TrainConfig};
 
-/// Samples over which accuracies are measured, at least.
+/// Samples over which shares of right answers are measured, at least.
 const SAMPLES: usize = 128;
 /// Points of the training at which a schedule is looked at for a term's largest weight.
 const POINTS: u64 = 64;
@@ -79,11 +79,11 @@ fn names(teaching: &TeacherSource<'_>, scheme: &Scheme<'_>) -> Vec<String> {
 }
 
 fn teacher(name: String, answers: &[usize], labels: &[i32]) -> TeacherFigure {
-    let (accuracy, agreement) = (accuracy(answers, labels), agreement(answers, labels));
-    TeacherFigure { name, classes: Vec::new(), accuracy, agreement }
+    let (right, agreement) = (share_right(answers, labels), agreement(answers, labels));
+    TeacherFigure { name, classes: Vec::new(), right, agreement }
 }
 
-fn accuracy(answers: &[usize], labels: &[i32]) -> f64 {
+fn share_right(answers: &[usize], labels: &[i32]) -> f64 {
     let right = answers.iter().zip(labels).filter(|(a, l)| i32::try_from(**a) == Ok(**l)).count();
     right as f64 / labels.len().max(1) as f64
 }
@@ -92,12 +92,6 @@ fn accuracy(answers: &[usize], labels: &[i32]) -> f64 {
 pub(super) fn peak(weight: f32, schedule: &TermSchedule, steps: u64) -> f64 {
     let at = |point: u64| schedule.at(point * steps.saturating_sub(1) / POINTS, steps);
     f64::from(weight) * (0..=POINTS).map(at).fold(0.0, f64::max)
-}
-
-/// Place of the largest value, the first of equals; `None` where one is NaN, which is no answer.
-fn largest(row: &[f32]) -> Option<usize> {
-    let best = (0..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best });
-    row.iter().all(|v| !v.is_nan()).then_some(best)
 }
 
 impl Probe {
@@ -177,12 +171,14 @@ impl Probe {
             let all = std::iter::once(&self.student.values).chain(&self.teachers);
             for (answers, logits) in answers.iter_mut().zip(all) {
                 let values = self.plan.read_f32_async(logits).await?;
-                // NaN is no class.
-                answers.extend(values.chunks(logits.dims()[1]).map(|row| largest(row).unwrap_or(usize::MAX)));
+                // What is no answer is no class.
+                answers.extend(
+                    values.chunks(logits.dims()[1]).map(|row| Rows::answer(row).unwrap_or(usize::MAX)),
+                );
             }
         }
         figures.samples = labels.len();
-        figures.student_accuracy = accuracy(&answers[0], &labels);
+        figures.student_right = share_right(&answers[0], &labels);
         let teachers = names.into_iter().zip(&answers[1..]);
         figures.teachers = teachers.map(|(name, answers)| teacher(name, answers, &labels)).collect();
         Ok(figures)

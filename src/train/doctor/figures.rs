@@ -6,14 +6,14 @@ use super::answers::Agreement;
 /// it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures {
-    /// Images that the accuracies are of; 0 where none were measured.
+    /// Images that shares of right answers are of; 0 where none were measured.
     pub samples: usize,
     /// Class names of the data set.
     pub classes: Vec<String>,
     /// Mean and deviation by channel with which the images were normalised.
     pub normalisation: (Vec<f32>, Vec<f32>),
     /// Share of the images that the student has right before training.
-    pub student_accuracy: f64,
+    pub student_right: f64,
     /// One a teacher.
     pub teachers: Vec<TeacherFigure>,
     /// The loss's terms, the task's own first.
@@ -33,7 +33,7 @@ pub struct TeacherFigure {
     /// Names of its classes; empty where they are not known.
     pub classes: Vec<String>,
     /// Share of the images that it has right.
-    pub accuracy: f64,
+    pub right: f64,
     /// How its answers go with the labels, whichever they are.
     pub agreement: Option<Agreement>,
 }

@@ -10,13 +10,13 @@
 //! ([`Figures::starts_as_student`]) is not asked what it knows yet; a task without labels has no right answers. Peers have
 //! terms of a loss, and nothing else that could be wrong before they are trained.
 
-mod accuracy;
 mod answers;
 mod balance;
 mod classes;
 mod examine;
 mod figures;
 mod peers;
+mod right;
 mod saturation;
 mod taps;
 
@@ -42,8 +42,8 @@ impl Finding {
 /// Every check, in the order in which findings are told.
 pub static CHECKS: &[fn(&Figures) -> Option<Finding>] = &[
     classes::counts,
-    accuracy::at_chance,
-    accuracy::worse_than_student,
+    right::at_chance,
+    right::worse_than_student,
     saturation::sharp,
     saturation::flat,
     balance::unbalanced,

@@ -35,11 +35,10 @@ pub(crate) fn example() -> TrainingReport {
                     0.04
                 }
             };
-            let accuracy =
-                |e: usize| 0.34 + (end - 0.34 - 0.035 * quiet(e)) * rise(e) + noise(e, 0) * quiet(e);
+            let recall = |e: usize| 0.34 + (end - 0.34 - 0.035 * quiet(e)) * rise(e) + noise(e, 0) * quiet(e);
             let loss = |e: usize| 1.9 - (1.62 + 0.03 * v as f64) * rise(e) - noise(e, 3) * quiet(e);
             for (quantity, value) in
-                [(Quantity::share("accuracy"), &accuracy as &dyn Fn(usize) -> f64), (Quantity::loss(), &loss)]
+                [(Quantity::share("recall"), &recall as &dyn Fn(usize) -> f64), (Quantity::loss(), &loss)]
             {
                 let points = (0..40).map(|e| (e as f64, value(e))).collect();
                 let seed = seed as u64;
@@ -51,7 +50,7 @@ pub(crate) fn example() -> TrainingReport {
     TrainingReport {
         title: "A resnet20 taught by a resnet56 on CIFAR-10".into(),
         subtitle: "Example data, drawn to test this page: it is no measurement. 40 epochs, batch size 128, SGD.".into(),
-        metric: Quantity::share("accuracy"),
+        metric: Quantity::share("recall"),
         rows,
         curves,
         environment: Environment {
@@ -63,7 +62,7 @@ pub(crate) fn example() -> TrainingReport {
             version: "0.1.0".into(),
             extra: vec![("Data".into(), "CIFAR-10, 50 000 training and 10 000 test images".into())],
         },
-        notes: vec!["Accuracy is that of the last epoch, not of the best one.".into()],
+        notes: vec!["Recall is that of the last epoch, not of the best one.".into()],
     }
 }
 
@@ -81,7 +80,7 @@ fn page_is_whole_and_loads_nothing() {
         "92.47",
         "+0.93",
         "3.14",
-        "Validation accuracy",
+        "Validation recall",
         "resnet56",
         "llvmpipe",
         "<span>--seeds</span> <span>3</span>",
@@ -181,10 +180,7 @@ fn other_metrics_have_their_own_direction_and_unit() {
     assert!(facts[1].detail.starts_with("less is better; "), "{}", facts[1].detail);
     let (html, text) = (texts(&report), report.text());
     assert!(html.contains("<h2>Rmse</h2>") && html.contains("<th class=\"n\">Rmse<"), "{html}");
-    assert!(
-        !html.contains("Accuracy</h2>") && text.contains(" rmse ") && !text.contains("accuracy"),
-        "{text}"
-    );
+    assert!(!html.contains("Recall</h2>") && text.contains(" rmse ") && !text.contains("recall"), "{text}");
     assert!(text.contains("0.305 ± 0.00707"), "{text}");
 }
 
@@ -204,13 +200,13 @@ fn terminal_table_is_aligned() {
 
 #[test]
 fn curves_from_a_log() {
-    let record = |run: &str, epoch, loss, accuracy: Option<f64>| MetricRecord {
+    let record = |run: &str, epoch, loss, recall: Option<f64>| MetricRecord {
         run: run.into(),
         epoch,
         step: epoch * 10,
         split: Split::Train,
         loss,
-        metrics: accuracy.map(|value| ("accuracy".to_string(), value)).into_iter().collect(),
+        metrics: recall.map(|value| ("recall".to_string(), value)).into_iter().collect(),
         learning_rate: 0.1,
         images_per_second: 1.0,
         terms: BTreeMap::new(),
@@ -224,7 +220,7 @@ fn curves_from_a_log() {
         record("a", 1, 1.0, Some(0.5)),
         record("b", 0, 9.0, None),
     ];
-    let curves = Curve::from_metrics(&log, "a", "label", 7, &[Quantity::share("accuracy")]);
+    let curves = Curve::from_metrics(&log, "a", "label", 7, &[Quantity::share("recall")]);
     assert_eq!(curves.len(), 2);
     assert_eq!(curves[0].points, [(1.0, 0.5)]);
     assert_eq!(curves[1].quantity, Quantity::loss());

@@ -155,7 +155,7 @@ impl PairRuns {
         self.outcomes().next().map(|outcome| outcome.student_params)
     }
 
-    /// What its runs are measured by; an accuracy before one is done.
+    /// What its runs are measured by; the metric of old files before one is done.
     pub fn metric(&self) -> Quantity {
         self.outcomes().next().map_or_else(old_metric, |outcome| outcome.metric.clone())
     }

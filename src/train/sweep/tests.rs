@@ -3,7 +3,7 @@ use super::*;
 fn runs(method: &str, last: &[f64]) -> MethodRuns {
     let outcome = |last: f64| Outcome {
         key: String::new(),
-        metric: Quantity::share("accuracy"),
+        metric: Quantity::share("recall"),
         last,
         best: last + 0.01,
         ms_per_step: 2.0,
@@ -41,7 +41,7 @@ fn means_spreads_and_gains() {
     assert_eq!(sweep.failures(), 2);
 }
 
-/// An error: less is better, and the table says neither percent nor accuracy.
+/// An error: less is better, and the table says neither percent nor recall.
 #[test]
 fn other_metrics_gain_by_falling() {
     let mut sweep = sweep();
@@ -151,11 +151,11 @@ fn flops_have_a_price() {
 /// The cost a step of several trainings, times all their steps, is what they cost together.
 #[test]
 fn trainings_of_a_scheme_count_together() {
-    let run = |steps: u64, ms_per_step: f64, flops: u64, planned_bytes: u64, accuracy: f64| Run {
+    let run = |steps: u64, ms_per_step: f64, flops: u64, planned_bytes: u64, recall: f64| Run {
         epochs: vec![crate::train::Epoch {
             epoch: 1,
             step: steps,
-            validation: measured(accuracy),
+            validation: measured(recall),
             ..Default::default()
         }],
         kept_epoch: 1,
@@ -165,7 +165,7 @@ fn trainings_of_a_scheme_count_together() {
         ..Default::default()
     };
     let (assistant, student) = (run(30, 8.0, 1000, 70, 0.9), run(10, 4.0, 200, 50, 0.6));
-    let outcome = Outcome::new("k".into(), &Metric::share("accuracy", 0.5), &[assistant, student], 7, 1.5);
+    let outcome = Outcome::new("k".into(), &Metric::share("recall", 0.5), &[assistant, student], 7, 1.5);
     assert_eq!((outcome.steps, outcome.trainings, outcome.planned_bytes), (40, 2, 70));
     assert_eq!((outcome.ms_per_step, outcome.flops, outcome.best), (7.0, 800, 0.6));
     assert_eq!(outcome.seconds, Some(5.5));
@@ -173,9 +173,9 @@ fn trainings_of_a_scheme_count_together() {
         "student_params": 1, "teacher": 0.5}"#;
     let old: Outcome = serde_json::from_str(old).unwrap();
     assert_eq!((old.trainings, old.seconds, old.steps), (1, None, 0));
-    assert_eq!(old.metric, Quantity::share("accuracy"));
+    assert_eq!(old.metric, Quantity::share("recall"));
 }
 
-fn measured(accuracy: f64) -> Measured {
-    Measured { primary: Metric::share("accuracy", accuracy), ..Default::default() }
+fn measured(recall: f64) -> Measured {
+    Measured { primary: Metric::share("recall", recall), ..Default::default() }
 }

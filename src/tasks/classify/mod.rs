@@ -2,17 +2,21 @@
 //!
 //! The data has `pixels`, u8 or f32 (C, H, W), and `labels`, i32; the model reads `images` and gives `logits` (N, classes).
 
+mod by_class;
+mod meter;
+
+pub use by_class::{ByClass, ClassCounts, ClassResult, TakenFor};
+pub use meter::accuracy;
+
 use serde::{Deserialize, Serialize};
 
 use super::images::{ImageConfig, Images, Views};
-use super::{Leaves, Meter, Metric, Need, Rows, Tally, Task, TaskSpec, TaskTerm};
+use super::{Leaves, Meter, Need, Rows, Task, TaskSpec, TaskTerm};
 use crate::data::{Dataset, IGNORE_LABEL, LABELS, Source};
-use crate::gpu::{Buffer, BufferSlice, Gpu};
+use crate::gpu::Gpu;
 use crate::models::{Head, InputSpec, ModelConfig, Outputs, Values};
 use crate::nn::Mode;
 use crate::ops::cross_entropy::CrossEntropy;
-use crate::ops::metrics::COUNTS;
-use crate::tape::{Meta, Tape, Tensor};
 use crate::{Error, Result};
 
 /// The list entry.
@@ -111,7 +115,7 @@ impl Task for Classify {
     }
 
     fn meter(&self, gpu: &Gpu) -> Result<Box<dyn Meter>> {
-        Ok(Box::new(ClassMeter::new(gpu)?))
+        Ok(Box::new(meter::ClassMeter::new(gpu)?))
     }
 
     fn identity(&self) -> Vec<(&'static str, String)> {
@@ -123,53 +127,4 @@ impl Task for Classify {
     fn views(&self) -> Views {
         self.images.views()
     }
-}
-
-/// Top-1 and top-5, counted on the device.
-struct ClassMeter {
-    loss: Buffer,
-    counts: Buffer,
-}
-
-impl ClassMeter {
-    fn new(gpu: &Gpu) -> Result<Self> {
-        let loss = gpu.buffer("loss sum", Meta::f32([1]).bytes())?;
-        let counts = gpu.buffer("counts", Meta::i32([COUNTS.len()]).bytes())?;
-        Ok(Self { loss, counts })
-    }
-}
-
-impl Meter for ClassMeter {
-    fn record(&self, tape: &Tape, outputs: &Outputs, leaves: &Leaves, loss: &Tensor) -> Result<()> {
-        let sum = tape.external("loss sum", Meta::f32([1]), self.loss.whole(), false)?;
-        let counts = tape.external("counts", Meta::i32([COUNTS.len()]), self.counts.whole(), false)?;
-        outputs.logits()?.accumulate_metrics(leaves.get(LABELS)?, loss, &sum, &counts)
-    }
-
-    fn counts(&self) -> Vec<(String, BufferSlice)> {
-        vec![("sums.loss".into(), self.loss.whole()), ("sums.counts".into(), self.counts.whole())]
-    }
-
-    fn tally(&self, counts: &[Vec<u8>]) -> Result<Tally> {
-        let [loss, counts] = counts else {
-            return Err(Error::config("counts", "expected the sum of losses and the counts"));
-        };
-        let loss: Vec<f32> = bytemuck::pod_collect_to_vec(loss);
-        let counts: Vec<u32> = bytemuck::pod_collect_to_vec(counts);
-        let at = |i: usize| u64::from(counts.get(i).copied().unwrap_or(0));
-        let [steps, samples, top1, top5] = [0, 1, 2, 3].map(at);
-        let share = |right: u64| right as f64 / samples.max(1) as f64;
-        Ok(Tally {
-            loss: loss.first().map_or(f64::NAN, |sum| f64::from(*sum)),
-            steps,
-            samples,
-            primary: accuracy(share(top1)),
-            others: vec![Metric::share("top5_accuracy", share(top5))],
-        })
-    }
-}
-
-/// A top-1 accuracy, from 0 to 1.
-pub fn accuracy(share: f64) -> Metric {
-    Metric::share("accuracy", share)
 }

@@ -1,6 +1,6 @@
 //! A teacher at chance, or worse than its student, on the training images.
 //!
-//! Both allow for three standard errors of an accuracy over so few images, sqrt(p (1 - p) / N).
+//! Both allow for three standard errors of a share over so few images, sqrt(p (1 - p) / N).
 
 use super::{Agreement, Figures, Finding, TeacherFigure, joined};
 
@@ -14,11 +14,11 @@ const TELLS_APART: f64 = 0.25;
 pub(super) fn at_chance(figures: &Figures) -> Option<Finding> {
     let chance = chance(figures)?;
     let limit = chance + NOISE * variance(chance, figures).sqrt();
-    let parts = figures.teachers.iter().filter(|t| t.accuracy <= limit).map(|t| {
+    let parts = figures.teachers.iter().filter(|t| t.right <= limit).map(|t| {
         format!(
             "{} has {:.1}% of {} training images right, where guessing has {:.1}%{}",
             t.name,
-            t.accuracy * 100.0,
+            t.right * 100.0,
             figures.samples,
             chance * 100.0,
             reason(t.agreement, figures)
@@ -29,14 +29,14 @@ pub(super) fn at_chance(figures: &Figures) -> Option<Finding> {
 
 pub(super) fn worse_than_student(figures: &Figures) -> Option<Finding> {
     let chance = chance(figures)?;
-    let student = figures.student_accuracy;
+    let student = figures.student_right;
     let worse = |t: &&TeacherFigure| {
         // One at chance is told of already.
-        let noise = NOISE * (variance(t.accuracy, figures) + variance(student, figures)).sqrt();
-        t.accuracy + noise < student && t.accuracy > chance + NOISE * variance(chance, figures).sqrt()
+        let noise = NOISE * (variance(t.right, figures) + variance(student, figures)).sqrt();
+        t.right + noise < student && t.right > chance + NOISE * variance(chance, figures).sqrt()
     };
     let parts = figures.teachers.iter().filter(worse).map(|t| {
-        let (teacher, student) = (t.accuracy * 100.0, student * 100.0);
+        let (teacher, student) = (t.right * 100.0, student * 100.0);
         format!(
             "{} has {teacher:.1}% of {} training images right and the student {student:.1}% before \
              training{}",
@@ -48,14 +48,14 @@ pub(super) fn worse_than_student(figures: &Figures) -> Option<Finding> {
     joined(parts.collect(), "a teacher that knows less holds the student back")
 }
 
-/// `None` where accuracies tell nothing.
+/// `None` where shares of right answers tell nothing.
 fn chance(figures: &Figures) -> Option<f64> {
     let measured = figures.samples > 0 && !figures.starts_as_student;
     (measured && figures.classes.len() > 1).then(|| 1.0 / figures.classes.len() as f64)
 }
 
-fn variance(accuracy: f64, figures: &Figures) -> f64 {
-    accuracy * (1.0 - accuracy) / figures.samples as f64
+fn variance(share: f64, figures: &Figures) -> f64 {
+    share * (1.0 - share) / figures.samples as f64
 }
 
 /// What to look at.
@@ -88,12 +88,12 @@ mod tests {
 
     fn figures(teacher: f64, student: f64, agreement: Option<Agreement>) -> Figures {
         let teacher =
-            TeacherFigure { name: "teacher".into(), accuracy: teacher, agreement, ..Default::default() };
+            TeacherFigure { name: "teacher".into(), right: teacher, agreement, ..Default::default() };
         Figures {
             samples: 128,
             classes: (0..10).map(|c| c.to_string()).collect(),
             normalisation: (vec![0.5], vec![0.25]),
-            student_accuracy: student,
+            student_right: student,
             teachers: vec![teacher],
             ..Default::default()
         }

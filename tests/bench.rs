@@ -123,7 +123,7 @@ fn a_training_step_is_measured() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let results = Results::read(at.join("a.json")).unwrap();
     let row = &results.adapters[0].rows[0];
-    let images = row.images_a_second.unwrap();
+    let images = row.images_per_second.unwrap();
     assert!(images > 0.0 && row.flops > 0 && row.dispatches.is_some(), "{row:?}");
     assert!(!results.adapters[0].breakdowns.is_empty(), "no bars");
     let page = std::fs::read_to_string(at.join("a.html")).unwrap();

@@ -80,7 +80,7 @@ impl Setting {
         Trainer::new(&self.gpu, common::classify(&self.training), config, &self.training, &self.held_out)
     }
 
-    /// What is said of peers that heed each other with `weight`.
+    /// What is said of peers that learn from each other with `weight`.
     fn said_of_peers(&self, peer: &Network, weight: f32) -> String {
         let (mut student, mut peer) = (copy(&self.student), copy(peer));
         let trainer = self.trainer(&self.config).examined(&[]).peer(&mut peer, weight);

@@ -3,6 +3,7 @@
 mod common;
 
 use limbeck::Error;
+use limbeck::gpu::Gpu;
 use limbeck::nn::{DeviceParams, Forward, Init, ParamBuilder, ParamId, Params};
 use limbeck::tape::{DType, Handle, Plan, Step, Tape, Tensor};
 
@@ -135,6 +136,29 @@ fn parameters_are_not_asked_for_by_the_ids_of_others() {
     let late = ParamBuilder::new(&mut grown).weight("late", [2], Init::Constant(0.0), true);
     assert!(grown.get(late).is_ok());
     is_misuse(ours.get(late), &["number 1"]);
+}
+
+/// wgpu itself would take a buffer of another instance for the one that has the same number here.
+#[test]
+fn a_gpu_takes_no_buffers_of_another() {
+    let (gpu, other) = (common::gpu(), common::gpu());
+    let (params, ids) = params(false);
+    let foreign = DeviceParams::trainable(&other, "net", &params).unwrap();
+    let doubled = |device: &DeviceParams, gpu: &Gpu| {
+        let tape = Tape::new();
+        let y = Forward::train(&tape, device).param(ids[0]).unwrap().scale(2.0).unwrap();
+        let plan = Plan::new(gpu, &tape, &[&y])?;
+        plan.run(&Step::new(0, 0))?;
+        plan.read_f32(&y)
+    };
+    is_misuse(doubled(&foreign, &gpu), &["another Gpu"]);
+    assert_eq!(doubled(&foreign, &other.clone()).unwrap(), [2.0; 2]);
+    let (ours, theirs) =
+        (gpu.buffer("ours", 16).unwrap().whole(), other.buffer("theirs", 16).unwrap().whole());
+    is_misuse(gpu.write(&theirs, &[0u32]), &["theirs", "another Gpu"]);
+    is_misuse(gpu.read(&theirs), &["theirs", "another Gpu"]);
+    is_misuse(gpu.copy(&ours, &theirs), &["theirs", "another Gpu"]);
+    is_misuse(gpu.copy(&theirs, &ours), &["theirs", "another Gpu"]);
 }
 
 /// An op that is never lowered.

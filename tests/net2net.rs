@@ -85,7 +85,7 @@ fn a_deeper_student_computes_what_its_teacher_does() {
     ] {
         let teacher = network(shallow, input, 3);
         let student = grown(&teacher, deep, Select::L1, Layers::Deeper);
-        // An inserted layer without a shortcut is an identity in use only: batch statistics would normalise again.
+        // An inserted layer without a shortcut is an identity in inference only: batch statistics would normalise again.
         let plain = deep.starts_with("vgg");
         for mode in [Mode::Eval, Mode::Train].into_iter().take(if plain { 1 } else { 2 }) {
             let difference = difference(&gpu, &teacher, &student, mode);

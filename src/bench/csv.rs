@@ -3,7 +3,7 @@
 use super::results::{AdapterResults, Results, Row};
 
 const HEADER: &str = "adapter,backend,driver,suite,group,name,shape,clock,samples,median_ms,q1_ms,q3_ms,dispatches,\
-                      flops,bytes,gflops,gbs,percent_of_fma,percent_of_copy,images_a_second,error,wrong";
+                      flops,bytes,gflops,gbs,percent_of_fma,percent_of_copy,images_per_second,error,wrong";
 
 /// All rows of all adapters under one header.
 pub fn csv(results: &Results) -> String {
@@ -23,7 +23,7 @@ fn line(adapter: &AdapterResults, row: &Row) -> Vec<String> {
     let names = [row.suite.name(), &row.group, &row.name, &row.shape, row.clock.name()].map(field);
     let times = [row.median_ms, row.q1_ms, row.q3_ms].map(|ms| number(Some(ms)));
     let rates =
-        [row.gflops, row.gbs, row.percent_of_fma, row.percent_of_copy, row.images_a_second, row.error];
+        [row.gflops, row.gbs, row.percent_of_fma, row.percent_of_copy, row.images_per_second, row.error];
     let counts = [
         row.dispatches.map_or(String::new(), |n| n.to_string()),
         row.flops.to_string(),

@@ -130,7 +130,7 @@ fn cells(row: &Row) -> [String; 9] {
         number(row.gbs),
         number(row.percent_of_fma),
         number(row.percent_of_copy),
-        number(row.images_a_second),
+        number(row.images_per_second),
         error,
         row.clock.name().to_string(),
     ]

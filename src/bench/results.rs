@@ -106,7 +106,8 @@ pub struct Row {
     /// `gbs` in per cent of the adapter's own copy. Above 100 where the operands stay in a cache.
     pub percent_of_copy: Option<f64>,
     /// Training steps: images a second.
-    pub images_a_second: Option<f64>,
+    #[serde(alias = "images_a_second")]
+    pub images_per_second: Option<f64>,
     /// Largest |got - reference| / (|reference| + rms of the reference).
     pub error: Option<f64>,
     /// The error is above what the op's conformance allows.
@@ -205,7 +206,7 @@ impl Row {
             gbs,
             percent_of_fma: gflops.map(|rate| 100.0 * rate / ceilings.gflops),
             percent_of_copy: copied.map(|rate| 100.0 * rate / ceilings.gbs),
-            images_a_second: work.images.filter(|_| median_ms > 0.0).map(|n| n as f64 * 1e3 / median_ms),
+            images_per_second: work.images.filter(|_| median_ms > 0.0).map(|n| n as f64 * 1e3 / median_ms),
             error: None,
             wrong: false,
         }

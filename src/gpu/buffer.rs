@@ -18,14 +18,17 @@ pub struct Buffer {
 struct Inner {
     raw: wgpu::Buffer,
     id: u64,
+    /// Number of the [`Gpu`](super::Gpu) that made it; none for an application's own.
+    maker: Option<u64>,
     label: String,
 }
 
 impl Buffer {
-    pub(super) fn new(raw: wgpu::Buffer, label: &str) -> Self {
+    /// A buffer that the [`Gpu`](super::Gpu) of this number made; none for an application's own.
+    pub(super) fn new(raw: wgpu::Buffer, label: &str, maker: Option<u64>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { inner: Arc::new(Inner { raw, id, label: label.to_string() }) }
+        Self { inner: Arc::new(Inner { raw, id, maker, label: label.to_string() }) }
     }
 
     /// Wraps a buffer that the application owns, of the device that limbeck was given. A tape reads and writes it as an
@@ -40,7 +43,7 @@ impl Buffer {
                 got,
             ));
         }
-        Ok(Self::new(raw, label))
+        Ok(Self::new(raw, label, None))
     }
 
     /// The wgpu buffer, for applications that bind or copy it themselves.
@@ -61,6 +64,19 @@ impl Buffer {
     /// True where both are the same buffer.
     pub fn same(&self, other: &Buffer) -> bool {
         self.inner.id == other.inner.id
+    }
+
+    /// The wgpu buffer, where it may be of the [`Gpu`](super::Gpu) of this number: of another device wgpu may take it for
+    /// one that has the same number there.
+    pub(super) fn raw_on(&self, gpu: u64) -> Result<&wgpu::Buffer> {
+        if self.inner.maker.is_some_and(|maker| maker != gpu) {
+            return Err(Error::misuse(
+                format!("buffer {}", self.label()),
+                "a buffer (parameters, outputs) of the Gpu that it is used with",
+                "one that another Gpu made",
+            ));
+        }
+        Ok(self.raw())
     }
 
     /// The whole buffer.

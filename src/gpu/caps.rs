@@ -40,7 +40,7 @@ pub struct Caps {
 pub enum TileVariant {
     /// 64x64 outputs a workgroup of 256, operands staged in workgroup memory: the safe choice on every GPU.
     Workgroup,
-    /// 32x32 outputs a subgroup of 8, operands shared by broadcast: loads are dear on CPU adapters, broadcasts cheap.
+    /// 32x32 outputs a subgroup of 8, operands shared by broadcast: loads are expensive on CPU adapters, broadcasts cheap.
     Subgroup,
 }
 

@@ -21,6 +21,8 @@ pub struct Gpu {
 }
 
 struct Inner {
+    /// Unlike that of any other in this process.
+    number: u64,
     device: wgpu::Device,
     queue: wgpu::Queue,
     caps: Caps,
@@ -81,7 +83,8 @@ impl Gpu {
     }
 
     /// Wraps a device that the application owns. limbeck takes over its uncaptured-error and device-lost callbacks,
-    /// to report them as [`Error`]s. A device does not say which cooperative matrices it has: they are not used.
+    /// to report them as [`Error`]s. A device does not say which cooperative matrices it has: they are not used. Parameters
+    /// and other buffers that limbeck makes belong to the `Gpu` that made them and its clones: wrap a device once.
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue, options: GpuOptions) -> Self {
         Self::wrap(device, queue, options, None)
     }
@@ -92,6 +95,7 @@ impl Gpu {
         options: GpuOptions,
         matrices: Option<Matrices>,
     ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let errors = Arc::new(Errors::default());
         let (uncaptured, lost) = (errors.first(), errors.first());
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -104,6 +108,7 @@ impl Gpu {
         let tuned = Tuned::open(options.tuning, options.tuned_file.clone(), &caps);
         Self {
             inner: Arc::new(Inner {
+                number: NEXT.fetch_add(1, Ordering::Relaxed),
                 device,
                 queue,
                 caps,
@@ -136,6 +141,11 @@ impl Gpu {
     /// Buffers, bind groups and pipelines created so far: flat once a plan has run its first step.
     pub fn objects_created(&self) -> u64 {
         self.inner.created.load(Ordering::Relaxed)
+    }
+
+    /// What its buffers carry, to tell them from those of another.
+    pub(super) fn number(&self) -> u64 {
+        self.inner.number
     }
 
     /// Counts an object that the device makes.

@@ -99,15 +99,15 @@ impl Gpu {
             .bindings
             .iter()
             .zip(bindings)
-            .map(|(info, bound)| wgpu::BindGroupEntry {
-                binding: info.index,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: bound.buffer.raw(),
+            .map(|(info, bound)| {
+                let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: bound.buffer.raw_on(self.number())?,
                     offset: bound.offset,
                     size: std::num::NonZeroU64::new(bound.len),
-                }),
+                });
+                Ok(wgpu::BindGroupEntry { binding: info.index, resource })
             })
-            .collect();
+            .collect::<Result<_>>()?;
         self.count_object();
         let scope = self.device().push_error_scope(wgpu::ErrorFilter::Validation);
         let group = self.device().create_bind_group(&wgpu::BindGroupDescriptor {

@@ -139,7 +139,7 @@ impl TimestampQueries {
             mapped_at_creation: false,
         });
         gpu.check()?;
-        Ok(Self { queries, resolved: Buffer::new(resolved, "profiler") })
+        Ok(Self { queries, resolved: Buffer::new(resolved, "profiler", Some(gpu.number())) })
     }
 
     /// A pass whose beginning and end are stamped as span `i`.

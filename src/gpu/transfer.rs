@@ -58,26 +58,33 @@ impl Gpu {
             mapped_at_creation: false,
         });
         self.end_scope(scope, format!("buffer {label} of {size} bytes"))?;
-        Ok(Buffer::new(raw, label))
+        Ok(Buffer::new(raw, label, Some(self.number())))
     }
 
     /// Writes `data` at the start of `slice`, before the next submit.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for more than fits, [`Error::Misuse`] for a buffer that another [`Gpu`] made.
     pub fn write<T: bytemuck::NoUninit>(&self, slice: &BufferSlice, data: &[T]) -> Result<()> {
         let bytes: &[u8] = bytemuck::cast_slice(data);
         if bytes.len() as u64 > slice.len {
             let (expected, got) = (format!("at most {} bytes", slice.len), format!("{} bytes", bytes.len()));
             return Err(Error::shape(format!("write to {}", slice.buffer.label()), expected, got));
         }
-        self.queue().write_buffer(slice.buffer.raw(), slice.offset, bytes);
+        self.queue().write_buffer(slice.buffer.raw_on(self.number())?, slice.offset, bytes);
         Ok(())
     }
 
     /// Starts reading `slice`.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] for a buffer that another [`Gpu`] made.
     pub fn read(&self, slice: &BufferSlice) -> Result<Readback> {
+        let raw = slice.buffer.raw_on(self.number())?;
         let size = slice.len.next_multiple_of(4);
         let staging = self.staging(size);
         let mut encoder = self.device().create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(slice.buffer.raw(), slice.offset, &staging, 0, size);
+        encoder.copy_buffer_to_buffer(raw, slice.offset, &staging, 0, size);
         self.submit(encoder.finish())?;
         Ok(Readback::start(self.clone(), staging, slice.len as usize))
     }
@@ -85,15 +92,16 @@ impl Gpu {
     /// Copies one slice to another, in its own submit.
     ///
     /// # Errors
-    /// [`Error::Shape`] where their lengths differ.
+    /// [`Error::Shape`] where their lengths differ, [`Error::Misuse`] for a buffer that another [`Gpu`] made.
     pub fn copy(&self, from: &BufferSlice, to: &BufferSlice) -> Result<()> {
         if from.len != to.len {
             let place = format!("copy of {} to {}", from.buffer.label(), to.buffer.label());
             let (expected, got) = (format!("{} bytes at both ends", from.len), format!("{} bytes", to.len));
             return Err(Error::shape(place, expected, got));
         }
+        let [source, target] = [from.buffer.raw_on(self.number())?, to.buffer.raw_on(self.number())?];
         let mut encoder = self.device().create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(from.buffer.raw(), from.offset, to.buffer.raw(), to.offset, from.len);
+        encoder.copy_buffer_to_buffer(source, from.offset, target, to.offset, from.len);
         self.submit(encoder.finish())
     }
 

@@ -10,7 +10,7 @@ use super::params::ParamId;
 use crate::tape::{Gradients, Tape, Tensor};
 use crate::{Error, Result};
 
-/// Whether layers behave as in training (batch statistics, dropout) or as in use.
+/// Whether layers behave as in training (batch statistics, dropout) or as in inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Batch statistics, dropout, running statistics updated.

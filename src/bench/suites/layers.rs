@@ -32,7 +32,7 @@ pub fn cases(target: &Target, quick: bool) -> Result<Vec<Benchmark>> {
     Ok(all)
 }
 
-/// A network's pass in use.
+/// A network's inference pass.
 fn recorded(target: &Target, name: &str, batch: usize) -> Result<Tape> {
     let network = build(name, &ModelConfig::classifier([3, 32, 32], 100))?;
     let params = DeviceParams::frozen(&target.gpu, name, &network.params)?;

@@ -173,7 +173,7 @@ fn table(rows: &[Row]) -> Table {
             number(row.gbs, 1),
             number(row.percent_of_fma, 0),
             number(row.percent_of_copy, 0),
-            number(row.images_a_second, 0),
+            number(row.images_per_second, 0),
             error,
         ]);
     }

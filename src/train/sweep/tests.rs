@@ -173,7 +173,7 @@ fn trainings_of_a_scheme_count_together() {
         "student_params": 1, "teacher": 0.5}"#;
     let old: Outcome = serde_json::from_str(old).unwrap();
     assert_eq!((old.trainings, old.seconds, old.steps), (1, None, 0));
-    assert_eq!(old.metric, Quantity::share("recall"));
+    assert_eq!(old.metric, Quantity::share("accuracy"));
 }
 
 fn measured(recall: f64) -> Measured {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use limbeck::Result;
 use limbeck::data::{Field, LABELS, Row, Source, View};
-use limbeck::distill::{Loss, Method, MethodContext, Objective, TapNeed, Term, loss};
+use limbeck::distill::{Loss, Method, MethodConfig, MethodContext, Objective, TapNeed, Term, loss, parse};
 use limbeck::gpu::{Gpu, Grid, Kernel};
 use limbeck::models::saved::{self, Overrides};
 use limbeck::models::{
@@ -118,7 +118,10 @@ impl Source for Sides {
 }
 
 /// Classification by the hinge of the right logit's lead over the other.
-struct Hinge(Classify);
+struct Hinge {
+    images: Classify,
+    has_rows: bool,
+}
 
 static HINGE: TaskSpec =
     TaskSpec { name: "hinge", about: "two classes by a hinge", offers: &[Need::Logits, Need::Taps] };
@@ -137,37 +140,41 @@ impl Task for Hinge {
     }
 
     fn model_config(&self) -> ModelConfig {
-        self.0.model_config()
+        self.images.model_config()
     }
 
     fn check(&self, source: &dyn Source) -> Result<()> {
-        self.0.check(source)
+        self.images.check(source)
     }
 
     fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
-        self.0.inputs(leaves, mode)
+        self.images.inputs(leaves, mode)
     }
 
     fn rows(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Option<Rows>> {
-        self.0.rows(outputs, leaves)
+        if self.has_rows { self.images.rows(outputs, leaves) } else { Ok(None) }
     }
 
     fn meter(&self, gpu: &Gpu) -> Result<Box<dyn Meter>> {
-        self.0.meter(gpu)
+        self.images.meter(gpu)
     }
 
     fn identity(&self) -> Vec<(&'static str, String)> {
-        self.0.identity()
+        self.images.identity()
     }
 
     fn views(&self) -> Views {
-        self.0.views()
+        self.images.views()
     }
 }
 
 fn task() -> Arc<Hinge> {
+    Arc::new(hinge(true))
+}
+
+fn hinge(has_rows: bool) -> Hinge {
     let statistics: [&[f32]; 2] = [&[0.0; 2], &[1.0; 2]];
-    Arc::new(Hinge(Classify::of(&Sides, 2, statistics, ClassifyConfig::default()).unwrap()))
+    Hinge { images: Classify::of(&Sides, 2, statistics, ClassifyConfig::default()).unwrap(), has_rows }
 }
 
 fn network(name: &str, seed: u64) -> Network {
@@ -234,4 +241,29 @@ fn a_method_of_ones_own_teaches() {
     let run =
         Trainer::new(&gpu, task(), &config(), &sides, &sides).teacher(taught).fit(&mut student).unwrap();
     assert!(run.value() > 0.9, "{}", run.value());
+}
+
+/// A task without rows of logits, as a detector's may be, learns from taps, and is examined like any other.
+#[test]
+fn a_task_without_rows_is_distilled_by_features() {
+    let (gpu, sides) = (common::gpu(), Arc::new(Sides));
+    let teacher = network("cubic:8", 1);
+    let params = DeviceParams::frozen(&gpu, "teacher", &teacher.params).unwrap();
+    let fit = |objective: Objective| {
+        let taught = Teacher::new(&teacher, &params, objective);
+        let config = TrainConfig { epochs: 2, ..config() };
+        let mut student = network("cubic:4", 7);
+        let trainer = Trainer::new(&gpu, Arc::new(hinge(false)), &config, &sides, &sides).teacher(taught);
+        let mut prepared = trainer.examined(&[]).prepare(&mut student)?;
+        let figures = prepared.figures()?;
+        assert_eq!((figures.len(), figures[0].samples, figures[0].terms.len()), (1, 0, 2));
+        prepared.fit()
+    };
+    let hinge_twice = Objective::new(vec![Term::new("hinge", 1.0, Near).with_taps(TapNeed::Last)]);
+    let message = fit(hinge_twice).unwrap_err().to_string();
+    assert!(message.contains("\"hinge\" already"), "{message}");
+    let parsed = |method: &str| parse(method, &MethodConfig::default()).unwrap();
+    assert_eq!(fit(parsed("feature:0.1")).unwrap().epochs.len(), 2);
+    let message = fit(parsed("kd:1")).unwrap_err().to_string();
+    assert!(message.contains("rows of logits"), "{message}");
 }

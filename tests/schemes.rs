@@ -104,6 +104,18 @@ fn a_second_teacher_counts_by_its_weight() {
     assert_eq!(bits(&after), bits(&two));
 }
 
+/// The weight of the task's loss is both peers'.
+#[test]
+fn both_peers_weigh_labels_alike() {
+    let setting = Digits::new(160, 50);
+    let optimizer = OptimizerConfig::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+    let config = TrainConfig { ce_weight: 0.0, optimizer, ..config(3) };
+    let (mut one, mut two) = (seeded("mlp:12", 1), seeded("mlp:9", 2));
+    let before = [bits(&one), bits(&two)];
+    setting.trainer(&config).peer(&mut two, 0.0).fit(&mut one).unwrap();
+    assert!([bits(&one), bits(&two)] == before, "with all weights 0 there is nothing to learn");
+}
+
 /// One step of peers is one step of each from the other as it was, frozen: nothing of a peer's loss reaches the other.
 #[test]
 fn peers_do_not_leak_gradients() {

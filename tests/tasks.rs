@@ -6,14 +6,17 @@ mod common;
 use std::sync::Arc;
 
 use limbeck::data::{
-    Batch, Dataset, Field, InMemory, LABELS, Loader, LoaderConfig, Row, Source, View, digits,
+    Batch, Dataset, Field, IGNORE_LABEL, InMemory, LABELS, Loader, LoaderConfig, Row, Source, View, digits,
 };
 use limbeck::distill::{self, MethodConfig};
 use limbeck::gpu::Gpu;
 use limbeck::models::{Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::tasks::{Classify, ClassifyConfig, ImageConfig, Metric, Regress, Task};
-use limbeck::train::{Checkpoints, Evaluator, Observer, Run, Teacher, TrainConfig, Trainer};
+use limbeck::train::{
+    Checkpoints, Evaluator, Observer, Outputs, Run, StoredTeacher, TeachConfig, Teacher, TeacherSource,
+    TrainConfig, Trainer, teach,
+};
 
 /// Upper halves of digits as features, lower halves as targets.
 fn halves(digits: &Dataset) -> Arc<InMemory> {
@@ -70,6 +73,13 @@ fn evaluate(
     (evaluator.measure(loader.epoch(0)).unwrap(), outputs)
 }
 
+/// A file that is not there yet.
+fn scratch(name: &str) -> std::path::PathBuf {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
 fn close(got: f64, want: f64) {
     assert!((got - want).abs() < 1e-5 * want.abs().max(1.0), "{got} and {want}");
 }
@@ -101,6 +111,57 @@ fn a_classifier_is_measured_as_its_outputs_say() {
     assert_eq!(measured.others, [Metric::share("top5_accuracy", top5 as f64 / 360.0)]);
     close(measured.loss.unwrap(), loss / 360.0);
     assert!(top1 < top5 && top5 < 360, "{top1} and {top5} of 360 tell nothing");
+}
+
+/// Every second sample of another source has no label.
+struct HalfLabelled(Dataset);
+
+impl Source for HalfLabelled {
+    fn name(&self) -> &str {
+        "half labelled"
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        self.0.fields()
+    }
+
+    fn fill(&self, id: usize, view: View, row: &mut Row<'_>) -> limbeck::Result<()> {
+        self.0.fill(id, view, row)?;
+        if id % 2 == 1 {
+            row.i32(LABELS)?[0] = IGNORE_LABEL;
+        }
+        Ok(())
+    }
+
+    fn fingerprint(&self) -> String {
+        "half labelled 1".into()
+    }
+}
+
+/// The loss is the mean of the batches' means over what is labelled, each batch by its samples.
+#[test]
+fn samples_without_a_label_do_not_change_the_loss() {
+    let gpu = common::gpu();
+    let (training, test) = digits::load(0.2, 0).unwrap();
+    let task = Classify::new(&training, ClassifyConfig::default()).unwrap();
+    let mut network = build("mlp:16", &task.model_config()).unwrap();
+    network.params.initialise(3);
+    let (measured, outputs) = evaluate(&gpu, &task, &network, Arc::new(HalfLabelled(test)));
+    let (mut loss, mut samples) = (0.0, 0);
+    for (batch, logits) in &outputs {
+        let rows = logits.chunks(10).zip(batch.i32(LABELS).unwrap());
+        let labelled: Vec<_> = rows.take(batch.len).filter(|(_, label)| **label != IGNORE_LABEL).collect();
+        let sum = labelled.iter().map(|(row, label)| {
+            row.iter().map(|&z| f64::from(z).exp()).sum::<f64>().ln() - f64::from(row[**label as usize])
+        });
+        loss += batch.len as f64 * sum.sum::<f64>() / labelled.len() as f64;
+        samples += batch.len;
+    }
+    close(measured.loss.unwrap(), loss / samples as f64);
 }
 
 #[test]
@@ -192,8 +253,7 @@ impl Observer for StopAt {
 #[test]
 fn a_regression_resumes_to_the_same_bits() {
     let setting = Setting::new();
-    let point = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("tasks-regress.safetensors");
-    let _ = std::fs::remove_file(&point);
+    let point = scratch("tasks-regress.safetensors");
     let config = TrainConfig { epochs: 3, batch_size: 32, seed: 3, ..Default::default() };
     let values = |run: &Run| run.epochs.iter().map(|e| (e.step, e.validation.clone())).collect::<Vec<_>>();
     let mut whole = setting.network("mlp:16", 1);
@@ -228,7 +288,8 @@ impl Source for Rings {
     fn fill(&self, id: usize, view: View, row: &mut Row<'_>) -> limbeck::Result<()> {
         let (label, radius) = (id % 2, [1.5, 3.0][id % 2]);
         row.i32(LABELS)?[0] = label as i32;
-        let noise = |i: usize| ((i * 37 + id * 101 + view.epoch as usize * 11) % 23) as u8;
+        let seen = (view.epoch * 11 + view.seed * 5) as usize;
+        let noise = |i: usize| ((i * 37 + id * 101 + seen) % 23) as u8;
         for (i, pixel) in row.u8("pixels")?.iter_mut().enumerate() {
             let (y, x) = ((i / 8 % 8) as f64 - 3.5, (i % 8) as f64 - 3.5);
             let on = ((y * y + x * x).sqrt() - radius).abs() < 0.8;
@@ -239,6 +300,10 @@ impl Source for Rings {
 
     fn fingerprint(&self) -> String {
         "rings 1".into()
+    }
+
+    fn is_random(&self) -> bool {
+        true
     }
 
     fn threads(&self) -> usize {
@@ -263,6 +328,40 @@ fn a_source_of_any_channels_is_trained_on() {
     assert!(run.value() > 0.95, "{}", run.value());
 }
 
+/// What a teacher said of samples that differ by seed and epoch is of these alone.
+#[test]
+fn stored_outputs_are_of_the_views_that_a_source_makes() {
+    let gpu = common::gpu();
+    let rings = Arc::new(Rings);
+    let task = Classify::of(&Rings, 2, [&[0.3; 6], &[0.3; 6]], ClassifyConfig::default()).unwrap();
+    let network = |seed| {
+        let mut network = build("cnn:4", &task.model_config()).unwrap();
+        network.params.initialise(seed);
+        network
+    };
+    let (teacher, file) = (network(1), scratch("tasks-rings-outputs.safetensors"));
+    let taught = TeachConfig { batch_size: 32, topk: None, taps: Vec::new(), seed: 5, epochs: 2 };
+    teach(&gpu, &task, &teacher, &rings, &taught, &file, |_| ()).unwrap();
+    let objective = || distill::parse("kd", &MethodConfig::default()).unwrap();
+    let config = |seed| TrainConfig { epochs: 2, batch_size: 32, seed, ..Default::default() };
+    let (right, other) = (config(5), config(6));
+    let trainer = |config| Trainer::new(&gpu, task.clone(), config, &rings, &rings);
+    let params = DeviceParams::frozen(&gpu, "teacher", &teacher.params).unwrap();
+    let mut live = network(2);
+    trainer(&right).teacher(Teacher::new(&teacher, &params, objective())).fit(&mut live).unwrap();
+    let stored = |config| {
+        let mut student = network(2);
+        let teacher = StoredTeacher::new(Arc::new(Outputs::open(&file).unwrap()), objective());
+        trainer(config)
+            .teaching(TeacherSource::from(teacher))
+            .fit(&mut student)
+            .map(|_| common::bits(&student))
+    };
+    assert!(stored(&right).unwrap() == common::bits(&live));
+    let message = stored(&other).unwrap_err().to_string();
+    assert!(message.contains("seed 5") && message.contains("seed 6"), "{message}");
+}
+
 /// The same images as bytes and as floats are the same to a network, up to rounding.
 #[test]
 fn bytes_and_floats_make_the_same_images() {
@@ -282,6 +381,22 @@ fn bytes_and_floats_make_the_same_images() {
     let pairs = a.iter().zip(&b).flat_map(|((_, a), (_, b))| a.iter().zip(b));
     let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 1e-4, "{worst}");
+}
+
+#[test]
+fn what_is_for_classes_is_refused_where_there_are_none() {
+    let setting = Setting::new();
+    let config = TrainConfig { epochs: 1, batch_size: 32, ..Default::default() };
+    let mut peer = setting.network("mlp:8", 2);
+    let trainer = setting.trainer(&config).peer(&mut peer, 1.0);
+    let message = trainer.fit(&mut setting.network("mlp:8", 1)).unwrap_err().to_string();
+    assert!(message.contains("classes") && message.contains("regress"), "{message}");
+    let taught = TeachConfig { batch_size: 32, topk: Some(3), taps: Vec::new(), seed: 0, epochs: 1 };
+    let (teacher, file) = (setting.network("mlp:8", 1), scratch("tasks-topk.safetensors"));
+    let written = teach(&setting.gpu, &setting.task, &teacher, &setting.training, &taught, &file, |_| ());
+    let message = written.unwrap_err().to_string();
+    assert!(message.contains("topk") && message.contains("32 numbers"), "{message}");
+    assert!(!file.exists());
 }
 
 #[test]

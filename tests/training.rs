@@ -155,6 +155,46 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     }
 }
 
+/// What the epoch before was measured at is not told of weights that have changed since.
+#[test]
+fn a_run_that_stops_inside_an_epoch_is_not_measured() {
+    let _turn = together();
+    let setting = setting();
+    let config = TrainConfig { patience: None, ..config(OptimizerConfig::sgd(0.9)) };
+    for (stop, kept, measured) in [(3, 1, false), (10, 1, true), (13, 2, false)] {
+        let (_, part) = setting.fit(&config, None, None, &mut StopAt(stop)).unwrap();
+        assert_eq!((part.kept_epoch, part.measured().is_some()), (kept, measured), "at {stop}");
+        assert_eq!(part.value().is_nan(), !measured, "at {stop}");
+    }
+}
+
+/// A process that dies while it measures, after the last step, which ends no epoch: the measuring is done again.
+#[test]
+fn what_was_not_measured_at_the_end_is_measured_on_resume() {
+    struct KeepFile<'a>([&'a std::path::Path; 2]);
+    impl Observer for KeepFile<'_> {
+        fn epoch(&mut self, epoch: &limbeck::train::Epoch) {
+            if epoch.step == 15 {
+                let [from, to] = self.0;
+                std::fs::copy(from, to).unwrap();
+            }
+        }
+    }
+    let _turn = together();
+    let setting = setting();
+    let config = TrainConfig { max_steps: Some(15), ..config(OptimizerConfig::sgd(0.9)) };
+    let (path, kept) = (setting.file("end.safetensors"), setting.file("kept.safetensors"));
+    let checkpoints = |path: &std::path::Path, resume| {
+        Some(Checkpoints { every_steps: Some(5), resume, ..Checkpoints::at(path).unwrap() })
+    };
+    let mut keep = KeepFile([&path, &kept]);
+    let (whole, run) = setting.fit(&config, None, checkpoints(&path, false), &mut keep).unwrap();
+    let (resumed, again) = setting.fit(&config, None, checkpoints(&kept, true), &mut ()).unwrap();
+    assert_eq!(bits(&whole), bits(&resumed));
+    assert_eq!((run.epochs.len(), again.epochs.len()), (2, 2));
+    assert_eq!(measured(&run), measured(&again));
+}
+
 #[test]
 fn a_killed_run_goes_on_from_its_last_checkpoint() {
     let _turn = together();

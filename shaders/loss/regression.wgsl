@@ -1,4 +1,4 @@
-// Mean over all elements of f(x, target), and its gradients. FUNCTION chooses f (src/ops/regression.rs).
+// Mean over all elements of f(x, target), and its gradients. FUNCTION chooses f (src/ops/loss/regression.rs).
 // VECTOR and SHARED of rows are set. GROUPS workgroups sum in a fixed order; where there is one, it writes the loss.
 
 #import rows

@@ -107,7 +107,7 @@ pub struct Prepared {
     pub bytes: u64,
     /// Samples that one run handles, for training steps.
     pub images: Option<usize>,
-    /// Does the work so many times; milliseconds of all of them together.
+    /// Does the work `n` times; milliseconds of all of them together.
     pub time: Box<dyn FnMut(u32) -> Result<f64>>,
     /// Compares the result with the f64 reference: the largest error, and the one that is allowed. Up to this many
     /// operations of the reference are affordable; `None` beyond.

@@ -18,6 +18,8 @@ pub struct DatasetInfo {
     pub files: &'static [&'static str],
     /// Directories of operating system packages that hold the files.
     pub system_dirs: &'static [&'static str],
+    /// Whether `image_size` and `channels` apply to it; others have a fixed layout.
+    pub takes_size: bool,
     /// Address that the names in `remote` are appended to.
     pub base_url: &'static str,
     /// Published files. Empty: nothing to download.
@@ -50,6 +52,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         licence: "CC BY 4.0, E. Alpaydin and C. Kaynak (UCI)",
         files: &[],
         system_dirs: &[],
+        takes_size: false,
         base_url: "",
         remote: &[],
         present: |_| true,
@@ -61,6 +64,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         licence: "Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0",
         files: idx::FILES,
         system_dirs: &[],
+        takes_size: false,
         base_url: "https://storage.googleapis.com/cvdf-datasets/mnist/",
         remote: &[
             plain(
@@ -93,6 +97,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         licence: "MIT, Zalando SE",
         files: idx::FILES,
         system_dirs: &["/usr/share/datasets/fashion-mnist"],
+        takes_size: false,
         base_url: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         remote: &[
             plain(
@@ -125,6 +130,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         licence: "none stated; A. Krizhevsky, \"Learning Multiple Layers of Features from Tiny Images\", 2009",
         files: &["data_batch_1.bin .. data_batch_5.bin (or train.bin)", "test_batch.bin (or test.bin)"],
         system_dirs: &[],
+        takes_size: false,
         base_url: "https://www.cs.toronto.edu/~kriz/",
         remote: &[RemoteFile {
             name: "cifar-10-binary.tar.gz",
@@ -149,6 +155,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         licence: "none stated; A. Krizhevsky, \"Learning Multiple Layers of Features from Tiny Images\", 2009",
         files: &["train.bin", "test.bin"],
         system_dirs: &[],
+        takes_size: false,
         base_url: "https://www.cs.toronto.edu/~kriz/",
         remote: &[RemoteFile {
             name: "cifar-100-binary.tar.gz",
@@ -165,6 +172,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         licence: "yours",
         files: &["<class>/*.png|jpg|jpeg, or train/<class>/... and test/<class>/..."],
         system_dirs: &[],
+        takes_size: true,
         base_url: "",
         remote: &[],
         present: |dir| dir.is_dir(),

@@ -20,12 +20,12 @@ pub fn load(root: &Path, options: &LoadOptions) -> Result<(Dataset, Dataset)> {
     let train_root = root.join("train");
     if !train_root.is_dir() {
         let classes = class_names(root)?;
-        return load_split(root, &classes, None, options)?.split_holdout(options.holdout, options.seed);
+        return hold_out(load_split(root, &classes, None, options)?, options);
     }
     let classes = class_names(&train_root)?;
-    let mut train = load_split(&train_root, &classes, None, options)?;
+    let train = load_split(&train_root, &classes, None, options)?;
     let Some(test_root) = TEST_FOLDERS.iter().map(|name| root.join(name)).find(|path| path.is_dir()) else {
-        return train.split_holdout(options.holdout, options.seed);
+        return hold_out(train, options);
     };
     for class in class_names(&test_root)? {
         if !classes.contains(&class) {
@@ -34,9 +34,23 @@ pub fn load(root: &Path, options: &LoadOptions) -> Result<(Dataset, Dataset)> {
         }
     }
     let mut test = load_split(&test_root, &classes, Some(train.spec()), options)?;
-    (train.split, test.split) = (Split::Train, Split::Test);
+    test.split = Split::Test;
+    Ok(normalised(train, test))
+}
+
+/// Training and test part of a folder that has no test part of its own.
+fn hold_out(mut all: Dataset, options: &LoadOptions) -> Result<(Dataset, Dataset)> {
+    // Any that are valid, until the parts are known.
+    (all.mean, all.std) = (vec![0.0; all.channels], vec![1.0; all.channels]);
+    let (train, test) = all.split_holdout(options.holdout, options.seed)?;
+    Ok(normalised(train, test))
+}
+
+/// Both parts, normalised by the statistics of the training part.
+fn normalised(mut train: Dataset, mut test: Dataset) -> (Dataset, Dataset) {
+    (train.mean, train.std) = train.pixel_statistics();
     (test.mean, test.std) = (train.mean.clone(), train.std.clone());
-    Ok((train, test))
+    (train, test)
 }
 
 /// The folders directly inside `root`, sorted.
@@ -115,7 +129,7 @@ fn load_split(
     image_file::check(spec)?;
     let bytes = files.len() as u64 * spec.bytes() as u64;
     read::within(root, bytes, options.max_bytes)?;
-    let mut set = Dataset {
+    Ok(Dataset {
         name: "folder".into(),
         split: Split::Train,
         pixels: decode_all(&files, spec)?,
@@ -126,9 +140,7 @@ fn load_split(
         class_names: classes.to_vec(),
         mean: Vec::new(),
         std: Vec::new(),
-    };
-    (set.mean, set.std) = set.pixel_statistics();
-    Ok(set)
+    })
 }
 
 /// Decodes on every core; the result does not depend on how many there are. The first damaged file in order is the error.

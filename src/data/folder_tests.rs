@@ -41,6 +41,19 @@ fn flat_folder_is_held_out_by_class() {
 }
 
 #[test]
+fn held_out_images_have_no_part_in_the_statistics() {
+    let dir = Scratch::new();
+    for i in 0..10u8 {
+        dir.write(&format!("cat/{i}.png"), grey(20 * i, 4));
+        dir.write(&format!("dog/{i}.png"), grey(255 - 9 * i, 4));
+    }
+    let (train, test) = load(dir.path(), &LoadOptions::default()).unwrap();
+    assert_eq!((train.mean.clone(), train.std.clone()), train.pixel_statistics());
+    assert_eq!((&test.mean, &test.std), (&train.mean, &train.std));
+    assert_ne!(train.mean, test.pixel_statistics().0);
+}
+
+#[test]
 fn train_and_test_folders_share_layout_classes_and_statistics() {
     let dir = Scratch::new();
     dir.write("train/cat/1.jpg", colour(200, 6));

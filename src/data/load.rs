@@ -53,7 +53,7 @@ fn load_with(
     env: Environment<'_>,
 ) -> Result<(Dataset, Dataset)> {
     let info = find(name)?;
-    if name != "folder" && (options.image_size.is_some() || options.channels.is_some()) {
+    if !info.takes_size && (options.image_size.is_some() || options.channels.is_some()) {
         let message =
             format!("image_size and channels apply to the data set folder; {name} has a fixed layout");
         return Err(Error::config("image size", message));

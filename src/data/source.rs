@@ -73,6 +73,11 @@ pub trait Source: Send + Sync {
     /// hexadecimal, as a rule.
     fn fingerprint(&self) -> String;
 
+    /// Whether [`Source::fill`] depends on the view, as where it augments: each epoch then sees other values of a sample.
+    fn is_random(&self) -> bool {
+        false
+    }
+
     /// Threads that making batches is worth: 1 where [`Source::fill`] only copies, more where it decodes or augments.
     fn threads(&self) -> usize {
         1
@@ -103,6 +108,10 @@ impl<S: Source + ?Sized> Source for Arc<S> {
 
     fn fingerprint(&self) -> String {
         (**self).fingerprint()
+    }
+
+    fn is_random(&self) -> bool {
+        (**self).is_random()
     }
 
     fn threads(&self) -> usize {

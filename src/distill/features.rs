@@ -68,6 +68,14 @@ pub(super) fn expect_alike(method: &str, seen: &MethodContext<'_>) -> Result<()>
     Ok(())
 }
 
+/// C of a feature (N, C) or (N, C, H, W).
+pub(super) fn channels(method: &str, feature: &Tensor) -> Result<usize> {
+    match *feature.dims() {
+        [_, channels] | [_, channels, _, _] => Ok(channels),
+        _ => Err(Error::shape(method, "features (N, C) or (N, C, H, W)", feature.shape().to_string())),
+    }
+}
+
 /// (N, C) of a feature: as it is, or the mean of a map over its pixels, which is what a residual network's
 /// classifier sees of its last stage.
 pub(super) fn embedding(x: &Tensor) -> Result<Tensor> {

@@ -9,6 +9,7 @@
 mod atomic;
 mod hash;
 mod header;
+pub(crate) mod nan_as_null;
 pub(crate) mod places;
 mod stream;
 pub mod tensors;

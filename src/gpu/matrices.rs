@@ -86,7 +86,7 @@ fn refusal(adapter: &str, offers: &[String]) -> Error {
     let hint = "leave out `cooperative_matrix` and LIMBECK_COOPERATIVE_MATRIX, or choose another adapter \
                 (limbeck adapters says which offer them)";
     let message = format!("{adapter} has no cooperative matrices that limbeck can use: needed {NEEDED}");
-    Error::config("cooperative-matrix", format!("{message}; it offers {offers}; {hint}"))
+    Error::config("cooperative_matrix", format!("{message}; it offers {offers}; {hint}"))
 }
 
 /// All that an adapter offers, in words, as `16x16x16 of f16 with sums of f32`.

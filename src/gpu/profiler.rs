@@ -120,7 +120,7 @@ struct TimestampQueries {
 }
 
 impl TimestampQueries {
-    /// Queries for so many commands, where the device has any.
+    /// Queries for `commands` commands, where the device has any.
     fn where_there_are(gpu: &Gpu, commands: usize) -> Result<Option<Self>> {
         if gpu.caps().timestamps { Self::new(gpu, commands).map(Some) } else { Ok(None) }
     }

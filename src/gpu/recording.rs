@@ -28,7 +28,7 @@ impl Grid {
         Grid([n.div_ceil(rows) as u32, rows.min(u32::MAX as usize) as u32, 1])
     }
 
-    /// The workgroups of a linear grid in about so many parts, none of which has surplus ones: the first of each, and its
+    /// The workgroups of a linear grid in about `parts` parts, none of which has surplus ones: the first of each, and its
     /// grid.
     fn parts(&self, parts: usize) -> Vec<(u32, Grid)> {
         let count = self.count() as usize;
@@ -66,7 +66,7 @@ pub struct Dispatch<B> {
 }
 
 impl<B: Clone> Dispatch<B> {
-    /// The same work in about so many dispatches, where the kernel can be split.
+    /// The same work in about `parts` dispatches, where the kernel can be split.
     fn parts(&self, parts: usize) -> Vec<Self> {
         if parts == 1 || self.grid.0[2] != 1 || !self.kernel.splits() {
             return vec![self.clone()];
@@ -133,7 +133,7 @@ impl Recording {
         Ok(())
     }
 
-    /// [`Recording::push`] for all dispatches of an op that together take about so many `seconds` (see
+    /// [`Recording::push`] for all dispatches of an op that together take about `seconds` (see
     /// [`estimate`](super::estimate)). What is longer than a submit may be is split; which of the dispatches has the
     /// work is not known, so each is.
     pub fn push_op(&mut self, gpu: &Gpu, dispatches: &[Dispatch<BufferSlice>], seconds: f64) -> Result<()> {

@@ -21,7 +21,7 @@ pub enum SubmitLimit {
     ByAdapter,
     /// So many seconds by the estimate: 50 GFLOP/s and 10 GB/s, one after the other. Infinity is no limit.
     Seconds(f64),
-    /// Every dispatch in so many parts, each a submit of its own: for tests.
+    /// Every dispatch in this many parts, each a submit of its own: for tests.
     Parts(usize),
 }
 
@@ -32,7 +32,7 @@ impl SubmitLimit {
             Ok(seconds) if seconds > 0.0 => Ok(Self::Seconds(seconds)),
             _ => {
                 let message = format!("expected seconds above zero, or inf, got \"{text}\"");
-                Err(Error::config("submit seconds", message))
+                Err(Error::config("submit_seconds", message))
             }
         }
     }
@@ -47,7 +47,7 @@ impl SubmitLimit {
         }
     }
 
-    /// Into how many parts a dispatch of so many estimated seconds is split.
+    /// Into how many parts a dispatch of these estimated seconds is split.
     pub(super) fn parts(self, caps: &Caps, seconds: f64) -> usize {
         match self {
             Self::Parts(parts) => parts.max(1),

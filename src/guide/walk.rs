@@ -14,7 +14,8 @@
 //!    ([`Loss::record`]). [`Tensor::cross_entropy`] and [`Tensor::kl_div`] are single fused kernels that never store probabilities. A term's weight is a [`Scalar`] of the step, so
 //!    that a schedule makes no new plan.
 //! 5. [`Tensor::backward`] appends gradient nodes of the same kind. [`Forward::place_gradients`] puts each in its slice of the
-//!    flat gradient buffer of [`DeviceParams`], so that clipping and the [`Optimizer`] are one dispatch each over all parameters.
+//!    flat gradient buffer of [`DeviceParams`], so that the gradient norm takes two dispatches over
+//!    all parameters, and the [`Optimizer`] one a group.
 //! 6. [`Plan::new`] drops dead nodes, takes the fused forms, lowers each node to dispatches ([`Op::lower`]), gives intermediates
 //!    buffers by their lifetimes, makes pipelines and bind groups, and says what the step costs ([`Plan::cost`]).
 //! 7. Each step, [`Plan::write`] uploads the batch and [`Plan::run`] the [`Step`]'s uniform, in one encoder, one pass and one submit.

@@ -1,6 +1,6 @@
 //! Parameters on a device: one flat buffer of weights, one of gradients, one of running statistics.
 //!
-//! Flat, so that clipping and an optimizer step are one dispatch over all parameters. Every tensor starts at a multiple
+//! Flat, so that a gradient norm is two dispatches and an optimizer's update one, however many parameters there are. Every tensor starts at a multiple
 //! of the device's binding alignment; what lies between belongs to none. There weights are 0 and stay so; a gradient may be
 //! anything, and what reads it goes by [`DeviceParams::extents`].
 

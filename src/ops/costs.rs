@@ -6,7 +6,8 @@
 //! whatever stands here: these numbers order them, and decide where there is no tuner.
 //!
 //! To do them again for another adapter: `python3 benches/pin.py target/release/limbeck bench kernels --no-tune --repeats 9
-//! --filter ..` with the cases that a field names, its values changed in turns; docs/results.md has the runs of the past.
+//! --filter ..` with the cases that a field names, its values changed in turns. The figures that chose them stand in docs/results.md of the
+//! commit that a field names.
 
 use crate::gpu::{Caps, TileVariant};
 
@@ -244,7 +245,7 @@ pub const LAVAPIPE: Costs = Costs {
     reduce: ReduceCosts { plenty: 64, longest: 4096, ..GPU.reduce },
     // `bench kernels --filter argmax`, 2026-11-25 (bafd964).
     argmax: ArgMaxCosts { plenty: [64, 64], longest: 16_384, ..GPU.argmax },
-    // `bench kernels --filter softmax`, 2026-11-25 (bafd964): docs/results.md.
+    // `bench kernels --filter softmax`, 2026-11-25 (bafd964).
     rows: RowCosts {
         shared_columns: 512,
         shared_rows: 64,
@@ -342,8 +343,7 @@ pub const GPU: Costs = Costs {
 };
 
 /// The same on all adapters with subgroups of 8, since lavapipe is the only one that was measured: loads, products and stores
-/// by `bench kernels --filter conv` with `perf record` and a disassembly, 2026-11-25 (a301f5c, products 55a07ab;
-/// docs/results.md tells of it). The bounds were set by hand with the same cases in view: f3f0a02, 97771c6 and 89b9003,
+/// by `bench kernels --filter conv` with `perf record` and a disassembly, 2026-11-25 (a301f5c, products 55a07ab). The bounds were set by hand with the same cases in view: f3f0a02, 97771c6 and 89b9003,
 /// 2026-11-24.
 const CONV_ROWS: ConvRowCosts = ConvRowCosts {
     load_ns: [8.0, 7.0, 10.0],

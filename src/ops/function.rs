@@ -92,7 +92,7 @@ impl Function {
             Function::Relu => x.max(0.0),
             Function::LeakyRelu(slope) => x.max(0.0) + f64::from(slope) * x.min(0.0),
             Function::Relu6 => x.clamp(0.0, 6.0),
-            Function::Gelu => 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)),
+            Function::Gelu => 0.5 * x * (1.0 + libm::erf(x / std::f64::consts::SQRT_2)),
             Function::GeluTanh => {
                 let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
                 0.5 * x * (1.0 + inner.tanh())
@@ -142,19 +142,4 @@ impl Function {
             smooth => (smooth.value(x + h) - smooth.value(x - h)) / (2.0 * h),
         }
     }
-}
-
-/// Error function by its Maclaurin series and, beyond 3, its continued fraction: close to f64 precision.
-pub fn erf(x: f64) -> f64 {
-    let a = x.abs();
-    if a < 3.0 {
-        let (mut term, mut sum) = (a, a);
-        for n in 1..80 {
-            term *= -a * a / n as f64;
-            sum += term / (2 * n + 1) as f64;
-        }
-        return (2.0 / std::f64::consts::PI.sqrt() * sum).copysign(x);
-    }
-    let fraction = (1..60).rev().fold(0.0, |f, k| k as f64 / 2.0 / (a + f));
-    (1.0 - (-a * a).exp() / std::f64::consts::PI.sqrt() / (a + fraction)).copysign(x)
 }

@@ -1,4 +1,4 @@
-//! The ops: one file each, with shape rule, recording, backward, lowering and f64 reference. [`OPS`] is the only list.
+//! The ops: a file or a folder each, with shape rule, recording, backward, lowering and f64 reference. [`OPS`] is the only list.
 //!
 //! Adding an op is one WGSL file, one Rust file with a `SPEC`, one `mod` line and one line in [`OPS`]; conformance tests,
 //! `limbeck check` and the gradient checks then cover it.

@@ -1,6 +1,6 @@
 //! Element-wise functions of one tensor: y_i = f(x_i), any shape; [`Function`] lists them.
 
-pub use super::function::{Function, erf};
+pub use super::function::Function;
 
 use super::common::{elementwise_flat, expect_f32, expect_inputs};
 use super::spec::{Case, Fill, Input, OpSpec};

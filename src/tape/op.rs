@@ -22,7 +22,7 @@ pub trait Op: Debug + Any {
 
     /// Records the gradient of each input (`None` where an input has none), as ordinary nodes.
     fn backward(&self, _at: &Backward<'_>) -> Result<Vec<Option<Tensor>>> {
-        Err(Error::shape(self.name(), "an op with a gradient", "one that has none; detach its output"))
+        Err(Error::misuse(self.name(), "an op with a gradient", "one that has none; detach its output"))
     }
 
     /// False for ops whose outputs carry no gradient (argmax, optimizer updates).
@@ -86,7 +86,7 @@ impl Backward<'_> {
         self.douts
             .first()
             .and_then(Option::as_ref)
-            .ok_or_else(|| Error::shape("backward", "a gradient of output 0", "none"))
+            .ok_or_else(|| Error::misuse("backward", "a gradient of output 0", "none"))
     }
 
     /// Whether input `i` wants a gradient; computing one nobody wants only costs dead nodes.

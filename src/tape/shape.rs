@@ -125,7 +125,7 @@ impl Meta {
         self.bytes_at(4)
     }
 
-    /// The same with so many bytes an element: 2 for a tensor that is stored as f16.
+    /// The same with this many bytes an element: 2 for a tensor that is stored as f16.
     pub fn bytes_at(&self, element: u64) -> u64 {
         (self.len() as u64 * element).next_multiple_of(16).max(16)
     }

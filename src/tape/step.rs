@@ -81,7 +81,7 @@ impl Step {
     }
 }
 
-/// `Step` in shaders/prelude.wgsl; a test holds the two against each other.
+/// `Step` in shaders/shared/prelude.wgsl; a test holds the two against each other.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 pub(super) struct StepUniform {

@@ -27,7 +27,7 @@ const ROUNDS: usize = 7;
 const HOPELESS: f64 = 1.6;
 /// The default stays unless another one takes less than this share of its time: clocks and machines are noisy.
 const WORTH_IT: f64 = 0.95;
-/// Work beyond so many operations is held against the default variant instead of the f64 reference, which would take
+/// Work of more operations is held against the default variant instead of the f64 reference, which would take
 /// minutes; conformance holds every variant against the reference at smaller shapes.
 const REFERENCE_FLOPS: u64 = 1 << 30;
 /// Largest error, as a share of the largest value, of a variant that computes what it should.
@@ -200,7 +200,7 @@ const WORK: &str = "work";
 
 /// Fills in the samples, round by round.
 async fn measure(gpu: &Gpu, runners: &mut [Runner]) -> Result<()> {
-    /// A sample takes at least so many milliseconds, which coarse clocks can tell from another.
+    /// A sample takes at least this many milliseconds, which coarse clocks can tell from another.
     const SAMPLE_MS: f64 = 2.0;
     let watch = Stopwatch::new(gpu)?;
     let time = async |plan: &Plan, runs: u32| {

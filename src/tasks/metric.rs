@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::nan_as_null;
 use crate::report::Quantity;
 pub use crate::report::Unit;
 
@@ -11,6 +12,7 @@ pub struct Metric {
     /// What logs and tables call it.
     pub name: String,
     /// The number.
+    #[serde(with = "nan_as_null")]
     pub value: f64,
     /// Whether more is better.
     pub higher_is_better: bool,
@@ -29,7 +31,7 @@ impl Metric {
         Self { name: name.into(), value, higher_is_better: false, unit: Unit::Number }
     }
 
-    /// Whether it is better than `other`, a value of the same metric. NaN is better than nothing.
+    /// Whether it is better than `other`, a value of the same metric; never where either is NaN.
     pub fn beats(&self, other: f64) -> bool {
         if self.higher_is_better { self.value > other } else { self.value < other }
     }
@@ -87,5 +89,18 @@ mod tests {
         assert!(error.beats(0.3) && !error.beats(0.2) && !error.beats(0.1));
         assert!((share.gain_over(0.8) - 0.1).abs() < 1e-12 && (error.gain_over(0.3) - 0.1).abs() < 1e-12);
         assert!(!share.with_value(f64::NAN).beats(0.0) && !error.with_value(f64::NAN).beats(1.0));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_stored_as_well() {
+        let measured = Measured {
+            loss: Some(f64::NAN),
+            primary: Metric::error("rmse", f64::INFINITY),
+            others: vec![Metric::share("recall", f64::NAN)],
+        };
+        let text = serde_json::to_string(&measured).unwrap();
+        let read: Measured = serde_json::from_str(&text).unwrap();
+        assert!(read.value().is_nan() && read.others[0].value.is_nan(), "{text}");
+        assert_eq!((read.loss, read.primary.name.as_str()), (None, "rmse"));
     }
 }

@@ -10,10 +10,10 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use crate::data::Split;
-use crate::files::{self, read_error};
+use crate::files::{self, nan_as_null, read_error};
 use crate::platform::Store;
 use crate::{Error, Result};
 
@@ -183,18 +183,6 @@ fn parse<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, MetricRecord)>>
 
 fn nan() -> f64 {
     f64::NAN
-}
-
-mod nan_as_null {
-    use super::*;
-
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        value.is_finite().then_some(*value).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
-    }
 }
 
 fn terms_with_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {

@@ -15,7 +15,7 @@ use crate::nn::{DeviceParams, Mode};
 use crate::platform::Folder;
 use crate::platform::store::{Draft, Store};
 use crate::tape::{Plan, Step, Tensor};
-use crate::tasks::{Leaves, Task};
+use crate::tasks::{Leaves, Need, Task};
 use crate::train::weights_hash;
 use crate::{Error, Result};
 
@@ -38,8 +38,8 @@ pub struct TeachConfig {
 /// `progress` hears of the share that is done.
 ///
 /// # Errors
-/// [`Error::Config`] for a tap that is not there and numbers that make no sense; [`Error::File`] where the file can't be
-/// written; [`Error::NonFinite`] for outputs that are NaN or infinite.
+/// [`Error::Config`] for a tap that is not there, numbers that make no sense, and outputs that are NaN or infinite;
+/// [`Error::File`] where the file can't be written.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn teach<S: Source + ?Sized + 'static>(
     gpu: &Gpu,
@@ -69,9 +69,10 @@ pub async fn teach_async<S: Source + ?Sized + 'static>(
 ) -> Result<OutputsInfo> {
     let path = &store.path(name);
     let info = info(task, teacher, data, config)?;
-    let loader = Loader::new(Arc::new(data.clone()), LoaderConfig::in_order(config.batch_size))?;
+    let order = LoaderConfig { seed: config.seed, ..LoaderConfig::in_order(config.batch_size) };
+    let loader = Loader::new(Arc::new(data.clone()), order)?;
     let params = DeviceParams::frozen(gpu, "teacher", &teacher.params)?;
-    let pass = TeacherOutputs::new(gpu, task, (teacher, &params), data, config)?;
+    let pass = TeacherOutputs::new(gpu, task, (teacher, &params), data, config).await?;
     let text = serde_json::to_string(&info).map_err(|e| Error::file(path, e))?;
     let metadata = Metadata::from([(outputs::KEY.to_string(), text)]);
     let batches = (info.epochs * loader.batches() as u64) as f64;
@@ -106,6 +107,10 @@ fn info(task: &dyn Task, teacher: &Network, data: &dyn Source, config: &TeachCon
         return refuse("teacher", message);
     }
     let (classes, views) = (head.width(), task.views());
+    if config.topk.is_some() && !task.spec().offers.contains(&Need::Logits) {
+        let message = format!("the largest of {} {} mean nothing; leave it out", head.width(), head.noun());
+        return refuse("topk", message);
+    }
     if let Some(k) = config.topk.filter(|&k| k == 0 || k >= classes) {
         let message = format!("expected 1 to {}, got {k}; leave it out to keep every logit", classes - 1);
         return refuse("topk", message);
@@ -119,6 +124,7 @@ fn info(task: &dyn Task, teacher: &Network, data: &dyn Source, config: &TeachCon
         std: views.std,
         crop_padding: views.augmentation.crop_padding,
         flip: views.augmentation.flip,
+        random: data.is_random(),
         seed: config.seed,
         epochs: config.epochs,
         topk: config.topk,
@@ -130,7 +136,7 @@ fn info(task: &dyn Task, teacher: &Network, data: &dyn Source, config: &TeachCon
         return refuse("epochs", format!("expected 1 to {}, got {}", u32::MAX, config.epochs));
     }
     if !info.is_augmented() && config.epochs > 1 {
-        let message = "without crop_padding and flip one set of outputs serves every epoch; leave it out";
+        let message = "without crop_padding, flip and random samples one set of outputs serves every epoch; leave it out";
         return refuse("epochs", message.into());
     }
     Ok(info)
@@ -145,7 +151,7 @@ struct TeacherOutputs {
 }
 
 impl TeacherOutputs {
-    fn new(
+    async fn new(
         gpu: &Gpu,
         task: &dyn Task,
         (teacher, params): (&Network, &DeviceParams),
@@ -155,11 +161,19 @@ impl TeacherOutputs {
         let pass = Pass { views: Mode::Train, ..Pass::eval(teacher, params) };
         let recording = Recording::new(task, data, config.batch_size, pass)?;
         let logits = task.some_rows(&recording.outputs, &recording.leaves)?.values;
+        if logits.dims()[0] != config.batch_size {
+            let message = format!(
+                "has {} rows a batch of {} samples; an outputs file has one a sample, so teach this student live",
+                logits.dims()[0],
+                config.batch_size
+            );
+            return Err(Error::config("task", message));
+        }
         let tap = |name: &String| Ok((name.clone(), recording.forward.tap(name)?));
         let taps = config.taps.iter().map(tap).collect::<Result<Vec<_>>>()?;
         let kept: Vec<&Tensor> =
             std::iter::once(&logits).chain(taps.iter().map(|(_, tensor)| tensor)).collect();
-        let plan = Plan::new(gpu, recording.tape(), &kept)?;
+        let plan = Plan::compile(gpu, recording.tape(), &kept).await?;
         Ok(Self { plan, leaves: recording.leaves, logits, taps })
     }
 

@@ -136,15 +136,17 @@ impl Job {
         })
     }
 
-    /// Uses a teacher's normalisation for all images, where the user gave none.
+    /// Uses a teacher's mean and deviation for all images, each where the user gave none.
     pub fn normalise_as(&mut self, mean: &[f32], std: &[f32]) {
-        if self.recipe.data_mean.is_some() || self.recipe.data_std.is_some() {
-            return;
-        }
+        let (own_mean, own_std) = (self.recipe.data_mean.is_none(), self.recipe.data_std.is_none());
         for set in [&mut self.training, &mut self.test].into_iter().chain(&mut self.validation) {
             let set = Arc::make_mut(set);
-            set.mean = mean.to_vec();
-            set.std = std.to_vec();
+            if own_mean {
+                set.mean = mean.to_vec();
+            }
+            if own_std {
+                set.std = std.to_vec();
+            }
         }
     }
 

@@ -56,6 +56,7 @@ impl Recipe {
             seed: self.seed(),
         };
         config.validate()?;
+        config.validate()?;
         Ok(config)
     }
 
@@ -95,6 +96,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::run::schemes::{SchemeKind, generations};
     use crate::files::scratch::Scratch;
     use crate::optim::OptimizerConfig;
 
@@ -125,6 +127,17 @@ mod tests {
         assert_eq!(plain, OptimizerConfig::Sgd { momentum: 0.0, nesterov: false, weight_decay: 5e-4 });
         let adam = Recipe { optimizer: Some("adam".into()), ..Default::default() }.train_config().unwrap();
         assert_eq!((adam.learning_rate, adam.optimizer), (0.001, OptimizerConfig::adam()));
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused_before_anything_runs() {
+        let refused = |recipe: Recipe| recipe.train_config().unwrap_err().to_string();
+        let batch = refused(Recipe { batch_size: Some(0), ..Default::default() });
+        assert!(batch.contains("batch_size") && batch.contains("at least 1"), "{batch}");
+        assert!(refused(Recipe { epochs: Some(0), ..Default::default() }).contains("epochs"));
+        let many = Recipe { generations: Some(u64::MAX), ..Default::default() };
+        let many = generations(&many, SchemeKind::BornAgain).unwrap_err().to_string();
+        assert!(many.contains("generations") && many.contains("1 to 1000"), "{many}");
     }
 
     #[test]

@@ -36,6 +36,8 @@ const NAMES: [(&str, SchemeKind); 7] = [
 
 /// Generations of born-again networks where none are said.
 const GENERATIONS: u64 = 3;
+/// More than anyone has found a gain by.
+const MOST_GENERATIONS: u64 = 1000;
 
 impl SchemeKind {
     /// The scheme that the user named.
@@ -133,6 +135,10 @@ pub fn generations(recipe: &Recipe, kind: SchemeKind) -> Result<Vec<Generation>>
             // Without a teacher the first one has labels alone, and counts as generation 0.
             let first = u64::from(recipe.teacher.is_some());
             let last = recipe.generations.unwrap_or(GENERATIONS).max(1);
+            if last > MOST_GENERATIONS {
+                let message = format!("expected 1 to {MOST_GENERATIONS}, got {last}");
+                return Err(Error::config("generations", message));
+            }
             Ok((first..=last).map(|g| generation(&format!("generation-{g}"), g)).collect())
         }
         SchemeKind::Offline | SchemeKind::Mutual | SchemeKind::Exits | SchemeKind::MeanTeacher => {

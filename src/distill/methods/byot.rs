@@ -69,6 +69,7 @@ fn stages(seen: &MethodContext<'_>) -> Result<Vec<Tensor>> {
         let message = format!("byot needs two stages of the student at least, got {}", all.len());
         return Err(Error::config("taps", message));
     }
+    all.iter().try_for_each(|stage| features::channels("byot", stage).map(drop))?;
     Ok(all)
 }
 

@@ -9,6 +9,7 @@
 //! does not have. Exits are the method's own parameters.
 
 use crate::Result;
+use crate::distill::features::channels;
 use crate::distill::logits::LOGITS;
 use crate::distill::rows::Labels;
 use crate::distill::{
@@ -56,7 +57,10 @@ struct Exits {
 impl Method for Ofa {
     fn prepare(&self, seen: &MethodContext<'_>, mut at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
         let tapped = if seen.taps.is_empty() { Vec::new() } else { seen.tapped()? };
-        let deepest = tapped.last().map_or(0, |(teacher, student)| teacher.dims()[1].max(student.dims()[1]));
+        let mut deepest = 0;
+        for (teacher, student) in &tapped {
+            deepest = channels("ofa", teacher)?.max(channels("ofa", student)?);
+        }
         let classes = seen.rows()?.classes("ofa")?;
         let mut exit = |(index, (_, student)): (usize, &(Tensor, Tensor))| {
             let at = at.sub(format!("exit{index}"));

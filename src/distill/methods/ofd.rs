@@ -19,7 +19,6 @@ use crate::distill::{
     Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, features, sum_of,
 };
 use crate::nn::{Forward, ParamBuilder};
-use crate::ops::unary::erf;
 use crate::tape::Tensor;
 
 /// The list entry.
@@ -97,7 +96,7 @@ fn margin(scale: f32, shift: f32) -> f32 {
         return shift.min(0.0);
     }
     let ratio = mean / deviation;
-    let below = 0.5 * (1.0 - erf(ratio / std::f64::consts::SQRT_2));
+    let below = 0.5 * (1.0 - libm::erf(ratio / std::f64::consts::SQRT_2));
     if below <= 0.001 {
         return (-3.0 * deviation) as f32;
     }

@@ -84,8 +84,8 @@ impl Op for HardCrossEntropy {
             return Err(Error::shape(self.name(), expected, labels.to_string()));
         }
         if !(0.0..=1.0).contains(&self.0.label_smoothing) {
-            let got = self.0.label_smoothing.to_string();
-            return Err(Error::shape(self.name(), "label_smoothing from 0 to 1", got));
+            let message = format!("expected 0 to 1, got {}", self.0.label_smoothing);
+            return Err(Error::config("label_smoothing", message));
         }
         Ok(vec![Meta::f32([1]), Meta::f32([logits.shape[0], 4]), Meta::f32([1])])
     }

@@ -62,19 +62,24 @@ impl ByClass {
 }
 
 impl ClassCounts {
-    /// None yet, of so many classes.
+    /// None yet, of `classes` classes.
     pub fn new(classes: usize) -> Self {
         Self { taken: vec![vec![0; classes]; classes], images: vec![0; classes], not_finite: 0 }
     }
 
-    /// Counts an image by its label and its logits (C). A label that is no class counts nothing.
+    /// Counts an image by its label and its logits (C). A label that is no class counts nothing, an answer that is none is
+    /// wrong.
     pub fn add(&mut self, label: i32, logits: &[f32]) {
         let Some(label) = usize::try_from(label).ok().filter(|l| *l < self.images.len()) else { return };
         self.images[label] += 1;
         // No answer is a wrong answer.
         match Rows::answer(logits) {
-            Some(answer) => self.taken[label][answer] += 1,
             None => self.not_finite += 1,
+            Some(answer) => {
+                if let Some(count) = self.taken[label].get_mut(answer) {
+                    *count += 1;
+                }
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use super::answers::agreement;
 use super::figures::{Figures, TapFigure, TeacherFigure, TermFigure};
 use super::peers::number;
 use crate::Result;
-use crate::data::{Batch, Loader};
+use crate::data::{Batch, IGNORE_LABEL, Loader};
 use crate::distill::TermSchedule;
 use crate::gpu::Gpu;
 use crate::nn::Forward;
@@ -36,8 +36,8 @@ pub(super) struct MeasuredTerm {
 struct Probe {
     plan: Plan,
     leaves: Leaves,
-    /// The student's logits, with their labels where the task has such.
-    student: Rows,
+    /// The student's rows, where the task has such, with their labels, where these have some.
+    student: Option<Rows>,
     /// Logits (N, C) of each teacher.
     teachers: Vec<Tensor>,
     terms: Vec<MeasuredTerm>,
@@ -54,7 +54,7 @@ pub(in crate::train) async fn figures(
     of: &StepConfig<'_>,
     (loader, classes): (&Loader, &[String]),
 ) -> Result<Figures> {
-    let probe = Probe::new(gpu, recording, teaching, of)?;
+    let probe = Probe::new(gpu, recording, teaching, of).await?;
     let views = of.task.views();
     let known = Figures {
         classes: classes.to_vec(),
@@ -96,7 +96,7 @@ pub(super) fn peak(weight: f32, schedule: &TermSchedule, steps: u64) -> f64 {
 
 impl Probe {
     /// Adds each term's gradient to a recording, and compiles what is measured. Nothing of it is in the step.
-    fn new(
+    async fn new(
         gpu: &Gpu,
         recording: &Recording<'_>,
         teaching: &TeacherSource<'_>,
@@ -125,14 +125,15 @@ impl Probe {
             teachers.clear();
             taps.retain(|tap| tap.owner == "student");
         }
-        let student = task.some_rows(&recording.outputs, &recording.leaves)?;
-        let mut kept: Vec<&Tensor> = std::iter::once(&student.values).chain(&student.labels).collect();
+        let student = task.rows(&recording.outputs, &recording.leaves)?;
+        let mut kept: Vec<&Tensor> =
+            student.iter().flat_map(|rows| std::iter::once(&rows.values).chain(&rows.labels)).collect();
         kept.extend(teachers.iter().chain(taps.iter().map(|t| &t.tensor)));
         for term in &terms {
             kept.push(&term.loss);
             kept.extend(term.squared.iter().chain(term.softens.as_ref().map(|(targets, _)| targets)));
         }
-        let plan = Plan::new(gpu, recording.tape(), &kept)?;
+        let plan = Plan::compile(gpu, recording.tape(), &kept).await?;
         let leaves = recording.leaves.clone();
         Ok(Self { plan, student, leaves, teachers, terms, taps, scalars })
     }
@@ -165,16 +166,19 @@ impl Probe {
                 }
             }
             // What has no labels has no answers that are right or wrong.
-            let Some(right) = &self.student.labels else { break };
+            let Some(Rows { values, labels: Some(right), .. }) = &self.student else { break };
             let read = self.plan.read(right)?.await?;
-            labels.extend(bytemuck::pod_collect_to_vec::<u8, i32>(&read));
-            let all = std::iter::once(&self.student.values).chain(&self.teachers);
+            let right: Vec<i32> = bytemuck::pod_collect_to_vec(&read);
+            // Rows without a label have no right answer.
+            let labelled = |row: &usize| right[*row] != IGNORE_LABEL;
+            labels.extend((0..right.len()).filter(labelled).map(|row| right[row]));
+            let all = std::iter::once(values).chain(&self.teachers);
             for (answers, logits) in answers.iter_mut().zip(all) {
                 let values = self.plan.read_f32_async(logits).await?;
                 // What is no answer is no class.
-                answers.extend(
-                    values.chunks(logits.dims()[1]).map(|row| Rows::answer(row).unwrap_or(usize::MAX)),
-                );
+                let rows: Vec<&[f32]> = values.chunks(logits.dims()[1]).collect();
+                let labelled = (0..rows.len()).filter(labelled);
+                answers.extend(labelled.map(|row| Rows::answer(rows[row]).unwrap_or(usize::MAX)));
             }
         }
         figures.samples = labels.len();

@@ -3,7 +3,7 @@
 //! [`Trainer::examined`](crate::train::Trainer::examined) has a run's first batches measured before it begins, on a small
 //! plan of its own that is made from the recording of the step (nothing of it is in the step). What comes out are
 //! [`Figures`]; each entry of [`CHECKS`] is a pure function from these to a [`Finding`], or to none where all is well. A
-//! teacher in train mode is no finding: every teacher runs with its running statistics.
+//! teacher in train mode is no finding: teachers run with their running statistics, but where a method asks for the batch's.
 //!
 //! What is not there is not judged: outputs on disk are a teacher as any other, but for dead channels of layers that were
 //! not written; methods that need no teacher have none; a teacher that follows the student

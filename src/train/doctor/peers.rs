@@ -3,7 +3,7 @@
 //! Nobody knows anything yet, so accuracies and temperatures tell nothing. Terms do: peers with the same first weights have
 //! nothing to tell each other, and one's cross-entropy may drown what it should learn from the other.
 
-use super::examine::{MeasuredTerm, measured, task_terms};
+use super::examine::{MeasuredTerm, measured, peak, task_terms};
 use super::figures::{Figures, TermFigure};
 use crate::Result;
 use crate::data::Loader;
@@ -27,12 +27,16 @@ pub(in crate::train) async fn peer_figures(
                 true => (mutual.forward(), &mut other),
                 false => (&recording.forward, &mut own),
             };
-            side.push(measured(&term.name, f64::from(term.weight), &term.loss, pass)?);
+            let weight = match term.of_task {
+                true => peak(term.weight * of.train.ce_weight, &of.train.ce_schedule, of.steps),
+                false => f64::from(term.weight),
+            };
+            side.push(measured(&term.name, weight, &term.loss, pass)?);
         }
     }
     let terms = own.iter().chain(&other);
     let kept: Vec<&Tensor> = terms.flat_map(|t| std::iter::once(&t.loss).chain(&t.squared)).collect();
-    let plan = Plan::new(gpu, recording.tape(), &kept)?;
+    let plan = Plan::compile(gpu, recording.tape(), &kept).await?;
     if let Some(batch) = loader.epoch(0).next() {
         recording.leaves.write(&plan, &batch?)?;
     }

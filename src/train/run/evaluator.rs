@@ -22,11 +22,27 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// Records and compiles it for batches of `batch_size` from sources with the fields of `source`.
+    /// Records and compiles it for batches of `batch_size` from sources with the fields of `source`. Blocks.
     ///
     /// # Errors
     /// Those of [`Task::check`], and of compiling.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(
+        gpu: &Gpu,
+        task: &dyn Task,
+        network: &Network,
+        params: &DeviceParams,
+        batch_size: usize,
+        source: &dyn Source,
+    ) -> Result<Self> {
+        gpu.block_on(Self::new_async(gpu, task, network, params, batch_size, source))
+    }
+
+    /// [`Evaluator::new`] for callers that may not block.
+    ///
+    /// # Errors
+    /// As [`Evaluator::new`].
+    pub async fn new_async(
         gpu: &Gpu,
         task: &dyn Task,
         network: &Network,
@@ -42,7 +58,7 @@ impl Evaluator {
         meter.record(recording.tape(), &recording.outputs, &recording.leaves, &loss)?;
         let mut kept: Vec<&Tensor> = recording.outputs.iter().map(|(_, output)| output).collect();
         kept.extend(meter.reads(&recording.outputs));
-        let plan = Plan::new(gpu, recording.tape(), &kept)?;
+        let plan = Plan::compile(gpu, recording.tape(), &kept).await?;
         let (leaves, outputs) = (recording.leaves, recording.outputs);
         Ok(Self { plan, leaves, outputs, meter, share })
     }
@@ -65,11 +81,12 @@ impl Evaluator {
         let gpu = self.plan.gpu().clone();
         reset(&gpu, self.meter.as_ref())?;
         let mut step = Step::new(0, 0);
-        let mut size = 1;
+        let (mut size, mut samples) = (1, 0);
         for batch in batches {
             let batch = batch?;
             self.leaves.write(&self.plan, &batch)?;
             size = batch.size();
+            samples += batch.len;
             step.set(self.share, batch.len as f32 / size as f32);
             self.plan.run(&step)?;
             let mut read = Vec::new();
@@ -82,7 +99,7 @@ impl Evaluator {
             gpu.throttle_async(STEPS_AHEAD).await?;
         }
         let tally = tally(&gpu, self.meter.as_ref()).await?;
-        let loss = tally.loss * size as f64 / tally.samples.max(1) as f64;
+        let loss = tally.loss * size as f64 / samples.max(1) as f64;
         Ok(Measured { loss: Some(loss), primary: tally.primary, others: tally.others })
     }
 

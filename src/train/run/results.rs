@@ -36,7 +36,8 @@ pub struct Run {
     pub epochs: Vec<Epoch>,
     /// Median milliseconds of a step over all epochs but the first, which holds the compilation of the kernels.
     pub ms_per_step: f64,
-    /// The epoch whose weights were kept, counted from 1: the last, or the best under early stop.
+    /// The epoch whose weights were kept, counted from 1: the last, or the best under early stop. One that an observer
+    /// stopped in its middle is not among [`Run::epochs`].
     pub kept_epoch: u64,
     /// False where an observer stopped it.
     pub finished: bool,
@@ -49,12 +50,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// What the weights that were kept are measured at on the validation set; `None` where no epoch was finished.
+    /// What the weights that were kept are measured at on the validation set; `None` where their epoch was not finished.
     pub fn measured(&self) -> Option<&Measured> {
         self.epochs.iter().find(|e| e.epoch == self.kept_epoch).map(|e| &e.validation)
     }
 
-    /// The primary metric's value of the weights that were kept; NaN where no epoch was finished.
+    /// The primary metric's value of the weights that were kept; NaN where their epoch was not finished.
     pub fn value(&self) -> f64 {
         self.measured().map_or(f64::NAN, Measured::value)
     }
@@ -70,9 +71,9 @@ impl Run {
         ))
     }
 
-    /// What the best epoch is measured at, chosen by looking at it.
+    /// What the best epoch is measured at, chosen by looking at it; `None` where every one is NaN.
     pub fn best(&self) -> Option<&Measured> {
-        let measured = self.epochs.iter().map(|e| &e.validation);
+        let measured = self.epochs.iter().map(|e| &e.validation).filter(|m| !m.value().is_nan());
         measured.reduce(|best, other| if other.primary.beats(best.value()) { other } else { best })
     }
 }
@@ -109,5 +110,26 @@ impl From<EpochRecord> for Epoch {
             ms_per_step: record.ms_per_step,
             loss_scale: record.loss_scale,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::Metric;
+
+    #[test]
+    fn the_best_is_one_that_could_be_measured() {
+        let epoch = |epoch, value| Epoch {
+            epoch,
+            validation: Measured { primary: Metric::error("rmse", value), ..Default::default() },
+            ..Default::default()
+        };
+        let run = |values: &[f64]| Run {
+            epochs: values.iter().zip(1..).map(|(value, number)| epoch(number, *value)).collect(),
+            ..Default::default()
+        };
+        assert_eq!(run(&[f64::NAN, 0.5, 0.25, 0.75]).best().map(Measured::value), Some(0.25));
+        assert!(run(&[f64::NAN]).best().is_none() && run(&[]).best().is_none());
     }
 }

@@ -93,7 +93,8 @@ impl<'a, 'n> Session<'a, 'n> {
         let (cost, steps) = (self.step.cost().clone(), self.steps);
         self.observe(|o| o.started(&cost, steps));
         let mut finished = true;
-        while self.position.step < self.steps && !self.stale() {
+        // An epoch of which only the end is left, with no step of it, has still to be measured.
+        while (self.position.step < self.steps || self.position.batch > 0) && !self.stale() {
             if !self.train_epoch().await? {
                 finished = false;
                 break;
@@ -287,7 +288,8 @@ impl<'a, 'n> Session<'a, 'n> {
     /// Leaves the weights that count in the network.
     async fn keep(mut self, finished: bool) -> Result<Run> {
         self.download_peer().await?;
-        let mut kept_epoch = self.position.epoch;
+        // Of an epoch that was stopped in its middle nothing was measured.
+        let mut kept_epoch = self.position.epoch + u64::from(self.position.batch > 0);
         match (self.trainer.config.patience, self.position.best_epoch) {
             (Some(_), Some(best)) => {
                 kept_epoch = best;

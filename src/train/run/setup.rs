@@ -73,14 +73,15 @@ impl<'a, 'n> Session<'a, 'n> {
             None => None,
         };
         let measured = shadow.as_ref().unwrap_or(&params);
-        let evaluator = Evaluator::new(
+        let evaluator = Evaluator::new_async(
             gpu,
             task.as_ref(),
             network,
             measured,
             config.batch_size,
             trainer.validation.as_ref(),
-        )?;
+        )
+        .await?;
         let best = if config.patience.is_some() { network.params.clone() } else { Params::default() };
         Ok(Self {
             trainer,
@@ -126,7 +127,7 @@ async fn compile(
             peer.params.upload(&peer.network.params)?;
         }
     }
-    Ok((TrainStep::compile(gpu, recording, (teacher, scheme), &of)?, figures))
+    Ok((TrainStep::compile(gpu, recording, (teacher, scheme), &of).await?, figures))
 }
 
 /// The training set with the teacher's outputs beside it, where these lie on disk; checked against task and data.

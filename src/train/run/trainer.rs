@@ -239,7 +239,8 @@ impl<'a> Trainer<'a> {
         Ok(self.prepare(network)?.cost().clone())
     }
 
-    /// Records and compiles the step, once. Nothing is trained and nothing is written before [`Prepared::fit`]. Blocks.
+    /// Records and compiles the step, once. Nothing is trained and nothing is written before [`Prepared::fit`]; `network` is
+    /// changed where a method changes its architecture or first weights. Blocks.
     ///
     /// # Errors
     /// [`crate::Error::Config`] for settings that make no sense or do not fit data, networks and teacher; those of
@@ -259,11 +260,12 @@ impl<'a> Trainer<'a> {
     }
 
     /// Trains `network` from its present weights and leaves the trained ones in it. Blocks. Where a method changes the
-    /// architecture (simkd), what is left in `network` is the changed one.
+    /// architecture (simkd, low-rank weights) or begins with the teacher's weights, `network` is changed before the first
+    /// step.
     ///
     /// # Errors
-    /// [`crate::Error::NonFinite`] where the loss becomes NaN or infinite; the network then keeps its initial weights, and the
-    /// last checkpoint stays.
+    /// [`crate::Error::NonFinite`] where the loss becomes NaN or infinite; the network then has the weights of the last
+    /// checkpoint, which stays, or those that the training began with.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn fit(self, network: &mut Network) -> Result<Run> {
         let gpu = self.gpu;

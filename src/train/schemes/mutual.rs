@@ -10,7 +10,8 @@ use crate::nn::{DeviceParams, Forward};
 use crate::ops::kl_div::KlReduction;
 use crate::optim::{Group, Optimizer, OptimizerConfig, OptimizerUpdate};
 use crate::tape::{Gradients, Tensor};
-use crate::tasks::{Leaves, Task};
+use crate::tasks::{Leaves, Need, Task};
+use crate::train::step::record::ScaledTerm;
 use crate::{Error, Result};
 
 /// The student's peer.
@@ -31,13 +32,15 @@ pub(in crate::train) struct MutualTerm {
     pub weight: f32,
     /// Whether it is a term of the peer's own loss, and not of the student's.
     pub of_peer: bool,
+    /// Whether it is of the task's loss, whose weight the training's settings multiply.
+    pub of_task: bool,
 }
 
 /// A peer that is on a tape.
 pub(in crate::train) struct Mutual<'a> {
     peer: Peer<'a>,
     forward: Forward<'a>,
-    /// All that both learn from each other, and the peer from labels; weighted, (1).
+    /// All that both learn from each other, and the peer by the task's own loss; weighted, (1).
     pub loss: Tensor,
     /// Each of it.
     pub terms: Vec<MutualTerm>,
@@ -48,11 +51,17 @@ impl<'a> Mutual<'a> {
     pub fn record(
         task: &dyn Task,
         student: &Forward<'_>,
+        own: &[ScaledTerm],
         peer: Peer<'a>,
         outputs: &Outputs,
         inputs: &Values,
         leaves: &Leaves,
     ) -> Result<Self> {
+        if !task.spec().offers.contains(&Need::Logits) {
+            let message =
+                format!("peers compare logits over classes, and the task {} has none", task.spec().name);
+            return Err(Error::config("scheme", message));
+        }
         let tape = student.tape();
         let forward = Forward::train(tape, peer.params).storing(student.precision());
         let theirs = peer.network.forward(&forward, inputs)?;
@@ -62,17 +71,26 @@ impl<'a> Mutual<'a> {
             let expected = format!("a peer of as many classes as the student ({})", ours.dims()[1]);
             return Err(Error::shape("mutual learning", expected, format!("{}", others.dims()[1])));
         }
-        let own = tape.scope("peer", || task.loss(&theirs, leaves))?;
+        let learned = tape.scope("peer", || task.loss(&theirs, leaves))?;
         let toward = tape.scope("dml", || ours.kl_div(others, 1.0, KlReduction::BatchMean))?;
         let back = tape.scope("dml", || others.kl_div(ours, 1.0, KlReduction::BatchMean))?;
         let mut loss = toward.add(&back)?.scale(peer.weight)?;
-        let term = |name: String, loss: Tensor, weight, of_peer| MutualTerm { name, loss, weight, of_peer };
-        let mut terms = vec![term("dml".into(), toward, peer.weight, false)];
-        for own in own {
-            loss = loss.add(&own.loss)?;
-            terms.push(term(format!("peer {}", own.name), own.loss, 1.0, true));
+        let divergence = |name: &str, loss: Tensor, of_peer| MutualTerm {
+            name: name.into(),
+            loss,
+            weight: peer.weight,
+            of_peer,
+            of_task: false,
+        };
+        let mut terms = vec![divergence("dml", toward, false)];
+        // The peer's terms weigh what the student's do.
+        for (theirs, ScaledTerm { term: ours, scalar, .. }) in learned.into_iter().zip(own) {
+            loss = loss.add(&theirs.loss.scale_by(*scalar)?)?;
+            let name = format!("peer {}", theirs.name);
+            let (loss, weight) = (theirs.loss, ours.weight);
+            terms.push(MutualTerm { name, loss, weight, of_peer: true, of_task: true });
         }
-        terms.push(term("peer dml".into(), back, peer.weight, true));
+        terms.push(divergence("peer dml", back, true));
         Ok(Self { peer, forward, loss, terms })
     }
 

@@ -89,8 +89,10 @@ impl TrainConfig {
         let refuse = |name: &str, expected: &str, got: String| {
             Err(Error::config(name, format!("expected {expected}, got {got}")))
         };
-        if self.epochs == 0 {
-            return refuse("epochs", "at least 1", "0".into());
+        for (name, count) in [("epochs", self.epochs), ("batch_size", self.batch_size as u64)] {
+            if count == 0 {
+                return refuse(name, "at least 1", "0".into());
+            }
         }
         // The step counter of the kernels has 32 bits.
         if self.max_steps.is_some_and(|n| n == 0 || n > u64::from(u32::MAX)) {

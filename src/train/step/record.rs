@@ -103,6 +103,15 @@ impl<'a> Recording<'a> {
         samples: usize,
         seed: u64,
     ) -> Result<Self> {
+        let own = |name: &str| self.terms.iter().any(|own| own.term.name == name);
+        if let Some(term) = teaching.terms().iter().find(|term| own(term.name)) {
+            let message = format!(
+                "the loss of the task {} has a term \"{}\" already; name the method's otherwise",
+                task.spec().name,
+                term.name
+            );
+            return Err(Error::config("method", message));
+        }
         let seen = StudentPass {
             network: self.network,
             forward: &self.forward,
@@ -117,8 +126,9 @@ impl<'a> Recording<'a> {
 
     /// Records a peer on the same inputs.
     pub fn with_peer(mut self, task: &dyn Task, peer: Peer<'a>) -> Result<Self> {
-        self.mutual =
-            Some(Mutual::record(task, &self.forward, peer, &self.outputs, &self.inputs, &self.leaves)?);
+        let (own, outputs) = (&self.terms, &self.outputs);
+        let mutual = Mutual::record(task, &self.forward, own, peer, outputs, &self.inputs, &self.leaves)?;
+        self.mutual = Some(mutual);
         Ok(self)
     }
 

@@ -61,8 +61,20 @@ pub struct TrainStep {
 }
 
 impl TrainStep {
-    /// Records and compiles the step. `params` are the student's, uploaded as trainable.
+    /// Records and compiles the step. `params` are the student's, uploaded as trainable. Blocks.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new<'a>(
+        gpu: &Gpu,
+        student: &Network,
+        params: &DeviceParams,
+        teacher: Option<impl Into<TeacherSource<'a>>>,
+        config: &StepConfig<'_>,
+    ) -> Result<Self> {
+        gpu.block_on(Self::new_async(gpu, student, params, teacher, config))
+    }
+
+    /// [`TrainStep::new`] for callers that may not block.
+    pub async fn new_async<'a>(
         gpu: &Gpu,
         student: &Network,
         params: &DeviceParams,
@@ -72,11 +84,11 @@ impl TrainStep {
         let teacher = teacher.map(Into::into);
         let scheme = Scheme::default();
         let recording = record(gpu, student, params, (teacher.as_ref(), None), &scheme, config)?;
-        Self::compile(gpu, recording, (teacher.as_ref(), &scheme), config)
+        Self::compile(gpu, recording, (teacher.as_ref(), &scheme), config).await
     }
 
     /// Adds the optimizer, and all else that a step changes, to what was recorded, and compiles it.
-    pub(in crate::train) fn compile(
+    pub(in crate::train) async fn compile(
         gpu: &Gpu,
         recording: Recording<'_>,
         (teacher, scheme): (Option<&TeacherSource<'_>>, &Scheme<'_>),
@@ -122,16 +134,21 @@ impl TrainStep {
             state.update(&tape, scale, &norms)?;
         }
         let mean_teacher = match (scheme.average, teacher) {
+            (None, _) => None,
             (Some(config), Some(TeacherSource::Live(teacher))) => {
                 Some(MeanTeacher::record(gpu, &tape, config, params, teacher.params)?)
             }
-            _ => None,
+            (Some(_), _) => {
+                let message =
+                    "a teacher that is the student's average must be live, with a network and parameters";
+                return Err(Error::config("teacher", message));
+            }
         };
         let ema = train.ema.map(|ema| average(gpu, &tape, ema, params, &groups[0].weights)).transpose()?;
         let mut kept = vec![&loss, &update.grad_norm];
         kept.extend(terms.iter().map(|(_, t)| t));
         kept.extend(peer.iter().map(|(_, update)| &update.grad_norm));
-        let plan = Plan::new(gpu, &tape, &kept)?;
+        let plan = Plan::compile(gpu, &tape, &kept).await?;
         Ok(Self {
             plan,
             leaves,

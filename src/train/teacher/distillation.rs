@@ -110,6 +110,10 @@ impl Distillation {
             let prepared = term.method.prepare(seen, ParamBuilder::new(&mut host).sub(term.name));
             losses.push(prepared.map_err(|error| with_taps(error, seen))?);
         }
+        if let Some(param) = host.too_large() {
+            let message = format!("its parameter {param} is too large for any host; choose smaller settings");
+            return Err(Error::config("method", message));
+        }
         host.initialise(seed);
         let device = DeviceParams::trainable(gpu, "regressors", &host)?;
         let own = Forward::train(tape, &device);

@@ -48,7 +48,10 @@ pub struct OutputsInfo {
     /// Random horizontal flips.
     #[serde(default)]
     pub flip: bool,
-    /// Keys crops and flips; means nothing without them.
+    /// Whether the samples themselves differ from epoch to epoch ([`Source::is_random`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub random: bool,
+    /// Keys crops, flips and random samples; means nothing without them.
     #[serde(default)]
     pub seed: u64,
     /// Epochs, E: 1 without augmentation.
@@ -70,7 +73,7 @@ pub struct OutputsInfo {
 impl OutputsInfo {
     /// Whether each epoch sees other views.
     pub fn is_augmented(&self) -> bool {
-        self.crop_padding > 0 || self.flip
+        self.crop_padding > 0 || self.flip || self.random
     }
 }
 
@@ -219,6 +222,14 @@ impl Outputs {
             normalisation(&info.mean, &info.std),
             normalisation(&views.mean, &views.std),
             "the same `mean` and `std`",
+        )?;
+        let samples =
+            |random| if random { "samples that differ by epoch" } else { "the same samples each epoch" };
+        self.same(
+            "data",
+            samples(info.random).into(),
+            samples(data.is_random()).into(),
+            "a source that augments as then, or none that does",
         )
     }
 

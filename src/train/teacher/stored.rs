@@ -115,6 +115,10 @@ impl Source for StoredSource {
         self.inner.fingerprint()
     }
 
+    fn is_random(&self) -> bool {
+        self.inner.is_random()
+    }
+
     fn threads(&self) -> usize {
         self.inner.threads()
     }

@@ -9,7 +9,7 @@
 use limbeck::data::digits;
 use limbeck::distill::MethodConfig;
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions};
-use limbeck::train::{Comparison, TrainConfig, Variant};
+use limbeck::train::{Comparison, StudentVariant, TrainConfig};
 
 fn main() -> limbeck::Result<()> {
     let gpu = Gpu::open_blocking(&AdapterRequest::from_env()?, GpuOptions::default())?;
@@ -30,7 +30,7 @@ fn main() -> limbeck::Result<()> {
         ("kd and hidden", Some("activation"), 4.0),
     ];
     for (label, methods, temperature) in variants {
-        let variant = Variant { label: label.into(), methods: methods.map(str::to_string) };
+        let variant = StudentVariant { label: label.into(), methods: methods.map(str::to_string) };
         let settings = MethodConfig::default().with("temperature", temperature);
         table.student("cnn:8,16", &variant, &teacher, &config, &settings, &[1, 2, 3])?;
     }

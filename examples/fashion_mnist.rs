@@ -15,7 +15,7 @@ use limbeck::distill::MethodConfig;
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions};
 use limbeck::models::saved;
 use limbeck::optim::{Schedule, Warmup};
-use limbeck::train::{Comparison, TrainConfig, Variant};
+use limbeck::train::{Comparison, StudentVariant, TrainConfig};
 
 const TEACHER: &str = "cnn:24,48,96";
 const STUDENT: &str = "cnn:6,12,24";
@@ -67,8 +67,8 @@ fn main() -> limbeck::Result<()> {
     };
     let config = TrainConfig { epochs: student_epochs, ..config };
     let seeds: Vec<u64> = seeds.collect();
-    let families = ["kd", "activation", "weights", "feature"].map(Variant::method);
-    for variant in std::iter::once(Variant::alone()).chain(families) {
+    let families = ["kd", "activation", "weights", "feature"].map(StudentVariant::method);
+    for variant in std::iter::once(StudentVariant::alone()).chain(families) {
         table.student(STUDENT, &variant, &teacher, &config, &MethodConfig::default(), &seeds)?;
     }
     println!("{}", table.report.text());

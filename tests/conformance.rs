@@ -8,11 +8,11 @@ mod common;
 
 use limbeck::Result;
 use limbeck::gpu::Gpu;
-use limbeck::ops::conformance::{self, Report};
+use limbeck::ops::conformance::{self, ConformanceReport};
 use limbeck::ops::{Case, OPS};
 
 /// How a case is run.
-type Run = fn(&Gpu, &Case, u64) -> Result<Report>;
+type Run = fn(&Gpu, &Case, u64) -> Result<ConformanceReport>;
 
 /// Each adapter with f32 stored as f32, and as f16 where it has them.
 fn runs() -> Vec<(Gpu, &'static str, Run)> {

@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 
 use limbeck::Result;
 use limbeck::gpu::Gpu;
-use limbeck::ops::conformance::{self, Report};
+use limbeck::ops::conformance::{self, ConformanceReport};
 use limbeck::ops::{Case, OPS};
 
 /// The op files whose ops go through the tile engines.
 const TILED: [&str; 4] = ["gemm", "gemm_fused", "conv2d", "conv2d_fused"];
 
 /// How a case is run.
-type Run = fn(&Gpu, &Case, u64) -> Result<Report>;
+type Run = fn(&Gpu, &Case, u64) -> Result<ConformanceReport>;
 
 /// Variants of each case that run: matrices come first.
 const PLACES: usize = 4;

@@ -17,7 +17,7 @@ use limbeck::optim::EmaConfig;
 use limbeck::train::doctor::{CHECKS, Figures, diagnose};
 use limbeck::train::schemes::{Member, Scheme};
 use limbeck::train::{
-    Outputs, StoredTeacher, TeachConfig, Teacher, TeacherSource, TrainConfig, Trainer, teach,
+    StoredOutputs, StoredTeacher, TeachConfig, Teacher, TeacherSource, TrainConfig, Trainer, teach,
 };
 
 struct Setting {
@@ -104,7 +104,7 @@ impl Setting {
         )
         .unwrap();
         let objective = distill::parse(methods, &MethodConfig::default()).unwrap();
-        StoredTeacher::new(Arc::new(Outputs::open(path).unwrap()), objective)
+        StoredTeacher::new(Arc::new(StoredOutputs::open(path).unwrap()), objective)
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use limbeck::files::{read_safetensors, read_text};
 use limbeck::models::saved::{self, Overrides};
-use limbeck::train::Outputs;
+use limbeck::train::StoredOutputs;
 use limbeck::train::metrics::{MetricRecord, Split, read_metrics};
 
 fn fixtures() -> PathBuf {
@@ -136,7 +136,7 @@ fn outputs_teach() {
     for (name, taps, topk, epochs) in
         [("outputs", &["pool3"][..], None, 1), ("largest", &[], Some(3), 1), ("views", &[], None, 2)]
     {
-        let outputs = Outputs::open(at.join(name).with_extension("safetensors")).unwrap();
+        let outputs = StoredOutputs::open(at.join(name).with_extension("safetensors")).unwrap();
         let info = outputs.info();
         assert_eq!((info.samples, info.classes, info.topk, info.epochs), (64, 10, topk, epochs));
         assert!(info.taps.iter().eq(taps) && info.teacher == "cnn:4,4,6", "{info:?}");

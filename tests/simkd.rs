@@ -16,7 +16,7 @@ use limbeck::models::saved::{self, ModelMetadata, Overrides};
 use limbeck::nn::DeviceParams;
 use limbeck::tape::Cost;
 use limbeck::train::{
-    Checkpoints, Evaluator, Outputs, Run, StoredTeacher, Teacher, TeacherSource, TrainConfig, Trainer,
+    Checkpoints, Evaluator, Run, StoredOutputs, StoredTeacher, Teacher, TeacherSource, TrainConfig, Trainer,
 };
 
 impl Digits {
@@ -76,7 +76,7 @@ impl Digits {
         plan: bool,
     ) -> limbeck::Result<Cost> {
         let objective = distill::parse("simkd", &MethodConfig::default())?;
-        let stored = Arc::new(Outputs::open(outputs)?);
+        let stored = Arc::new(StoredOutputs::open(outputs)?);
         let teaching = StoredTeacher::new(stored, objective).with_network(teacher);
         let trainer =
             Trainer::new(&self.gpu, common::classify(&self.training), config, &self.training, &self.held_out);

@@ -14,7 +14,7 @@ use limbeck::models::{Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::tasks::{Classify, ClassifyConfig, ImageConfig, Metric, Regress, Task};
 use limbeck::train::{
-    Checkpoints, Evaluator, Observer, Outputs, Run, StoredTeacher, TeachConfig, Teacher, TeacherSource,
+    Checkpoints, Evaluator, Observer, Run, StoredOutputs, StoredTeacher, TeachConfig, Teacher, TeacherSource,
     TrainConfig, Trainer, teach,
 };
 
@@ -351,7 +351,7 @@ fn stored_outputs_are_of_the_views_that_a_source_makes() {
     trainer(&right).teacher(Teacher::new(&teacher, &params, objective())).fit(&mut live).unwrap();
     let stored = |config| {
         let mut student = network(2);
-        let teacher = StoredTeacher::new(Arc::new(Outputs::open(&file).unwrap()), objective());
+        let teacher = StoredTeacher::new(Arc::new(StoredOutputs::open(&file).unwrap()), objective());
         trainer(config)
             .teaching(TeacherSource::from(teacher))
             .fit(&mut student)

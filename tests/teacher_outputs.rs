@@ -19,8 +19,8 @@ use limbeck::models::Network;
 use limbeck::nn::DeviceParams;
 use limbeck::tasks::{Classify, ClassifyConfig, ImageConfig, Task};
 use limbeck::train::{
-    Checkpoints, Outputs, StoredTeacher, TeachConfig, Teacher, TeacherSource, TrainConfig, Trainer, teach,
-    weights_hash,
+    Checkpoints, StoredOutputs, StoredTeacher, TeachConfig, Teacher, TeacherSource, TrainConfig, Trainer,
+    teach, weights_hash,
 };
 
 /// What is written of a teacher, and how it is shown the images.
@@ -72,7 +72,7 @@ impl Setting {
 
     fn stored(&self, file: &Path, methods: &str) -> Result<TeacherSource<'static>> {
         let objective = distill::parse(methods, &MethodConfig::default())?;
-        let outputs = Arc::new(Outputs::open(file)?);
+        let outputs = Arc::new(StoredOutputs::open(file)?);
         Ok(StoredTeacher::new(outputs, objective).into())
     }
 
@@ -181,8 +181,8 @@ fn the_plan_holds_no_teacher() {
 #[test]
 fn the_largest_logits_keep_their_values_and_the_rest_its_mass() {
     let setting = setting();
-    let all = Outputs::open(setting.write("all", &plain())).unwrap();
-    let top = Outputs::open(
+    let all = StoredOutputs::open(setting.write("all", &plain())).unwrap();
+    let top = StoredOutputs::open(
         setting.write("top", &Views { teach: TeachConfig { topk: Some(4), ..plain().teach }, ..plain() }),
     )
     .unwrap();
@@ -229,7 +229,7 @@ fn what_does_not_fit_is_refused_in_words() {
     let plan = setting.trainer(&config, teaching).plan(&mut student(&config));
     says(&plan.unwrap_err().to_string(), &["tap \"conv2\" of the teacher outputs", "no features"]);
 
-    let outputs = Outputs::open(&file).unwrap();
+    let outputs = StoredOutputs::open(&file).unwrap();
     outputs.fits_teacher(&weights_hash(&setting.teacher.params)).unwrap();
     let message = outputs.fits_teacher(&weights_hash(&network("cnn:6,8").params)).unwrap_err().to_string();
     says(&message, &["other teacher"]);
@@ -258,7 +258,7 @@ fn damage_is_refused_in_words() {
     let bad = setting.file("bad");
     for len in [bytes.len() - 1, bytes.len() / 2, 300, 12, 3] {
         std::fs::write(&bad, &bytes[..len]).unwrap();
-        says(&Outputs::open(&bad).unwrap_err().to_string(), &["bad", "again"]);
+        says(&StoredOutputs::open(&bad).unwrap_err().to_string(), &["bad", "again"]);
     }
     let open = |edit: &dyn Fn(&str, &mut [f32]), text: [&str; 2]| {
         let options = limbeck::files::ReadOptions { allow_nonfinite: true };
@@ -269,7 +269,7 @@ fn damage_is_refused_in_words() {
         metadata.values_mut().for_each(|value| *value = value.replace(text[0], text[1]));
         let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();
         write_safetensors(&bad, &stored, &metadata).unwrap();
-        Outputs::open(&bad)
+        StoredOutputs::open(&bad)
     };
     let nothing = |_: &str, _: &mut [f32]| ();
     open(&nothing, ["", ""]).unwrap();
@@ -280,7 +280,7 @@ fn damage_is_refused_in_words() {
             }
         }
     };
-    let error = |opened: Result<Outputs>| opened.map(drop).unwrap_err().to_string();
+    let error = |opened: Result<StoredOutputs>| opened.map(drop).unwrap_err().to_string();
     says(&error(open(&at("topk.rest", f32::NAN), ["", ""])), &["topk.rest", "NaN at index 7"]);
     says(&error(open(&nothing, ["\"version\":1", "\"version\":9"])), &["version 1", "found 9"]);
     says(&error(open(&nothing, ["\"samples\":150", "\"samples\":151"])), &["topk.logits", "151", "150"]);
@@ -314,7 +314,7 @@ fn what_python_wrote_is_read() {
         std: vec![0.25],
         pixels,
     };
-    let outputs = Outputs::open(path("outputs/python.safetensors")).unwrap();
+    let outputs = StoredOutputs::open(path("outputs/python.safetensors")).unwrap();
     outputs.fits(&data, 3, &common::classify(&data).views()).unwrap();
     outputs.fits_views(ImageConfig::default(), 99, 1000).unwrap();
     says(&outputs.fits_teacher("0123").unwrap_err().to_string(), &["no hash"]);

@@ -10,7 +10,7 @@ use limbeck::distill::{self, MethodConfig};
 use limbeck::models::saved::{self, Overrides};
 use limbeck::models::{ModelConfig, NameMap, Network, build};
 use limbeck::nn::DeviceParams;
-use limbeck::train::{Outputs, StoredTeacher, Teacher, TeacherSource, TrainConfig, Trainer};
+use limbeck::train::{StoredOutputs, StoredTeacher, Teacher, TeacherSource, TrainConfig, Trainer};
 
 impl Digits {
     /// What a file lacks comes from the data set, as in `limbeck distill`.
@@ -53,7 +53,7 @@ impl Digits {
         let folder = common::folder();
         let path = folder.path().join("outputs");
         self.write_outputs(&path, teacher, &[tap]);
-        let outputs = Arc::new(Outputs::open(&path).unwrap());
+        let outputs = Arc::new(StoredOutputs::open(&path).unwrap());
         let objective = distill::parse("kd+feature:1", &MethodConfig::default()).unwrap();
         let taps = vec![(tap.to_string(), "conv2".to_string())];
         self.fit(StoredTeacher::new(outputs, objective).with_taps(taps).into()).unwrap()

@@ -89,7 +89,7 @@ pub const DATASETS: &[DatasetInfo] = &[
             ),
         ],
         present: idx::present,
-        load: |dir, options| idx::load(idx::Kind::Mnist, dir, options.max_bytes),
+        load: |dir, options| idx::load(idx::IdxKind::Mnist, dir, options.max_bytes),
     },
     DatasetInfo {
         name: "fashion-mnist",
@@ -122,7 +122,7 @@ pub const DATASETS: &[DatasetInfo] = &[
             ),
         ],
         present: idx::present,
-        load: |dir, options| idx::load(idx::Kind::FashionMnist, dir, options.max_bytes),
+        load: |dir, options| idx::load(idx::IdxKind::FashionMnist, dir, options.max_bytes),
     },
     DatasetInfo {
         name: "cifar10",
@@ -146,8 +146,8 @@ pub const DATASETS: &[DatasetInfo] = &[
                 "batches.meta.txt",
             ],
         }],
-        present: |dir| cifar::present(cifar::Kind::Cifar10, dir),
-        load: |dir, options| cifar::load(cifar::Kind::Cifar10, dir, options.max_bytes),
+        present: |dir| cifar::present(cifar::CifarKind::Cifar10, dir),
+        load: |dir, options| cifar::load(cifar::CifarKind::Cifar10, dir, options.max_bytes),
     },
     DatasetInfo {
         name: "cifar100",
@@ -163,8 +163,8 @@ pub const DATASETS: &[DatasetInfo] = &[
             sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
             unpack: &["train.bin", "test.bin", "fine_label_names.txt", "coarse_label_names.txt"],
         }],
-        present: |dir| cifar::present(cifar::Kind::Cifar100, dir),
-        load: |dir, options| cifar::load(cifar::Kind::Cifar100, dir, options.max_bytes),
+        present: |dir| cifar::present(cifar::CifarKind::Cifar100, dir),
+        load: |dir, options| cifar::load(cifar::CifarKind::Cifar100, dir, options.max_bytes),
     },
     DatasetInfo {
         name: "folder",

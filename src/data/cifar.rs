@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CifarKind {
     /// 10 classes, one label byte.
     Cifar10,
     /// 100 classes, two label bytes.
@@ -21,26 +21,26 @@ pub enum Kind {
 
 const IMAGE: usize = 3 * 32 * 32;
 
-impl Kind {
+impl CifarKind {
     fn name(self) -> &'static str {
         match self {
-            Kind::Cifar10 => "cifar10",
-            Kind::Cifar100 => "cifar100",
+            CifarKind::Cifar10 => "cifar10",
+            CifarKind::Cifar100 => "cifar100",
         }
     }
 
-    fn other(self) -> Kind {
+    fn other(self) -> CifarKind {
         match self {
-            Kind::Cifar10 => Kind::Cifar100,
-            Kind::Cifar100 => Kind::Cifar10,
+            CifarKind::Cifar10 => CifarKind::Cifar100,
+            CifarKind::Cifar100 => CifarKind::Cifar10,
         }
     }
 
     /// How many values each label byte of a record can take; the last is the class.
     fn label_limits(self) -> &'static [u8] {
         match self {
-            Kind::Cifar10 => &[10],
-            Kind::Cifar100 => &[20, 100],
+            CifarKind::Cifar10 => &[10],
+            CifarKind::Cifar100 => &[20, 100],
         }
     }
 
@@ -55,8 +55,8 @@ impl Kind {
     /// The folder in the authors' archive.
     fn folder(self) -> &'static str {
         match self {
-            Kind::Cifar10 => "cifar-10-batches-bin",
-            Kind::Cifar100 => "cifar-100-binary",
+            CifarKind::Cifar10 => "cifar-10-batches-bin",
+            CifarKind::Cifar100 => "cifar-100-binary",
         }
     }
 }
@@ -65,19 +65,19 @@ impl Kind {
 ///
 /// # Errors
 /// [`Error::File`] for a file that is missing, not a whole number of records, or has a label out of range.
-pub fn load(kind: Kind, dir: &Path, max_bytes: u64) -> Result<(Dataset, Dataset)> {
+pub fn load(kind: CifarKind, dir: &Path, max_bytes: u64) -> Result<(Dataset, Dataset)> {
     let dir = home(kind, dir);
     let names_file = match kind {
-        Kind::Cifar10 => "batches.meta.txt",
-        Kind::Cifar100 => "fine_label_names.txt",
+        CifarKind::Cifar10 => "batches.meta.txt",
+        CifarKind::Cifar100 => "fine_label_names.txt",
     };
     let class_names =
         read::class_names(&dir.join(names_file), kind.classes())?.unwrap_or_else(|| built_in(kind));
     let split = |split: Split| -> Result<Dataset> {
         let (pixels, labels) = read_records(kind, &files(kind, &dir, split), max_bytes)?;
         let (mean, std) = match kind {
-            Kind::Cifar10 => ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
-            Kind::Cifar100 => ([0.5071, 0.4865, 0.4409], [0.2673, 0.2564, 0.2762]),
+            CifarKind::Cifar10 => ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
+            CifarKind::Cifar100 => ([0.5071, 0.4865, 0.4409], [0.2673, 0.2564, 0.2762]),
         };
         Ok(Dataset {
             name: kind.name().into(),
@@ -96,18 +96,18 @@ pub fn load(kind: Kind, dir: &Path, max_bytes: u64) -> Result<(Dataset, Dataset)
 }
 
 /// Whether any of the files is there.
-pub(super) fn present(kind: Kind, dir: &Path) -> bool {
+pub(super) fn present(kind: CifarKind, dir: &Path) -> bool {
     let dir = home(kind, dir);
     [Split::Train, Split::Test].iter().any(|&split| files(kind, &dir, split).iter().any(|path| path.exists()))
 }
 
-fn home(kind: Kind, dir: &Path) -> PathBuf {
+fn home(kind: CifarKind, dir: &Path) -> PathBuf {
     let nested = dir.join(kind.folder());
     if nested.is_dir() { nested } else { dir.to_path_buf() }
 }
 
 /// The files of a split. CIFAR-10 prefers the authors' batches; one that is missing is then an error.
-fn files(kind: Kind, dir: &Path, split: Split) -> Vec<PathBuf> {
+fn files(kind: CifarKind, dir: &Path, split: Split) -> Vec<PathBuf> {
     let (batches, single) = match split {
         Split::Train => {
             ((1..=5).map(|i| dir.join(format!("data_batch_{i}.bin"))).collect(), dir.join("train.bin"))
@@ -115,10 +115,10 @@ fn files(kind: Kind, dir: &Path, split: Split) -> Vec<PathBuf> {
         Split::Validation | Split::Test => (vec![dir.join("test_batch.bin")], dir.join("test.bin")),
     };
     let has_batches = batches.iter().any(|path: &PathBuf| path.exists());
-    if kind == Kind::Cifar100 || (!has_batches && single.exists()) { vec![single] } else { batches }
+    if kind == CifarKind::Cifar100 || (!has_batches && single.exists()) { vec![single] } else { batches }
 }
 
-fn read_records(kind: Kind, paths: &[PathBuf], max_bytes: u64) -> Result<(Vec<u8>, Vec<u32>)> {
+fn read_records(kind: CifarKind, paths: &[PathBuf], max_bytes: u64) -> Result<(Vec<u8>, Vec<u32>)> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for path in paths {
         let bytes = read_file(kind, path, max_bytes.saturating_sub(pixels.len() as u64))?;
@@ -144,7 +144,7 @@ fn read_records(kind: Kind, paths: &[PathBuf], max_bytes: u64) -> Result<(Vec<u8
 }
 
 /// A file's bytes, a whole number of records.
-fn read_file(kind: Kind, path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+fn read_file(kind: CifarKind, path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     let record = kind.record() as u64;
     let (reader, length) = read::open(path, &format!("{} records of {record} bytes", kind.name()))?;
     read::within(path, length, max_bytes)?;
@@ -171,10 +171,10 @@ fn read_file(kind: Kind, path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn built_in(kind: Kind) -> Vec<String> {
+fn built_in(kind: CifarKind) -> Vec<String> {
     let names = match kind {
-        Kind::Cifar10 => "airplane automobile bird cat deer dog frog horse ship truck",
-        Kind::Cifar100 => FINE_NAMES,
+        CifarKind::Cifar10 => "airplane automobile bird cat deer dog frog horse ship truck",
+        CifarKind::Cifar100 => FINE_NAMES,
     };
     names.split_whitespace().map(str::to_owned).collect()
 }

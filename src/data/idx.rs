@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// Which of the data sets in this format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum IdxKind {
     /// Handwritten digits.
     Mnist,
     /// Clothing.
@@ -62,7 +62,7 @@ const MAX_SIDE: u64 = 4096;
 ///
 /// # Errors
 /// [`Error::File`] for a file that is missing, truncated, too long, or not what its name says.
-pub fn load(kind: Kind, dir: &Path, max_bytes: u64) -> Result<(Dataset, Dataset)> {
+pub fn load(kind: IdxKind, dir: &Path, max_bytes: u64) -> Result<(Dataset, Dataset)> {
     let train = load_split(kind, dir, Split::Train, max_bytes)?;
     let test = load_split(kind, dir, Split::Test, max_bytes)?;
     if train.spec() != test.spec() {
@@ -80,7 +80,7 @@ pub(super) fn present(dir: &Path) -> bool {
         .any(|stem| locate(dir, stem).is_some())
 }
 
-fn load_split(kind: Kind, dir: &Path, split: Split, max_bytes: u64) -> Result<Dataset> {
+fn load_split(kind: IdxKind, dir: &Path, split: Split, max_bytes: u64) -> Result<Dataset> {
     let prefix = if split == Split::Train { "train" } else { "t10k" };
     let place = |part: &str| {
         let stem = format!("{prefix}-{part}");
@@ -99,12 +99,12 @@ fn load_split(kind: Kind, dir: &Path, split: Split, max_bytes: u64) -> Result<Da
         return Err(Error::file(label_path, message));
     }
     let (name, mean, std) = match kind {
-        Kind::Mnist => ("mnist", 0.1307, 0.3081),
-        Kind::FashionMnist => ("fashion-mnist", 0.2860, 0.3530),
+        IdxKind::Mnist => ("mnist", 0.1307, 0.3081),
+        IdxKind::FashionMnist => ("fashion-mnist", 0.2860, 0.3530),
     };
     let class_names = match kind {
-        Kind::Mnist => (0..CLASSES).map(|digit| digit.to_string()).collect(),
-        Kind::FashionMnist => CLOTHES.map(str::to_owned).to_vec(),
+        IdxKind::Mnist => (0..CLASSES).map(|digit| digit.to_string()).collect(),
+        IdxKind::FashionMnist => CLOTHES.map(str::to_owned).to_vec(),
     };
     Ok(Dataset {
         name: name.into(),

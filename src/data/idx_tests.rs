@@ -28,7 +28,7 @@ fn loads_plain_gzip_and_name_variants() {
     dir.write("raw/t10k-images.idx3-ubyte", gzip(&images(3)));
     dir.write("raw/t10k-labels-idx1-ubyte.gz", labels(3));
     assert!(present(dir.path()));
-    let (train, test) = load(Kind::FashionMnist, dir.path(), LIMIT).unwrap();
+    let (train, test) = load(IdxKind::FashionMnist, dir.path(), LIMIT).unwrap();
     train.check().unwrap();
     test.check().unwrap();
     assert_eq!((train.len(), test.len()), (12, 3));
@@ -36,7 +36,7 @@ fn loads_plain_gzip_and_name_variants() {
     assert_eq!(train.image(1), Some(&[6u8, 7, 8, 9, 10, 11][..]));
     assert_eq!(train.labels[11], 1);
     assert_eq!(train.class_names[9], "Ankle boot");
-    assert_eq!(load(Kind::Mnist, dir.path(), LIMIT).unwrap().0.class_names[9], "9");
+    assert_eq!(load(IdxKind::Mnist, dir.path(), LIMIT).unwrap().0.class_names[9], "9");
 }
 
 #[test]
@@ -88,20 +88,20 @@ fn refuses_labels_out_of_range_and_counts_that_differ() {
     assert!(message(read_labels(&path, 10, LIMIT)).contains("byte 9: expected a label below 10, found 10"));
     dir.write("train-labels-idx1-ubyte", labels(4));
     dir.write("train-images-idx3-ubyte", images(5));
-    let text = message(load(Kind::Mnist, dir.path(), LIMIT));
+    let text = message(load(IdxKind::Mnist, dir.path(), LIMIT));
     assert!(text.contains("expected 5 labels") && text.contains("train-labels"), "{text}");
     dir.write("train-labels-idx1-ubyte", labels(5));
-    assert!(message(load(Kind::Mnist, dir.path(), LIMIT)).contains("t10k-images-idx3-ubyte.gz"));
+    assert!(message(load(IdxKind::Mnist, dir.path(), LIMIT)).contains("t10k-images-idx3-ubyte.gz"));
     dir.write("t10k-images-idx3-ubyte", idx(&[1, 3, 2], &[0; 6]));
     dir.write("t10k-labels-idx1-ubyte", labels(1));
-    assert!(message(load(Kind::Mnist, dir.path(), LIMIT)).contains("1x3x2"));
+    assert!(message(load(IdxKind::Mnist, dir.path(), LIMIT)).contains("1x3x2"));
 }
 
 #[test]
 fn a_directory_in_place_of_a_file_is_named() {
     let dir = Scratch::new();
     dir.write("train-images-idx3-ubyte/inside", b"x");
-    assert!(message(load(Kind::Mnist, dir.path(), LIMIT)).contains("found a directory"));
+    assert!(message(load(IdxKind::Mnist, dir.path(), LIMIT)).contains("found a directory"));
 }
 
 /// The real data: LIMBECK_FASHION_MNIST=/usr/share/datasets/fashion-mnist, where Debian's package puts it.
@@ -111,7 +111,7 @@ fn reads_the_published_fashion_mnist() {
         eprintln!("skipped: LIMBECK_FASHION_MNIST names no directory");
         return;
     };
-    let (train, test) = load(Kind::FashionMnist, Path::new(&dir), 1 << 30).unwrap();
+    let (train, test) = load(IdxKind::FashionMnist, Path::new(&dir), 1 << 30).unwrap();
     assert_eq!((train.len(), test.len()), (60_000, 10_000));
     assert_eq!(class_counts(&train), [6000; 10]);
     assert_eq!(train.labels[..5], [9, 0, 0, 3, 0]);

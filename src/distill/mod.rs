@@ -34,7 +34,7 @@ pub use objective::Objective;
 pub use parse::parse;
 pub use rows::LogitRows;
 pub use schedule::TermSchedule;
-pub use settings::{MethodConfig, Setting, SettingKind, Values};
+pub use settings::{MethodConfig, Setting, SettingKind, SettingValues};
 pub use term::Term;
 pub use transfer::{Layers, Select, Transfer};
 
@@ -133,7 +133,7 @@ pub struct MethodSpec {
     /// Default weight of the task's cross-entropy beside it.
     pub ce_weight: f32,
     /// Makes it.
-    pub build: fn(&Values) -> Result<Box<dyn Method>>,
+    pub build: fn(&SettingValues) -> Result<Box<dyn Method>>,
 }
 
 /// The sum of a method's parts, at least one.

@@ -3,7 +3,7 @@
 //! A term is `NAME[:ITEM,ITEM,..]` or `NAME,ITEM,..`; an item is the term's weight, a setting of the method, or part of its
 //! schedule ([`super::schedule`]). `ce` names the cross-entropy with the labels.
 
-use super::{MethodConfig, Objective, Term, TermSchedule, Values, find, schedule};
+use super::{MethodConfig, Objective, SettingValues, Term, TermSchedule, find, schedule};
 use crate::{Error, Result};
 
 /// The terms that `text` names, each with its default weight or the user's.
@@ -23,7 +23,7 @@ pub fn parse(text: &str, shared: &MethodConfig) -> Result<Objective> {
             ));
         }
         if written.name == "ce" {
-            Values::new("ce", &[], &MethodConfig::default(), &written.settings)?;
+            SettingValues::new("ce", &[], &MethodConfig::default(), &written.settings)?;
             ce = Some((written.weight.unwrap_or(1.0), written.schedule));
             continue;
         }

@@ -157,11 +157,11 @@ impl MethodConfig {
 
 /// The values of one method's settings; none by default.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Values {
+pub struct SettingValues {
     values: Vec<(&'static str, Value)>,
 }
 
-impl Values {
+impl SettingValues {
     /// Every setting with its value, in the form that checkpoints of all versions hold.
     pub(crate) fn listed(&self) -> String {
         let value = |value: &Value| match value {
@@ -214,10 +214,10 @@ impl Values {
         }
     }
 
-    /// Several numbers, as [`Values::number`] gives them.
+    /// Several numbers, as [`SettingValues::number`] gives them.
     ///
     /// # Errors
-    /// Those of [`Values::number`].
+    /// Those of [`SettingValues::number`].
     pub fn numbers<const N: usize>(&self, names: [&str; N]) -> Result<[f32; N]> {
         let mut numbers = [0.0; N];
         for (number, name) in numbers.iter_mut().zip(names) {
@@ -309,7 +309,7 @@ mod tests {
     /// A method that reads what it does not declare is told so, not given NaN, 0 or "".
     #[test]
     fn undeclared_settings_are_errors() {
-        let values = Values::new("made-up", SETTINGS, &MethodConfig::default(), &[]).unwrap();
+        let values = SettingValues::new("made-up", SETTINGS, &MethodConfig::default(), &[]).unwrap();
         assert_eq!((values.number("temperature").unwrap(), values.number("dim").unwrap()), (4.0, 128.0));
         assert_eq!((values.count("dim").unwrap(), values.choice("form").unwrap()), (128, "code"));
         let undeclared = [

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::logits::{LOGITS, STANDARDISED, Standardised};
-use super::{Method, MethodConfig, MethodSpec, TapNeed, TermSchedule, Values};
+use super::{Method, MethodConfig, MethodSpec, SettingValues, TapNeed, TermSchedule};
 use crate::Result;
 
 /// A method as a term of the loss. Clones share the method.
@@ -21,7 +21,7 @@ pub struct Term {
     /// The taps it uses where the user names none.
     pub taps: TapNeed,
     /// Its settings.
-    pub values: Values,
+    pub values: SettingValues,
     /// Whether `values` are all that it was built from, as for the entries of [`super::METHODS`].
     built: bool,
 }
@@ -43,7 +43,7 @@ impl Term {
             schedule: TermSchedule::default(),
             method: Arc::new(method),
             taps: TapNeed::None,
-            values: Values::default(),
+            values: SettingValues::default(),
             built: false,
         }
     }
@@ -75,7 +75,7 @@ impl MethodSpec {
     }
 
     pub(super) fn term_with(&self, shared: &MethodConfig, own: &[(&str, &str)]) -> Result<Term> {
-        let values = Values::new(self.name, self.settings, shared, own)?;
+        let values = SettingValues::new(self.name, self.settings, shared, own)?;
         let mut method = (self.build)(&values)?;
         if self.settings.contains(&LOGITS) && values.choice(LOGITS.name)? == STANDARDISED {
             method = Box::new(Standardised(method));

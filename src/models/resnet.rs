@@ -71,7 +71,7 @@ enum Shortcut {
 
 /// Which shortcut, and with it whose names and initial weights.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum ShortcutKind {
     A,
     B,
 }
@@ -82,12 +82,12 @@ fn build_a(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
         let message = format!("{widths:?}: its shortcuts can add channels only; use resnet_b for fewer");
         return Err(Error::config("model", message));
     }
-    build(config, depth, widths[0], widths, Kind::A)
+    build(config, depth, widths[0], widths, ShortcutKind::A)
 }
 
 fn build_b(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     let (depth, widths) = split(numbers, &[16, 16, 32, 64], OPTION_B.about)?;
-    build(config, depth, widths[0], &widths[1..], Kind::B)
+    build(config, depth, widths[0], &widths[1..], ShortcutKind::B)
 }
 
 /// Depth and widths out of what the user wrote.
@@ -99,7 +99,13 @@ fn split<'a>(numbers: &'a [usize], default: &'a [usize], about: &str) -> Result<
     }
 }
 
-fn build(config: &ModelConfig, depth: usize, stem: usize, widths: &[usize], kind: Kind) -> Result<Built> {
+fn build(
+    config: &ModelConfig,
+    depth: usize,
+    stem: usize,
+    widths: &[usize],
+    kind: ShortcutKind,
+) -> Result<Built> {
     let blocks = match depth.checked_sub(2) {
         Some(layers) if layers > 0 && layers.is_multiple_of(6) => layers / 6,
         _ => {
@@ -124,8 +130,8 @@ fn build(config: &ModelConfig, depth: usize, stem: usize, widths: &[usize], kind
     }
     let bias = Init::Uniform { fan_in: c_in };
     let (name, init) = match kind {
-        Kind::A => ("linear", Init::KaimingNormal),
-        Kind::B => ("fc", bias),
+        ShortcutKind::A => ("linear", Init::KaimingNormal),
+        ShortcutKind::B => ("fc", bias),
     };
     let classifier = Linear::with_init(root.sub(name), c_in, config.head.width(), init, Some(bias));
     let taps = (1..=widths.len()).map(|i| format!("layer{i}")).collect();
@@ -134,18 +140,18 @@ fn build(config: &ModelConfig, depth: usize, stem: usize, widths: &[usize], kind
     Ok(Built { params, module, stages: taps, preactivations, embedding: "avgpool".into() })
 }
 
-impl Kind {
+impl ShortcutKind {
     fn conv(self, c_in: usize, c_out: usize, kernel: usize, stride: usize) -> ConvShape {
         let shape = ConvShape::new(c_in, c_out, kernel, stride);
         match self {
-            Kind::A => ConvShape { init: Init::KaimingNormal, ..shape },
-            Kind::B => shape,
+            ShortcutKind::A => ConvShape { init: Init::KaimingNormal, ..shape },
+            ShortcutKind::B => shape,
         }
     }
 }
 
 impl Block {
-    fn new(mut at: ParamBuilder<'_>, c_in: usize, c_out: usize, stride: usize, kind: Kind) -> Self {
+    fn new(mut at: ParamBuilder<'_>, c_in: usize, c_out: usize, stride: usize, kind: ShortcutKind) -> Self {
         Self {
             path: at.path().to_string(),
             conv1: kind.conv(c_in, c_out, 3, stride).make(at.sub("conv1")),
@@ -168,16 +174,16 @@ impl Block {
 }
 
 impl Shortcut {
-    fn new(mut at: ParamBuilder<'_>, c_in: usize, c_out: usize, stride: usize, kind: Kind) -> Self {
+    fn new(mut at: ParamBuilder<'_>, c_in: usize, c_out: usize, stride: usize, kind: ShortcutKind) -> Self {
         if stride == 1 && c_in == c_out {
             return Self::Identity;
         }
         match kind {
-            Kind::A => {
+            ShortcutKind::A => {
                 let missing = c_out - c_in;
                 Self::Pad { stride, zeros: (missing / 2, missing - missing / 2) }
             }
-            Kind::B => {
+            ShortcutKind::B => {
                 let mut at = at.sub("downsample");
                 let conv = kind.conv(c_in, c_out, 1, stride).make(at.sub(0));
                 Self::Project(conv, BatchNorm::new(at.sub(1), c_out))

@@ -25,7 +25,7 @@ pub const CLASSIFIER: [&str; 2] = ["simkd.classifier.weight", "simkd.classifier.
 
 /// What such a network adds to its own layers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
+pub struct ReusedHead {
     /// The tap that is projected.
     pub tap: String,
     /// Channels of the tap, within the projector, and of what the classifier reads.
@@ -34,7 +34,7 @@ pub struct Head {
     pub size: [usize; 2],
 }
 
-impl Head {
+impl ReusedHead {
     /// The name of the network `base` with this head.
     pub fn name(&self, base: &str) -> String {
         let ([c_s, inner, c_t], [h, w]) = (self.widths, self.size);
@@ -70,7 +70,7 @@ pub(super) fn split(name: &str) -> Option<(&str, &str)> {
 
 /// The network of this name, without initial values.
 pub(super) fn outline(name: &str, base: &str, head: &str, config: &ModelConfig) -> Result<Network> {
-    let head = Head::parse(name, head)?;
+    let head = ReusedHead::parse(name, head)?;
     let mut network = super::outline(base, config)?;
     let mut root = ParamBuilder::new(&mut network.params);
     let mut at = root.sub(ROOT);
@@ -153,11 +153,11 @@ mod tests {
 
     #[test]
     fn a_name_says_all() {
-        let head = Head { tap: "layer3.0,x".into(), widths: [64, 3, 7], size: [4, 2] };
+        let head = ReusedHead { tap: "layer3.0,x".into(), widths: [64, 3, 7], size: [4, 2] };
         let name = head.name("resnet8");
         assert_eq!(name, "resnet8+simkd:layer3.0,x,64,3,7,4,2");
         let (base, rest) = split(&name).unwrap();
-        assert_eq!((base, Head::parse(&name, rest).unwrap()), ("resnet8", head));
+        assert_eq!((base, ReusedHead::parse(&name, rest).unwrap()), ("resnet8", head));
     }
 
     #[test]

@@ -69,14 +69,14 @@ pub struct ReduceCosts {
     /// if their rows have at most n elements.
     pub longest: usize,
     /// Columns in two passes, counted in invocations.
-    pub columns: Split,
+    pub columns: SplitCosts,
     /// Rows in two passes, counted in workgroups.
-    pub rows: Split,
+    pub rows: SplitCosts,
 }
 
 /// How one reduction becomes several.
 #[derive(Debug, Clone, Copy)]
-pub struct Split {
+pub struct SplitCosts {
     /// Elements of an output from which on it is split.
     pub from: usize,
     /// Elements of a part at least.
@@ -217,7 +217,7 @@ pub struct DepthwiseCosts {
     pub most_values: usize,
 }
 
-impl Split {
+impl SplitCosts {
     /// Parts of each output, of `elements`.
     pub fn parts(&self, elements: usize, outputs: usize) -> usize {
         if elements < self.from {
@@ -290,8 +290,8 @@ pub const GPU: Costs = Costs {
         short: 16,
         plenty: 2048,
         longest: 512,
-        columns: Split { from: 512, least: 32, jobs: 8192, most: 256 },
-        rows: Split { from: 4096, least: 1024, jobs: 1024, most: usize::MAX },
+        columns: SplitCosts { from: 512, least: 32, jobs: 8192, most: 256 },
+        rows: SplitCosts { from: 4096, least: 1024, jobs: 1024, most: usize::MAX },
     },
     // 1afefa8: columns read neighbours with neighbouring invocations; long rows need a workgroup for that.
     argmax: ArgMaxCosts { short: 32, plenty: [64, 2048], longest: 512 },

@@ -6,7 +6,7 @@
 
 use super::common::expect_inputs;
 use super::labels::IGNORE_LABEL;
-use super::rows::Rows;
+use super::rows::RowView;
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::gpu::Kernel;
 use crate::ops::loss::cross_entropy::expect_logits;
@@ -58,7 +58,7 @@ impl Op for Metrics {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let kernel = Kernel::new(self.name(), "forward", SHADER).define_i32("IGNORE", self.ignore_label);
-        Rows::of(to.input(0)).by_row(to, kernel, &[0, 1, 2, 3, 4].map(Slot::Input));
+        RowView::of(to.input(0)).by_row(to, kernel, &[0, 1, 2, 3, 4].map(Slot::Input));
         Ok(())
     }
 

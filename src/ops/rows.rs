@@ -9,7 +9,7 @@ const WIDE: usize = 256;
 
 /// A dense (rows, columns) view.
 #[derive(Debug, Clone, Copy)]
-pub struct Rows {
+pub struct RowView {
     pub rows: usize,
     pub columns: usize,
     /// A row's elements are not neighbours in memory.
@@ -23,7 +23,7 @@ struct Spread {
     groups: usize,
 }
 
-impl Rows {
+impl RowView {
     /// A row each index of the first dimension.
     pub fn of(dims: &[usize]) -> Self {
         let rows = dims.first().copied().unwrap_or(1);
@@ -43,7 +43,7 @@ impl Rows {
     }
 
     /// One dispatch with an invocation for each `Elem` of `self`; the kernel's constants are those of `tensor`.
-    pub fn by_elem_of(self, to: &mut Lowering<'_>, tensor: Rows, base: Kernel, bindings: &[Slot]) {
+    pub fn by_elem_of(self, to: &mut Lowering<'_>, tensor: RowView, base: Kernel, bindings: &[Slot]) {
         let groups = (self.rows * self.elems()).div_ceil(WIDE);
         let spread = Spread { shared: false, workgroup: WIDE, groups };
         to.dispatch(tensor.define(base, &spread).define("LOSS", 0), bindings, Grid::linear(spread.groups));

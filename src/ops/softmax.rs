@@ -3,7 +3,7 @@
 //! dx = y (dy - sum y dy), and for the logarithm dx = dy - exp(y) sum dy.
 
 use super::common::{expect_f32, expect_inputs};
-use super::rows::Rows;
+use super::rows::RowView;
 use super::spec::{Case, Fill, Input, OpSpec};
 use crate::gpu::Kernel;
 use crate::ops::loss::cross_entropy::log_sum_exp;
@@ -25,10 +25,10 @@ struct SoftmaxBackward(Softmax);
 
 impl Softmax {
     /// The rows along the axis, and how far a row's elements lie apart.
-    fn rows(self, dims: &[usize]) -> (Rows, usize) {
+    fn rows(self, dims: &[usize]) -> (RowView, usize) {
         let outer: usize = dims[..self.axis].iter().product();
         let inner: usize = dims[self.axis + 1..].iter().product();
-        (Rows { rows: outer * inner, columns: dims[self.axis], strided: inner > 1 }, inner)
+        (RowView { rows: outer * inner, columns: dims[self.axis], strided: inner > 1 }, inner)
     }
 
     fn dispatch(self, to: &mut Lowering<'_>, entry: &'static str, bindings: &[Slot]) {

@@ -34,10 +34,10 @@ const REFERENCE_FLOPS: u64 = 1 << 30;
 const TOLERANCE: f64 = 1e-4;
 
 /// Work that has variants and no choice among them yet, by what its choice is kept under.
-pub(super) type Untuned = BTreeMap<String, Work>;
+pub(super) type Untuned = BTreeMap<String, UntunedWork>;
 
 /// A node's op, the shapes it sees, and which of its inputs are stored as f16.
-pub(super) struct Work {
+pub(super) struct UntunedWork {
     op: Rc<dyn Op>,
     inputs: Vec<Meta>,
     halves: Vec<bool>,
@@ -57,7 +57,7 @@ pub(super) fn untuned(gpu: &Gpu, inner: &Inner, keep: &BTreeSet<TensorId>) -> Re
         }
         let variants = lower(gpu, inner, node, (None, keep), &mut Default::default())?.variants;
         if variants.len() > 1 {
-            open.insert(key, Work { op: node.op.clone(), inputs, halves, variants });
+            open.insert(key, UntunedWork { op: node.op.clone(), inputs, halves, variants });
         }
     }
     Ok(open)
@@ -89,7 +89,7 @@ impl Runner {
     }
 }
 
-impl Work {
+impl UntunedWork {
     async fn race(&self, gpu: &Gpu) -> Result<Choice> {
         let (values, mut rejected) = (self.values(), Vec::new());
         let mut want = self.reference(&values);

@@ -17,14 +17,14 @@ use crate::tasks::{Classify, ClassifyConfig, Metric, Task};
 
 /// One way to train the student.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Variant {
+pub struct StudentVariant {
     /// What its row is called.
     pub label: String,
     /// The methods, as in [`distill::parse`]; `None` trains alone.
     pub methods: Option<String>,
 }
 
-impl Variant {
+impl StudentVariant {
     /// The student without a teacher.
     pub fn alone() -> Self {
         Self { label: "student alone".into(), methods: None }
@@ -101,7 +101,7 @@ impl<'a> Comparison<'a> {
     pub fn student(
         &mut self,
         name: &str,
-        variant: &Variant,
+        variant: &StudentVariant,
         teacher: &Network,
         config: &TrainConfig,
         methods: &MethodConfig,

@@ -17,7 +17,7 @@ mod teacher;
 pub use crate::report::stats;
 pub use chain::{ChainStep, chain};
 #[cfg(not(target_arch = "wasm32"))]
-pub use compare::{Comparison, Variant};
+pub use compare::{Comparison, StudentVariant};
 pub use run::{
     Checkpoints, Epoch, Evaluator, Observer, Prepared, Progress, Run, Trainer, checkpoint, weights_hash,
 };
@@ -25,4 +25,4 @@ pub use step::{StepConfig, TrainConfig, TrainStep};
 #[cfg(not(target_arch = "wasm32"))]
 pub use teach::teach;
 pub use teach::{TeachConfig, teach_async};
-pub use teacher::{Outputs, OutputsInfo, StoredTeacher, Teacher, TeacherSource, outputs};
+pub use teacher::{OutputsInfo, StoredOutputs, StoredTeacher, Teacher, TeacherSource, outputs};

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::step::record::{Pass, Recording};
+use super::step::record::{BatchRecording, Pass};
 use super::teacher::outputs::{self, OutputsInfo, logit_tensors, tap_tensor};
 use crate::data::{Loader, LoaderConfig, Source};
 use crate::files::{Metadata, TensorSpec, TensorWriter};
@@ -159,7 +159,7 @@ impl TeacherOutputs {
         config: &TeachConfig,
     ) -> Result<Self> {
         let pass = Pass { views: Mode::Train, ..Pass::eval(teacher, params) };
-        let recording = Recording::new(task, data, config.batch_size, pass)?;
+        let recording = BatchRecording::new(task, data, config.batch_size, pass)?;
         let logits = task.some_rows(&recording.outputs, &recording.leaves)?.values;
         if logits.dims()[0] != config.batch_size {
             let message = format!(

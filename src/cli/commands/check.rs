@@ -40,7 +40,7 @@ pub struct CheckFlags {
 
 /// What `--report` writes: all that a maintainer asks for first.
 #[derive(Serialize)]
-struct Report {
+struct CheckReport {
     limbeck_check: u32,
     version: &'static str,
     date: String,
@@ -159,12 +159,12 @@ fn report(
     gpu: &Gpu,
     precision: Precision,
     (ops, cooperative_matrix): (Vec<Summary>, Option<WithMatrices>),
-) -> Result<Report> {
+) -> Result<CheckReport> {
     let caps = gpu.caps();
     let with_matrices = cooperative_matrix.iter().flat_map(|with| &with.ops);
     let summary = summary(adapter, gpu)?;
     let summary = summary.as_ref();
-    Ok(Report {
+    Ok(CheckReport {
         limbeck_check: 1,
         version: env!("CARGO_PKG_VERSION"),
         date: timestamp(SystemTime::now()),

@@ -15,7 +15,7 @@ use crate::files::{NamedTensor, StoredTensor, write_safetensors};
 use crate::models::Network;
 use crate::report::stats::mean;
 use crate::train::report::SummaryRow;
-use crate::train::{Comparison, TrainConfig, Variant};
+use crate::train::{Comparison, StudentVariant, TrainConfig};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -60,8 +60,8 @@ pub fn run(adapter: &AdapterFlags, flags: &DemoFlags) -> Result<ExitCode> {
     let teacher = demo.teacher(TEACHER, &TrainConfig { epochs: flags.epochs * 2, ..config.clone() })?;
     announce(demo.report.rows.last())?;
     let seeds: Vec<u64> = (1..=flags.seeds).collect();
-    let families = ["kd", "activation", "weights", "feature"].map(Variant::method);
-    for variant in std::iter::once(Variant::alone()).chain(families) {
+    let families = ["kd", "activation", "weights", "feature"].map(StudentVariant::method);
+    for variant in std::iter::once(StudentVariant::alone()).chain(families) {
         let student = demo.student(STUDENT, &variant, &teacher, &config, &MethodConfig::default(), &seeds)?;
         announce(demo.report.rows.last())?;
         save(&student, &flags.out, &variant.label)?;

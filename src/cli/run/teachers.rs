@@ -15,7 +15,7 @@ use crate::nn::DeviceParams;
 use crate::report::printable;
 use crate::tasks::Task;
 use crate::train::schemes::{Member, Scheme};
-use crate::train::{Outputs, StoredTeacher, Teacher, weights_hash};
+use crate::train::{StoredOutputs, StoredTeacher, Teacher, weights_hash};
 use crate::{Error, Result};
 
 /// Who teaches.
@@ -23,7 +23,7 @@ pub enum Teachers {
     /// At least one teacher, each with its share.
     Live(Vec<(Saved, f32)>),
     /// What one wrote to disk, and itself where a method reads its layers.
-    Stored(Arc<Outputs>, Option<Box<Saved>>),
+    Stored(Arc<StoredOutputs>, Option<Box<Saved>>),
 }
 
 impl Teachers {
@@ -46,7 +46,7 @@ impl Teachers {
             job.normalise_as(&metadata.mean, &metadata.std);
             return Ok(Self::Live(teachers));
         };
-        let outputs = Outputs::open(path)?;
+        let outputs = StoredOutputs::open(path)?;
         if let Some(hash) = &recipe.teacher_hash {
             outputs.fits_teacher(hash)?;
         }
@@ -75,7 +75,7 @@ impl Teachers {
     }
 
     /// What a teacher wrote to disk, where that is what teaches.
-    pub fn stored(&self) -> Option<&Outputs> {
+    pub fn stored(&self) -> Option<&StoredOutputs> {
         match self {
             Self::Live(_) => None,
             Self::Stored(outputs, _) => Some(outputs),

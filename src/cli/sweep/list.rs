@@ -7,7 +7,7 @@ use indicatif::HumanDuration;
 use super::entry::Entry;
 use super::pair::PairFile;
 use super::run::SweepFolder;
-use super::work::Work;
+use super::work::PairWork;
 use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
@@ -33,7 +33,7 @@ pub fn list(adapter: &AdapterFlags, home: SweepFolder<'_>) -> Result<()> {
     for (pair, finished) in home.file.pairs.iter().zip(&all) {
         // What can't be known without data or a teacher that is not there yet is not guessed.
         let by_flops = gpu.as_ref().filter(|_| finished.is_empty()).zip(rate);
-        let mut work = by_flops.and_then(|(gpu, rate)| Some((Work::new(gpu, home, pair).ok()?, rate)));
+        let mut work = by_flops.and_then(|(gpu, rate)| Some((PairWork::new(gpu, home, pair).ok()?, rate)));
         if pair.train_teacher.is_some() && pair.teachers().iter().any(|path| !path.exists()) {
             teachers += 1;
             say!("{:<6} {}: the teacher is trained", "first", pair.name())?;

@@ -18,7 +18,7 @@ use crate::gpu::Gpu;
 const TRAINED: f64 = 3.0;
 
 /// What a pair's runs are made of.
-pub struct Work<'a> {
+pub struct PairWork<'a> {
     home: SweepFolder<'a>,
     pair: &'a PairFile,
     job: Job,
@@ -28,7 +28,7 @@ pub struct Work<'a> {
     passes: BTreeMap<String, f64>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> PairWork<'a> {
     /// Loads the pair's data.
     pub fn new(gpu: &Gpu, home: SweepFolder<'a>, pair: &'a PairFile) -> Result<Self> {
         let job = Job::open(gpu.clone(), pair.recipe(home.file, &Entry::alone(), 0, home.out)?, true)?;

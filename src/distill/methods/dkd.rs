@@ -51,7 +51,7 @@ struct Dkd {
 }
 
 /// One side's distributions, in logarithms.
-struct Split {
+struct LabelSplit {
     /// log p_y (N).
     label: Tensor,
     /// log(1 - p_y) (N).
@@ -60,7 +60,7 @@ struct Split {
     others: Tensor,
 }
 
-impl Split {
+impl LabelSplit {
     fn of(z: &Tensor, labels: &Labels) -> Result<Self> {
         let others = z.add(&labels.hot.scale(MASK)?)?.log_softmax(1)?;
         let all = z.log_softmax(1)?;
@@ -75,7 +75,7 @@ impl Loss for Dkd {
     fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
         let rows = seen.rows()?;
         let labels = Labels::of(rows, rows.classes("dkd")?)?;
-        let split = |z: &Tensor| Split::of(&z.scale(1.0 / self.temperature)?, &labels);
+        let split = |z: &Tensor| LabelSplit::of(&z.scale(1.0 / self.temperature)?, &labels);
         let (student, teacher) = (split(&rows.student)?, split(&rows.teacher)?);
         let tckd = relative_entropy(&teacher.label, &student.label)?
             .add(&relative_entropy(&teacher.rest, &student.rest)?)?;

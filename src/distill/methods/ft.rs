@@ -75,11 +75,11 @@ struct Ft {
 
 struct Transfers {
     ft: Ft,
-    pairs: Vec<Factors>,
+    pairs: Vec<Translation>,
 }
 
 /// What a pair of taps has.
-struct Factors {
+struct Translation {
     paraphraser: Paraphraser,
     back: Chain,
     translator: Chain,
@@ -106,7 +106,7 @@ impl Method for Ft {
             };
             let k = ((c_t as f32 * self.rate) as usize).max(1);
             let mut at = at.sub(format!("pair{index}"));
-            pairs.push(Factors {
+            pairs.push(Translation {
                 paraphraser: Paraphraser::new(&mut at, [c_t, c_t, k, k]),
                 back: Chain::new(at.sub("back"), [k, k, c_t, c_t], false),
                 translator: Chain::new(at.sub("translator"), [c_s, c_s, k, k], true),

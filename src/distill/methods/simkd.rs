@@ -15,7 +15,7 @@ use crate::distill::{
     features, loss,
 };
 use crate::models::base_of;
-use crate::models::reuse::{CLASSIFIER, Head, PROJECTED};
+use crate::models::reuse::{CLASSIFIER, PROJECTED, ReusedHead};
 use crate::nn::{Param, ParamBuilder, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -69,7 +69,7 @@ impl Method for SimKd {
         };
         classifier(params, seen.rows()?.teacher.dims()[1], c_t)?;
         let inner = (c_t / self.factor).max(1);
-        let head = Head { tap: tap.to_string(), widths: [c_s, inner, c_t], size: [h, w] };
+        let head = ReusedHead { tap: tap.to_string(), widths: [c_s, inner, c_t], size: [h, w] };
         Ok(Some(head.name(base_of(name))))
     }
 

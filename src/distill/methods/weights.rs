@@ -9,8 +9,8 @@
 
 use super::kd;
 use crate::distill::{
-    Family, Knowledge, Layers, Loss, Method, MethodContext, MethodSpec, Need, Select, Setting, TEMPERATURE,
-    TapNeed, Transfer, Values, loss,
+    Family, Knowledge, Layers, Loss, Method, MethodContext, MethodSpec, Need, Select, Setting, SettingValues,
+    TEMPERATURE, TapNeed, Transfer, loss,
 };
 use crate::models::{base_of, low_rank};
 use crate::nn::{ParamBuilder, Params};
@@ -72,7 +72,7 @@ struct Weights {
 }
 
 /// The rules that the user named. Numbers of blocks win over evenly spaced ones.
-fn transfer_of(values: &Values) -> Result<Transfer> {
+fn transfer_of(values: &SettingValues) -> Result<Transfer> {
     let blocks = values.list("blocks")?;
     Ok(Transfer {
         share: values.number("transfer")?,

@@ -6,7 +6,7 @@
 
 use naga::{Arena, Expression, Handle, Scalar, ScalarKind, Span, Type, TypeInner, VectorSize};
 
-use super::rewrite::{Form, Stored};
+use super::rewrite::{Form, StoredBindings};
 use super::text_of;
 use crate::gpu::reflect::{Parsed, parse};
 use crate::{Error, Result};
@@ -29,7 +29,7 @@ pub fn store_as_half(source: &str, entry: &str, mask: u32, place: &str) -> Resul
 pub(in crate::gpu) fn mark_halves(parsed: &mut Parsed, mask: u32, place: &str) -> Result<()> {
     let Parsed { module, bindings } = parsed;
     let fail = |message: String| Error::Validation { place: place.to_string(), message };
-    let mut stored = Stored::default();
+    let mut stored = StoredBindings::default();
     for (i, (_, global)) in bindings.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1) {
         let name = module.global_variables[*global].name.clone().unwrap_or_default();
         let refuse = |what| fail(format!("binding {name} (number {i}) can't be stored as f16: {what}"));

@@ -9,7 +9,7 @@ use naga::{
     SwizzleComponent, Type, TypeInner, VectorSize,
 };
 
-use super::rewrite::{Form, Stored};
+use super::rewrite::{Form, StoredBindings};
 use crate::gpu::reflect::Parsed;
 
 const WORD_BYTES: u8 = 4;
@@ -30,7 +30,7 @@ pub struct Pair {
 /// wholes; nothing where there are none.
 pub(in crate::gpu) fn in_pairs(parsed: &Parsed) -> Option<Module> {
     let mut module = parsed.module.clone();
-    let mut stored = Stored::default();
+    let mut stored = StoredBindings::default();
     for &(_, global) in &parsed.bindings {
         if !functions(&module).all(|function| takes_whole(function, global)) {
             continue;

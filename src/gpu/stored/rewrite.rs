@@ -19,14 +19,14 @@ pub enum Form {
 
 /// The globals that are stored in another form than the functions were written for.
 #[derive(Debug, Default)]
-pub struct Stored {
+pub struct StoredBindings {
     pub globals: Vec<(Handle<GlobalVariable>, Form)>,
 }
 
 /// What could not be rewritten, in words.
 type Rewritten<T> = std::result::Result<T, String>;
 
-impl Stored {
+impl StoredBindings {
     /// Rewrites all functions; the globals have their new types already.
     pub fn rewrite(&self, module: &mut Module) -> Rewritten<()> {
         let functions = module.functions.iter_mut().map(|(_, function)| function);
@@ -36,7 +36,7 @@ impl Stored {
 }
 
 /// Rewrites one function.
-fn function(function: &mut naga::Function, stored: &Stored) -> Rewritten<()> {
+fn function(function: &mut naga::Function, stored: &StoredBindings) -> Rewritten<()> {
     let mut new = Arena::new();
     // Literals are no part of what naga emits: this one lies before all that is.
     let shift = new.append(Expression::Literal(naga::Literal::U32(32)), Span::UNDEFINED);
@@ -66,7 +66,7 @@ struct Moved {
 }
 
 struct Rewriter<'a> {
-    stored: &'a Stored,
+    stored: &'a StoredBindings,
     new: Arena<Expression>,
     /// The number 32.
     shift: Handle<Expression>,

@@ -12,7 +12,7 @@ use crate::{Error, files};
 
 /// Row-major values with their sizes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Array {
+pub(super) struct OnnxArray {
     pub dims: Vec<usize>,
     pub data: Data,
 }
@@ -39,7 +39,7 @@ impl Data {
     }
 }
 
-impl Array {
+impl OnnxArray {
     pub fn new(dims: Vec<usize>, data: Data) -> Result<Self, String> {
         let elements = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if elements != Some(data.len()) {

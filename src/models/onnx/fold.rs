@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::array::{Array, Data};
+use super::array::{Data, OnnxArray};
 use super::lower::{At, Value};
 use super::shape;
 use crate::Result;
@@ -25,7 +25,7 @@ pub(super) fn fold(at: &At<'_>) -> Result<Option<Value>> {
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
             let dims = shape::new_dims(at, &first.dims)?;
             at.spend(first.data.len())?;
-            Array::new(dims, whole(at, 0)?.data.clone()).map_err(|e| at.fail(e))?
+            OnnxArray::new(dims, whole(at, 0)?.data.clone()).map_err(|e| at.fail(e))?
         }
         "Transpose" => {
             let order = shape::order(at, first.dims.len())?;
@@ -52,34 +52,34 @@ pub(super) fn fold(at: &At<'_>) -> Result<Option<Value>> {
         "Sqrt" => {
             let x = whole(at, 0)?;
             let data = Data::Float(x.to_floats().into_iter().map(f32::sqrt).collect());
-            Array { dims: x.dims.clone(), data }
+            OnnxArray { dims: x.dims.clone(), data }
         }
         _ => return Ok(None),
     };
     Ok(Some(known(at, array)))
 }
 
-fn known(at: &At<'_>, array: Array) -> Value {
+fn known(at: &At<'_>, array: OnnxArray) -> Value {
     Value::Known(Rc::new(array), at.node.outputs.first().cloned().unwrap_or_default())
 }
 
 /// Input `i`, whose values are needed now.
-fn whole<'a>(at: &'a At<'_>, i: usize) -> Result<&'a Array> {
+fn whole<'a>(at: &'a At<'_>, i: usize) -> Result<&'a OnnxArray> {
     at.known(i)?.ok_or_else(|| at.fail(format!("expected an input {i}, found none")))
 }
 
-fn cast(x: &Array, to: i64) -> Array {
+fn cast(x: &OnnxArray, to: i64) -> OnnxArray {
     let float = matches!(to, 1 | 10 | 11 | 16);
     let data = match &x.data {
         Data::Float(values) if !float => Data::Int(values.iter().map(|&v| v as i64).collect()),
         Data::Int(_) if float => Data::Float(x.to_floats()),
         same => same.clone(),
     };
-    Array { dims: x.dims.clone(), data }
+    OnnxArray { dims: x.dims.clone(), data }
 }
 
 /// An array of these sizes whose elements are those of `x` at the places that `place` says, or 0 where there is none.
-fn pick(at: &At<'_>, x: &Array, dims: &[usize], place: impl Fn(&[usize]) -> usize) -> Result<Array> {
+fn pick(at: &At<'_>, x: &OnnxArray, dims: &[usize], place: impl Fn(&[usize]) -> usize) -> Result<OnnxArray> {
     let elements = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).unwrap_or(usize::MAX);
     at.spend(elements)?;
     let places = (0..elements).map(|i| place(&unravel(i, dims)));
@@ -87,7 +87,7 @@ fn pick(at: &At<'_>, x: &Array, dims: &[usize], place: impl Fn(&[usize]) -> usiz
         Data::Float(values) => Data::Float(places.map(|p| values.get(p).copied().unwrap_or(0.0)).collect()),
         Data::Int(values) => Data::Int(places.map(|p| values.get(p).copied().unwrap_or(0)).collect()),
     };
-    Ok(Array { dims: dims.to_vec(), data })
+    Ok(OnnxArray { dims: dims.to_vec(), data })
 }
 
 fn unravel(mut i: usize, dims: &[usize]) -> Vec<usize> {
@@ -103,7 +103,7 @@ fn dot(index: &[usize], strides: &[usize]) -> usize {
     index.iter().zip(strides).map(|(i, stride)| i * stride).sum()
 }
 
-fn gather(at: &At<'_>) -> Result<Array> {
+fn gather(at: &At<'_>) -> Result<OnnxArray> {
     let (x, index) = (whole(at, 0)?, whole(at, 1)?);
     let axis = at.axis(at.node.int("axis", 0), x.dims.len())?;
     let rows = index.as_ints().map_err(|e| at.fail(e))?;
@@ -118,7 +118,7 @@ fn gather(at: &At<'_>) -> Result<Array> {
     })
 }
 
-fn concat(at: &At<'_>) -> Result<Array> {
+fn concat(at: &At<'_>) -> Result<OnnxArray> {
     let all = (0..at.node.inputs.len()).map(|i| whole(at, i)).collect::<Result<Vec<_>>>()?;
     let axis = at.axis(at.node.int("axis", 0), all[0].dims.len())?;
     let mut dims = all[0].dims.clone();
@@ -135,7 +135,7 @@ fn concat(at: &At<'_>) -> Result<Array> {
             all.iter().map(|x| (x.to_floats(), x.dims.get(axis).copied().unwrap_or(0) * inner)).collect();
         Data::Float(joined(&parts, outer))
     };
-    Array::new(dims, data).map_err(|e| at.fail(e))
+    OnnxArray::new(dims, data).map_err(|e| at.fail(e))
 }
 
 /// Rows of each part in turn.
@@ -145,10 +145,10 @@ fn joined<T: Copy>(parts: &[(Vec<T>, usize)], rows: usize) -> Vec<T> {
     (0..rows).flat_map(row).copied().collect()
 }
 
-fn binary(at: &At<'_>, float: impl Fn(f32, f32) -> f32, int: impl Fn(i64, i64) -> i64) -> Result<Array> {
+fn binary(at: &At<'_>, float: impl Fn(f32, f32) -> f32, int: impl Fn(i64, i64) -> i64) -> Result<OnnxArray> {
     let (a, b) = (whole(at, 0)?, whole(at, 1)?);
     let rank = a.dims.len().max(b.dims.len());
-    let padded = |x: &Array| [vec![1; rank - x.dims.len()], x.dims.clone()].concat();
+    let padded = |x: &OnnxArray| [vec![1; rank - x.dims.len()], x.dims.clone()].concat();
     let (da, db) = (padded(a), padded(b));
     if let Some(axis) = (0..rank).find(|&i| da[i] != db[i] && da[i] != 1 && db[i] != 1) {
         return Err(at.fail(format!("{:?} and {:?} differ in axis {axis}", a.dims, b.dims)));
@@ -165,5 +165,5 @@ fn binary(at: &At<'_>, float: impl Fn(f32, f32) -> f32, int: impl Fn(i64, i64) -
         (Data::Int(a), Data::Int(b)) => Data::Int(a.iter().zip(b).map(|(&a, &b)| int(a, b)).collect()),
         _ => Data::Float(a.to_floats().into_iter().zip(b.to_floats()).map(|(a, b)| float(a, b)).collect()),
     };
-    Ok(Array { dims, data })
+    Ok(OnnxArray { dims, data })
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
-use super::array::{Array, Data, External};
+use super::array::{Data, External, OnnxArray};
 use super::proto;
 
 /// What is run.
@@ -11,7 +11,7 @@ use super::proto;
 pub(super) struct Graph {
     pub nodes: Vec<Node>,
     /// Weights and the values of Constant nodes, by name.
-    pub constants: HashMap<String, Rc<Array>>,
+    pub constants: HashMap<String, Rc<OnnxArray>>,
     pub input: Input,
     /// The value that the logits are.
     pub logits: String,
@@ -44,7 +44,7 @@ enum Attribute {
     Float(f32),
     Int(i64),
     Text(String),
-    Array(Rc<Array>),
+    Array(Rc<OnnxArray>),
     Floats(Vec<f32>),
     Ints(Vec<i64>),
 }
@@ -60,7 +60,7 @@ impl Graph {
         let mut constants = HashMap::new();
         for tensor in &graph.initializers {
             let name = tensor.name.clone();
-            let array = Array::read(tensor, external).map_err(|e| format!("weight \"{name}\": {e}"))?;
+            let array = OnnxArray::read(tensor, external).map_err(|e| format!("weight \"{name}\": {e}"))?;
             if let Data::Float(values) = &array.data
                 && let Some(at) = values.iter().position(|v| !v.is_finite())
             {
@@ -135,7 +135,7 @@ impl Graph {
 }
 
 impl Input {
-    fn new(inputs: &[proto::ValueInfo], constants: &HashMap<String, Rc<Array>>) -> Checked<Self> {
+    fn new(inputs: &[proto::ValueInfo], constants: &HashMap<String, Rc<OnnxArray>>) -> Checked<Self> {
         // Old exporters list the weights among the inputs.
         let open: Vec<_> = inputs.iter().filter(|input| !constants.contains_key(&input.name)).collect();
         let [input] = open[..] else {
@@ -205,7 +205,7 @@ impl Node {
         }
     }
 
-    pub fn array(&self, name: &str) -> Option<&Array> {
+    pub fn array(&self, name: &str) -> Option<&OnnxArray> {
         match self.attributes.get(name) {
             Some(Attribute::Array(array)) => Some(array),
             _ => None,
@@ -213,14 +213,14 @@ impl Node {
     }
 
     /// What a Constant node stands for.
-    fn constant(&self) -> Checked<Rc<Array>> {
+    fn constant(&self) -> Checked<Rc<OnnxArray>> {
         let value = self.attributes.values().next();
         Ok(match value {
             Some(Attribute::Array(array)) => array.clone(),
-            Some(Attribute::Float(x)) => Rc::new(Array::scalar(Data::Float(vec![*x]))),
-            Some(Attribute::Int(n)) => Rc::new(Array::scalar(Data::Int(vec![*n]))),
-            Some(Attribute::Floats(list)) => Rc::new(Array::floats(list.clone())),
-            Some(Attribute::Ints(list)) => Rc::new(Array::ints(list.clone())),
+            Some(Attribute::Float(x)) => Rc::new(OnnxArray::scalar(Data::Float(vec![*x]))),
+            Some(Attribute::Int(n)) => Rc::new(OnnxArray::scalar(Data::Int(vec![*n]))),
+            Some(Attribute::Floats(list)) => Rc::new(OnnxArray::floats(list.clone())),
+            Some(Attribute::Ints(list)) => Rc::new(OnnxArray::ints(list.clone())),
             Some(Attribute::Text(_)) | None => {
                 return Err(format!("{}: expected a tensor or numbers, found neither", self.describe()));
             }
@@ -234,7 +234,7 @@ impl Attribute {
         let list = !attribute.floats.is_empty();
         Ok(match attribute {
             proto::Attribute { tensor: Some(tensor), .. } => {
-                Some(Self::Array(Rc::new(Array::read(&tensor, external)?)))
+                Some(Self::Array(Rc::new(OnnxArray::read(&tensor, external)?)))
             }
             proto::Attribute { text: Some(text), .. } => Some(Self::Text(text)),
             proto::Attribute { float: Some(x), .. } => Some(Self::Float(x)),

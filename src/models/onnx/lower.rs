@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::array::Array;
+use super::array::OnnxArray;
 use super::fold;
 use super::graph::{Graph, Node};
 use super::ops::OPS;
@@ -21,13 +21,13 @@ pub(super) enum Value {
     /// Depends on the images.
     Tensor(Tensor),
     /// Known already, with the name that it is a weight by.
-    Known(Rc<Array>, String),
+    Known(Rc<OnnxArray>, String),
 }
 
 /// Where weights come from, and where nodes are noted.
 pub(super) trait Host {
     /// The weight `name`, whose values are `array`, on the tape.
-    fn weight(&self, name: &str, array: &Rc<Array>, kind: ParamKind) -> Result<Tensor>;
+    fn weight(&self, name: &str, array: &Rc<OnnxArray>, kind: ParamKind) -> Result<Tensor>;
 
     /// The values of `name` are needed here and now.
     fn read(&self, name: &str);
@@ -183,7 +183,7 @@ impl At<'_> {
     }
 
     /// Input `i` where it must be known before anything runs; `None` where it is left out.
-    pub fn known(&self, i: usize) -> Result<Option<&Array>> {
+    pub fn known(&self, i: usize) -> Result<Option<&OnnxArray>> {
         match self.input(i) {
             None => Ok(None),
             Some(Value::Known(array, name)) => {
@@ -211,7 +211,7 @@ impl At<'_> {
         if let Some(x) = self.node.float(attribute) {
             return Ok(Some(x));
         }
-        Ok(self.known(i)?.and_then(Array::number))
+        Ok(self.known(i)?.and_then(OnnxArray::number))
     }
 
     pub fn constant(&self, dims: Vec<usize>, values: &[f32]) -> Result<Tensor> {

@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use array::{Array, Data, External};
+use array::{Data, External, OnnxArray};
 use graph::Graph;
 use lower::Host;
 
@@ -169,7 +169,7 @@ fn network(name: String, mut graph: Graph, input: [usize; 3]) -> Result<Network>
         if !read.contains(&name)
             && let Some(constant) = graph.constants.get_mut(&name)
         {
-            *constant = Rc::new(Array { dims: constant.dims.clone(), data: Data::Float(Vec::new()) });
+            *constant = Rc::new(OnnxArray { dims: constant.dims.clone(), data: Data::Float(Vec::new()) });
         }
     }
     let config = ModelConfig::classifier(input, classes);
@@ -232,7 +232,7 @@ struct Onnx {
 
 impl SingleModule for Onnx {
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        let output = lower::record(&self.graph, &Recorded { fx, ids: &self.ids }, x)?;
+        let output = lower::record(&self.graph, &RecordedHost { fx, ids: &self.ids }, x)?;
         logits(&output, x.dims()[0])
     }
 
@@ -242,13 +242,13 @@ impl SingleModule for Onnx {
 }
 
 /// Records on a network's tape.
-struct Recorded<'a> {
+struct RecordedHost<'a> {
     fx: &'a Forward<'a>,
     ids: &'a BTreeMap<String, ParamId>,
 }
 
-impl Host for Recorded<'_> {
-    fn weight(&self, name: &str, array: &Rc<Array>, _: ParamKind) -> Result<Tensor> {
+impl Host for RecordedHost<'_> {
+    fn weight(&self, name: &str, array: &Rc<OnnxArray>, _: ParamKind) -> Result<Tensor> {
         let leaf = self.ids.get(name).map(|id| self.fx.param(*id)).transpose()?;
         match leaf.filter(|leaf| leaf.dims() == array.dims) {
             Some(leaf) => Ok(leaf),
@@ -272,7 +272,7 @@ impl Host for Recorded<'_> {
 #[derive(Default)]
 struct Outline {
     tape: Tape,
-    weights: RefCell<BTreeMap<String, (Rc<Array>, ParamKind)>>,
+    weights: RefCell<BTreeMap<String, (Rc<OnnxArray>, ParamKind)>>,
     read: RefCell<BTreeSet<String>>,
     taps: RefCell<Vec<(String, Tensor)>>,
     readers: RefCell<BTreeMap<String, String>>,
@@ -281,7 +281,7 @@ struct Outline {
 }
 
 impl Host for Outline {
-    fn weight(&self, name: &str, array: &Rc<Array>, kind: ParamKind) -> Result<Tensor> {
+    fn weight(&self, name: &str, array: &Rc<OnnxArray>, kind: ParamKind) -> Result<Tensor> {
         self.readers.borrow_mut().entry(name.to_string()).or_insert_with(|| self.reader.borrow().clone());
         self.weights.borrow_mut().entry(name.to_string()).or_insert_with(|| (array.clone(), kind));
         Ok(self.tape.input(name, array.dims.clone()))

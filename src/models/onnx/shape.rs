@@ -1,6 +1,6 @@
 //! Operators that only move values: their shape rules, shared by tensors on the tape and arrays known already.
 
-use super::array::{Array, Data};
+use super::array::{Data, OnnxArray};
 use super::lower::{At, Value};
 use super::window::MOST;
 use crate::Result;
@@ -221,7 +221,7 @@ pub(super) fn pad(at: &At<'_>) -> Result<Tensor> {
 }
 
 /// Shape: the sizes of anything, from `start` to `end`.
-pub(super) fn shape(at: &At<'_>) -> Result<Array> {
+pub(super) fn shape(at: &At<'_>) -> Result<OnnxArray> {
     let dims: Vec<i64> = match at.input(0) {
         Some(Value::Tensor(x)) => x.dims().iter().map(|&d| d as i64).collect(),
         Some(Value::Known(array, _)) => array.dims.iter().map(|&d| d as i64).collect(),
@@ -230,11 +230,11 @@ pub(super) fn shape(at: &At<'_>) -> Result<Array> {
     let rank = dims.len() as i64;
     let place = |n: i64| if n < 0 { n.saturating_add(rank) } else { n }.clamp(0, rank) as usize;
     let (start, end) = (place(at.node.int("start", 0)), place(at.node.int("end", rank)));
-    Ok(Array::ints(dims[start..end.max(start)].to_vec()))
+    Ok(OnnxArray::ints(dims[start..end.max(start)].to_vec()))
 }
 
 /// ConstantOfShape.
-pub(super) fn filled(at: &At<'_>) -> Result<Array> {
+pub(super) fn filled(at: &At<'_>) -> Result<OnnxArray> {
     let sizes = at.list("", 0)?.unwrap_or_default();
     let dims = sizes.iter().map(|&d| usize::try_from(d).map_err(|_| at.fail(format!("a size of {d}"))));
     let dims = dims.collect::<Result<Vec<usize>>>()?;
@@ -245,7 +245,7 @@ pub(super) fn filled(at: &At<'_>) -> Result<Array> {
         Some(Data::Float(values)) => Data::Float(vec![values.first().copied().unwrap_or(0.0); n]),
         None => Data::Float(vec![0.0; n]),
     };
-    Array::new(dims, data).map_err(|e| at.fail(e))
+    OnnxArray::new(dims, data).map_err(|e| at.fail(e))
 }
 
 #[cfg(test)]

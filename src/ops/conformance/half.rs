@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use super::{
-    Allowed, Report, arrays, case_step, compare, cotangents, expect_arrays, leaves, read, record_gradients,
-    write,
+    Allowed, ConformanceReport, arrays, case_step, compare, cotangents, expect_arrays, leaves, read,
+    record_gradients, write,
 };
 use crate::Result;
 use crate::gpu::Gpu;
@@ -21,7 +21,7 @@ const LARGEST: f64 = 65_504.0;
 
 /// Runs one case with every f32 that an op reads or writes stored as f16, except what it overwrites in a caller's buffer,
 /// statistics ([`crate::tape::Op::keep_f32`]), and what is too large. Needs an adapter with f16.
-pub fn run_half(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
+pub fn run_half(gpu: &Gpu, case: &Case, seed: u64) -> Result<ConformanceReport> {
     let mut random = Stream::new(seed, &case.label());
     let values: Vec<Vec<f64>> = case.inputs.iter().map(|input| input.values(&mut random)).collect();
     let tape = Tape::new();
@@ -48,7 +48,7 @@ pub fn run_half(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
     let step = case_step(seed);
     plan.run(&step)?;
 
-    let mut report = Report::new(case, &plan);
+    let mut report = ConformanceReport::new(case, &plan);
     let leaves = inputs.iter().map(Tensor::id).zip(arrays(case, &values));
     let mut known: HashMap<TensorId, Array> = leaves.collect();
     for (index, (node, shown)) in nodes.iter().zip(&shown).enumerate() {

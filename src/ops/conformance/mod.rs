@@ -16,7 +16,7 @@ use crate::{Error, Result};
 
 /// How a case went.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct ConformanceReport {
     /// The case.
     pub label: String,
     /// Largest forward error, as a share of what is allowed: up to 1 passes.
@@ -59,7 +59,7 @@ pub fn check_half(gpu: &Gpu, spec: &OpSpec, seed: u64) -> Result<Summary> {
 }
 
 /// Runs one case.
-type Run = fn(&Gpu, &Case, u64) -> Result<Report>;
+type Run = fn(&Gpu, &Case, u64) -> Result<ConformanceReport>;
 
 fn check_by(run: Run, gpu: &Gpu, spec: &OpSpec, seed: u64) -> Result<Summary> {
     let cases = (spec.cases)();
@@ -97,7 +97,7 @@ pub(crate) fn case_step(seed: u64) -> Step {
 }
 
 /// Runs one case. The seed gives inputs and cotangents.
-pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
+pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<ConformanceReport> {
     let mut random = Stream::new(seed, &case.label());
     let values: Vec<Vec<f64>> = case.inputs.iter().map(|input| input.values(&mut random)).collect();
     let step = case_step(seed);
@@ -119,7 +119,7 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
     }
     plan.run(&step)?;
 
-    let mut report = Report::new(case, &plan);
+    let mut report = ConformanceReport::new(case, &plan);
     let overwritten: Vec<&Tensor> = case.op.in_place().iter().map(|&i| &inputs[i]).collect();
     let produced: Vec<&Tensor> = outputs.iter().chain(overwritten).collect();
     expect_arrays(case.op.name(), produced.len(), want.len())?;
@@ -142,7 +142,7 @@ pub fn run(gpu: &Gpu, case: &Case, seed: u64) -> Result<Report> {
     Ok(report)
 }
 
-impl Report {
+impl ConformanceReport {
     fn new(case: &Case, plan: &Plan) -> Self {
         let nodes = &plan.cost().nodes;
         let variants = nodes.iter().map(|node| node.variants).max().unwrap_or(0);

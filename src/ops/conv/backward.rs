@@ -1,7 +1,7 @@
 //! Gradients of conv2d, recorded by its backward rule.
 
 use crate::Result;
-use crate::ops::conv::conv2d::{Conv2d, Sizes};
+use crate::ops::conv::conv2d::{Conv2d, ConvSizes};
 use crate::ops::conv::lower;
 use crate::ops::conv::rows_dw;
 use crate::ops::costs::Costs;
@@ -65,7 +65,7 @@ impl Op for Conv2dBackwardX {
 
 impl Conv2dBackwardW {
     /// The weights' gradient for the tile engines.
-    fn job(&self, s: &Sizes) -> Job {
+    fn job(&self, s: &ConvSizes) -> Job {
         let pixels = s.out[0] * s.out[1];
         let n = s.ci_g() * s.taps();
         Job {
@@ -81,7 +81,7 @@ impl Conv2dBackwardW {
     }
 
     /// Variants that leave the bias' gradient out, each with that behind it.
-    fn with_bias_alone<'a>(&'a self, variants: Vec<Variant<'a>>, s: &'a Sizes) -> Vec<Variant<'a>> {
+    fn with_bias_alone<'a>(&'a self, variants: Vec<Variant<'a>>, s: &'a ConvSizes) -> Vec<Variant<'a>> {
         let bias = |to: &mut Lowering<'_>| {
             if self.bias {
                 reduce::lower_sum(to, &s.y(), &[0, 2, 3], Slot::Input(1), Slot::Output(1));

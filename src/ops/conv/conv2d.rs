@@ -33,7 +33,7 @@ impl Default for Conv2d {
 
 /// All sizes of one convolution.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::ops) struct Sizes {
+pub(in crate::ops) struct ConvSizes {
     pub images: usize,
     pub c_in: usize,
     pub h: usize,
@@ -50,7 +50,7 @@ impl Conv2d {
         Self { stride: [stride; 2], padding: [padding; 2], ..Self::default() }
     }
 
-    pub(in crate::ops) fn sizes(self, x: &[usize], w: &[usize]) -> Result<Sizes> {
+    pub(in crate::ops) fn sizes(self, x: &[usize], w: &[usize]) -> Result<ConvSizes> {
         let fail = |expected: String| Error::shape("conv2d", expected, format!("x {x:?}, w {w:?}, {self:?}"));
         let (&[images, c_in, h, width], &[c_out, ci_g, k_h, k_w]) = (x, w) else {
             return Err(fail("x (N, C, H, W) and w (c_out, c_in / groups, k_h, k_w)".into()));
@@ -75,11 +75,11 @@ impl Conv2d {
         let (Some(o_h), Some(o_w)) = (extent(h, k_h, 0), extent(width, k_w, 1)) else {
             return Err(fail("an image at least as large as the dilated kernel".into()));
         };
-        Ok(Sizes { images, c_in, h, w: width, c_out, k: [k_h, k_w], out: [o_h, o_w], config: self })
+        Ok(ConvSizes { images, c_in, h, w: width, c_out, k: [k_h, k_w], out: [o_h, o_w], config: self })
     }
 }
 
-impl Sizes {
+impl ConvSizes {
     pub fn x(&self) -> [usize; 4] {
         [self.images, self.c_in, self.h, self.w]
     }

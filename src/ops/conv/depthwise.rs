@@ -11,7 +11,7 @@
 use crate::Result;
 use crate::gpu::{Caps, Grid, Kernel};
 use crate::ops::common::per_element;
-use crate::ops::conv::conv2d::{Conv2d, Sizes};
+use crate::ops::conv::conv2d::{Conv2d, ConvSizes};
 use crate::ops::conv::lower::ConvOperands;
 use crate::ops::costs::{Costs, DepthwiseCosts};
 use crate::ops::epilogue::Epilogue;
@@ -38,7 +38,7 @@ enum Pass {
 /// dX it is dx.
 #[derive(Debug, Clone, Copy)]
 struct Walk<'a> {
-    sizes: &'a Sizes,
+    sizes: &'a ConvSizes,
     pass: Pass,
     source: [usize; 2],
     result: [usize; 2],
@@ -72,7 +72,7 @@ struct Loads {
 
 impl<'a> Walk<'a> {
     /// The walk of a pass, where there is one.
-    fn new(sizes: &'a Sizes, pass: Pass) -> Option<Self> {
+    fn new(sizes: &'a ConvSizes, pass: Pass) -> Option<Self> {
         let Conv2d { stride, padding, dilation, .. } = sizes.config;
         let (x, y, k) = ([sizes.h, sizes.w], sizes.out, sizes.k);
         if pass != Pass::BackwardX {
@@ -258,7 +258,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-impl Sizes {
+impl ConvSizes {
     /// One input channel a group.
     pub fn depthwise(&self) -> bool {
         self.ci_g() == 1 && self.config.groups > 1

@@ -4,7 +4,7 @@
 use crate::Result;
 use crate::gpu::Kernel;
 use crate::ops::common::per_element;
-use crate::ops::conv::conv2d::{Conv2d, Sizes};
+use crate::ops::conv::conv2d::{Conv2d, ConvSizes};
 use crate::ops::conv::rows::{RowConv, Strided};
 use crate::ops::costs::Costs;
 use crate::ops::epilogue::Epilogue;
@@ -39,7 +39,7 @@ impl ConvOperands {
         Self { x, w, bias: None, norm: None, residual: None, y }
     }
 
-    /// The same behind [`Sizes::fold`], which is the first of a node to ask for working memory.
+    /// The same behind [`ConvSizes::fold`], which is the first of a node to ask for working memory.
     fn folded(&self) -> Self {
         match self.norm {
             Some(_) => Self { w: Slot::Scratch(0), bias: Some(Slot::Scratch(1)), norm: None, ..*self },
@@ -64,7 +64,7 @@ impl Norm {
     }
 }
 
-impl Sizes {
+impl ConvSizes {
     pub fn defines(&self) -> Vec<(&'static str, usize)> {
         let Conv2d { stride, padding, dilation, groups } = self.config;
         vec![

@@ -34,7 +34,7 @@ pub struct Gemm {
 }
 
 /// Sizes of one product.
-struct Sizes {
+struct ProductSizes {
     batch: usize,
     m: usize,
     n: usize,
@@ -43,7 +43,7 @@ struct Sizes {
     leading: Vec<usize>,
 }
 
-impl Sizes {
+impl ProductSizes {
     /// A variant after a copy of B, (batch, k, n), into panels (batch, n / PANEL, k, PANEL).
     fn packed<'a>(&self, variant: Variant<'a>) -> Variant<'a> {
         let (k, n) = (self.k, self.n);
@@ -60,7 +60,7 @@ impl Sizes {
 }
 
 impl Gemm {
-    fn sizes(&self, a: &[usize], b: &[usize]) -> Result<Sizes> {
+    fn sizes(&self, a: &[usize], b: &[usize]) -> Result<ProductSizes> {
         let fail =
             |expected: &str| Error::shape("gemm", expected, format!("A {a:?} and B {b:?} as {self:?}"));
         let ([lead_a @ .., a0, a1], [lead_b @ .., b0, b1]) = (a, b) else {
@@ -81,7 +81,7 @@ impl Gemm {
             m *= batch;
             batch = 1;
         }
-        Ok(Sizes { batch, m, n, k, shared_b: shared_b && batch > 1, leading: lead_a.to_vec() })
+        Ok(ProductSizes { batch, m, n, k, shared_b: shared_b && batch > 1, leading: lead_a.to_vec() })
     }
 
     /// Appends the dispatches, with an epilogue that has no residual.
@@ -129,7 +129,7 @@ impl Gemm {
     }
 
     /// Whether it may pay to copy B into panels first, and by what costs.
-    fn packs(&self, sizes: &Sizes, to: &Lowering<'_>) -> Option<&'static PanelCosts> {
+    fn packs(&self, sizes: &ProductSizes, to: &Lowering<'_>) -> Option<&'static PanelCosts> {
         let costs = Costs::of(to.caps()).panels.as_ref()?;
         let reused = sizes.m >= costs.fewest && sizes.k >= costs.fewest && sizes.n.is_multiple_of(PANEL);
         // The copy moves whole words.

@@ -4,7 +4,7 @@
 
 use crate::gpu::Kernel;
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
-use crate::ops::rows::Rows;
+use crate::ops::rows::RowView;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
@@ -22,7 +22,7 @@ struct CosineBackward {
     by_target: bool,
 }
 
-fn kernel(entry: &'static str, rows: Rows, by_target: bool) -> Kernel {
+fn kernel(entry: &'static str, rows: RowView, by_target: bool) -> Kernel {
     Kernel::new("cosine_loss", entry, SHADER)
         .define("COUNTED", 0)
         .define("BY_TARGET", by_target.into())
@@ -59,14 +59,14 @@ impl Op for CosineLoss {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let rows = Rows::of(to.input(0));
+        let rows = RowView::of(to.input(0));
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(1)];
         rows.loss(to, &|entry| kernel(entry, rows, false), &bindings, &[Slot::Output(0)]);
         Ok(())
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
-        let rows = Rows::of(inputs[0].dims());
+        let rows = RowView::of(inputs[0].dims());
         let (mut sum, mut stats) = (0.0, Vec::new());
         let smallest = f64::from(EPS);
         for (x, t) in inputs[0].data.chunks(rows.columns).zip(inputs[1].data.chunks(rows.columns)) {
@@ -92,14 +92,14 @@ impl Op for CosineBackward {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let rows = Rows::of(to.input(0));
+        let rows = RowView::of(to.input(0));
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Input(2), Slot::Input(3), Slot::Output(0)];
         rows.by_elem(to, kernel("backward", rows, self.by_target), &bindings);
         Ok(())
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
-        let rows = Rows::of(inputs[0].dims());
+        let rows = RowView::of(inputs[0].dims());
         let factor = inputs[3].data[0] / rows.rows as f64;
         let smallest = f64::from(EPS);
         let mut gradient = Vec::with_capacity(inputs[0].data.len());

@@ -10,7 +10,7 @@
 use crate::gpu::Kernel;
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
 use crate::ops::labels::IGNORE_LABEL;
-use crate::ops::rows::Rows;
+use crate::ops::rows::RowView;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::tape::{Array, Backward, DType, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
@@ -103,7 +103,7 @@ impl Op for HardCrossEntropy {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(1)];
         let results = [Slot::Output(0), Slot::Output(2)];
-        Rows::of(to.input(0)).loss(to, &|entry| self.0.kernel(entry), &bindings, &results);
+        RowView::of(to.input(0)).loss(to, &|entry| self.0.kernel(entry), &bindings, &results);
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl Op for HardBackward {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings = [0, 1, 2, 3, 4].map(Slot::Input);
         let kernel = self.0.kernel("backward_logits");
-        Rows::of(to.input(0)).by_elem(to, kernel, &[&bindings[..], &[Slot::Output(0)]].concat());
+        RowView::of(to.input(0)).by_elem(to, kernel, &[&bindings[..], &[Slot::Output(0)]].concat());
         Ok(())
     }
 
@@ -193,7 +193,7 @@ impl Op for SoftCrossEntropy {
     }
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
-        let rows = Rows::of(to.input(0));
+        let rows = RowView::of(to.input(0));
         let kernel = |entry| soft_kernel(entry).define_f32("FACTOR", 1.0 / rows.rows as f32);
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(1)];
         rows.loss(to, &kernel, &bindings, &[Slot::Output(0)]);
@@ -228,7 +228,7 @@ impl Op for SoftBackward {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let [x, targets, stats, dy, dx] =
             [Slot::Input(0), Slot::Input(1), Slot::Input(2), Slot::Input(3), Slot::Output(0)];
-        let rows = Rows::of(to.input(0));
+        let rows = RowView::of(to.input(0));
         match self {
             Self::Logits => {
                 rows.by_elem(to, soft_kernel("backward_logits"), &[x, targets, stats, dy, dx]);

@@ -7,7 +7,7 @@
 use crate::gpu::Kernel;
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
 use crate::ops::loss::cross_entropy::{expect_logits, log_sum_exp, softmax};
-use crate::ops::rows::Rows;
+use crate::ops::rows::RowView;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
@@ -87,7 +87,7 @@ impl Op for KlDiv {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let dims = to.input(0);
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(1)];
-        Rows::of(dims).loss(to, &|entry| self.kernel(entry, dims), &bindings, &[Slot::Output(0)]);
+        RowView::of(dims).loss(to, &|entry| self.kernel(entry, dims), &bindings, &[Slot::Output(0)]);
         Ok(())
     }
 
@@ -122,7 +122,7 @@ impl Op for KlDivBackward {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let dims = to.input(0);
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Input(2), Slot::Input(3), Slot::Output(0)];
-        Rows::of(dims).by_elem(to, self.0.kernel("backward_student", dims), &bindings);
+        RowView::of(dims).by_elem(to, self.0.kernel("backward_student", dims), &bindings);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 use crate::gpu::Kernel;
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
 use crate::ops::costs::Costs;
-use crate::ops::rows::Rows;
+use crate::ops::rows::RowView;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
@@ -26,12 +26,12 @@ struct LayerNormBackward;
 struct AffineBackward;
 
 /// x as rows of as many elements as gamma has.
-fn rows(x: &[usize], gamma: &[usize]) -> Rows {
+fn rows(x: &[usize], gamma: &[usize]) -> RowView {
     let columns = gamma.iter().product::<usize>();
-    Rows { rows: x[..x.len() - gamma.len()].iter().product(), columns, strided: false }
+    RowView { rows: x[..x.len() - gamma.len()].iter().product(), columns, strided: false }
 }
 
-fn kernel(entry: &'static str, eps: f32, rows: Rows, chunks: usize) -> Kernel {
+fn kernel(entry: &'static str, eps: f32, rows: RowView, chunks: usize) -> Kernel {
     Kernel::new("layer_norm", entry, SHADER)
         .define_f32("EPS", eps)
         .define("CHUNKS", chunks)
@@ -152,8 +152,8 @@ impl Op for AffineBackward {
         let chunks = rows.rows.div_ceil(costs.rows_each).min(costs.most_parts);
         let [x, dy, stats] = [Slot::Input(0), Slot::Input(2), Slot::Input(3)];
         let [dgamma, dbeta] = [Slot::Output(0), Slot::Output(1)];
-        // `Rows` with one row for each invocation's share of a column.
-        let shares = |n| Rows { rows: n, ..rows };
+        // `RowView` with one row for each invocation's share of a column.
+        let shares = |n| RowView { rows: n, ..rows };
         let kernel = |entry| kernel(entry, 0.0, rows, chunks);
         if chunks == 1 {
             shares(1).by_elem_of(to, rows, kernel("backward_affine"), &[x, dy, stats, dgamma, dbeta]);

@@ -7,7 +7,7 @@
 
 use crate::gpu::Kernel;
 use crate::ops::common::{expect_f32, expect_inputs};
-use crate::ops::rows::Rows;
+use crate::ops::rows::RowView;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
@@ -24,9 +24,9 @@ struct Normalize;
 struct NormalizeBackward;
 
 /// x as rows along its last dimension.
-fn rows(x: &[usize]) -> Rows {
+fn rows(x: &[usize]) -> RowView {
     let (columns, outer) = x.split_last().map_or((1, x), |(columns, outer)| (*columns, outer));
-    Rows { rows: outer.iter().product(), columns, strided: false }
+    RowView { rows: outer.iter().product(), columns, strided: false }
 }
 
 fn kernel(entry: &'static str) -> Kernel {

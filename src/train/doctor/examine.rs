@@ -13,7 +13,7 @@ use crate::report::printable;
 use crate::tape::{Plan, Scalar, Step, Tensor};
 use crate::tasks::{Leaves, Rows};
 use crate::train::schemes::Scheme;
-use crate::train::step::record::{Recording, ScaledTerm};
+use crate::train::step::record::{BatchRecording, ScaledTerm};
 use crate::train::teacher::TeacherSource;
 use crate::train::teacher::distillation::Tapped;
 use crate::train::{StepConfig, TrainConfig};
@@ -49,7 +49,7 @@ struct Probe {
 /// changes what a training step changes besides weights (running statistics, memory banks): the caller uploads these anew.
 pub(in crate::train) async fn figures(
     gpu: &Gpu,
-    recording: &Recording<'_>,
+    recording: &BatchRecording<'_>,
     (teaching, scheme): (&TeacherSource<'_>, &Scheme<'_>),
     of: &StepConfig<'_>,
     (loader, classes): (&Loader, &[String]),
@@ -98,7 +98,7 @@ impl Probe {
     /// Adds each term's gradient to a recording, and compiles what is measured. Nothing of it is in the step.
     async fn new(
         gpu: &Gpu,
-        recording: &Recording<'_>,
+        recording: &BatchRecording<'_>,
         teaching: &TeacherSource<'_>,
         of: &StepConfig<'_>,
     ) -> Result<Self> {
@@ -239,7 +239,7 @@ pub(super) fn measured(
 
 /// The terms of the task's own loss.
 pub(super) fn task_terms(
-    recording: &Recording<'_>,
+    recording: &BatchRecording<'_>,
     config: &TrainConfig,
     steps: u64,
 ) -> Result<Vec<MeasuredTerm>> {

@@ -10,12 +10,12 @@ use crate::data::Loader;
 use crate::gpu::Gpu;
 use crate::tape::{Plan, Step, Tensor};
 use crate::train::StepConfig;
-use crate::train::step::record::Recording;
+use crate::train::step::record::BatchRecording;
 
 /// The figures of the student, and those of its peer, from the recording of their step: terms only.
 pub(in crate::train) async fn peer_figures(
     gpu: &Gpu,
-    recording: &Recording<'_>,
+    recording: &BatchRecording<'_>,
     of: &StepConfig<'_>,
     loader: &Loader,
 ) -> Result<[Figures; 2]> {

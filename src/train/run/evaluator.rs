@@ -8,7 +8,7 @@ use crate::nn::DeviceParams;
 use crate::tape::{Plan, Scalar, Step, Tensor};
 use crate::tasks::{Leaves, Measured, Meter, Task};
 use crate::train::step::counts::{reset, tally};
-use crate::train::step::record::{Pass, Recording};
+use crate::train::step::record::{BatchRecording, Pass};
 
 /// A compiled evaluation of one network: running statistics, no augmentation. Batches are counted on the device, one after
 /// the other; nothing is read before the end but what the task's [`Meter`] asks for.
@@ -51,7 +51,7 @@ impl Evaluator {
         source: &dyn Source,
     ) -> Result<Self> {
         let recording =
-            Recording::new(task, source, batch_size, Pass::eval(network, params))?.with_loss(task)?;
+            BatchRecording::new(task, source, batch_size, Pass::eval(network, params))?.with_loss(task)?;
         let meter = task.meter(gpu)?;
         let share = recording.tape().scalar("share of the batch")?;
         let loss = recording.task_loss()?.scale_by(share)?;

@@ -9,7 +9,7 @@ use crate::gpu::Gpu;
 use crate::models::{Network, base_of, build};
 use crate::nn::{DeviceParams, Forward, Params};
 use crate::tasks::Task;
-use crate::train::step::record::{Pass, Recording};
+use crate::train::step::record::{BatchRecording, Pass};
 use crate::train::teacher::TeacherSource;
 use crate::train::teacher::distillation::{compared, task_rows};
 use crate::train::teacher::source::Shared;
@@ -57,8 +57,8 @@ fn names(
     teaching: &TeacherSource<'_>,
 ) -> Result<Vec<String>> {
     let device = DeviceParams::frozen(gpu, "student", &student.params)?;
-    let recording = Recording::new(task, source, 1, Pass::eval(student, &device))?;
-    let Recording { inputs, leaves, outputs, forward, .. } = &recording;
+    let recording = BatchRecording::new(task, source, 1, Pass::eval(student, &device))?;
+    let BatchRecording { inputs, leaves, outputs, forward, .. } = &recording;
     let tape = forward.tape();
     let shared = Shared { tape, inputs, leaves, output: student.head().output() };
     let (mut teacher, theirs) = teaching.pass(&shared)?;

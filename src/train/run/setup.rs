@@ -16,7 +16,7 @@ use crate::nn::{DeviceParams, Params};
 use crate::platform::Instant;
 use crate::train::doctor::{self, Figures};
 use crate::train::schemes::{Peer, Scheme};
-use crate::train::step::record::Recording;
+use crate::train::step::record::BatchRecording;
 use crate::train::step::train_step::record;
 use crate::train::teacher::TeacherSource;
 use crate::train::teacher::stored::StoredSource;
@@ -153,7 +153,7 @@ fn source_of(stored: &Option<Arc<StoredSource>>, training: &Arc<dyn Source>) -> 
 /// What the doctor measures of a step that is recorded: of the student, and of its peer where there is one.
 async fn examine(
     gpu: &Gpu,
-    recording: &Recording<'_>,
+    recording: &BatchRecording<'_>,
     (teacher, scheme): (Option<&TeacherSource<'_>>, &Scheme<'_>),
     of: &StepConfig<'_>,
     (loader, classes): (&Loader, &[String]),

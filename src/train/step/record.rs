@@ -42,7 +42,7 @@ impl<'a> Pass<'a> {
 }
 
 /// A batch as it is recorded: its leaves, the network's pass, the task's loss, and whoever teaches.
-pub struct Recording<'a> {
+pub struct BatchRecording<'a> {
     pub network: &'a Network,
     pub leaves: Leaves,
     /// What the model reads.
@@ -66,7 +66,7 @@ pub struct ScaledTerm {
     pub scalar: Scalar,
 }
 
-impl<'a> Recording<'a> {
+impl<'a> BatchRecording<'a> {
     /// Records inputs and pass of a batch from `source`.
     pub fn new(task: &dyn Task, source: &dyn Source, batch_size: usize, pass: Pass<'a>) -> Result<Self> {
         task.check(source)?;

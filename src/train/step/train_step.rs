@@ -2,7 +2,7 @@
 
 use super::config::TrainConfig;
 use super::counts;
-use super::record::{Pass, Recording, ScaledTerm};
+use super::record::{BatchRecording, Pass, ScaledTerm};
 use crate::data::{Batch, Source};
 use crate::distill::TermSchedule;
 use crate::gpu::{BufferSlice, Gpu};
@@ -15,7 +15,7 @@ use crate::tape::{Cost, Plan, Scalar, Step, Tape, Tensor};
 use crate::tasks::{Leaves, Meter, Tally, Task};
 use crate::train::schemes::{MeanTeacher, Peer, Scheme, peer_state};
 use crate::train::teacher::TeacherSource;
-use crate::train::teacher::distillation::Regressors;
+use crate::train::teacher::distillation::MethodParams;
 use crate::{Error, Result};
 
 /// What a step is made of.
@@ -50,7 +50,7 @@ pub struct TrainStep {
     mean_teacher: Option<MeanTeacher>,
     loss_scale: Option<LossScale>,
     peer: Option<(Optimizer, OptimizerUpdate)>,
-    regressors: Option<Regressors>,
+    regressors: Option<MethodParams>,
     weights: Vec<(Scalar, f32, TermSchedule)>,
     steps: u64,
     terms: Vec<(String, Tensor)>,
@@ -90,13 +90,13 @@ impl TrainStep {
     /// Adds the optimizer, and all else that a step changes, to what was recorded, and compiles it.
     pub(in crate::train) async fn compile(
         gpu: &Gpu,
-        recording: Recording<'_>,
+        recording: BatchRecording<'_>,
         (teacher, scheme): (Option<&TeacherSource<'_>>, &Scheme<'_>),
         config: &StepConfig<'_>,
     ) -> Result<Self> {
         let (train, tape) = (config.train, recording.tape().clone());
-        let Objective { loss, terms, mut weights } = Objective::of(&recording, teacher, train)?;
-        let Recording { network: student, forward, leaves, outputs, distilled, mutual, .. } = recording;
+        let StepLoss { loss, terms, mut weights } = StepLoss::of(&recording, teacher, train)?;
+        let BatchRecording { network: student, forward, leaves, outputs, distilled, mutual, .. } = recording;
         let params = forward.params();
         let regressors = distilled.and_then(|distilled| distilled.regressors);
         let anchor = teacher.map(|teacher| l2_sp_anchor(gpu, student, teacher)).transpose()?.flatten();
@@ -296,11 +296,11 @@ pub(in crate::train) fn record<'a>(
     (teacher, peer): (Option<&TeacherSource<'_>>, Option<Peer<'a>>),
     scheme: &Scheme<'_>,
     config: &StepConfig<'_>,
-) -> Result<Recording<'a>> {
+) -> Result<BatchRecording<'a>> {
     let StepConfig { task, source, train, .. } = *config;
     let pass = Pass::train(student, params);
     let pass = Pass { recompute: train.recompute, precision: train.precision, ..pass };
-    let mut recording = Recording::new(task, source, train.batch_size, pass)?.with_loss(task)?;
+    let mut recording = BatchRecording::new(task, source, train.batch_size, pass)?.with_loss(task)?;
     if let Some(teacher) = teacher {
         recording = recording.with_teacher(gpu, task, (teacher, scheme), source.len(), train.seed)?;
     }
@@ -311,7 +311,7 @@ pub(in crate::train) fn record<'a>(
 }
 
 /// The weighted sum of all terms of a step.
-struct Objective {
+struct StepLoss {
     loss: Tensor,
     /// Each term before weighting, (1), by name.
     terms: Vec<(String, Tensor)>,
@@ -319,9 +319,9 @@ struct Objective {
     weights: Vec<(Scalar, f32, TermSchedule)>,
 }
 
-impl Objective {
+impl StepLoss {
     fn of(
-        recording: &Recording<'_>,
+        recording: &BatchRecording<'_>,
         teacher: Option<&TeacherSource<'_>>,
         train: &TrainConfig,
     ) -> Result<Self> {
@@ -367,7 +367,7 @@ fn l2_sp(tape: &Tape, student: &Group, anchor: &DeviceParams) -> Result<Scalar> 
 }
 
 /// The student's flat tensors, then the regressors'.
-fn groups(tape: &Tape, student: &DeviceParams, regressors: Option<&Regressors>) -> Result<Vec<Group>> {
+fn groups(tape: &Tape, student: &DeviceParams, regressors: Option<&MethodParams>) -> Result<Vec<Group>> {
     std::iter::once(student).chain(regressors.map(|r| &r.device)).map(|p| Group::of(p, tape)).collect()
 }
 

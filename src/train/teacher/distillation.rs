@@ -1,6 +1,6 @@
 //! What a teacher adds to a step: its side of the batch, and a term for each method.
 
-use super::source::{Recorded, Shared, TeacherSource};
+use super::source::{RecordedTeacher, Shared, TeacherSource};
 use crate::distill::{LogitRows, MethodContext, Need, TaskRows, TeacherPass};
 use crate::gpu::Gpu;
 use crate::models::{Network, Outputs, Values};
@@ -40,7 +40,7 @@ pub(in crate::train) struct Distillation {
     /// The weights' scalars.
     pub weights: Vec<Scalar>,
     /// The methods' own parameters, where they have any.
-    pub regressors: Option<Regressors>,
+    pub regressors: Option<MethodParams>,
     /// Rows (R, C) of each teacher, where the task has rows.
     pub teachers: Vec<Tensor>,
     /// Teacher rows (R, C) that each term sees, where the task has rows.
@@ -59,13 +59,13 @@ pub(in crate::train) struct Tapped {
 }
 
 /// The methods' own parameters, trained with the student and no part of it.
-pub(in crate::train) struct Regressors {
+pub(in crate::train) struct MethodParams {
     pub host: Params,
     pub device: DeviceParams,
     leaves: Vec<(ParamId, Tensor)>,
 }
 
-impl Regressors {
+impl MethodParams {
     pub fn place_gradients(&self, gradients: &Gradients) -> Result<()> {
         self.leaves.iter().try_for_each(|(id, leaf)| self.device.place_gradient(*id, leaf, gradients))
     }
@@ -83,7 +83,7 @@ impl Distillation {
     ) -> Result<Self> {
         teacher.objective().validate()?;
         let tape = student.forward.tape();
-        let Recorded { pass, outputs } =
+        let RecordedTeacher { pass, outputs } =
             teacher.record(&student.shared(), Mode::Eval, student.forward.precision())?;
         let batch_stats = batch_stats(student, teacher)?;
         let ours = task.rows(student.outputs, student.leaves)?;
@@ -133,7 +133,7 @@ impl Distillation {
         }
         let loss = sum.ok_or_else(|| Error::config("method", "a teacher needs at least one method"))?;
         let leaves = own.leaves();
-        let regressors = (!host.is_empty()).then_some(Regressors { host, device, leaves });
+        let regressors = (!host.is_empty()).then_some(MethodParams { host, device, leaves });
         let tapped = tapped(&pass, student.forward, &taps);
         let teachers = everyone.into_iter().map(|(logits, _)| logits).collect();
         Ok(Self { loss, terms: recorded, weights, regressors, teachers, targets, tapped })

@@ -5,6 +5,6 @@ pub mod outputs;
 pub(in crate::train) mod source;
 pub(in crate::train) mod stored;
 
-pub use outputs::{Outputs, OutputsInfo};
+pub use outputs::{OutputsInfo, StoredOutputs};
 pub use source::{Teacher, TeacherSource};
 pub use stored::StoredTeacher;

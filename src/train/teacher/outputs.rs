@@ -79,13 +79,13 @@ impl OutputsInfo {
 
 /// An open file of teacher outputs; rows are read from disk when asked for.
 #[derive(Debug)]
-pub struct Outputs {
+pub struct StoredOutputs {
     file: TensorReader,
     info: OutputsInfo,
     hash: String,
 }
 
-impl Outputs {
+impl StoredOutputs {
     /// Opens a file and checks sizes, names and every logit. Features are checked as they are read.
     ///
     /// # Errors
@@ -95,10 +95,10 @@ impl Outputs {
         Self::read(TensorReader::open(path)?)
     }
 
-    /// [`Outputs::open`] for what a store keeps.
+    /// [`StoredOutputs::open`] for what a store keeps.
     ///
     /// # Errors
-    /// As [`Outputs::open`], and [`Error::File`] where the store has nothing of this name.
+    /// As [`StoredOutputs::open`], and [`Error::File`] where the store has nothing of this name.
     pub async fn open_in(store: &dyn Store, name: &str) -> Result<Self> {
         let path = store.path(name);
         let blob = store.open(name).await?.ok_or_else(|| {

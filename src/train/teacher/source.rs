@@ -123,17 +123,17 @@ impl<'a> TeacherSource<'a> {
         batch: &Shared<'_>,
         mode: Mode,
         precision: Precision,
-    ) -> Result<Recorded<'a>> {
+    ) -> Result<RecordedTeacher<'a>> {
         match self {
             Self::Live(teacher) => {
                 let fx = Forward::new(batch.tape, teacher.params, mode, false).storing(precision);
                 let outputs = teacher.network.forward(&fx, batch.inputs)?;
                 let pass = TeacherPass::Live { forward: fx, params: &teacher.network.params };
-                Ok(Recorded { pass, outputs })
+                Ok(RecordedTeacher { pass, outputs })
             }
             Self::Stored(teacher) => {
                 let (logits, taps) = stored_leaves(&teacher.outputs, batch.leaves)?;
-                Ok(Recorded {
+                Ok(RecordedTeacher {
                     pass: TeacherPass::Stored { taps, unrun: None },
                     outputs: Outputs::one(batch.output, logits),
                 })
@@ -152,7 +152,7 @@ pub(in crate::train) struct Shared<'a> {
 }
 
 /// A teacher's side of a batch, recorded.
-pub(super) struct Recorded<'a> {
+pub(super) struct RecordedTeacher<'a> {
     pub pass: TeacherPass<'a>,
     pub outputs: Outputs,
 }

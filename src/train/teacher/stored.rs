@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::outputs::Outputs;
+use super::outputs::StoredOutputs;
 use crate::Result;
 use crate::data::{Field, Row, Source, View};
 use crate::distill::Objective;
@@ -16,7 +16,7 @@ use crate::tasks::{Leaves, Task};
 /// Outputs of a teacher, and what is learned from them.
 pub struct StoredTeacher<'a> {
     /// The file.
-    pub outputs: Arc<Outputs>,
+    pub outputs: Arc<StoredOutputs>,
     /// The teacher itself, on the host, for methods that read its layers or weights
     /// ([`Method::reads_teacher`](crate::distill::Method::reads_teacher)). It does not run, and no step holds it.
     pub network: Option<&'a Network>,
@@ -29,7 +29,7 @@ pub struct StoredTeacher<'a> {
 
 impl<'a> StoredTeacher<'a> {
     /// A teacher of which only its outputs are at hand, with the taps that each method uses by default.
-    pub fn new(outputs: Arc<Outputs>, objective: Objective) -> Self {
+    pub fn new(outputs: Arc<StoredOutputs>, objective: Objective) -> Self {
         Self { outputs, network: None, objective, taps: Vec::new() }
     }
 
@@ -63,13 +63,13 @@ const LOGITS: &str = "teacher outputs/logits";
 /// A data set with a teacher's outputs as more fields of each sample, read from disk by the loader's thread.
 pub(in crate::train) struct StoredSource {
     inner: Arc<dyn Source>,
-    outputs: Arc<Outputs>,
+    outputs: Arc<StoredOutputs>,
     fields: Vec<Field>,
 }
 
 impl StoredSource {
     /// With all that the file has.
-    pub fn new(inner: Arc<dyn Source>, outputs: Arc<Outputs>) -> Result<Self> {
+    pub fn new(inner: Arc<dyn Source>, outputs: Arc<StoredOutputs>) -> Result<Self> {
         let mut fields = vec![Field::f32(LOGITS, [outputs.info().classes])];
         for name in &outputs.info().taps {
             fields.push(Field::f32(tap_field(name), outputs.tap_shape(name)?));
@@ -136,7 +136,10 @@ fn tap_field(name: &str) -> String {
 }
 
 /// The stored logits (N, C), and the features, of a batch with such leaves.
-pub(in crate::train) fn stored_leaves(outputs: &Outputs, leaves: &Leaves) -> Result<(Tensor, Vec<Tap>)> {
+pub(in crate::train) fn stored_leaves(
+    outputs: &StoredOutputs,
+    leaves: &Leaves,
+) -> Result<(Tensor, Vec<Tap>)> {
     let tap = |name: &String| {
         Ok(Tap { name: name.clone(), alias: name.clone(), tensor: leaves.get(&tap_field(name))?.clone() })
     };

@@ -8,7 +8,7 @@ use super::TrainConfig;
 use super::report::{Role, TrainingReport};
 use super::{Epoch, Observer, Run, Trainer};
 use crate::Result;
-use crate::data::{Dataset, Loader, LoaderConfig, Split};
+use crate::data::{Dataset, Split};
 use crate::distill::{self, MethodConfig};
 use crate::gpu::Gpu;
 use crate::models::{Network, build};
@@ -89,10 +89,11 @@ impl<'a> Comparison<'a> {
     /// Takes a teacher that is trained already, and measures it.
     pub fn trained_teacher(&mut self, teacher: &Network) -> Result<()> {
         let params = DeviceParams::frozen(self.gpu, "teacher", &teacher.params)?;
-        let loader = Loader::new(self.validation.clone(), LoaderConfig::in_order(128))?;
         let (task, source) = (self.task.as_ref(), self.validation.as_ref());
-        let mut evaluator = Evaluator::new(self.gpu, task, teacher, &params, 128, source)?;
-        let measured = evaluator.measure(loader.epoch(0))?;
+        let evaluator = Evaluator::of_all(self.gpu, task, teacher, &params, 128, source);
+        let mut evaluator = self.gpu.block_on(evaluator)?;
+        let batches = evaluator.loader(&self.validation)?;
+        let measured = evaluator.measure(batches.epoch(0))?;
         self.report.add_row("teacher", Role::Teacher, teacher, &[measured.primary], &[]);
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::cli::out::{json, say};
 use crate::cli::run::data_sets;
 use crate::cli::run::model_file::{ModelFlags, class_difference};
 use crate::cli::table::Table;
-use crate::data::{Dataset, LABELS, Loader, LoaderConfig};
+use crate::data::{Dataset, LABELS};
 use crate::gpu::Gpu;
 use crate::models::saved::{Overrides, Saved};
 use crate::nn::DeviceParams;
@@ -45,9 +45,9 @@ pub struct EvalFlags {
     /// Use only N test images, each class in proportion
     #[arg(long, value_name = "N")]
     limit_test: Option<usize>,
-    /// Images per step
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    batch_size: usize,
+    /// Images per step; 64 or more by default, as they are small
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -62,7 +62,7 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     test.mean.clone_from(&saved.metadata.mean);
     test.std.clone_from(&saved.metadata.std);
     let gpu = adapter.open()?;
-    let (counts, seconds) = measure(&gpu, &saved, Arc::new(test.clone()), flags.batch_size)?;
+    let (counts, batch_size, seconds) = measure(&gpu, &saved, Arc::new(test.clone()), flags.batch_size)?;
     let result = Evaluation {
         file: flags.model.file.display().to_string(),
         model: saved.network.name.clone(),
@@ -72,7 +72,7 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
         mean: test.mean.clone(),
         std: test.std.clone(),
         images_per_second: test.len() as f64 / seconds,
-        batch_size: flags.batch_size,
+        batch_size,
         found: counts.by_class(&saved.metadata.classes),
     };
     let n = result.found.not_finite;
@@ -108,12 +108,22 @@ fn check_fit(saved: &Saved, test: &Dataset) -> Result<()> {
     Ok(())
 }
 
-/// Runs the test images through the network; with the seconds it took, first compilation excluded.
-fn measure(gpu: &Gpu, saved: &Saved, test: Arc<Dataset>, batch_size: usize) -> Result<(ClassCounts, f64)> {
-    let loader = Loader::new(test.clone(), LoaderConfig::in_order(batch_size))?;
+/// Runs the test images through the network; with the images of a batch, and the seconds it took, first compilation
+/// excluded.
+fn measure(
+    gpu: &Gpu,
+    saved: &Saved,
+    test: Arc<Dataset>,
+    batch_size: Option<usize>,
+) -> Result<(ClassCounts, usize, f64)> {
     let params = DeviceParams::frozen(gpu, "network", &saved.network.params)?;
     let task = Classify::new(&test, ClassifyConfig::default())?;
-    let evaluator = Evaluator::new(gpu, &task, &saved.network, &params, batch_size, test.as_ref())?;
+    let (network, source) = (&saved.network, test.as_ref());
+    let evaluator = match batch_size {
+        Some(size) => Evaluator::new(gpu, &task, network, &params, size, source)?,
+        None => gpu.block_on(Evaluator::of_all(gpu, &task, network, &params, 64, source))?,
+    };
+    let loader = evaluator.loader(&test)?;
     // The driver compiles a kernel where it first runs.
     if let Some(batch) = loader.epoch(0).next() {
         evaluator.outputs(&batch?)?;
@@ -128,7 +138,7 @@ fn measure(gpu: &Gpu, saved: &Saved, test: Arc<Dataset>, batch_size: usize) -> R
             counts.add(label, row);
         }
     }
-    Ok((counts, start.elapsed().as_secs_f64()))
+    Ok((counts, loader.config().batch_size, start.elapsed().as_secs_f64()))
 }
 
 #[derive(Serialize)]

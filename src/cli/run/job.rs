@@ -14,7 +14,7 @@ use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::progress::Bar;
-use crate::data::{Dataset, Loader, LoaderConfig};
+use crate::data::Dataset;
 use crate::files::read_weights;
 use crate::gpu::Gpu;
 use crate::models::saved::{self, ModelMetadata};
@@ -260,10 +260,11 @@ impl Job {
         let params = DeviceParams::frozen(&self.gpu, "network", &network.params)?;
         let batch_size = self.recipe.train_config()?.batch_size;
         let task = self.task()?;
-        let mut evaluator =
-            Evaluator::new(&self.gpu, &task, network, &params, batch_size, self.test.as_ref())?;
-        let loader = Loader::new(self.test.clone(), LoaderConfig::in_order(batch_size))?;
-        Ok(evaluator.measure(loader.epoch(0))?.primary)
+        let test = &self.test;
+        let evaluator = Evaluator::of_all(&self.gpu, &task, network, &params, batch_size, test.as_ref());
+        let mut evaluator = self.gpu.block_on(evaluator)?;
+        let batches = evaluator.loader(test)?;
+        Ok(evaluator.measure(batches.epoch(0))?.primary)
     }
 
     /// [`Job::measure_test`] for a network that was just trained: without validation images its last epoch was measured

@@ -1,14 +1,16 @@
 //! How well a network does on a data set, counted on the device, and what it gives for a batch.
 
-use crate::Result;
-use crate::data::{Batch, Source};
+use std::sync::Arc;
+
+use crate::data::{Batch, Loader, LoaderConfig, Source};
 use crate::gpu::Gpu;
-use crate::models::{Network, Outputs};
+use crate::models::{InputSpec, Network, Outputs};
 use crate::nn::DeviceParams;
 use crate::tape::{Plan, Scalar, Step, Tensor};
 use crate::tasks::{Leaves, Measured, Meter, Task};
 use crate::train::step::counts::{reset, tally};
 use crate::train::step::record::{BatchRecording, Pass};
+use crate::{Error, Result};
 
 /// A compiled evaluation of one network: running statistics, no augmentation. Batches are counted on the device, one after
 /// the other; nothing is read before the end but what the task's [`Meter`] asks for.
@@ -19,6 +21,18 @@ pub struct Evaluator {
     meter: Box<dyn Meter>,
     /// The share of a batch that is real, which its mean loss counts for.
     share: Scalar,
+    batch_size: usize,
+}
+
+/// Input values of a batch that [`Evaluator::of_all`] takes at most, where `least` is less: activations of 64 times as many
+/// channels are 64 MiB then.
+const BATCH_VALUES: usize = 1 << 18;
+
+/// A multiple of `least`, as large as is of use for so many samples.
+fn batch_size_for(input: InputSpec, least: usize, samples: usize) -> usize {
+    let least = least.max(1);
+    let most = samples.div_ceil(least).max(1);
+    least * (BATCH_VALUES / input.len().max(1) / least).clamp(1, most)
 }
 
 impl Evaluator {
@@ -60,7 +74,38 @@ impl Evaluator {
         kept.extend(meter.reads(&recording.outputs));
         let plan = Plan::compile(gpu, recording.tape(), &kept).await?;
         let (leaves, outputs) = (recording.leaves, recording.outputs);
-        Ok(Self { plan, leaves, outputs, meter, share })
+        Ok(Self { plan, leaves, outputs, meter, share, batch_size })
+    }
+
+    /// [`Evaluator::new_async`] for measuring all of `source`: by batches of `least` samples, such as those of a training that
+    /// has to fit as well, or of several times as many, which keep a device busy where the network is small.
+    ///
+    /// # Errors
+    /// As [`Evaluator::new`].
+    pub async fn of_all(
+        gpu: &Gpu,
+        task: &dyn Task,
+        network: &Network,
+        params: &DeviceParams,
+        least: usize,
+        source: &dyn Source,
+    ) -> Result<Self> {
+        let most = batch_size_for(network.input(), least, source.len());
+        match Self::new_async(gpu, task, network, params, most, source).await {
+            // A network of more channels than that is meant for.
+            Err(Error::Limit { .. }) if most > least => {
+                Self::new_async(gpu, task, network, params, least, source).await
+            }
+            made => made,
+        }
+    }
+
+    /// Samples in order, in batches of its size.
+    ///
+    /// # Errors
+    /// Those of [`Loader::new`].
+    pub fn loader<S: Source + ?Sized + 'static>(&self, source: &Arc<S>) -> Result<Loader> {
+        Loader::new(Arc::new(source.clone()), LoaderConfig::in_order(self.batch_size))
     }
 
     /// Measures the network on these batches. Blocks.
@@ -130,3 +175,20 @@ impl Evaluator {
 
 /// Batches that the CPU may be ahead of the GPU.
 const STEPS_AHEAD: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_large_where_samples_are_small_and_many() {
+        let image = |c, side| InputSpec::Image([c, side, side]);
+        assert_eq!(batch_size_for(image(1, 28), 64, 10_000), 320);
+        assert_eq!(batch_size_for(image(3, 32), 16, 10_000), 80);
+        // As many as there are, in whole batches.
+        assert_eq!(batch_size_for(image(1, 8), 64, 360), 384);
+        // Never less than what is given.
+        assert_eq!(batch_size_for(image(3, 224), 64, 10_000), 64);
+        assert_eq!(batch_size_for(InputSpec::Features(32), 7, 0), 7);
+    }
+}

@@ -9,7 +9,7 @@ use super::identity::{add_scheme, identity};
 use super::session::Session;
 use super::trainer::Trainer;
 use crate::Result;
-use crate::data::{Loader, LoaderConfig, Source};
+use crate::data::{Loader, Source};
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::nn::{DeviceParams, Params};
@@ -29,7 +29,6 @@ impl<'a, 'n> Session<'a, 'n> {
         config.validate()?;
         let task = trainer.task.clone();
         task.check(trainer.validation.as_ref())?;
-        let validation = Loader::new(trainer.validation.clone(), LoaderConfig::in_order(config.batch_size))?;
         let batches = Loader::new(trainer.training.clone(), config.loader())?.batches();
         let steps = config.steps(batches);
         let schedule = config.schedule.clone().spanning(steps, batches as u64);
@@ -73,7 +72,7 @@ impl<'a, 'n> Session<'a, 'n> {
             None => None,
         };
         let measured = shadow.as_ref().unwrap_or(&params);
-        let evaluator = Evaluator::new_async(
+        let evaluator = Evaluator::of_all(
             gpu,
             task.as_ref(),
             network,
@@ -82,6 +81,7 @@ impl<'a, 'n> Session<'a, 'n> {
             trainer.validation.as_ref(),
         )
         .await?;
+        let validation = evaluator.loader(&trainer.validation)?;
         let best = if config.patience.is_some() { network.params.clone() } else { Params::default() };
         Ok(Self {
             trainer,

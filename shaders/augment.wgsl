@@ -62,6 +62,14 @@ fn forward(
 ) {
     let i = flat_workgroup(workgroup, grid) * 256u + lane;
     if i < VEC4S {
+#if WHOLE_WORDS
+        // As they are, and none of a word's pixels in another plane.
+        let word = pixels[i];
+        let channel = i / (WIDTH * HEIGHT / 4u) % CHANNELS;
+        let pixel = vec4(word, word >> 8u, word >> 16u, word >> 24u) & vec4(255u);
+        y[i] = (vec4<f32>(pixel) / 255.0 - MEAN[channel]) / STD[channel];
+#else
         y[i] = vec4(element(4u * i), element(4u * i + 1u), element(4u * i + 2u), element(4u * i + 3u));
+#end
     }
 }

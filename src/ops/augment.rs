@@ -111,6 +111,7 @@ impl Op for ImageBatch {
         };
         let kernel = Kernel::new(self.name(), "forward", SHADER)
             .define("RANDOM", self.is_random().into())
+            .define("WHOLE_WORDS", (!self.is_random() && (self.height * self.width).is_multiple_of(4)).into())
             .define("CHANNELS", self.channels)
             .define("HEIGHT", self.height)
             .define("WIDTH", self.width)
@@ -177,6 +178,7 @@ fn cases() -> Vec<Case> {
     };
     vec![
         case(5, [3, 32, 32], 0, false),
+        case(3, [3, 5, 7], 0, false),
         case(7, [3, 32, 32], 4, true),
         case(9, [1, 8, 8], 0, true),
         case(9, [1, 8, 8], 2, false),

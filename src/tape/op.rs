@@ -13,6 +13,63 @@ use super::tensor::Tensor;
 use crate::{Error, Result};
 
 /// An op: shape rule, gradient, kernels and f64 reference, all in one place.
+///
+/// One of one's own is recorded as limbeck's are, and checked by the same function: its kernel against its reference, its
+/// gradient against finite differences.
+///
+/// ```
+/// use limbeck::Result;
+/// use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions, Grid, Kernel};
+/// use limbeck::ops::{Case, Input, conformance};
+/// use limbeck::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
+///
+/// /// Storage is padded to vec4, so no element is left over; `flat_workgroup` is of limbeck's prelude.
+/// const WGSL: &str = "
+/// @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+/// @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+///
+/// @compute @workgroup_size(256)
+/// fn forward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
+///            @builtin(local_invocation_index) lane: u32) {
+///     let i = flat_workgroup(workgroup, grid) * 256u + lane;
+///     if i < VEC4S {
+///         y[i] = x[i] * x[i] * x[i];
+///     }
+/// }";
+///
+/// /// y = x^3.
+/// #[derive(Debug, Clone, Copy)]
+/// struct Cube;
+///
+/// impl Op for Cube {
+///     fn name(&self) -> &'static str {
+///         "cube"
+///     }
+///     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+///         Ok(vec![inputs[0].clone()])
+///     }
+///     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
+///         let vec4s = to.output(0).iter().product::<usize>().div_ceil(4);
+///         let kernel = Kernel::new("cube", "forward", WGSL).define("VEC4S", vec4s);
+///         to.dispatch(kernel, &[Slot::Input(0), Slot::Output(0)], Grid::linear(vec4s.div_ceil(256)));
+///         Ok(())
+///     }
+///     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
+///         vec![Array::new(inputs[0].shape.clone(), inputs[0].data.iter().map(|x| x.powi(3)).collect())]
+///     }
+///     fn backward(&self, at: &Backward<'_>) -> Result<Vec<Option<Tensor>>> {
+///         // dx = 3 x^2 dy
+///         Ok(vec![Some(at.inputs[0].square()?.scale(3.0)?.mul(at.dy()?)?)])
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let gpu = Gpu::open_blocking(&AdapterRequest::from_env()?, GpuOptions::default())?;
+/// let report = conformance::run(&gpu, &Case::new(Cube, vec![Input::normal([3, 5])]), 0)?;
+/// assert!(report.failures.is_empty(), "{:?}", report.failures);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Op: Debug + Any {
     /// What labels, errors and cost tables call it.
     fn name(&self) -> &'static str;

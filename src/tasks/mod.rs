@@ -63,6 +63,70 @@ pub enum Need {
 }
 
 /// What a network is trained for.
+///
+/// A task of one's own may have another's inputs and measures, and a loss of its own:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use limbeck::Result;
+/// use limbeck::data::{LABELS, LoadOptions, Source, load};
+/// use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions};
+/// use limbeck::models::{ModelConfig, Outputs, Values, build};
+/// use limbeck::nn::Mode;
+/// use limbeck::tasks::{Classify, ClassifyConfig, Leaves, Meter, Need, Rows, Task, TaskSpec, TaskTerm, Views};
+/// use limbeck::train::{TrainConfig, Trainer};
+///
+/// /// Classes by the squared distance of logits to one-hot labels.
+/// struct Brier(Classify);
+///
+/// static BRIER: TaskSpec =
+///     TaskSpec { name: "brier", about: "classes by squared distance", offers: &[Need::Logits, Need::Labels, Need::Taps] };
+///
+/// impl Task for Brier {
+///     fn spec(&self) -> &'static TaskSpec {
+///         &BRIER
+///     }
+///     fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>> {
+///         let labels = leaves.get(LABELS)?.one_hot(10)?;
+///         let distance = outputs.logits()?.softmax(1)?.sub(&labels)?.square()?;
+///         let loss = distance.sum(&[1], false)?.mean(&[0], false)?;
+///         Ok(vec![TaskTerm { name: "brier", loss, weight: 1.0 }])
+///     }
+///     fn model_config(&self) -> ModelConfig {
+///         self.0.model_config()
+///     }
+///     fn check(&self, source: &dyn Source) -> Result<()> {
+///         self.0.check(source)
+///     }
+///     fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
+///         self.0.inputs(leaves, mode)
+///     }
+///     fn rows(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Option<Rows>> {
+///         self.0.rows(outputs, leaves)
+///     }
+///     fn meter(&self, gpu: &Gpu) -> Result<Box<dyn Meter>> {
+///         self.0.meter(gpu)
+///     }
+///     fn identity(&self) -> Vec<(&'static str, String)> {
+///         self.0.identity()
+///     }
+///     fn views(&self) -> Views {
+///         self.0.views()
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let (training, test) = load("digits", None, &LoadOptions::default())?;
+/// let task = Brier(Classify::new(&training, ClassifyConfig::default())?);
+/// let mut network = build("mlp:16", &task.model_config())?;
+/// let gpu = Gpu::open_blocking(&AdapterRequest::from_env()?, GpuOptions::default())?;
+/// let config = TrainConfig { epochs: 4, ..Default::default() };
+/// let run = Trainer::new(&gpu, task, &config, &Arc::new(training), &Arc::new(test)).fit(&mut network)?;
+/// assert!(run.value() > 0.5 && run.epochs[3].loss < run.epochs[0].loss);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Task: Send + Sync {
     /// Its list entry, or one of a program's own.
     fn spec(&self) -> &'static TaskSpec;

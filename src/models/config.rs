@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::values::{FEATURES, IMAGES, LOGITS, NUMBERS};
+use super::values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS};
 use crate::{Error, Result};
 
 /// Most values of one sample: beyond this, products of sizes could overflow.
@@ -35,6 +35,8 @@ pub enum Head {
     Classes(usize),
     /// Numbers.
     Numbers(usize),
+    /// Boxes of so many classes, read off maps of which there are several: see [`darknet`](super::darknet).
+    Boxes(usize),
 }
 
 impl ModelConfig {
@@ -117,21 +119,32 @@ impl Head {
         match self {
             Self::Classes(_) => LOGITS,
             Self::Numbers(_) => NUMBERS,
+            Self::Boxes(_) => BOXES,
         }
     }
 
     /// Values a sample.
     pub fn width(&self) -> usize {
         match self {
-            Self::Classes(n) | Self::Numbers(n) => *n,
+            Self::Classes(n) | Self::Numbers(n) | Self::Boxes(n) => *n,
         }
     }
 
-    /// What its values are called: also the metadata key under which a saved file names them.
+    /// The metadata key under which a saved file names its values.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Classes(_) => "classes",
+            Self::Numbers(_) => "numbers",
+            Self::Boxes(_) => "box_classes",
+        }
+    }
+
+    /// What its values are called.
     pub fn noun(&self) -> &'static str {
         match self {
             Self::Classes(_) => "classes",
             Self::Numbers(_) => "numbers",
+            Self::Boxes(_) => "classes of boxes",
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod cnn;
 mod config;
+pub mod darknet;
 pub mod low_rank;
 mod mlp;
 mod mobilenetv2;
@@ -24,7 +25,7 @@ pub use config::{Head, InputSpec, MAX_CLASSES, ModelConfig};
 pub use names::NameMap;
 pub use network::{Built, Module, Network, SingleModule};
 pub use registry::register;
-pub use values::{FEATURES, IMAGES, LOGITS, NUMBERS, Outputs, Values};
+pub use values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS, Outputs, Values};
 
 use network::check_size;
 

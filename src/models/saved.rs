@@ -68,7 +68,7 @@ pub fn to_bytes(network: &Network, metadata: &ModelMetadata) -> Result<Vec<u8>> 
 }
 
 fn strings(network: &Network, metadata: &ModelMetadata) -> Metadata {
-    let outputs = format!("limbeck.{}", network.head().noun());
+    let outputs = format!("limbeck.{}", network.head().key());
     Metadata::from([
         ("limbeck.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ("limbeck.model".to_string(), network.name.clone()),
@@ -180,7 +180,7 @@ struct FileMetadata<'a> {
 impl FileMetadata<'_> {
     /// What the network gives, and the names of it: numbers where the file says so, or else classes.
     fn head(&self, said: [&Option<Vec<String>>; 2]) -> Result<(Head, Vec<String>)> {
-        let numbers = Head::Numbers(0).noun();
+        let numbers = Head::Numbers(0).key();
         if said[0].is_none() && self.metadata.contains_key(&format!("limbeck.{numbers}")) {
             let names =
                 self.one(numbers, "numbers", [&None, &None], |text| list(self.path, numbers, text))?;

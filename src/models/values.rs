@@ -12,6 +12,9 @@ pub const LOGITS: &str = "logits";
 /// Predicted numbers (N, K).
 pub const NUMBERS: &str = "numbers";
 
+/// What boxes are read off: a map (N, A (5 + C), H, W) for each head.
+pub const BOXES: &str = "boxes";
+
 /// Tensors by name, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Values {

@@ -9,6 +9,7 @@ use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::run::cost::forward_cost;
 use crate::cli::table::Table;
+use crate::models::darknet::{self, Cfg};
 use crate::models::saved::parse_input;
 use crate::models::{MAX_CLASSES, MODELS, ModelConfig, Network, build, onnx};
 use crate::nn::ParamKind;
@@ -21,7 +22,8 @@ Examples:
   limbeck models
   limbeck models show cnn:8,16,32 --input 1x28x28
   limbeck models show mlp:64 --input 1x8x8 --classes 10
-  limbeck models show teacher.onnx";
+  limbeck models show teacher.onnx
+  limbeck models show yolov4-tiny.cfg --input 3x416x416";
 
 /// Flags of `limbeck models`.
 #[derive(Debug, Args)]
@@ -41,13 +43,13 @@ enum ModelsCommand {
 
 #[derive(Debug, Args)]
 struct ShowFlags {
-    /// The architecture, such as cnn:8,16,32, or an ONNX file
-    #[arg(value_name = "NAME|FILE.onnx")]
+    /// The architecture, such as cnn:8,16,32, an ONNX file, or a .cfg of darknet
+    #[arg(value_name = "NAME|FILE")]
     name: String,
     /// Channels, height and width of its images [default: 3x32x32, or the file's]
     #[arg(long, value_name = "CxHxW")]
     input: Option<String>,
-    /// Classes; an ONNX file says how many
+    /// Classes; a file says how many
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=MAX_CLASSES as u64))]
     classes: u64,
 }
@@ -80,6 +82,10 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
     let input = flags.input.as_deref().map(parse_input).transpose()?;
     let network = if onnx::is_onnx(&flags.name) {
         onnx::open(&flags.name, input)?.0
+    } else if darknet::is_cfg(&flags.name) {
+        let mut network = Cfg::open(&flags.name, input)?.network()?;
+        network.params.initialise(0);
+        network
     } else {
         let config = ModelConfig::classifier(input.unwrap_or([3, 32, 32]), flags.classes as usize);
         build(&flags.name, &config)?

@@ -1,0 +1,145 @@
+//! Networks of darknet: a `.cfg` says the layers, `.weights` hold their values (AlexeyAB/darknet; YOLOv3 1804.02767, YOLOv4
+//! 2004.10934).
+//!
+//! ```
+//! use limbeck::models::darknet::Cfg;
+//!
+//! let text = "[net]\nwidth=32\nheight=32\n\
+//!     [convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n\
+//!     [convolutional]\nfilters=14\nactivation=linear\n\
+//!     [yolo]\nmask=0,1\nanchors=4,6, 12,10\nclasses=2\n";
+//! let cfg = Cfg::parse("small.cfg", text, None)?;
+//! let mut network = cfg.network()?;
+//! network.params.initialise(0);
+//! let bytes = cfg.weights(&network)?;
+//! let loaded = cfg.load_weights("small.weights", &bytes, &mut network)?;
+//! assert_eq!((loaded.convolutions, bytes.len()), (2, 20 + 4 * cfg.weight_values(&network)));
+//! # Ok::<(), limbeck::Error>(())
+//! ```
+
+mod cfg;
+mod layers;
+mod module;
+mod weights;
+mod yolo;
+
+pub use weights::{Header, Loaded};
+pub use yolo::YoloHead;
+
+use std::path::Path;
+
+use layers::{Layer, LayerKind};
+
+use super::{Built, Head, InputSpec, ModelConfig, Network};
+use crate::nn::{ParamBuilder, Params};
+use crate::{Error, Result, files};
+
+/// Longest text of a `.cfg`: that of yolov4 has 12 kB.
+const LONGEST: usize = 4 << 20;
+
+/// A network's description.
+#[derive(Debug, Clone)]
+pub struct Cfg {
+    name: String,
+    input: [usize; 3],
+    layers: Vec<Layer>,
+}
+
+/// Whether a path is that of a `.cfg`.
+pub fn is_cfg(path: impl AsRef<Path>) -> bool {
+    path.as_ref().extension().is_some_and(|ending| ending.eq_ignore_ascii_case("cfg"))
+}
+
+impl Cfg {
+    /// Reads a `.cfg`, for images of `input` (channels, height, width) where that is given, or else of the file's own size.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file that can't be read, and as [`Cfg::parse`].
+    pub fn open(path: impl AsRef<Path>, input: Option<[usize; 3]>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = files::read(path)?;
+        Self::parse(&path.display().to_string(), &String::from_utf8_lossy(&bytes), input)
+    }
+
+    /// The description that is in `text`, which messages call `name`.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming the line: of a section that limbeck does not have, a value that makes no sense, layers that do
+    /// not fit each other; and for a network without a `[yolo]` section.
+    pub fn parse(name: &str, text: &str, input: Option<[usize; 3]>) -> Result<Self> {
+        if text.len() > LONGEST {
+            return Err(Error::file(name, format!("expected at most {LONGEST} bytes, got {}", text.len())));
+        }
+        let sections = cfg::parse(name, text)?;
+        let (input, layers) = layers::layers(name, &sections, input)?;
+        let made = Self { name: name.to_string(), input, layers };
+        let classes: Vec<usize> = made.heads().map(|(_, head)| head.classes).collect();
+        let Some(&first) = classes.first() else {
+            return Err(Error::file(
+                name,
+                "expected a [yolo] section, by which boxes are read, and found none",
+            ));
+        };
+        if let Some(other) = classes.iter().find(|other| **other != first) {
+            let message = format!("its [yolo] sections have {first} and {other} classes; expected the same");
+            return Err(Error::file(name, message));
+        }
+        Ok(made)
+    }
+
+    /// Channels, height and width of its images.
+    pub fn input(&self) -> [usize; 3] {
+        self.input
+    }
+
+    /// The heads with the layers' indices, in the order of the file. The network's output of a head is called as its layer
+    /// is: `layer30`.
+    pub fn heads(&self) -> impl Iterator<Item = (usize, &YoloHead)> {
+        self.layers.iter().enumerate().filter_map(|(index, layer)| match &layer.kind {
+            LayerKind::Yolo(head) => Some((index, head)),
+            _ => None,
+        })
+    }
+
+    /// The network, without values.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for sizes that no host could hold.
+    pub fn network(&self) -> Result<Network> {
+        let mut params = Params::outline();
+        let module = module::Darknet::new(ParamBuilder::new(&mut params), &self.layers);
+        let classes = self.heads().next().map_or(0, |(_, head)| head.classes);
+        let config = ModelConfig { input: InputSpec::Image(self.input), head: Head::Boxes(classes) };
+        // What a head's last convolution reads.
+        let stages: Vec<String> =
+            self.heads().map(|(index, _)| format!("layer{}", index.saturating_sub(2))).collect();
+        let embedding = stages.last().cloned().unwrap_or_default();
+        let built = Built { params, module: Box::new(module), stages, preactivations: Vec::new(), embedding };
+        Network::new(&self.name, &config, built)
+    }
+
+    /// Values that a whole `.weights` file of it holds.
+    pub fn weight_values(&self, network: &Network) -> usize {
+        weights::values(&self.layers, &network.params)
+    }
+
+    /// Gives a network of [`Cfg::network`] the values of a `.weights` file. One that ends behind a layer, such as a backbone's,
+    /// fills the layers before; [`Loaded::convolutions`] says how many, and the others keep what they have.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file with values left over, one that ends inside a layer, and values that are not finite.
+    pub fn load_weights(&self, file: &str, bytes: &[u8], network: &mut Network) -> Result<Loaded> {
+        weights::load(file, bytes, &self.layers, &mut network.params)
+    }
+
+    /// The bytes of a `.weights` file, which darknet, OpenCV and ncnn read with the same `.cfg`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a network of other layers.
+    pub fn weights(&self, network: &Network) -> Result<Vec<u8>> {
+        weights::to_bytes(&self.layers, &network.params, Header::default())
+    }
+}
+
+#[cfg(test)]
+mod tests;

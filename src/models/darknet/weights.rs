@@ -1,0 +1,156 @@
+//! Darknet's `.weights`: a head of versions, then for each convolution in order bias, scale, mean, variance and weights, all
+//! f32 little-endian. Without batch norm there are only bias and weights.
+
+use super::layers::{Layer, LayerKind};
+use crate::nn::{Param, Params};
+use crate::{Error, Result};
+
+/// What a file begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Of the format.
+    pub version: [i32; 3],
+    /// Images that it was trained on.
+    pub seen: u64,
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        Self { version: [0, 2, 5], seen: 0 }
+    }
+}
+
+/// What was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loaded {
+    /// The file's head.
+    pub header: Header,
+    /// Convolutions that got weights, from the first.
+    pub convolutions: usize,
+}
+
+/// The parameters of layer `index` in the file's order, by name.
+fn names(index: usize, layer: &Layer) -> Vec<String> {
+    let LayerKind::Conv(conv) = &layer.kind else { return Vec::new() };
+    let all: &[&str] = match conv.batch_norm {
+        true => &["bn.bias", "bn.weight", "bn.running_mean", "bn.running_var", "conv.weight"],
+        false => &["conv.bias", "conv.weight"],
+    };
+    all.iter().map(|name| format!("layer{index}.{name}")).collect()
+}
+
+/// Values that a whole file holds.
+pub fn values(layers: &[Layer], params: &Params) -> usize {
+    let all = layers.iter().enumerate().flat_map(|(index, layer)| names(index, layer));
+    all.filter_map(|name| params.find(&name)).map(|param| param.shape.len()).sum()
+}
+
+/// Fills `params` from the bytes of a file. A file that ends behind a convolution, such as a backbone's, fills those before;
+/// the others keep what they have.
+///
+/// # Errors
+/// [`Error::File`] for a file that ends inside a layer, has values left over, or values that are not finite, naming the layer
+/// and how many values differ.
+pub fn load(file: &str, bytes: &[u8], layers: &[Layer], params: &mut Params) -> Result<Loaded> {
+    let (header, mut rest) = header(file, bytes)?;
+    if rest.len() % 4 != 0 {
+        let message =
+            format!("{} bytes behind its head are no whole number of f32 values; it is cut off", rest.len());
+        return Err(Error::file(file, message));
+    }
+    let (total, needed) = (rest.len() / 4, values(layers, params));
+    if total > needed {
+        let message = format!(
+            "it holds {total} values, {} more than the network's {needed}; are classes, filters and the .cfg those that it was \
+             trained with?",
+            total - needed
+        );
+        return Err(Error::file(file, message));
+    }
+    let mut convolutions = 0;
+    for (index, layer) in layers.iter().enumerate() {
+        let names = names(index, layer);
+        if names.is_empty() {
+            continue;
+        }
+        // Every value of the layer, or the end of the file before it.
+        let wanted: usize =
+            names.iter().filter_map(|name| params.find(name)).map(|p| p.shape.len() * 4).sum();
+        if rest.is_empty() && convolutions > 0 {
+            break;
+        }
+        if rest.len() < wanted {
+            let message = format!(
+                "it ends inside layer {index}: that one has {} values, and {} are left of {total}; the network has {needed} in \
+                 all. Are classes, filters and the .cfg those that it was trained with?",
+                wanted / 4,
+                rest.len() / 4
+            );
+            return Err(Error::file(file, message));
+        }
+        for name in &names {
+            let Some(param) = params.find_mut(name) else { continue };
+            let (own, behind) = rest.split_at(param.shape.len() * 4);
+            rest = behind;
+            fill(file, param, own)?;
+        }
+        convolutions += 1;
+    }
+    Ok(Loaded { header, convolutions })
+}
+
+fn fill(file: &str, param: &mut Param, bytes: &[u8]) -> Result<()> {
+    let values: Vec<f32> =
+        bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+        let message = format!(
+            "value {place} of {} is {}; the file is damaged, or of another network",
+            param.name, values[place]
+        );
+        return Err(Error::file(file, message));
+    }
+    param.values = values;
+    Ok(())
+}
+
+/// The head, and what follows it.
+fn header<'b>(file: &str, bytes: &'b [u8]) -> Result<(Header, &'b [u8])> {
+    let cut = || {
+        Error::file(file, format!("expected darknet's head of 16 or 20 bytes, found {} in all", bytes.len()))
+    };
+    let word = |at: usize| -> Result<[u8; 4]> {
+        bytes.get(4 * at..4 * at + 4).and_then(|b| b.try_into().ok()).ok_or_else(cut)
+    };
+    let version = [word(0)?, word(1)?, word(2)?].map(i32::from_le_bytes);
+    let [major, minor, _] = version;
+    if !(0..1000).contains(&major) || !(0..1000).contains(&minor) {
+        let message = format!(
+            "expected a version such as 0.2.5, got {major}.{minor}; it is no .weights file of darknet's"
+        );
+        return Err(Error::file(file, message));
+    }
+    let low = u64::from(u32::from_le_bytes(word(3)?));
+    if major * 10 + minor >= 2 {
+        let seen = low | u64::from(u32::from_le_bytes(word(4)?)) << 32;
+        return Ok((Header { version, seen }, &bytes[20..]));
+    }
+    Ok((Header { version, seen: low }, &bytes[16..]))
+}
+
+/// The bytes of a file with these parameters, which darknet, OpenCV and ncnn read.
+///
+/// # Errors
+/// [`Error::Config`] where a parameter is missing: the network is of other layers.
+pub fn to_bytes(layers: &[Layer], params: &Params, header: Header) -> Result<Vec<u8>> {
+    let mut bytes: Vec<u8> = header.version.iter().flat_map(|n| n.to_le_bytes()).collect();
+    bytes.extend(header.seen.to_le_bytes());
+    for (index, layer) in layers.iter().enumerate() {
+        for name in names(index, layer) {
+            let param = params.find(&name).ok_or_else(|| {
+                Error::config("model", format!("it has no {name}: its layers are not those of the .cfg"))
+            })?;
+            bytes.extend(param.values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+    }
+    Ok(bytes)
+}

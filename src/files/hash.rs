@@ -1,4 +1,4 @@
-//! Hashes as they are written down: hexadecimal digits, and the SHA-256 of a file that may be larger than memory.
+//! The SHA-256 of a file that may be larger than memory.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,11 +11,6 @@ use crate::Result;
 
 /// Bytes of a file that are in memory at a time.
 const CHUNK: usize = 1 << 20;
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Adds all bytes of a file to a hash.
 pub(crate) fn hash_file(path: &Path, hash: &mut Sha256) -> Result<()> {
@@ -32,6 +27,7 @@ pub(crate) fn hash_file(path: &Path, hash: &mut Sha256) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::hex;
     use crate::files::scratch::Scratch;
 
     #[test]

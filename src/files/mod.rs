@@ -7,6 +7,7 @@
 //! asked for, and tests cut and flip bytes of each format.
 
 mod atomic;
+#[cfg(any(feature = "cli", test))]
 mod hash;
 mod header;
 pub(crate) mod nan_as_null;
@@ -34,9 +35,15 @@ pub use tensors::{
 };
 pub use write::{encode_safetensors, write_safetensors, write_safetensors_to};
 
-pub(crate) use hash::{hash_file, hex};
+#[cfg(feature = "cli")]
+pub(crate) use hash::hash_file;
 
 use crate::{Error, Result};
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Reads a whole file. Refuses a missing path, a directory, a device and an empty file, each with its own message.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {

@@ -17,8 +17,8 @@ pub use facts::{Environment, timestamp};
 pub use quantity::{Quantity, Unit};
 
 pub(crate) use axis::Axis;
-pub(crate) use format::{
-    bytes, count, escape, grouped, percent, printable, seeds, significant, three_digits, time,
-};
+#[cfg(feature = "cli")]
+pub(crate) use format::percent;
+pub(crate) use format::{bytes, count, escape, grouped, printable, seeds, significant, three_digits, time};
 pub(crate) use palette::{BASELINE, POOL, TEACHER};
 pub(crate) use plot::Area;

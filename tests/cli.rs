@@ -235,6 +235,25 @@ fn predict_names_classes() {
     assert_eq!(json.as_array().map(Vec::len), Some(1));
 }
 
+/// Of mean and deviation, each is the teacher's where the user gave none.
+#[test]
+fn a_students_images_are_normalised_as_the_teachers() {
+    let [teacher, student] = ["normalised-teacher", "normalised-student"].map(|name| scratch().join(name));
+    let short = "--model mlp:4 --limit-train 64 --limit-test 20 --max-steps 1";
+    works(&format!("train {short} --data-mean 0.25 --data-std 0.75 --out {} --overwrite", teacher.display()));
+    let teacher = teacher.join("model.safetensors");
+    for (flags, mean, std) in
+        [("", 0.25, 0.75), ("--data-mean 0.5", 0.5, 0.75), ("--data-std 0.5", 0.25, 0.5)]
+    {
+        let out = format!("--out {} --overwrite", student.display());
+        works(&format!("distill {short} --teacher {} {flags} {out}", teacher.display()));
+        let file = student.join("model.safetensors");
+        let json = works(&format!("eval {} --limit-test 20 --json", file.display()));
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!((&json["mean"][0], &json["std"][0]), (&mean.into(), &std.into()), "{flags}");
+    }
+}
+
 #[test]
 fn lists() {
     let out = works("data");

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::bits::bits;
 use common::digits::{Digits, StopAt};
 use common::network::seeded;
@@ -14,7 +16,9 @@ use limbeck::rng::Stream;
 use limbeck::tape::{Plan, Step, Tape};
 use limbeck::train::schemes::{Member, Scheme, mean_logits};
 use limbeck::train::{ChainStep, chain};
-use limbeck::train::{Checkpoints, Run, Teacher, TrainConfig, Trainer};
+use limbeck::train::{
+    Checkpoints, Run, StoredOutputs, StoredTeacher, Teacher, TeacherSource, TrainConfig, Trainer,
+};
 
 impl Digits {
     fn trainer<'a>(&'a self, config: &'a TrainConfig) -> Trainer<'a> {
@@ -160,6 +164,22 @@ fn peers_resume_to_the_bit() {
     assert_ne!(whole.1, bits(&seeded("cnn:3", 2)), "the peer did not learn");
     fit(Some(false), 8);
     assert_eq!(fit(Some(true), u64::MAX), whole);
+}
+
+/// What lies on disk follows nobody.
+#[test]
+fn an_average_needs_a_live_teacher() {
+    let setting = Digits::new(160, 50);
+    let (config, folder) = (config(2), common::folder());
+    let path = folder.path().join("outputs.safetensors");
+    setting.write_outputs(&path, &seeded("cnn:4", 9), &[]);
+    let objective = distill::parse("kd", &MethodConfig::default()).unwrap();
+    let stored = StoredTeacher::new(Arc::new(StoredOutputs::open(&path).unwrap()), objective);
+    let average = Some(EmaConfig { decay: 0.9, warmup: false });
+    let trainer = setting.trainer(&config).teaching(TeacherSource::from(stored));
+    let trainer = trainer.scheme(Scheme { average, ..Default::default() });
+    let message = trainer.fit(&mut seeded("cnn:4", 1)).unwrap_err().to_string();
+    assert!(message.contains("average") && message.contains("live"), "{message}");
 }
 
 /// With a decay of 1 the teacher stays what the student was; with 0 it is the student.

@@ -84,14 +84,20 @@ fn close(got: f64, want: f64) {
     assert!((got - want).abs() < 1e-5 * want.abs().max(1.0), "{got} and {want}");
 }
 
-/// 360 samples in batches of 32: the last batch is filled up with 24 that must not count.
-#[test]
-fn a_classifier_is_measured_as_its_outputs_say() {
-    let gpu = common::gpu();
+/// The digits, what is done with them, and a network that has not learned it.
+fn classifier() -> (Dataset, Dataset, Classify, Network) {
     let (training, test) = digits::load(0.2, 0).unwrap();
     let task = Classify::new(&training, ClassifyConfig::default()).unwrap();
     let mut network = build("mlp:16", &task.model_config()).unwrap();
     network.params.initialise(3);
+    (training, test, task, network)
+}
+
+/// 360 samples in batches of 32: the last batch is filled up with 24 that must not count.
+#[test]
+fn a_classifier_is_measured_as_its_outputs_say() {
+    let gpu = common::gpu();
+    let (training, test, task, mut network) = classifier();
     let config = TrainConfig { max_steps: Some(10), ..Default::default() };
     let (training, test) = (Arc::new(training), Arc::new(test));
     Trainer::new(&gpu, task.clone(), &config, &training, &test).fit(&mut network).unwrap();
@@ -146,10 +152,7 @@ impl Source for HalfLabelled {
 #[test]
 fn samples_without_a_label_do_not_change_the_loss() {
     let gpu = common::gpu();
-    let (training, test) = digits::load(0.2, 0).unwrap();
-    let task = Classify::new(&training, ClassifyConfig::default()).unwrap();
-    let mut network = build("mlp:16", &task.model_config()).unwrap();
-    network.params.initialise(3);
+    let (_, test, task, network) = classifier();
     let (measured, outputs) = evaluate(&gpu, &task, &network, Arc::new(HalfLabelled(test)));
     let (mut loss, mut samples) = (0.0, 0);
     for (batch, logits) in &outputs {

@@ -27,7 +27,6 @@ pub(crate) fn hash_file(path: &Path, hash: &mut Sha256) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::hex;
     use crate::files::scratch::Scratch;
 
     #[test]
@@ -40,10 +39,5 @@ mod tests {
         hash_file(&path, &mut hash).unwrap();
         assert_eq!(hash.finalize(), Sha256::digest(&bytes));
         assert!(hash_file(&dir.file("none"), &mut Sha256::new()).is_err());
-    }
-
-    #[test]
-    fn digits() {
-        assert_eq!(hex(&[0x00, 0x0a, 0xff]), "000aff");
     }
 }

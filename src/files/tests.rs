@@ -87,6 +87,11 @@ fn read_errors_say_what_to_do() {
 }
 
 #[test]
+fn hexadecimal_digits() {
+    assert_eq!(super::hex(&[0x00, 0x0a, 0xff]), "000aff");
+}
+
+#[test]
 fn round_trip_keeps_order_types_and_metadata() {
     let dir = Scratch::new();
     let path = dir.file("state.safetensors");

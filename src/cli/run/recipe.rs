@@ -56,7 +56,6 @@ impl Recipe {
             seed: self.seed(),
         };
         config.validate()?;
-        config.validate()?;
         Ok(config)
     }
 

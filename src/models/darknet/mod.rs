@@ -101,7 +101,8 @@ impl Cfg {
         })
     }
 
-    /// The network, without values.
+    /// The network, without values: these come from a whole `.weights` file, or from
+    /// [`Params::initialise`](crate::nn::Params::initialise).
     ///
     /// # Errors
     /// [`Error::Config`] for sizes that no host could hold.
@@ -127,7 +128,8 @@ impl Cfg {
     /// fills the layers before; [`Loaded::convolutions`] says how many, and the others keep what they have.
     ///
     /// # Errors
-    /// [`Error::File`] for a file with values left over, one that ends inside a layer, and values that are not finite.
+    /// [`Error::File`] for a file with values left over, one that ends inside a layer, values that are not finite, and a part
+    /// of a file for a network that has no values; the network is then as before.
     pub fn load_weights(&self, file: &str, bytes: &[u8], network: &mut Network) -> Result<Loaded> {
         weights::load(file, bytes, &self.layers, &mut network.params)
     }
@@ -135,7 +137,7 @@ impl Cfg {
     /// The bytes of a `.weights` file, which darknet, OpenCV and ncnn read with the same `.cfg`.
     ///
     /// # Errors
-    /// [`Error::Config`] for a network of other layers.
+    /// [`Error::Config`] for a network of other layers, and one without values.
     pub fn weights(&self, network: &Network) -> Result<Vec<u8>> {
         weights::to_bytes(&self.layers, &network.params, Header::default())
     }

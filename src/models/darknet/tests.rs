@@ -1,4 +1,5 @@
 use super::Cfg;
+use crate::models::Network;
 use crate::rng::Stream;
 
 /// One of each layer.
@@ -6,6 +7,15 @@ const SMALL: &str = include_str!("../../../tests/fixtures/darknet/small.cfg");
 
 fn message(text: &str) -> String {
     Cfg::parse("a.cfg", text, None).map(drop).unwrap_err().to_string()
+}
+
+/// It with values, and these as a file.
+fn small() -> (Cfg, Network, Vec<u8>) {
+    let cfg = Cfg::parse("small.cfg", SMALL, None).unwrap();
+    let mut network = cfg.network().unwrap();
+    network.params.initialise(3);
+    let bytes = cfg.weights(&network).unwrap();
+    (cfg, network, bytes)
 }
 
 /// The small network with a part of its text in another form.
@@ -55,13 +65,14 @@ fn what_is_wrong_is_named_with_its_line() {
 
 #[test]
 fn weights_that_do_not_fit_are_refused_in_words() {
-    let cfg = Cfg::parse("small.cfg", SMALL, None).unwrap();
-    let mut network = cfg.network().unwrap();
-    network.params.initialise(3);
-    let bytes = cfg.weights(&network).unwrap();
+    let (cfg, _, bytes) = small();
     let fails = |bytes: &[u8]| {
         let mut other = cfg.network().unwrap();
-        cfg.load_weights("a.weights", bytes, &mut other).unwrap_err().to_string()
+        other.params.initialise(9);
+        let before = other.params.named();
+        let message = cfg.load_weights("a.weights", bytes, &mut other).unwrap_err().to_string();
+        assert_eq!(other.params.named(), before, "half read: {message}");
+        message
     };
     assert!(fails(&[bytes.clone(), vec![0; 40]].concat()).contains("10 more than"));
     assert!(fails(&bytes[..bytes.len() - 40]).contains("ends inside layer"));
@@ -71,14 +82,20 @@ fn weights_that_do_not_fit_are_refused_in_words() {
     let mut damaged = bytes.clone();
     damaged[40..44].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(fails(&damaged).contains("layer0") && fails(&damaged).contains("NaN"));
+    let mut late = bytes.clone();
+    late[bytes.len() - 4..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    assert!(fails(&late).contains("layer17") && fails(&late).contains("inf"));
+    // A backbone for a network without values, and a file of one.
+    let mut empty = cfg.network().unwrap();
+    let message =
+        cfg.load_weights("a.weights", &bytes[..20 + 4 * (32 + 216)], &mut empty).unwrap_err().to_string();
+    assert!(message.contains("convolution 1") && message.contains("layer1."), "{message}");
+    assert!(cfg.weights(&empty).unwrap_err().to_string().contains("no values of layer0"));
 }
 
 #[test]
 fn weights_come_back_and_a_backbone_fills_the_layers_before_its_end() {
-    let cfg = Cfg::parse("small.cfg", SMALL, None).unwrap();
-    let mut network = cfg.network().unwrap();
-    network.params.initialise(3);
-    let bytes = cfg.weights(&network).unwrap();
+    let (cfg, network, bytes) = small();
     let mut whole = cfg.network().unwrap();
     let loaded = cfg.load_weights("a.weights", &bytes, &mut whole).unwrap();
     assert_eq!(whole.params.named(), network.params.named());
@@ -87,7 +104,7 @@ fn weights_come_back_and_a_backbone_fills_the_layers_before_its_end() {
     part.params.initialise(9);
     let first = cfg.load_weights("a.weights", &bytes[..20 + 4 * (32 + 216)], &mut part).unwrap();
     assert!(first.convolutions == 1 && loaded.convolutions > 1);
-    let weight = |of: &crate::models::Network, name: &str| of.params.find(name).unwrap().values.clone();
+    let weight = |of: &Network, name: &str| of.params.find(name).unwrap().values.clone();
     assert_eq!(weight(&part, "layer0.conv.weight"), weight(&network, "layer0.conv.weight"));
     assert_ne!(weight(&part, "layer1.conv.weight"), weight(&network, "layer1.conv.weight"));
     // Before 0.2 the count of images had 32 bits.
@@ -116,10 +133,7 @@ fn a_network_that_grows_without_end_is_refused() {
 /// Cut and flipped bytes are an error or another network, and never a panic.
 #[test]
 fn damaged_files_are_errors() {
-    let cfg = Cfg::parse("small.cfg", SMALL, None).unwrap();
-    let mut network = cfg.network().unwrap();
-    network.params.initialise(3);
-    let weights = cfg.weights(&network).unwrap();
+    let (cfg, mut network, weights) = small();
     let mut random = Stream::new(5, "damage");
     let mut refused = 0;
     for round in 0..3000 {

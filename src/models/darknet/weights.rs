@@ -39,10 +39,15 @@ fn names(index: usize, layer: &Layer) -> Vec<String> {
     all.iter().map(|name| format!("layer{index}.{name}")).collect()
 }
 
+/// Those of the parameters that are there.
+fn own<'p>(params: &'p Params, index: usize, layer: &Layer) -> Vec<&'p Param> {
+    names(index, layer).iter().filter_map(|name| params.find(name)).collect()
+}
+
 /// Values that a whole file holds.
 pub fn values(layers: &[Layer], params: &Params) -> usize {
-    let all = layers.iter().enumerate().flat_map(|(index, layer)| names(index, layer));
-    all.filter_map(|name| params.find(&name)).map(|param| param.shape.len()).sum()
+    let all = layers.iter().enumerate().flat_map(|(index, layer)| own(params, index, layer));
+    all.map(|param| param.shape.len()).sum()
 }
 
 /// Fills `params` from the bytes of a file. A file that ends behind a convolution, such as a backbone's, fills those before;
@@ -50,7 +55,7 @@ pub fn values(layers: &[Layer], params: &Params) -> usize {
 ///
 /// # Errors
 /// [`Error::File`] for a file that ends inside a layer, has values left over, or values that are not finite, naming the layer
-/// and how many values differ.
+/// and how many values differ, and for one that ends early where the others have no values; `params` are then as before.
 pub fn load(file: &str, bytes: &[u8], layers: &[Layer], params: &mut Params) -> Result<Loaded> {
     let (header, mut rest) = header(file, bytes)?;
     if rest.len() % 4 != 0 {
@@ -67,18 +72,17 @@ pub fn load(file: &str, bytes: &[u8], layers: &[Layer], params: &mut Params) -> 
         );
         return Err(Error::file(file, message));
     }
-    let mut convolutions = 0;
+    let (mut convolutions, mut read) = (0, Vec::new());
     for (index, layer) in layers.iter().enumerate() {
-        let names = names(index, layer);
-        if names.is_empty() {
+        let params = own(params, index, layer);
+        if params.is_empty() {
             continue;
         }
-        // Every value of the layer, or the end of the file before it.
-        let wanted: usize =
-            names.iter().filter_map(|name| params.find(name)).map(|p| p.shape.len() * 4).sum();
         if rest.is_empty() && convolutions > 0 {
-            break;
+            has_values(file, convolutions, &params)?;
+            continue;
         }
+        let wanted: usize = params.iter().map(|param| param.shape.len() * 4).sum();
         if rest.len() < wanted {
             let message = format!(
                 "it ends inside layer {index}: that one has {} values, and {} are left of {total}; the network has {needed} in \
@@ -88,29 +92,50 @@ pub fn load(file: &str, bytes: &[u8], layers: &[Layer], params: &mut Params) -> 
             );
             return Err(Error::file(file, message));
         }
-        for name in &names {
-            let Some(param) = params.find_mut(name) else { continue };
+        for param in params {
             let (own, behind) = rest.split_at(param.shape.len() * 4);
             rest = behind;
-            fill(file, param, own)?;
+            read.push((param.name.clone(), finite(file, param, own)?));
         }
         convolutions += 1;
+    }
+    // Nothing before all of it is known to fit.
+    for (name, values) in read {
+        if let Some(param) = params.find_mut(&name) {
+            param.values = values;
+        }
     }
     Ok(Loaded { header, convolutions })
 }
 
-fn fill(file: &str, param: &mut Param, bytes: &[u8]) -> Result<()> {
+/// Fails for what a file that ends early leaves as it is, and that has no values yet.
+fn has_values(file: &str, convolutions: usize, params: &[&Param]) -> Result<()> {
+    match params.iter().find(|param| param.values.len() != param.shape.len()) {
+        None => Ok(()),
+        Some(param) => {
+            let message = format!(
+                "it ends behind convolution {convolutions}, and {} has no values yet; give the network first ones \
+                 (Params::initialise) before a backbone's",
+                param.name
+            );
+            Err(Error::file(file, message))
+        }
+    }
+}
+
+fn finite(file: &str, param: &Param, bytes: &[u8]) -> Result<Vec<f32>> {
     let values: Vec<f32> =
         bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    if let Some(place) = values.iter().position(|value| !value.is_finite()) {
-        let message = format!(
-            "value {place} of {} is {}; the file is damaged, or of another network",
-            param.name, values[place]
-        );
-        return Err(Error::file(file, message));
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(values),
+        Some(place) => {
+            let message = format!(
+                "value {place} of {} is {}; the file is damaged, or of another network",
+                param.name, values[place]
+            );
+            Err(Error::file(file, message))
+        }
     }
-    param.values = values;
-    Ok(())
 }
 
 /// The head, and what follows it.
@@ -140,15 +165,17 @@ fn header<'b>(file: &str, bytes: &'b [u8]) -> Result<(Header, &'b [u8])> {
 /// The bytes of a file with these parameters, which darknet, OpenCV and ncnn read.
 ///
 /// # Errors
-/// [`Error::Config`] where a parameter is missing: the network is of other layers.
+/// [`Error::Config`] where a parameter or its values are missing.
 pub fn to_bytes(layers: &[Layer], params: &Params, header: Header) -> Result<Vec<u8>> {
     let mut bytes: Vec<u8> = header.version.iter().flat_map(|n| n.to_le_bytes()).collect();
     bytes.extend(header.seen.to_le_bytes());
     for (index, layer) in layers.iter().enumerate() {
         for name in names(index, layer) {
-            let param = params.find(&name).ok_or_else(|| {
-                Error::config("model", format!("it has no {name}: its layers are not those of the .cfg"))
-            })?;
+            let Some(param) = params.find(&name).filter(|param| param.values.len() == param.shape.len())
+            else {
+                let message = format!("it has no values of {name}; give it some, or the .cfg of its layers");
+                return Err(Error::config("model", message));
+            };
             bytes.extend(param.values.iter().flat_map(|value| value.to_le_bytes()));
         }
     }

@@ -83,7 +83,7 @@ impl ClassCounts {
         }
     }
 
-    /// The figures, by the classes' names.
+    /// The figures, by the classes' names; a class without one is called by its number.
     pub fn by_class(&self, names: &[String]) -> ByClass {
         let images: usize = self.images.iter().sum();
         let correct: usize = (0..self.images.len()).map(|c| self.taken[c][c]).sum();
@@ -92,21 +92,21 @@ impl ClassCounts {
             correct,
             top1_accuracy: correct as f64 / images.max(1) as f64,
             not_finite: self.not_finite,
-            classes: names.iter().enumerate().map(|(c, _)| self.class(c, names)).collect(),
+            classes: (0..self.images.len()).map(|c| self.class(c, names)).collect(),
         }
     }
 
     fn class(&self, c: usize, names: &[String]) -> ClassResult {
         let row = &self.taken[c];
+        let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
         let wrong = (0..row.len()).filter(|&other| other != c && row[other] > 0);
         let taken_for = wrong.max_by_key(|&other| (row[other], std::cmp::Reverse(other)));
         ClassResult {
-            class: names[c].clone(),
+            class: name(c),
             images: self.images[c],
             correct: row[c],
             answered: self.taken.iter().map(|row| row[c]).sum(),
-            mostly_taken_for: taken_for
-                .map(|other| TakenFor { class: names[other].clone(), images: row[other] }),
+            mostly_taken_for: taken_for.map(|other| TakenFor { class: name(other), images: row[other] }),
         }
     }
 }
@@ -128,5 +128,9 @@ mod tests {
         let classes = found.classes;
         assert_eq!(classes[0].mostly_taken_for, Some(TakenFor { class: "b".into(), images: 1 }));
         assert_eq!((classes[1].images, classes[1].correct, classes[1].answered), (1, 0, 1));
+        // More logits than classes, and fewer names.
+        counts.add(1, &[0.0, 0.0, 1.0]);
+        let found = counts.by_class(&["a".into()]);
+        assert_eq!((found.images, found.classes[1].class.as_str(), found.classes[1].images), (4, "1", 2));
     }
 }

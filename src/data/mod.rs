@@ -8,6 +8,7 @@
 //! Adding a data set is one file with a `load` function and one entry in [`DATASETS`].
 
 mod batch;
+pub mod boxes;
 mod catalog;
 pub mod cifar;
 mod dataset;

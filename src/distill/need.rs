@@ -14,6 +14,8 @@ pub(super) fn in_words(need: Need) -> &'static str {
         Need::Logits => "logits",
         Need::Numbers => "rows of numbers, logits or not",
         Need::Labels => "labels",
+        Need::Boxes => "boxes",
+        Need::Truths => "the boxes that are there",
         Need::Taps => "features",
         Need::Weights => "the teacher's weights",
     }

@@ -1,5 +1,8 @@
 //! Named tensors of a pass: what a model reads, and what it gives.
 
+use std::sync::Arc;
+
+use crate::ops::boxes::YoloHead;
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -19,6 +22,7 @@ pub const BOXES: &str = "boxes";
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     named: Vec<(String, Tensor)>,
+    heads: Vec<(String, Arc<YoloHead>)>,
 }
 
 /// What a model gives: `logits` of a classifier, several of them of others.
@@ -39,6 +43,19 @@ impl Values {
     pub fn with(mut self, name: impl Into<String>, tensor: Tensor) -> Self {
         self.named.push((name.into(), tensor));
         self
+    }
+
+    /// One more tensor, a map (N, A (5 + C), H, W) off which `head` reads boxes.
+    pub fn with_boxes(mut self, name: impl Into<String>, map: Tensor, head: Arc<YoloHead>) -> Self {
+        let name = name.into();
+        self.heads.push((name.clone(), head));
+        self.with(name, map)
+    }
+
+    /// The maps off which boxes are read, in order, with how that is done; none of a network that gives no boxes.
+    pub fn boxes(&self) -> impl Iterator<Item = (&Tensor, &Arc<YoloHead>)> {
+        let map = |name: &str| self.named.iter().find(|(other, _)| other == name).map(|(_, map)| map);
+        self.heads.iter().filter_map(move |(name, head)| Some((map(name)?, head)))
     }
 
     /// Names and tensors, in order.

@@ -18,6 +18,7 @@ pub mod accumulate;
 pub mod argmax;
 pub mod augment;
 pub mod binary;
+pub mod boxes;
 pub mod broadcast;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod conformance;

@@ -26,11 +26,14 @@ pub trait Meter {
         Vec::new()
     }
 
-    /// Takes what was read of a batch.
+    /// Forgets what was gathered: a new evaluation begins.
+    fn begin(&mut self) {}
+
+    /// Takes what was read of a batch whose outputs are `outputs`.
     ///
     /// # Errors
     /// The implementation's own.
-    fn gather(&mut self, _batch: &Batch, _read: &[Vec<f32>]) -> Result<()> {
+    fn gather(&mut self, _batch: &Batch, _outputs: &Outputs, _read: &[Vec<f32>]) -> Result<()> {
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! by name.
 
 pub mod classify;
+pub mod detect;
 mod images;
 mod leaves;
 mod meter;
@@ -56,6 +57,10 @@ pub enum Need {
     Numbers,
     /// The right class of each row.
     Labels,
+    /// Boxes, read off maps by heads.
+    Boxes,
+    /// The boxes that are there.
+    Truths,
     /// Intermediate features.
     Taps,
     /// The networks' weights.

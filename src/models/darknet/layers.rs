@@ -1,7 +1,8 @@
 //! What the sections of a `.cfg` mean: layers with the shapes that they give.
 
 use super::cfg::Section;
-use super::yolo::YoloHead;
+use super::yolo;
+use crate::ops::boxes::YoloHead;
 use crate::ops::unary::Function;
 use crate::{Error, Result};
 
@@ -114,7 +115,7 @@ impl Layers {
             "shortcut" => self.shortcut(section),
             "dropout" => self.dropout(section),
             "yolo" => {
-                let head = YoloHead::read(section, self.before(), self.input)?;
+                let head = yolo::head(section, self.before(), self.input)?;
                 Ok(Layer { kind: LayerKind::Yolo(head), shape: self.before() })
             }
             _ => Err(section.error(

@@ -23,8 +23,8 @@ mod module;
 mod weights;
 mod yolo;
 
+pub use crate::ops::boxes::YoloHead;
 pub use weights::{Header, Loaded};
-pub use yolo::YoloHead;
 
 use std::path::Path;
 

@@ -1,8 +1,11 @@
 //! The forward pass of a darknet network, layer by layer.
 
+use std::sync::Arc;
+
 use super::layers::{ConvLayer, Layer, LayerKind};
 use crate::models::{IMAGES, Module, Outputs, Values};
 use crate::nn::{BatchNorm, Conv, Forward, Init, ParamBuilder};
+use crate::ops::boxes::YoloHead;
 use crate::ops::conv2d::Conv2d;
 use crate::ops::pool::Pool;
 use crate::ops::unary::Function;
@@ -32,7 +35,7 @@ enum Step {
     Route { from: Vec<usize>, part: [usize; 2] },
     Shortcut { from: usize, activation: Option<Function> },
     Dropout(f32),
-    Yolo,
+    Yolo(Arc<YoloHead>),
 }
 
 impl Darknet {
@@ -59,7 +62,7 @@ impl Step {
             }
             &LayerKind::Shortcut { from, activation } => Self::Shortcut { from, activation },
             &LayerKind::Dropout(p) => Self::Dropout(p),
-            LayerKind::Yolo(_) => Self::Yolo,
+            LayerKind::Yolo(head) => Self::Yolo(Arc::new(head.clone())),
         }
     }
 
@@ -108,7 +111,7 @@ impl Step {
                 fx.layer(name, || activated(&before.add(&all[from])?, activation))
             }
             Self::Dropout(p) => fx.dropout(name, before, *p),
-            Self::Yolo => Ok(before.clone()),
+            Self::Yolo(_) => Ok(before.clone()),
         }
     }
 }
@@ -150,7 +153,7 @@ impl Module for Darknet {
                         *last = before.clone();
                     }
                 }
-                Step::Yolo => outputs = outputs.with(name.clone(), before.clone()),
+                Step::Yolo(head) => outputs = outputs.with_boxes(name.clone(), before.clone(), head.clone()),
                 _ => {}
             }
             all.push(before.clone());

@@ -125,6 +125,7 @@ impl Evaluator {
     pub async fn measure_async(&mut self, batches: impl Iterator<Item = Result<Batch>>) -> Result<Measured> {
         let gpu = self.plan.gpu().clone();
         reset(&gpu, self.meter.as_ref())?;
+        self.meter.begin();
         let mut step = Step::new(0, 0);
         let (mut size, mut samples) = (1, 0);
         for batch in batches {
@@ -139,7 +140,7 @@ impl Evaluator {
                 read.push(self.plan.read_f32_async(output).await?);
             }
             if !read.is_empty() {
-                self.meter.gather(&batch, &read)?;
+                self.meter.gather(&batch, &self.outputs, &read)?;
             }
             gpu.throttle_async(STEPS_AHEAD).await?;
         }

@@ -1,0 +1,8 @@
+//! Boxes: read off a YOLO network's maps, compared, assigned to truths, thinned out.
+//!
+//! A box is (centre x, centre y, width, height) in shares of the network's input, f32, the last dimension of a tensor. The
+//! rows of a head are its boxes in the order (anchor, cell row, cell column): R = A H W.
+
+mod head;
+
+pub use head::YoloHead;

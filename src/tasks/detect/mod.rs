@@ -1,0 +1,5 @@
+//! Detection: boxes of classes in an image.
+
+mod found;
+
+pub use found::{Found, Truth};

@@ -83,7 +83,7 @@ impl Task for Brier {
         self.0.check(source)
     }
 
-    fn inputs(&self, leaves: &Leaves, mode: Mode) -> limbeck::Result<Values> {
+    fn inputs(&self, leaves: &mut Leaves, mode: Mode) -> limbeck::Result<Values> {
         self.0.inputs(leaves, mode)
     }
 

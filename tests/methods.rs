@@ -14,6 +14,7 @@ use limbeck::models::reuse::{self, Projector};
 use limbeck::models::{self, ModelConfig, Outputs};
 use limbeck::nn::{DeviceParams, Forward, Init, ParamBuilder, Params, Tap};
 use limbeck::tape::{Plan, Step, Tape, Tensor};
+use limbeck::tasks::Leaves;
 use serde_json::Value;
 
 /// Worst relative errors that the methods may have.
@@ -96,7 +97,7 @@ fn what_cannot_be_related_is_refused() {
             tensor: tape.input(name, shape.clone()),
         };
         let logits = tape.input("logits", [shape[0], 10]);
-        let ids = tape.input_i32("ids", [shape[0]]);
+        let leaves = Leaves::new(&tape, shape[0], &[]);
         let rows = LogitRows::new(logits.clone(), logits);
         let seen = MethodContext {
             student: &student,
@@ -104,7 +105,7 @@ fn what_cannot_be_related_is_refused() {
             rows: TaskRows::Logits(&rows),
             student_outputs: &Outputs::default(),
             teacher_outputs: &Outputs::default(),
-            sample_ids: &ids,
+            leaves: &leaves,
             samples: 8,
             taps: &[("t".to_string(), "s".to_string())],
         };
@@ -167,7 +168,7 @@ impl Case<'_> {
         let tape = Tape::new();
         let logits = self.variable(&tape, "student.logits");
         let labels = tape.input_i32("labels", self.fixture.shape(&self.key("labels")));
-        let sample_ids = tape.input_i32("sample ids", self.fixture.shape(&self.key("sample_ids")));
+        let batch = Leaves::new(&tape, self.fixture.shape(&self.key("sample_ids"))[0], &[]);
         let none = DeviceParams::trainable(self.gpu, "student", &Params::default()).unwrap();
         let student = Forward::train(&tape, &none);
         let guided = self.taps(&student, "student.taps.", |key| self.variable(&tape, key));
@@ -192,7 +193,7 @@ impl Case<'_> {
             rows: TaskRows::Logits(&rows),
             student_outputs: &Outputs::default(),
             teacher_outputs: &Outputs::default(),
-            sample_ids: &sample_ids,
+            leaves: &batch,
             samples: self.json["samples"].as_u64().unwrap() as usize,
             taps: &taps,
         };
@@ -226,7 +227,7 @@ impl Case<'_> {
         let outputs: Vec<&Tensor> = std::iter::once(&loss).chain(found.values().copied()).collect();
         let plan = Plan::new(self.gpu, &tape, &outputs).unwrap();
         self.write(&plan, "labels", &labels);
-        self.write(&plan, "sample_ids", &sample_ids);
+        self.write(&plan, "sample_ids", batch.ids());
         self.write(&plan, "student.logits", &logits);
         self.write(&plan, "teacher.logits", &teacher_logits);
         guided.iter().chain(&hints).for_each(|(key, tensor)| self.write(&plan, key, tensor));

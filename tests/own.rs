@@ -147,7 +147,7 @@ impl Task for Hinge {
         self.images.check(source)
     }
 
-    fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
+    fn inputs(&self, leaves: &mut Leaves, mode: Mode) -> Result<Values> {
         self.images.inputs(leaves, mode)
     }
 

@@ -89,7 +89,7 @@ fn names(
             rows: task_rows(task, rows.as_ref()),
             student_outputs: outputs,
             teacher_outputs: &theirs,
-            sample_ids: leaves.ids(),
+            leaves,
             samples: 1,
             taps: &taps,
         };

@@ -99,7 +99,7 @@ impl Distillation {
             rows: task_rows(task, rows.as_ref()),
             student_outputs: student.outputs,
             teacher_outputs: &outputs,
-            sample_ids: student.leaves.ids(),
+            leaves: student.leaves,
             samples: student.samples,
             taps,
         });

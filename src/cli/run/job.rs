@@ -21,7 +21,7 @@ use crate::models::saved::{self, ModelMetadata};
 use crate::models::{Network, build};
 use crate::nn::DeviceParams;
 use crate::tape::Cost;
-use crate::tasks::{Metric, Task};
+use crate::tasks::{Measured, Task};
 use crate::train::doctor::Finding;
 use crate::train::report::{Role, TrainingReport};
 use crate::train::schemes::Scheme;
@@ -232,7 +232,7 @@ impl Job {
     }
 
     /// What a network is measured at on the test set. Blocks.
-    pub fn measure_test(&self, network: &Network) -> Result<Metric> {
+    pub fn measure_test(&self, network: &Network) -> Result<Measured> {
         let params = DeviceParams::frozen(&self.gpu, "network", &network.params)?;
         let batch_size = self.recipe.train_config()?.batch_size;
         let task = self.task()?;
@@ -240,25 +240,25 @@ impl Job {
         let evaluator = Evaluator::of_all(&self.gpu, &task, network, &params, batch_size, test.as_ref());
         let mut evaluator = self.gpu.block_on(evaluator)?;
         let batches = evaluator.loader(&test)?;
-        Ok(evaluator.measure(batches.epoch(0))?.primary)
+        evaluator.measure(batches.epoch(0))
     }
 
     /// [`Job::measure_test`] for a network that was just trained: without validation images its last epoch was measured
     /// on the test set.
-    pub fn measure_trained(&self, network: &Network, run: &Run) -> Result<Metric> {
+    pub fn measure_trained(&self, network: &Network, run: &Run) -> Result<Measured> {
         match run.measured() {
-            Some(measured) if self.subject.validation().is_none() => Ok(measured.primary.clone()),
+            Some(measured) if self.subject.validation().is_none() => Ok(measured.clone()),
             _ => self.measure_test(network),
         }
     }
 
     /// Adds a row to the table, measured on the test set.
     pub fn row(&mut self, label: &str, role: Role, network: &Network, run: Option<&Run>) -> Result<()> {
-        let metric = match run {
+        let measured = match run {
             Some(run) => self.measure_trained(network, run)?,
             None => self.measure_test(network)?,
         };
-        self.report.add_row(label, role, network, &[metric], run.as_slice());
+        self.report.add_row(label, role, network, &[measured.primary], run.as_slice());
         Ok(())
     }
 

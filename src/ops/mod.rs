@@ -37,6 +37,7 @@ pub mod softmax;
 pub mod unary;
 pub mod update;
 
+pub use augment::boxes as augment_boxes;
 pub use conv::{conv2d, fused as conv2d_fused};
 pub use gemm::fused as gemm_fused;
 pub use labels::IGNORE_LABEL;
@@ -54,6 +55,7 @@ pub static OPS: &[&OpSpec] = &[
     &adam::SPEC,
     &argmax::SPEC,
     &augment::SPEC,
+    &augment_boxes::SPEC,
     &average_pool::SPEC,
     &bank_update::SPEC,
     &batch_norm::SPEC,

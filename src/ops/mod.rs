@@ -38,6 +38,7 @@ pub mod unary;
 pub mod update;
 
 pub use boxes::{aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, overlap as box_overlap};
+pub use augment::boxes as augment_boxes;
 pub use conv::{conv2d, fused as conv2d_fused};
 pub use gemm::fused as gemm_fused;
 pub use labels::IGNORE_LABEL;
@@ -55,6 +56,7 @@ pub static OPS: &[&OpSpec] = &[
     &adam::SPEC,
     &argmax::SPEC,
     &augment::SPEC,
+    &augment_boxes::SPEC,
     &average_pool::SPEC,
     &bank_update::SPEC,
     &batch_norm::SPEC,

@@ -37,8 +37,11 @@ pub mod softmax;
 pub mod unary;
 pub mod update;
 
-pub use boxes::{aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, overlap as box_overlap};
 pub use augment::boxes as augment_boxes;
+pub use boxes::{
+    aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, nms, overlap as box_overlap,
+    peaks as class_peaks,
+};
 pub use conv::{conv2d, fused as conv2d_fused};
 pub use gemm::fused as gemm_fused;
 pub use labels::IGNORE_LABEL;
@@ -64,6 +67,7 @@ pub static OPS: &[&OpSpec] = &[
     &box_aspect::SPEC,
     &box_overlap::SPEC,
     &broadcast::SPEC,
+    &class_peaks::SPEC,
     &concat::SPEC,
     &contrast::SPEC,
     &conv2d::SPEC,
@@ -83,6 +87,7 @@ pub static OPS: &[&OpSpec] = &[
     &lerp::SPEC,
     &loss_scale::SPEC,
     &metrics::SPEC,
+    &nms::SPEC,
     &normalize::SPEC,
     &one_hot::SPEC,
     &pad::SPEC,

@@ -25,6 +25,16 @@ pub(super) fn same_size(teacher: &Tensor, student: &Tensor) -> Result<(Tensor, T
     Ok((fit(teacher)?, fit(student)?))
 }
 
+/// A map (N, C, H, W) in the height and width of another, linear between its pixels.
+pub(super) fn resized(map: &Tensor, like: &Tensor) -> Result<Tensor> {
+    match (map.dims(), like.dims()) {
+        (&[_, _, h, w], &[_, _, h_to, w_to]) if [h, w] != [h_to, w_to] => {
+            map.upsample_bilinear([h_to, w_to], false)
+        }
+        _ => Ok(map.clone()),
+    }
+}
+
 /// Fails unless both taps of every pair are maps (N, C, H, W).
 pub(super) fn expect_maps(method: &str, seen: &MethodContext<'_>) -> Result<()> {
     let mut tapped = seen.tapped()?.into_iter().zip(seen.taps);

@@ -20,10 +20,12 @@ mod jsd;
 mod kd;
 mod logit_mse;
 mod logit_std;
+mod mgd;
 mod mlkd;
 mod nst;
 mod ofa;
 mod ofd;
+mod pkd;
 mod pkt;
 mod reviewkd;
 mod rkd;
@@ -59,10 +61,12 @@ pub static METHODS: &[MethodSpec] = &[
     kd::SPEC,
     logit_mse::SPEC,
     logit_std::SPEC,
+    mgd::SPEC,
     mlkd::SPEC,
     nst::SPEC,
     ofa::SPEC,
     ofd::SPEC,
+    pkd::SPEC,
     pkt::SPEC,
     reviewkd::SPEC,
     rkd::SPEC,

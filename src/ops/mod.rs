@@ -37,6 +37,7 @@ pub mod softmax;
 pub mod unary;
 pub mod update;
 
+pub use boxes::{aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, overlap as box_overlap};
 pub use conv::{conv2d, fused as conv2d_fused};
 pub use gemm::fused as gemm_fused;
 pub use labels::IGNORE_LABEL;
@@ -58,6 +59,8 @@ pub static OPS: &[&OpSpec] = &[
     &bank_update::SPEC,
     &batch_norm::SPEC,
     &binary::SPEC,
+    &box_aspect::SPEC,
+    &box_overlap::SPEC,
     &broadcast::SPEC,
     &concat::SPEC,
     &contrast::SPEC,
@@ -92,4 +95,6 @@ pub static OPS: &[&OpSpec] = &[
     &softmax::SPEC,
     &unary::SPEC,
     &upsample::SPEC,
+    &yolo_assign::SPEC,
+    &yolo_boxes::SPEC,
 ];

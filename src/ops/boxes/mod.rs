@@ -3,6 +3,14 @@
 //! A box is (centre x, centre y, width, height) in shares of the network's input, f32, the last dimension of a tensor. The
 //! rows of a head are its boxes in the order (anchor, cell row, cell column): R = A H W.
 
+mod geometry;
 mod head;
 
+pub mod aspect;
+pub mod assign;
+pub mod decode;
+pub mod overlap;
+
+pub use assign::{Assigned, assign};
 pub use head::YoloHead;
+pub use overlap::Overlap;

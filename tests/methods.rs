@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::fixture::Fixture;
-use limbeck::data::Field;
 use limbeck::data::boxes::{BOX_CLASSES, BOXES};
+use limbeck::data::{Field, FieldType, Pad};
 use limbeck::distill::{self, LogitRows, MethodConfig, MethodContext, TaskRows, TeacherPass};
 use limbeck::gpu::Gpu;
 use limbeck::models::reuse::{self, Projector};
@@ -402,7 +402,9 @@ impl Case<'_> {
             return Vec::new();
         }
         let places = self.fixture.shape(&self.key("truths.boxes"))[1];
-        vec![Field::f32(BOXES, [places, 4]), Field::i32(BOX_CLASSES, [places])]
+        let classes =
+            Field { name: BOX_CLASSES.into(), shape: vec![places], dtype: FieldType::I32, pad: Pad::Ignore };
+        vec![Field::f32(BOXES, [places, 4]), classes]
     }
 
     /// One side's maps with their heads, and those that are leaves.
@@ -423,7 +425,8 @@ impl Case<'_> {
                         fx.param(id).unwrap()
                     };
                     let tap = fx.tap(text(tap)).unwrap();
-                    tap.conv2d(&param("weight"), Some(&param("bias")), Conv2d::default()).unwrap()
+                    let map = tap.conv2d(&param("weight"), Some(&param("bias")), Conv2d::default()).unwrap();
+                    if head(json).squared_sides { map.sigmoid().unwrap() } else { map }
                 }
                 _ => {
                     let key = format!("{side}.maps.{name}");

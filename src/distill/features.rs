@@ -63,6 +63,37 @@ pub(super) fn expect_places(method: &str, seen: &MethodContext<'_>) -> Result<()
     Err(Error::shape(method, expected, format!("{hint} and {guided}, of one pixel in common")))
 }
 
+/// Each channel of maps over all samples and pixels.
+pub(super) struct Moments {
+    /// (1, C, 1, 1).
+    pub mean: Tensor,
+    /// The map less its mean, (N, C, H, W).
+    pub centred: Tensor,
+    /// Unbiased, (1, C, 1, 1).
+    pub deviation: Tensor,
+}
+
+impl Moments {
+    /// Of f (N, C, H, W).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for one sample of one pixel, which has no deviation.
+    pub fn of(method: &str, f: &Tensor) -> Result<Self> {
+        let count: usize = f.dims().iter().product::<usize>() / f.dims()[1].max(1);
+        if count < 2 {
+            let expected = "more than one sample or pixel of each channel; name taps of earlier layers";
+            return Err(Error::shape(method, expected, f.shape().to_string()));
+        }
+        let mean = f.mean(&[0, 2, 3], true)?;
+        let centred = f.sub(&mean)?;
+        let variance = centred.square()?.sum(&[0, 2, 3], true)?.scale(1.0 / (count - 1) as f32)?;
+        // The root has no derivative at 0. What is added changes no variance that there is, and makes a channel that never
+        // changes, as of a relu that is dead, have a gradient.
+        let deviation = variance.add_scalar(1e-24)?.sqrt()?;
+        Ok(Self { mean, centred, deviation })
+    }
+}
+
 /// Every pair of taps is two maps or two flat features: nothing else can be compared by channel.
 pub(super) fn expect_alike(method: &str, seen: &MethodContext<'_>) -> Result<()> {
     for ((t, s), (hint, guided)) in seen.tapped()?.iter().zip(seen.taps) {

@@ -37,6 +37,7 @@ pub mod softmax;
 pub mod unary;
 pub mod update;
 
+pub use boxes::masks as box_masks;
 pub use boxes::{aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, overlap as box_overlap};
 pub use conv::{conv2d, fused as conv2d_fused};
 pub use gemm::fused as gemm_fused;
@@ -60,6 +61,7 @@ pub static OPS: &[&OpSpec] = &[
     &batch_norm::SPEC,
     &binary::SPEC,
     &box_aspect::SPEC,
+    &box_masks::SPEC,
     &box_overlap::SPEC,
     &broadcast::SPEC,
     &concat::SPEC,

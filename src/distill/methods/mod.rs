@@ -8,11 +8,13 @@ mod byot;
 mod cc;
 mod connector;
 mod crd;
+mod crosskd;
 mod ctkd;
 mod cwd;
 mod dist;
 mod dkd;
 mod feature;
+mod fgd;
 mod fitnet;
 mod fsp;
 mod ft;
@@ -23,6 +25,7 @@ mod logit_std;
 mod mgd;
 mod mlkd;
 mod nst;
+mod obj_kd;
 mod ofa;
 mod ofd;
 mod pkd;
@@ -49,11 +52,13 @@ pub static METHODS: &[MethodSpec] = &[
     byot::SPEC,
     cc::SPEC,
     crd::SPEC,
+    crosskd::SPEC,
     ctkd::SPEC,
     cwd::SPEC,
     dist::SPEC,
     dkd::SPEC,
     feature::SPEC,
+    fgd::SPEC,
     fitnet::SPEC,
     fsp::SPEC,
     ft::SPEC,
@@ -64,6 +69,7 @@ pub static METHODS: &[MethodSpec] = &[
     mgd::SPEC,
     mlkd::SPEC,
     nst::SPEC,
+    obj_kd::SPEC,
     ofa::SPEC,
     ofd::SPEC,
     pkd::SPEC,

@@ -6,13 +6,14 @@
 //! (bilinear). The weight 10 is that for RetinaNet, which the paper gives for each of four levels. Summed over the pairs of
 //! taps.
 
+use crate::Result;
+use crate::distill::features::Moments;
 use crate::distill::regressor::{Regressors, Use};
 use crate::distill::{
     Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, TapNeed, features, loss,
 };
 use crate::nn::ParamBuilder;
 use crate::tape::Tensor;
-use crate::{Error, Result};
 
 /// The list entry.
 pub const SPEC: MethodSpec = MethodSpec {
@@ -34,10 +35,6 @@ pub const SPEC: MethodSpec = MethodSpec {
 /// What the deviation gets added, in the paper's code.
 const EPS: f32 = 1e-6;
 
-/// Added to a variance, whose root has no derivative at 0: a channel that never changes, as of a relu that is dead, then has
-/// a gradient. Far below the square of [`EPS`].
-const LEAST_VARIANCE: f32 = 1e-24;
-
 #[derive(Debug)]
 struct Pkd;
 
@@ -55,14 +52,8 @@ impl Method for Pkd {
     }
 }
 
-/// Each channel of f (N, C, H, W) less its mean, by its unbiased deviation over samples and pixels.
+/// Each channel of f (N, C, H, W) less its mean, by its deviation over samples and pixels.
 fn standardised(f: &Tensor) -> Result<Tensor> {
-    let count: usize = f.dims().iter().product::<usize>() / f.dims()[1].max(1);
-    if count < 2 {
-        let expected = "more than one sample or pixel of each channel; name taps of earlier layers";
-        return Err(Error::shape("pkd", expected, f.shape().to_string()));
-    }
-    let centred = f.sub(&f.mean(&[0, 2, 3], true)?)?;
-    let variance = centred.square()?.sum(&[0, 2, 3], true)?.scale(1.0 / (count - 1) as f32)?;
-    centred.div(&variance.add_scalar(LEAST_VARIANCE)?.sqrt()?.add_scalar(EPS)?)
+    let Moments { centred, deviation, .. } = Moments::of("pkd", f)?;
+    centred.div(&deviation.add_scalar(EPS)?)
 }

@@ -9,8 +9,10 @@ mod head;
 pub mod aspect;
 pub mod assign;
 pub mod decode;
+pub mod masks;
 pub mod overlap;
 
 pub use assign::{Assigned, assign};
 pub use head::YoloHead;
+pub use masks::BoxMask;
 pub use overlap::Overlap;

@@ -1,5 +1,17 @@
 //! Detection: boxes of classes in an image.
 
 mod found;
+mod loss;
 
 pub use found::{Found, Truth};
+pub(crate) use loss::binary_cross_entropy;
+pub use loss::{BoxLoss, TruthLeaves, box_loss};
+
+use super::Leaves;
+use crate::Result;
+use crate::tape::Tensor;
+
+/// The mean over the batch's samples of `sums` (N), without those that only fill it up, (1).
+pub fn mean_of_samples(sums: &Tensor, leaves: &Leaves) -> Result<Tensor> {
+    sums.mul(leaves.mask())?.sum(&[0], false)?.div(&leaves.mask().sum(&[0], false)?)
+}

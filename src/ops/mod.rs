@@ -39,7 +39,7 @@ pub mod update;
 
 pub use augment::boxes as augment_boxes;
 pub use boxes::{
-    aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, nms, overlap as box_overlap,
+    aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, masks as box_masks, nms, overlap as box_overlap,
     peaks as class_peaks,
 };
 pub use conv::{conv2d, fused as conv2d_fused};
@@ -65,6 +65,7 @@ pub static OPS: &[&OpSpec] = &[
     &batch_norm::SPEC,
     &binary::SPEC,
     &box_aspect::SPEC,
+    &box_masks::SPEC,
     &box_overlap::SPEC,
     &broadcast::SPEC,
     &class_peaks::SPEC,

@@ -11,6 +11,7 @@ pub mod aspect;
 pub mod assign;
 pub mod decode;
 pub mod nms;
+pub mod masks;
 pub mod overlap;
 pub mod peaks;
 
@@ -18,4 +19,5 @@ pub use assign::{Assigned, assign};
 pub use head::YoloHead;
 pub use nms::{Nms, NmsKind, nms};
 pub use nms_host::nms_host;
+pub use masks::BoxMask;
 pub use overlap::Overlap;

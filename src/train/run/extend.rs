@@ -82,7 +82,7 @@ fn names(
     let rows = compared(ours.as_ref(), target.as_ref().map(|rows| &rows.values));
     let mut names = Vec::new();
     for term in teaching.terms().iter().filter(|term| term.method.changes_student()) {
-        let taps = teaching.taps_for(term.taps, student);
+        let taps = teaching.taps_for(term.taps, &teacher, (student, forward));
         let seen = MethodContext {
             student: forward,
             teacher: &teacher,

@@ -1,10 +1,11 @@
-//! `limbeck data`: which data sets there are, which are here, and how to get one.
+//! `limbeck data`: which data sets there are, which are here, how to get one, and what is odd about one with boxes.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use super::{data_anchors, data_check};
 use crate::cli::out::say;
 use crate::data::download::{DownloadOptions, download};
 use crate::data::{DATASETS, DatasetInfo, default_dir, find, locate};
@@ -16,7 +17,9 @@ pub const EXAMPLES: &str = "\
 Examples:
   limbeck data
   limbeck data get cifar10
-  limbeck data get mnist --dir /data/mnist --base-url https://mirror.example/mnist";
+  limbeck data get mnist --dir /data/mnist --base-url https://mirror.example/mnist
+  limbeck data check path/to/boxes
+  limbeck data anchors path/to/boxes --count 6 --size 416";
 
 /// Flags of `limbeck data`.
 #[derive(Debug, Args)]
@@ -32,6 +35,12 @@ enum DataCommand {
     /// Download a data set and check its sha256
     #[command(after_help = EXAMPLES)]
     Get(GetFlags),
+    /// Say what is odd about images with boxes (Pascal VOC, YOLO or COCO), and show some of them
+    #[command(after_help = data_check::EXAMPLES)]
+    Check(data_check::CheckFlags),
+    /// Find the anchors that fit the boxes of a data set, for a network's .cfg
+    #[command(after_help = data_anchors::EXAMPLES)]
+    Anchors(data_anchors::AnchorFlags),
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +61,8 @@ pub fn run(flags: &DataFlags) -> Result<ExitCode> {
     match &flags.command {
         None | Some(DataCommand::List) => list()?,
         Some(DataCommand::Get(flags)) => get(flags)?,
+        Some(DataCommand::Check(flags)) => data_check::run(flags)?,
+        Some(DataCommand::Anchors(flags)) => data_anchors::run(flags)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use limbeck::distill::{self, LogitRows, MethodConfig, MethodContext, TaskRows, T
 use limbeck::models::Outputs;
 use limbeck::nn::{DeviceParams, Forward, ParamBuilder, Params};
 use limbeck::tape::{Plan, Step, Tape, Tensor};
+use limbeck::tasks::Leaves;
 
 const SHAPE: [usize; 2] = [3, 4];
 const STUDENT: [f32; 12] = [1.0, -2.0, 0.5, 3.0, 0.0, 0.25, -1.0, 2.0, -3.0, 1.5, 1.0, 0.0];
@@ -25,7 +26,7 @@ fn run(method: &str, student: &[f32], teacher: &[f32], held: f32) -> Run {
     let gpu = common::gpu();
     let tape = Tape::new();
     let (z_s, z_t) = (tape.variable("student", SHAPE), tape.input("teacher", SHAPE));
-    let (labels, ids) = (tape.input_i32("labels", [3]), tape.input_i32("ids", [3]));
+    let (labels, leaves) = (tape.input_i32("labels", [3]), Leaves::new(&tape, 3, &[]));
     let none = Params::default();
     let (no_student, no_teacher) = (
         DeviceParams::trainable(&gpu, "student", &none).unwrap(),
@@ -39,7 +40,7 @@ fn run(method: &str, student: &[f32], teacher: &[f32], held: f32) -> Run {
         rows: TaskRows::Logits(&rows),
         student_outputs: &Outputs::default(),
         teacher_outputs: &Outputs::default(),
-        sample_ids: &ids,
+        leaves: &leaves,
         samples: 3,
         taps: &[],
     };

@@ -11,6 +11,7 @@ use limbeck::models::Outputs;
 use limbeck::nn::{DeviceParams, Forward, ParamBuilder, Params};
 use limbeck::rng::Stream;
 use limbeck::tape::{Plan, Step, Tape, Tensor};
+use limbeck::tasks::Leaves;
 
 const CLASSES: usize = 5;
 
@@ -95,7 +96,7 @@ fn record(
 ) -> limbeck::Result<(Tensor, DeviceParams)> {
     let none = Params::default();
     let nothing = DeviceParams::frozen(gpu, "nothing", &none)?;
-    let ids = tape.input_i32("ids", [1]);
+    let leaves = Leaves::new(tape, 1, &[]);
     let pass = TeacherPass::Live { forward: Forward::eval(tape, &nothing), params: &none };
     let student = Forward::eval(tape, &nothing);
     let outputs = Outputs::one("boxes", tape.input("boxes", [1])).with("scores", tape.input("scores", [1]));
@@ -105,7 +106,7 @@ fn record(
         rows,
         student_outputs: &outputs,
         teacher_outputs: &outputs,
-        sample_ids: &ids,
+        leaves: &leaves,
         samples: 1,
         taps: &[],
     };

@@ -6,14 +6,20 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use common::fixture::Fixture;
+use limbeck::data::boxes::{BOX_CLASSES, BOXES};
+use limbeck::data::{Field, FieldType, Pad};
 use limbeck::distill::{self, LogitRows, MethodConfig, MethodContext, TaskRows, TeacherPass};
 use limbeck::gpu::Gpu;
 use limbeck::models::reuse::{self, Projector};
 use limbeck::models::{self, ModelConfig, Outputs};
 use limbeck::nn::{DeviceParams, Forward, Init, ParamBuilder, Params, Tap};
+use limbeck::ops::boxes::YoloHead;
+use limbeck::ops::conv2d::Conv2d;
 use limbeck::tape::{Plan, Step, Tape, Tensor};
+use limbeck::tasks::Leaves;
 use serde_json::Value;
 
 /// Worst relative errors that the methods may have.
@@ -23,6 +29,11 @@ const GRADIENT: f64 = 1e-3;
 #[test]
 fn base() {
     check_group("methods_base");
+}
+
+#[test]
+fn boxes() {
+    check_group("methods_boxes");
 }
 
 #[test]
@@ -96,7 +107,7 @@ fn what_cannot_be_related_is_refused() {
             tensor: tape.input(name, shape.clone()),
         };
         let logits = tape.input("logits", [shape[0], 10]);
-        let ids = tape.input_i32("ids", [shape[0]]);
+        let leaves = Leaves::new(&tape, shape[0], &[]);
         let rows = LogitRows::new(logits.clone(), logits);
         let seen = MethodContext {
             student: &student,
@@ -104,7 +115,7 @@ fn what_cannot_be_related_is_refused() {
             rows: TaskRows::Logits(&rows),
             student_outputs: &Outputs::default(),
             teacher_outputs: &Outputs::default(),
-            sample_ids: &ids,
+            leaves: &leaves,
             samples: 8,
             taps: &[("t".to_string(), "s".to_string())],
         };
@@ -116,6 +127,72 @@ fn what_cannot_be_related_is_refused() {
         let message = refused.expect_err(method).to_string();
         assert!(message.contains(part), "{method}: {message}");
     }
+}
+
+/// A method's context where only the taps `t` and `s` matter.
+fn tapped<'a>(
+    student: &'a Forward<'a>,
+    teacher: &'a TeacherPass<'a>,
+    (outputs, leaves): (&'a Outputs, &'a Leaves),
+    taps: &'a [(String, String)],
+) -> MethodContext<'a> {
+    MethodContext {
+        student,
+        teacher,
+        rows: TaskRows::None,
+        student_outputs: outputs,
+        teacher_outputs: outputs,
+        leaves,
+        samples: 8,
+        taps,
+    }
+}
+
+/// With a generator that gives what it gets, ones against zeros: the loss counts the cells that are kept, and the gradient
+/// says which.
+#[test]
+fn mgd_puts_out_whole_cells() {
+    const SHAPE: [usize; 4] = [2, 3, 32, 32];
+    let (gpu, tape) = (common::gpu(), Tape::new());
+    let none = DeviceParams::trainable(&gpu, "student", &Params::default()).unwrap();
+    let student = Forward::train(&tape, &none);
+    let ones = student.layer("s", || Ok(tape.variable("s", SHAPE))).unwrap();
+    let tensor = tape.constant(SHAPE, &vec![0.0; SHAPE.iter().product()]).unwrap();
+    let teacher =
+        TeacherPass::Stored { taps: vec![Tap { name: "t".into(), alias: "t".into(), tensor }], unrun: None };
+    let (outputs, leaves) = (Outputs::default(), Leaves::new(&tape, SHAPE[0], &[]));
+    let taps = [("t".to_string(), "s".to_string())];
+    let seen = tapped(&student, &teacher, (&outputs, &leaves), &taps);
+    let term = distill::parse("mgd", &MethodConfig::default()).unwrap().terms.remove(0);
+    let mut host = Params::default();
+    let recorder = term.method.prepare(&seen, ParamBuilder::new(&mut host).sub("mgd")).unwrap();
+    host.initialise(0);
+    for param in host.iter_mut() {
+        let identity = |i: usize| (i % 9 == 4 && i / 9 % 4 == 0) as u8 as f32;
+        let weight = param.shape.dims().len() == 4;
+        param.values = (0..param.values.len()).map(|i| if weight { identity(i) } else { 0.0 }).collect();
+    }
+    let device = DeviceParams::trainable(&gpu, "own", &host).unwrap();
+    let loss = recorder.record(&seen, &Forward::train(&tape, &device)).unwrap();
+    let gradients = loss.backward().unwrap();
+    let gradient = gradients.get(&ones).unwrap();
+    let plan = Plan::new(&gpu, &tape, &[&loss, gradient]).unwrap();
+    plan.write(&ones, &vec![1.0f32; SHAPE.iter().product()]).unwrap();
+    let mut kept = Vec::new();
+    for step in [Step::new(3, 1), Step::new(4, 1), Step::new(3, 1)] {
+        plan.run(&step).unwrap();
+        let (loss, mask) = (plan.read_f32(&loss).unwrap()[0], plan.read_f32(gradient).unwrap());
+        // The derivative of a square of 1, by two samples.
+        assert!(mask.iter().all(|m| *m == 0.0 || *m == 1.0));
+        assert_eq!(loss, mask.iter().sum::<f32>() / 2.0);
+        for sample in mask.chunks(3 * 1024) {
+            assert!(sample[..1024] == sample[1024..2048] && sample[..1024] == sample[2048..]);
+        }
+        let share = mask.iter().sum::<f32>() / mask.len() as f32;
+        assert!((share - 0.35).abs() < 0.04, "{share} kept");
+        kept.push(mask);
+    }
+    assert!(kept[0] == kept[2] && kept[0] != kept[1], "masks are drawn for each step");
 }
 
 /// What a method can never learn by is refused as it is read.
@@ -167,7 +244,7 @@ impl Case<'_> {
         let tape = Tape::new();
         let logits = self.variable(&tape, "student.logits");
         let labels = tape.input_i32("labels", self.fixture.shape(&self.key("labels")));
-        let sample_ids = tape.input_i32("sample ids", self.fixture.shape(&self.key("sample_ids")));
+        let batch = Leaves::new(&tape, self.fixture.shape(&self.key("sample_ids"))[0], &self.truth_fields());
         let none = DeviceParams::trainable(self.gpu, "student", &Params::default()).unwrap();
         let student = Forward::train(&tape, &none);
         let guided = self.taps(&student, "student.taps.", |key| self.variable(&tape, key));
@@ -181,6 +258,11 @@ impl Case<'_> {
             pass = TeacherPass::Live { forward, params: &params };
         }
         let teacher_logits = self.input(&tape, "teacher.logits");
+        let (student_outputs, student_maps) =
+            self.outputs("student", &|key| self.variable(&tape, key), &student, &Params::default());
+        let TeacherPass::Live { forward, .. } = &pass else { panic!("a live teacher") };
+        let (teacher_outputs, teacher_maps) =
+            self.outputs("teacher", &|key| self.input(&tape, key), forward, &params);
         let pairs = self.json["taps"].as_array().unwrap();
         let taps: Vec<(String, String)> =
             pairs.iter().map(|p| (text(&p[0]).to_string(), text(&p[1]).to_string())).collect();
@@ -190,9 +272,9 @@ impl Case<'_> {
             student: &student,
             teacher: &pass,
             rows: TaskRows::Logits(&rows),
-            student_outputs: &Outputs::default(),
-            teacher_outputs: &Outputs::default(),
-            sample_ids: &sample_ids,
+            student_outputs: &student_outputs,
+            teacher_outputs: &teacher_outputs,
+            leaves: &batch,
             samples: self.json["samples"].as_u64().unwrap() as usize,
             taps: &taps,
         };
@@ -214,7 +296,7 @@ impl Case<'_> {
         let gradients = loss.scale(0.75).unwrap().backward().unwrap();
 
         let mut leaves: Vec<(String, Tensor)> = vec![("student.logits".into(), logits.clone())];
-        leaves.extend(guided.iter().map(|(key, tensor)| (key.clone(), tensor.clone())));
+        leaves.extend(guided.iter().chain(&student_maps).map(|(key, tensor)| (key.clone(), tensor.clone())));
         for (id, leaf) in own.leaves() {
             let name = host.get(id).unwrap().name.strip_prefix(&format!("{}.", term.name)).unwrap();
             leaves.push((format!("own.{name}"), leaf));
@@ -226,10 +308,18 @@ impl Case<'_> {
         let outputs: Vec<&Tensor> = std::iter::once(&loss).chain(found.values().copied()).collect();
         let plan = Plan::new(self.gpu, &tape, &outputs).unwrap();
         self.write(&plan, "labels", &labels);
-        self.write(&plan, "sample_ids", &sample_ids);
+        self.write(&plan, "sample_ids", batch.ids());
         self.write(&plan, "student.logits", &logits);
         self.write(&plan, "teacher.logits", &teacher_logits);
-        guided.iter().chain(&hints).for_each(|(key, tensor)| self.write(&plan, key, tensor));
+        let maps = student_maps.iter().chain(&teacher_maps);
+        guided.iter().chain(&hints).chain(maps).for_each(|(key, tensor)| self.write(&plan, key, tensor));
+        if self.has("truths.boxes") {
+            self.write(&plan, "truths.boxes", batch.get(BOXES).unwrap());
+            self.write(&plan, "truths.classes", batch.get(BOX_CLASSES).unwrap());
+        }
+        if self.has("real") {
+            self.write(&plan, "real", batch.mask());
+        }
         let mut step = Step::new(0, 0);
         let share = self.json["share"].as_f64().unwrap();
         for (name, schedule) in term.method.scalars() {
@@ -306,6 +396,49 @@ impl Case<'_> {
         all.collect()
     }
 
+    /// The fields of boxes that are there, where the case has some.
+    fn truth_fields(&self) -> Vec<Field> {
+        if !self.has("truths.boxes") {
+            return Vec::new();
+        }
+        let places = self.fixture.shape(&self.key("truths.boxes"))[1];
+        let classes =
+            Field { name: BOX_CLASSES.into(), shape: vec![places], dtype: FieldType::I32, pad: Pad::Ignore };
+        vec![Field::f32(BOXES, [places, 4]), classes]
+    }
+
+    /// One side's maps with their heads, and those that are leaves.
+    fn outputs(
+        &self,
+        side: &str,
+        make: &dyn Fn(&str) -> Tensor,
+        fx: &Forward<'_>,
+        params: &Params,
+    ) -> (Outputs, Vec<(String, Tensor)>) {
+        let (mut outputs, mut leaves) = (Outputs::default(), Vec::new());
+        for json in self.json[format!("{side}_heads")].as_array().into_iter().flatten() {
+            let name = text(&json["name"]);
+            let map = match &json["conv"].as_array().unwrap()[..] {
+                [tap, param] => {
+                    let param = |end: &str| {
+                        let id = params.id(&format!("{}.{end}", text(param))).unwrap();
+                        fx.param(id).unwrap()
+                    };
+                    let tap = fx.tap(text(tap)).unwrap();
+                    let map = tap.conv2d(&param("weight"), Some(&param("bias")), Conv2d::default()).unwrap();
+                    if head(json).squared_sides { map.sigmoid().unwrap() } else { map }
+                }
+                _ => {
+                    let key = format!("{side}.maps.{name}");
+                    leaves.push((key.clone(), make(&key)));
+                    leaves.last().unwrap().1.clone()
+                }
+            };
+            outputs = outputs.with_boxes(name, map, Arc::new(head(json)));
+        }
+        (outputs, leaves)
+    }
+
     fn teacher_params(&self) -> Params {
         let mut params = Params::default();
         let keys = self.keys("teacher.params.");
@@ -336,6 +469,25 @@ impl Case<'_> {
             assert_eq!(param.shape.dims(), shape, "{}: {}", self.name, param.name);
             param.values = values;
         }
+    }
+}
+
+fn head(json: &Value) -> YoloHead {
+    let number = |name: &str| json[name].as_f64().unwrap();
+    let sizes = |name: &str| {
+        let pairs = json[name].as_array().unwrap().iter();
+        pairs.map(|pair| [0, 1].map(|i| pair[i].as_f64().unwrap() as f32)).collect()
+    };
+    YoloHead {
+        anchors: sizes("anchors"),
+        all_anchors: sizes("all_anchors"),
+        mask: json["mask"].as_array().unwrap().iter().map(|place| place.as_u64().unwrap() as usize).collect(),
+        classes: number("classes") as usize,
+        stride: [number("stride") as usize; 2],
+        scale_x_y: number("scale_x_y") as f32,
+        squared_sides: json["squared_sides"].as_bool().unwrap(),
+        ignore_threshold: number("ignore_threshold") as f32,
+        assign_threshold: number("assign_threshold") as f32,
     }
 }
 

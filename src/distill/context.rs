@@ -5,6 +5,7 @@ use crate::models::Outputs;
 use crate::nn::{Forward, Params, Tap};
 use crate::ops::binary::Binary;
 use crate::tape::Tensor;
+use crate::tasks::Leaves;
 use crate::{Error, Result};
 
 /// Both networks on one batch, and the batch.
@@ -19,8 +20,8 @@ pub struct MethodContext<'a> {
     pub student_outputs: &'a Outputs,
     /// What the teacher gives, by name.
     pub teacher_outputs: &'a Outputs,
-    /// The samples' places in the training set, i32 (N).
-    pub sample_ids: &'a Tensor,
+    /// The batch: the samples' places in the training set, and its fields as the step sees them.
+    pub leaves: &'a Leaves,
     /// Samples of the training set.
     pub samples: usize,
     /// Tap pairs of this method, (teacher's hint, student's guided layer).

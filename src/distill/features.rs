@@ -25,6 +25,16 @@ pub(super) fn same_size(teacher: &Tensor, student: &Tensor) -> Result<(Tensor, T
     Ok((fit(teacher)?, fit(student)?))
 }
 
+/// A map (N, C, H, W) in the height and width of another, linear between its pixels.
+pub(super) fn resized(map: &Tensor, like: &Tensor) -> Result<Tensor> {
+    match (map.dims(), like.dims()) {
+        (&[_, _, h, w], &[_, _, h_to, w_to]) if [h, w] != [h_to, w_to] => {
+            map.upsample_bilinear([h_to, w_to], false)
+        }
+        _ => Ok(map.clone()),
+    }
+}
+
 /// Fails unless both taps of every pair are maps (N, C, H, W).
 pub(super) fn expect_maps(method: &str, seen: &MethodContext<'_>) -> Result<()> {
     let mut tapped = seen.tapped()?.into_iter().zip(seen.taps);
@@ -51,6 +61,37 @@ pub(super) fn expect_places(method: &str, seen: &MethodContext<'_>) -> Result<()
     let (hint, guided) = &seen.taps[0];
     let expected = "a map of more than one pixel; name taps of earlier layers";
     Err(Error::shape(method, expected, format!("{hint} and {guided}, of one pixel in common")))
+}
+
+/// Each channel of maps over all samples and pixels.
+pub(super) struct Moments {
+    /// (1, C, 1, 1).
+    pub mean: Tensor,
+    /// The map less its mean, (N, C, H, W).
+    pub centred: Tensor,
+    /// Unbiased, (1, C, 1, 1).
+    pub deviation: Tensor,
+}
+
+impl Moments {
+    /// Of f (N, C, H, W).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for one sample of one pixel, which has no deviation.
+    pub fn of(method: &str, f: &Tensor) -> Result<Self> {
+        let count: usize = f.dims().iter().product::<usize>() / f.dims()[1].max(1);
+        if count < 2 {
+            let expected = "more than one sample or pixel of each channel; name taps of earlier layers";
+            return Err(Error::shape(method, expected, f.shape().to_string()));
+        }
+        let mean = f.mean(&[0, 2, 3], true)?;
+        let centred = f.sub(&mean)?;
+        let variance = centred.square()?.sum(&[0, 2, 3], true)?.scale(1.0 / (count - 1) as f32)?;
+        // The root has no derivative at 0. What is added changes no variance that there is, and makes a channel that never
+        // changes, as of a relu that is dead, have a gradient.
+        let deviation = variance.add_scalar(1e-24)?.sqrt()?;
+        Ok(Self { mean, centred, deviation })
+    }
 }
 
 /// Every pair of taps is two maps or two flat features: nothing else can be compared by channel.

@@ -8,6 +8,7 @@
 //! it needs; the trainer pairs what both models offer for that need. A schedule is in shares of the training and a weight is a
 //! scalar of the step, so that neither makes a new plan.
 
+pub mod boxes;
 mod context;
 mod features;
 mod logits;
@@ -89,12 +90,12 @@ impl std::fmt::Display for Knowledge {
     }
 }
 
-/// The taps that a method uses where the user names none.
+/// The taps that a method uses where the user names none. Those of a detector's heads are paired by the size of their maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TapNeed {
     /// It looks at logits only.
     None,
-    /// The deepest stage of both networks.
+    /// The deepest stage of both networks; of detectors that of every head.
     Last,
     /// The one in the middle of the stages that both have, paired from the deepest backward.
     Middle,

@@ -3,13 +3,20 @@
 use super::need::in_words;
 use super::{METHODS, MethodSpec, Setting, TapNeed, find, tasks};
 use crate::Result;
+use crate::tasks::TASKS;
 
 /// A line a method, with the tasks that it is for.
 pub fn list() -> String {
     let widest = |text: fn(&MethodSpec) -> String| METHODS.iter().map(|m| text(m).len()).max().unwrap_or(0);
-    let (name, task) = (widest(|m| m.name.to_string()), widest(|m| tasks(m).join(", ")));
-    let line = |m: &MethodSpec| format!("{:<name$}  {:<task$}  {}\n", m.name, tasks(m).join(", "), m.about);
+    let (name, task) = (widest(|m| m.name.to_string()), widest(short));
+    let line = |m: &MethodSpec| format!("{:<name$}  {:<task$}  {}\n", m.name, short(m), m.about);
     METHODS.iter().map(line).collect()
+}
+
+/// The tasks that a method is for, in a column of little room.
+fn short(spec: &MethodSpec) -> String {
+    let tasks = tasks(spec);
+    if tasks.len() == TASKS.len() { "all".into() } else { tasks.join(", ") }
 }
 
 /// What there is to know about the method `name`, for a terminal.
@@ -60,6 +67,9 @@ temperature. KL is summed over classes and averaged over the rows, by their weig
 
 `limbeck distill --method kd:0.9+dkd:1,beta=6` adds terms by `+`. After a name come its weight, its settings and the schedule of
 the weight: `from`, `until`, `warmup` (shares of the training) and `decay=cosine`. `ce` is the cross-entropy with the labels.
+
+Of detectors, taps that a method uses by itself are what their heads read: those of one size go together, and the last stage is
+that of every head.
 
 A method fits a task that has all it reads. Families are those of limbeck; beside them stands what a survey calls the method
 (Gou et al. 2006.05525).

@@ -75,10 +75,15 @@ impl Regressors {
         student: &Tensor,
     ) -> Result<(Tensor, Tensor)> {
         let (teacher, student) = features::same_size(teacher, student)?;
-        let student = match self.each.get(index).and_then(Option::as_ref) {
-            None => student,
-            Some(regressor) => regressor.forward(own, &student)?,
-        };
+        let student = self.widen(own, index, &student)?;
         Ok((teacher, student))
+    }
+
+    /// The student's features of the pair with number `index` in the teacher's width.
+    pub fn widen(&self, own: &Forward<'_>, index: usize, student: &Tensor) -> Result<Tensor> {
+        match self.each.get(index).and_then(Option::as_ref) {
+            None => Ok(student.clone()),
+            Some(regressor) => regressor.forward(own, student),
+        }
     }
 }

@@ -14,6 +14,9 @@ pub struct Setting {
     pub kind: SettingKind,
     /// One line for lists.
     pub about: &'static str,
+    /// Whether the method did without it at first. Checkpoints of then say nothing of it: it is part of what tells runs
+    /// apart only where it is not the default.
+    pub later: bool,
 }
 
 /// What a setting may be.
@@ -54,7 +57,7 @@ impl Setting {
         [least, most]: [f32; 2],
         about: &'static str,
     ) -> Self {
-        Self { name, kind: SettingKind::Number { default, least, most }, about }
+        Self { name, kind: SettingKind::Number { default, least, most }, about, later: false }
     }
 
     /// A number that divides: at least a millionth.
@@ -79,17 +82,22 @@ impl Setting {
         [least, most]: [u32; 2],
         about: &'static str,
     ) -> Self {
-        Self { name, kind: SettingKind::Count { default, least, most }, about }
+        Self { name, kind: SettingKind::Count { default, least, most }, about, later: false }
     }
 
     /// One of several names, the first where the user says nothing.
     pub const fn choice(name: &'static str, options: &'static [&'static str], about: &'static str) -> Self {
-        Self { name, kind: SettingKind::Choice { options }, about }
+        Self { name, kind: SettingKind::Choice { options }, about, later: false }
     }
 
     /// Whole numbers with / between them, none where the user says nothing.
     pub const fn list(name: &'static str, about: &'static str) -> Self {
-        Self { name, kind: SettingKind::List, about }
+        Self { name, kind: SettingKind::List, about, later: false }
+    }
+
+    /// This setting, of a method that did without it at first.
+    pub const fn later(self) -> Self {
+        Self { later: true, ..self }
     }
 
     /// The default as the user would write it.
@@ -159,10 +167,12 @@ impl MethodConfig {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SettingValues {
     values: Vec<(&'static str, Value)>,
+    /// Names of later settings that are as they were before there were any.
+    unlisted: Vec<&'static str>,
 }
 
 impl SettingValues {
-    /// Every setting with its value, in the form that checkpoints of all versions hold.
+    /// Settings with their values, in the form that checkpoints of all versions hold; without later ones at their defaults.
     pub(crate) fn listed(&self) -> String {
         let value = |value: &Value| match value {
             Value::Number(number) => format!("Number({number:?})"),
@@ -170,7 +180,8 @@ impl SettingValues {
             Value::Choice(choice) => format!("Choice({choice:?})"),
             Value::List(list) => format!("List({list:?})"),
         };
-        let all = self.values.iter().map(|(name, of)| format!("({name:?}, {})", value(of)));
+        let listed = self.values.iter().filter(|(name, _)| !self.unlisted.contains(name));
+        let all = listed.map(|(name, of)| format!("({name:?}, {})", value(of)));
         all.collect::<Vec<_>>().join(", ")
     }
 
@@ -199,7 +210,12 @@ impl SettingValues {
             })?;
             Ok((setting.name, value))
         };
-        Ok(Self { values: settings.iter().map(value).collect::<Result<_>>()? })
+        let values = settings.iter().map(value).collect::<Result<Vec<_>>>()?;
+        let as_before = |(setting, (_, value)): &(&Setting, &(&str, Value))| {
+            setting.later && setting.read(&setting.default_text()).as_ref() == Some(value)
+        };
+        let unlisted = settings.iter().zip(&values).filter(as_before).map(|(setting, _)| setting.name);
+        Ok(Self { unlisted: unlisted.collect(), values })
     }
 
     /// The number `name`.
@@ -305,6 +321,24 @@ mod tests {
         Setting::count("dim", 128, [1, 4096], "elements"),
         Setting::choice("form", &["code", "paper"], "which"),
     ];
+
+    /// Checkpoints that know nothing of a later setting are those of its default.
+    #[test]
+    fn later_settings_are_listed_where_they_are_set() {
+        const LATER: &[Setting] = &[
+            Setting::positive("temperature", 4.0, "softens"),
+            Setting::choice("mask", &["none", "some"], "which").later(),
+        ];
+        let listed = |own: &[(&str, &str)]| {
+            SettingValues::new("made-up", LATER, &MethodConfig::default(), own).unwrap().listed()
+        };
+        assert_eq!(listed(&[]), "(\"temperature\", Number(4.0))");
+        assert_eq!(listed(&[("mask", "none")]), listed(&[]));
+        assert_eq!(
+            listed(&[("mask", "some")]),
+            "(\"temperature\", Number(4.0)), (\"mask\", Choice(\"some\"))"
+        );
+    }
 
     /// A method that reads what it does not declare is told so, not given NaN, 0 or "".
     #[test]

@@ -129,7 +129,7 @@ pub fn from_bytes(
     let (head, names) = file.head([&overrides.classes, &fallback.classes])?;
     let metadata = file.metadata(overrides, fallback, input, names)?;
     let config = ModelConfig { input, head };
-    let mut network = outline(&model, &config).map_err(|e| Error::file(path, e))?;
+    let mut network = outline(&model, &config, None).map_err(|e| Error::file(path, e))?;
     let what = format!("{} as {model} for {} {}", path.display(), head.width(), head.noun());
     network.params.load(&tensors)?.strict(&what)?;
     Ok(Saved { network, metadata })

@@ -37,6 +37,11 @@ pub mod softmax;
 pub mod unary;
 pub mod update;
 
+pub use augment::boxes as augment_boxes;
+pub use boxes::{
+    aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, masks as box_masks, nms, overlap as box_overlap,
+    peaks as class_peaks,
+};
 pub use conv::{conv2d, fused as conv2d_fused};
 pub use gemm::fused as gemm_fused;
 pub use labels::IGNORE_LABEL;
@@ -54,11 +59,16 @@ pub static OPS: &[&OpSpec] = &[
     &adam::SPEC,
     &argmax::SPEC,
     &augment::SPEC,
+    &augment_boxes::SPEC,
     &average_pool::SPEC,
     &bank_update::SPEC,
     &batch_norm::SPEC,
     &binary::SPEC,
+    &box_aspect::SPEC,
+    &box_masks::SPEC,
+    &box_overlap::SPEC,
     &broadcast::SPEC,
+    &class_peaks::SPEC,
     &concat::SPEC,
     &contrast::SPEC,
     &conv2d::SPEC,
@@ -78,6 +88,7 @@ pub static OPS: &[&OpSpec] = &[
     &lerp::SPEC,
     &loss_scale::SPEC,
     &metrics::SPEC,
+    &nms::SPEC,
     &normalize::SPEC,
     &one_hot::SPEC,
     &pad::SPEC,
@@ -92,4 +103,6 @@ pub static OPS: &[&OpSpec] = &[
     &softmax::SPEC,
     &unary::SPEC,
     &upsample::SPEC,
+    &yolo_assign::SPEC,
+    &yolo_boxes::SPEC,
 ];

@@ -8,6 +8,8 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub struct Leaves {
     fields: Vec<(String, Tensor)>,
+    /// What stands for a field's leaf in this step.
+    shown: Vec<(String, Tensor)>,
     ids: Tensor,
     mask: Tensor,
 }
@@ -25,15 +27,22 @@ impl Leaves {
         let fields = fields.iter().map(|field| (field.name.to_string(), leaf(field))).collect();
         let ids = tape.input_i32("sample ids", [batch_size]);
         let mask = tape.input("sample mask", [batch_size]);
-        Self { fields, ids, mask }
+        Self { fields, shown: Vec::new(), ids, mask }
     }
 
-    /// The leaf of a field.
+    /// From now on [`Leaves::get`] gives `tensor` for this field: what augmentation made of it, such as boxes that moved with
+    /// their image.
+    pub fn show(&mut self, name: &str, tensor: Tensor) {
+        self.shown.retain(|(other, _)| other != name);
+        self.shown.push((name.to_string(), tensor));
+    }
+
+    /// A field as the step sees it: its leaf, or what [`Leaves::show`] put in its place.
     ///
     /// # Errors
     /// [`Error::Config`] that lists the fields there are.
     pub fn get(&self, name: &str) -> Result<&Tensor> {
-        let found = self.fields.iter().find(|(other, _)| other == name);
+        let found = self.shown.iter().chain(&self.fields).find(|(other, _)| other == name);
         found.map(|(_, tensor)| tensor).ok_or_else(|| {
             let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
             Error::config(format!("field {name}"), format!("the data has {}", names.join(", ")))

@@ -104,7 +104,7 @@ pub enum Need {
 ///     fn check(&self, source: &dyn Source) -> Result<()> {
 ///         self.0.check(source)
 ///     }
-///     fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
+///     fn inputs(&self, leaves: &mut Leaves, mode: Mode) -> Result<Values> {
 ///         self.0.inputs(leaves, mode)
 ///     }
 ///     fn rows(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Option<Rows>> {
@@ -143,7 +143,8 @@ pub trait Task: Send + Sync {
     fn check(&self, source: &dyn Source) -> Result<()>;
 
     /// Records how a batch's fields become what the model reads: decoding, normalising, and in [`Mode::Train`] augmenting.
-    fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values>;
+    /// What has to change with them, such as boxes in an image that is flipped, it [shows](Leaves::show) in its place.
+    fn inputs(&self, leaves: &mut Leaves, mode: Mode) -> Result<Values>;
 
     /// Records the terms of the task's own loss, at least one, each (1).
     fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>>;
@@ -218,7 +219,7 @@ impl<T: Task + ?Sized> Task for std::sync::Arc<T> {
         (**self).check(source)
     }
 
-    fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
+    fn inputs(&self, leaves: &mut Leaves, mode: Mode) -> Result<Values> {
         (**self).inputs(leaves, mode)
     }
 

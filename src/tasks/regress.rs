@@ -100,7 +100,7 @@ impl Task for Regress {
         }
     }
 
-    fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
+    fn inputs(&self, leaves: &mut Leaves, mode: Mode) -> Result<Values> {
         match &self.input {
             Input::Images(images) => images.record(leaves, mode),
             Input::Features(_) => Ok(Values::one(FEATURES, leaves.get(FEATURES)?.clone())),

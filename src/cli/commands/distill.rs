@@ -49,7 +49,7 @@ pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
         let (gpu, mut bar) = (job.gpu.clone(), Bar::new(&methods, config.batch_size));
         let mut student = job.network()?;
         let prepared = job.prepare((&gpu, &mut bar), &mut student, &config, Supervision::default(), false)?;
-        print_plan(prepared.cost(), &config, config.steps(job.training.len() / config.batch_size))?;
+        print_plan(prepared.cost(), &config, job.steps(&config))?;
         say!("this is the student alone: what it learns from besides labels is not counted")?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -92,7 +92,7 @@ fn offline(
     let supervision = source.supervision(job, objective, &frozen)?;
     let prepared = job.prepare((&gpu, &mut bar), &mut student, config, supervision, !dry_run)?;
     if dry_run {
-        print_plan(prepared.cost(), config, config.steps(job.training.len() / config.batch_size))?;
+        print_plan(prepared.cost(), config, job.steps(config))?;
         if let Teachers::Stored(outputs, _) = &source {
             say!("teacher               outputs in {}, no weights", outputs.path().display())?;
         }

@@ -2,17 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 
 use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
-use crate::cli::run::data_sets;
 use crate::cli::run::recipe::Recipe;
+use crate::cli::run::subject;
 use crate::cli::run::teachers::open_teacher;
-use crate::tasks::{Classify, ClassifyConfig, ImageConfig};
 use crate::train::{TeachConfig, teach};
 
 /// What `--help` ends with.
@@ -91,16 +89,17 @@ pub fn run(adapter: &AdapterFlags, flags: &TeachFlags) -> Result<ExitCode> {
         data_std: flags.data_std.clone(),
         limit_train: flags.limit_train,
         validation: flags.validation,
+        crop_padding: (flags.crop_padding > 0).then_some(flags.crop_padding),
+        flip: flags.flip.then_some(true),
         seed: Some(flags.seed),
         teacher: Some(flags.teacher.clone()),
         teacher_model: flags.teacher_model.clone(),
         teacher_map: flags.teacher_map.clone(),
         ..Default::default()
     };
-    let mut data = data_sets::of(&recipe)?.training;
-    let teacher = open_teacher(&recipe, &data)?;
-    data.mean.clone_from(&teacher.metadata.mean);
-    data.std.clone_from(&teacher.metadata.std);
+    let mut subject = subject::open(&recipe)?;
+    let teacher = open_teacher(&recipe, subject.as_ref())?;
+    subject.normalise_as(&Recipe::default(), &teacher.metadata.mean, &teacher.metadata.std)?;
     let config = TeachConfig {
         batch_size: flags.batch_size,
         topk: flags.topk,
@@ -108,11 +107,10 @@ pub fn run(adapter: &AdapterFlags, flags: &TeachFlags) -> Result<ExitCode> {
         seed: flags.seed,
         epochs: flags.epochs,
     };
-    let images = ImageConfig { crop_padding: flags.crop_padding, flip: flags.flip };
-    let task = Classify::new(&data, ClassifyConfig { images, ..Default::default() })?;
+    let (task, data) = (subject.task(&recipe)?, subject.training());
     let gpu = adapter.open()?;
     let mut tenths = 0;
-    let info = teach(&gpu, &task, &teacher.network, &Arc::new(data), &config, &flags.out, |share| {
+    let info = teach(&gpu, &task, &teacher.network, &data, &config, &flags.out, |share| {
         if (share * 10.0) as u32 > tenths {
             tenths = (share * 10.0) as u32;
             log::info!("{}0 % of the outputs are written", tenths);

@@ -40,7 +40,7 @@ pub fn run(adapter: &AdapterFlags, flags: &TrainFlags) -> Result<ExitCode> {
     let mut network = job.network()?;
     let prepared = job.prepare((&gpu, &mut bar), &mut network, &config, Supervision::default(), false)?;
     if flags.job.dry_run {
-        print_plan(prepared.cost(), &config, config.steps(job.training.len() / config.batch_size))?;
+        print_plan(prepared.cost(), &config, job.steps(&config))?;
         return Ok(ExitCode::SUCCESS);
     }
     let (run, _) = job.train(prepared)?;

@@ -24,7 +24,7 @@ pub fn classes(job: &Job, label: &str, teachers: &[(Saved, f32)]) {
     };
     let teachers = teachers.iter().map(figure).collect();
     let findings =
-        diagnose(&Figures { classes: job.training.class_names.clone(), teachers, ..Default::default() });
+        diagnose(&Figures { classes: job.subject.classes().to_vec(), teachers, ..Default::default() });
     if !findings.is_empty() {
         tell(job, label, Ok(findings));
     }

@@ -7,21 +7,21 @@ use clap::Args;
 
 mod outputs;
 
-use super::data_sets;
 use super::doctor;
 use super::recipe::Recipe;
+use super::subject::{self, Subject};
 use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::progress::Bar;
-use crate::data::Dataset;
+use crate::data::{Source, Split};
 use crate::files::read_weights;
 use crate::gpu::Gpu;
 use crate::models::saved::{self, ModelMetadata};
 use crate::models::{Network, build};
 use crate::nn::DeviceParams;
 use crate::tape::Cost;
-use crate::tasks::{Classify, Metric, Task};
+use crate::tasks::{Measured, Task};
 use crate::train::doctor::Finding;
 use crate::train::report::{Role, TrainingReport};
 use crate::train::schemes::Scheme;
@@ -90,9 +90,7 @@ impl PreparedRun<'_, '_> {
 pub struct Job {
     pub gpu: Gpu,
     pub recipe: Recipe,
-    pub training: Arc<Dataset>,
-    validation: Option<Arc<Dataset>>,
-    test: Arc<Dataset>,
+    pub subject: Box<dyn Subject>,
     pub out: PathBuf,
     resume: bool,
     overwrite: bool,
@@ -117,47 +115,27 @@ impl Job {
     pub fn open(gpu: Gpu, recipe: Recipe, resume: bool) -> Result<Self> {
         let model = recipe.need(&recipe.model, "model", "cnn:8,16,32")?;
         recipe.train_config()?;
-        let sets = data_sets::of(&recipe)?;
-        let folder = model.replace([':', ','], "-");
+        let subject = subject::open(&recipe)?;
+        let folder = model.replace([':', ',', '/', '\\', '='], "-");
         let out = recipe.out.clone().unwrap_or_else(|| Path::new("runs").join(folder));
         let command = std::env::args().collect::<Vec<_>>().join(" ");
         let report = TrainingReport::begin(&gpu, command);
-        Ok(Self {
-            gpu,
-            recipe,
-            training: Arc::new(sets.training),
-            validation: sets.validation.map(Arc::new),
-            test: Arc::new(sets.test),
-            out,
-            resume,
-            overwrite: false,
-            reserved: false,
-            report,
-        })
+        Ok(Self { gpu, recipe, subject, out, resume, overwrite: false, reserved: false, report })
     }
 
     /// Uses a teacher's mean and deviation for all images, each where the user gave none.
-    pub fn normalise_as(&mut self, mean: &[f32], std: &[f32]) {
-        let (own_mean, own_std) = (self.recipe.data_mean.is_none(), self.recipe.data_std.is_none());
-        for set in [&mut self.training, &mut self.test].into_iter().chain(&mut self.validation) {
-            let set = Arc::make_mut(set);
-            if own_mean {
-                set.mean = mean.to_vec();
-            }
-            if own_std {
-                set.std = std.to_vec();
-            }
-        }
-    }
-
-    /// What is measured after every epoch: the validation images where there are any, or else the test set.
-    fn watched(&self) -> &Arc<Dataset> {
-        self.validation.as_ref().unwrap_or(&self.test)
+    pub fn normalise_as(&mut self, mean: &[f32], std: &[f32]) -> Result<()> {
+        self.subject.normalise_as(&self.recipe, mean, std)
     }
 
     /// What is trained for.
-    pub fn task(&self) -> Result<Classify> {
-        Classify::new(&self.training, self.recipe.classify_config())
+    pub fn task(&self) -> Result<Arc<dyn Task>> {
+        self.subject.task(&self.recipe)
+    }
+
+    /// Steps of a training.
+    pub fn steps(&self, config: &TrainConfig) -> u64 {
+        config.steps(self.subject.training().len() / config.batch_size)
     }
 
     /// The network to train, with its initial weights.
@@ -180,16 +158,13 @@ impl Job {
 
     /// What the exported network must be fed.
     pub fn metadata(&self) -> ModelMetadata {
-        ModelMetadata {
-            classes: self.training.class_names.clone(),
-            mean: self.training.mean.clone(),
-            std: self.training.std.clone(),
-        }
+        self.subject.metadata()
     }
 
     /// Compiles the step for a network of its own. Whatever is wrong with the settings shows here.
     pub fn plan(&self, config: &TrainConfig, supervision: Supervision<'_>) -> Result<()> {
-        let trainer = Trainer::new(&self.gpu, self.task()?, config, &self.training, self.watched());
+        let (training, (watched, _)) = (self.subject.training(), self.subject.watched());
+        let trainer = Trainer::new(&self.gpu, self.task()?, config, &training, &watched);
         trainer.teaching(supervision.teaching).scheme(supervision.scheme).plan(&mut self.network()?)?;
         Ok(())
     }
@@ -210,15 +185,16 @@ impl Job {
             resume: self.resume,
             ..Checkpoints::at(self.checkpoint(&label))?
         };
-        let mut trainer = Trainer::new(gpu, self.task()?, config, &self.training, self.watched());
-        if self.validation.is_none() {
+        let (training, (watched, split)) = (self.subject.training(), self.subject.watched());
+        let mut trainer = Trainer::new(gpu, self.task()?, config, &training, &watched);
+        if split == Split::Test {
             trainer = trainer.measuring_test();
         }
         if let Some((peer, weight)) = supervision.peer {
             trainer = trainer.peer(peer, weight);
         }
         if examine && !self.resumes(&label) {
-            trainer = trainer.examined(&self.training.class_names);
+            trainer = trainer.examined(self.subject.classes());
         }
         let prepared = trainer
             .teaching(supervision.teaching)
@@ -236,7 +212,7 @@ impl Job {
         let notes = if run.examined { doctor::first_batches(self, &mut run) } else { Vec::new() };
         let PreparedRun { prepared, label, seed, .. } = run;
         let run = prepared.fit()?;
-        let split = self.watched().split;
+        let (_, split) = self.subject.watched();
         self.report.add_curves(&label, seed, split, &run);
         Ok((run, notes))
     }
@@ -256,33 +232,33 @@ impl Job {
     }
 
     /// What a network is measured at on the test set. Blocks.
-    pub fn measure_test(&self, network: &Network) -> Result<Metric> {
+    pub fn measure_test(&self, network: &Network) -> Result<Measured> {
         let params = DeviceParams::frozen(&self.gpu, "network", &network.params)?;
         let batch_size = self.recipe.train_config()?.batch_size;
         let task = self.task()?;
-        let test = &self.test;
+        let test = self.subject.test();
         let evaluator = Evaluator::of_all(&self.gpu, &task, network, &params, batch_size, test.as_ref());
         let mut evaluator = self.gpu.block_on(evaluator)?;
-        let batches = evaluator.loader(test)?;
-        Ok(evaluator.measure(batches.epoch(0))?.primary)
+        let batches = evaluator.loader(&test)?;
+        evaluator.measure(batches.epoch(0))
     }
 
     /// [`Job::measure_test`] for a network that was just trained: without validation images its last epoch was measured
     /// on the test set.
-    pub fn measure_trained(&self, network: &Network, run: &Run) -> Result<Metric> {
+    pub fn measure_trained(&self, network: &Network, run: &Run) -> Result<Measured> {
         match run.measured() {
-            Some(measured) if self.validation.is_none() => Ok(measured.primary.clone()),
+            Some(measured) if self.subject.validation().is_none() => Ok(measured.clone()),
             _ => self.measure_test(network),
         }
     }
 
     /// Adds a row to the table, measured on the test set.
     pub fn row(&mut self, label: &str, role: Role, network: &Network, run: Option<&Run>) -> Result<()> {
-        let metric = match run {
+        let measured = match run {
             Some(run) => self.measure_trained(network, run)?,
             None => self.measure_test(network)?,
         };
-        self.report.add_row(label, role, network, &[metric], run.as_slice());
+        self.report.add_row(label, role, network, &[measured.primary], run.as_slice());
         Ok(())
     }
 
@@ -291,12 +267,9 @@ impl Job {
         let model = self.out.join("model.safetensors");
         saved::save(&model, network, &self.metadata())?;
         self.report.title = title.into();
-        self.report.subtitle = format!(
-            "{}: {} training and {} test images",
-            self.training.name,
-            self.training.len(),
-            self.test.len()
-        );
+        let (training, test) = (self.subject.training(), self.subject.test());
+        self.report.subtitle =
+            format!("{}: {} training and {} test images", training.name(), training.len(), test.len());
         self.report.notes.extend(notes);
         let page = self.out.join("report.html");
         self.report.write_html(&page)?;

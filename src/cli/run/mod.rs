@@ -1,11 +1,11 @@
 //! A training run as settings describe it: data, model, teachers and scheme, from flags to the report.
 
 pub mod cost;
-pub mod data_sets;
 pub mod doctor;
 pub mod job;
 pub mod model_file;
 pub mod recipe;
 pub mod scheme_runs;
 pub mod schemes;
+pub mod subject;
 pub mod teachers;

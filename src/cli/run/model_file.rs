@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::Result;
-use crate::data::Dataset;
 use crate::models::NameMap;
 use crate::models::saved::{self, Overrides, Saved};
-use crate::report::printable;
 
 /// Flags of the commands that use a trained network.
 #[derive(Debug, Args)]
@@ -32,7 +30,7 @@ pub struct ModelFlags {
 
 impl ModelFlags {
     /// Opens the network: flags, these and what others `said`, win over the file, and the file over `data`.
-    pub fn open(&self, said: Overrides, data: Option<&Dataset>) -> Result<Saved> {
+    pub fn open(&self, said: Overrides, data: &Overrides) -> Result<Saved> {
         let overrides = Overrides {
             model: self.model.clone(),
             mean: self.data_mean.clone(),
@@ -40,30 +38,6 @@ impl ModelFlags {
             map: self.map.as_ref().map(NameMap::read).transpose()?,
             ..said
         };
-        saved::open_with(&self.file, &overrides, &data.map(overrides_from).unwrap_or_default())
+        saved::open_with(&self.file, &overrides, data)
     }
-}
-
-/// What a data set tells about a network that was trained on it.
-pub fn overrides_from(data: &Dataset) -> Overrides {
-    Overrides {
-        model: None,
-        input: Some([data.channels, data.height, data.width]),
-        classes: Some(data.class_names.clone()),
-        mean: Some(data.mean.clone()),
-        std: Some(data.std.clone()),
-        map: None,
-    }
-}
-
-/// How two lists of class names differ, for a warning; `None` where they don't.
-pub fn class_difference(network: &[String], data: &Dataset) -> Option<String> {
-    let theirs = &data.class_names;
-    let at = network.iter().zip(theirs).position(|(a, b)| a != b)?;
-    let (ours, theirs) = (printable(&network[at]), printable(&theirs[at]));
-    Some(format!(
-        "class {at} is \"{ours}\" for the network and \"{theirs}\" in {}: was it trained on this data set, with its classes in \
-         this order?",
-        data.name
-    ))
 }

@@ -145,10 +145,10 @@ fn without_teacher(job: &mut Job, request: SchemeRequest<'_>) -> Result<SchemeRe
 fn in_turn(job: &mut Job, kind: SchemeKind, request: SchemeRequest<'_>) -> Result<SchemeResult> {
     let teacher = match (&job.recipe.teacher, kind) {
         (None, SchemeKind::BornAgain | SchemeKind::TeacherFree) => None,
-        _ => Some(open_teacher(&job.recipe, &job.training)?),
+        _ => Some(open_teacher(&job.recipe, job.subject.as_ref())?),
     };
     if let Some(teacher) = &teacher {
-        job.normalise_as(&teacher.metadata.mean, &teacher.metadata.std);
+        job.normalise_as(&teacher.metadata.mean, &teacher.metadata.std)?;
     }
     let chain_steps = chain_steps(job, kind)?;
     job.reserve_outputs()?;

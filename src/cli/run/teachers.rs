@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::job::{Job, Supervision};
-use super::model_file::{class_difference, overrides_from};
 use super::recipe::Recipe;
+use super::subject::Subject;
 use crate::cli::flags::of_teacher;
-use crate::data::Dataset;
 use crate::distill::Objective;
 use crate::models::saved::{self, Overrides, Saved};
 use crate::models::{NameMap, Network};
@@ -41,9 +40,9 @@ impl Teachers {
                 let message = "tells of which teacher --teacher-outputs must be; give them, or leave it out";
                 return Err(Error::config("--teacher-hash", message));
             }
-            let teachers = open_teachers(recipe, &job.training)?;
+            let teachers = open_teachers(recipe, job.subject.as_ref())?;
             let metadata = &teachers[0].0.metadata;
-            job.normalise_as(&metadata.mean, &metadata.std);
+            job.normalise_as(&metadata.mean, &metadata.std)?;
             return Ok(Self::Live(teachers));
         };
         let outputs = StoredOutputs::open(path)?;
@@ -53,16 +52,17 @@ impl Teachers {
         let mut kept = None;
         if recipe.teacher.is_some() {
             // It is read to be told from others, and most often not kept.
-            let teacher = open_teacher(recipe, &job.training)?;
+            let teacher = open_teacher(recipe, job.subject.as_ref())?;
             outputs.fits_teacher(&weights_hash(&teacher.network.params))?;
             let reads = objective.is_some_and(|o| o.terms.iter().any(|term| term.method.reads_teacher()));
             kept = reads.then(|| Box::new(teacher));
         }
-        if outputs.info().mean.len() == job.training.channels {
+        if outputs.info().mean.len() == job.metadata().mean.len() {
             let info = outputs.info().clone();
-            job.normalise_as(&info.mean, &info.std);
+            job.normalise_as(&info.mean, &info.std)?;
         }
-        outputs.fits(job.training.as_ref(), job.training.num_classes(), &job.task()?.views())?;
+        let task = job.task()?;
+        outputs.fits(job.subject.training().as_ref(), task.model_config().head.width(), &task.views())?;
         Ok(Self::Stored(Arc::new(outputs), kept))
     }
 
@@ -142,7 +142,7 @@ pub fn teachers_of(recipe: &Recipe) -> Result<Vec<(PathBuf, f32)>> {
 }
 
 /// All teachers, at least one, with their shares.
-fn open_teachers(recipe: &Recipe, data: &Dataset) -> Result<Vec<(Saved, f32)>> {
+fn open_teachers(recipe: &Recipe, data: &dyn Subject) -> Result<Vec<(Saved, f32)>> {
     let paths = teachers_of(recipe)?;
     let teachers = paths.iter().map(|(path, weight)| Ok((open(recipe, data, path)?, *weight)));
     let teachers = teachers.collect::<Result<Vec<_>>>()?;
@@ -163,11 +163,11 @@ fn open_teachers(recipe: &Recipe, data: &Dataset) -> Result<Vec<(Saved, f32)>> {
 }
 
 /// The only teacher, with what its file does not say taken from the flags and the data.
-pub fn open_teacher(recipe: &Recipe, data: &Dataset) -> Result<Saved> {
+pub fn open_teacher(recipe: &Recipe, data: &dyn Subject) -> Result<Saved> {
     open(recipe, data, recipe.need(&recipe.teacher, "teacher", "runs/teacher/model.safetensors")?)
 }
 
-fn open(recipe: &Recipe, data: &Dataset, path: &Path) -> Result<Saved> {
+fn open(recipe: &Recipe, data: &dyn Subject, path: &Path) -> Result<Saved> {
     let overrides = Overrides {
         model: recipe.teacher_model.clone(),
         mean: recipe.data_mean.clone(),
@@ -175,8 +175,8 @@ fn open(recipe: &Recipe, data: &Dataset, path: &Path) -> Result<Saved> {
         map: recipe.teacher_map.as_ref().map(NameMap::read).transpose()?,
         ..Default::default()
     };
-    let teacher = saved::open_with(path, &overrides, &overrides_from(data)).map_err(of_teacher)?;
-    if let Some(difference) = class_difference(&teacher.metadata.classes, data) {
+    let teacher = saved::open_with(path, &overrides, &data.overrides()).map_err(of_teacher)?;
+    if let Some(difference) = data.class_difference(&teacher.metadata.classes) {
         log::warn!("{difference} Its soft targets may teach the wrong classes");
     }
     Ok(teacher)

@@ -33,7 +33,7 @@ impl<'a> PairWork<'a> {
     pub fn new(gpu: &Gpu, home: SweepFolder<'a>, pair: &'a PairFile) -> Result<Self> {
         let job = Job::open(gpu.clone(), pair.recipe(home.file, &Entry::alone(), 0, home.out)?, true)?;
         let config = job.recipe.train_config()?;
-        let steps = config.steps(job.training.len().div_ceil(config.batch_size));
+        let steps = config.steps(job.subject.training().len().div_ceil(config.batch_size));
         let images = steps as f64 * config.batch_size as f64;
         Ok(Self { home, pair, job, images, passes: BTreeMap::new() })
     }

@@ -96,10 +96,10 @@ impl Loss for Sides {
         let Self { crd, student, teacher } = self;
         let (f_t, f_s) = embedded(seen)?;
         let (u_t, u_s) = (teacher.direction(own, &f_t)?, student.direction(own, &f_s)?);
-        let by_teacher = teacher.contrast(own, &u_s, seen.sample_ids, crd.contrast)?;
-        let by_student = student.contrast(own, &u_t, seen.sample_ids, crd.contrast)?;
-        own.param(student.bank)?.bank_update(seen.sample_ids, &u_s, crd.momentum)?;
-        own.param(teacher.bank)?.bank_update(seen.sample_ids, &u_t, crd.momentum)?;
+        let by_teacher = teacher.contrast(own, &u_s, seen.leaves.ids(), crd.contrast)?;
+        let by_student = student.contrast(own, &u_t, seen.leaves.ids(), crd.contrast)?;
+        own.param(student.bank)?.bank_update(seen.leaves.ids(), &u_s, crd.momentum)?;
+        own.param(teacher.bank)?.bank_update(seen.leaves.ids(), &u_t, crd.momentum)?;
         by_teacher.add(&by_student)?.mean(&[0], false)
     }
 }

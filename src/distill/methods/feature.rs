@@ -5,8 +5,14 @@
 //! of d^2 / (2 beta) where |d| < beta, else |d| - beta / 2 (Girshick 1504.08083). With all features of a
 //! sample as one vector: `cosine` mean over samples of 1 - cos(r(f_s), f_t); `kl` T^2 * KL(softmax(f_t / T)
 //! || softmax(r(f_s) / T)), batch-mean.
+//!
+//! For detectors `mask` weights cells: the mean over cells by their weight, and over channels, of d^2 (or what the distance
+//! makes of d). `frs` weights by the teacher's score, the largest over anchors of objectness times the likeliest class
+//! (Zhixing et al., NeurIPS 2021); no truth is needed. `fine-grained` takes the cells where one of the teacher's anchors overlaps
+//! a truth by more than psi times the most that any does (Wang et al. 1906.03609, who divide by twice the number of cells).
+//! Either reads the teacher's head whose map has as many cells.
 
-use crate::Result;
+use crate::distill::boxes::CellMask;
 use crate::distill::regressor::{Regressors, Use};
 use crate::distill::{
     Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, features, loss,
@@ -14,6 +20,7 @@ use crate::distill::{
 use crate::nn::ParamBuilder;
 use crate::ops::kl_div::KlReduction;
 use crate::tape::Tensor;
+use crate::{Error, Result};
 
 /// The list entry.
 pub const SPEC: MethodSpec = MethodSpec {
@@ -28,6 +35,13 @@ pub const SPEC: MethodSpec = MethodSpec {
         Setting::choice("regressor", &["auto", "always", "never"], "auto: where widths differ"),
         Setting::positive("beta", 1.0, "where smooth-l1 turns from a square into a line"),
         Setting::positive("softening", 1.0, "temperature of kl"),
+        Setting::choice(
+            "mask",
+            &["none", "frs", "fine-grained"],
+            "detectors, by cell: frs weights by the teacher's score, fine-grained takes those of anchors near a truth",
+        )
+        .later(),
+        Setting::within("psi", 0.5, [0.0, 0.999], "share of a truth's largest overlap, for fine-grained").later(),
     ],
     taps: TapNeed::Last,
     reads: &[Need::Taps],
@@ -46,7 +60,17 @@ pub const SPEC: MethodSpec = MethodSpec {
             "never" => Use::Never,
             _ => Use::Auto,
         };
-        Ok(Box::new(Feature::new("feature", distance, regress)))
+        let mask = match values.choice("mask")? {
+            "frs" => Some(CellMask::Frs),
+            "fine-grained" => Some(CellMask::FineGrained(values.number("psi")?)),
+            _ => None,
+        };
+        if mask.is_some() && matches!(distance, Distance::Cosine | Distance::Kl(_)) {
+            let message =
+                "weights cells, which cosine and kl do not tell apart; use distance=l2, l1 or smooth-l1";
+            return Err(Error::config("mask", message));
+        }
+        Ok(Box::new(Feature { mask, ..Feature::new("feature", distance, regress) }))
     },
 };
 
@@ -67,12 +91,13 @@ pub(super) struct Feature {
     name: &'static str,
     distance: Distance,
     regress: Use,
+    mask: Option<CellMask>,
 }
 
 impl Feature {
     /// `name` is what errors call it.
     pub fn new(name: &'static str, distance: Distance, regress: Use) -> Self {
-        Self { name, distance, regress }
+        Self { name, distance, regress, mask: None }
     }
 }
 
@@ -90,14 +115,40 @@ impl Distance {
     }
 }
 
+impl Distance {
+    /// What an element of the difference d adds; `None` for distances of whole samples.
+    fn of_elements(self, d: &Tensor) -> Result<Option<Tensor>> {
+        match self {
+            Self::L2 => d.square().map(Some),
+            Self::L1 => d.abs().map(Some),
+            Self::SmoothL1(beta) => {
+                let size = d.abs()?;
+                let beyond = size.add_scalar(-beta)?.relu()?;
+                let inside = size.sub(&beyond)?;
+                inside.square()?.scale(0.5 / beta)?.add(&beyond).map(Some)
+            }
+            Self::Cosine | Self::Kl(_) => Ok(None),
+        }
+    }
+}
+
 impl Method for Feature {
     fn prepare(&self, seen: &MethodContext<'_>, at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
         let regressors = Regressors::new(self.name, seen, at, self.regress, true)?;
-        let distance = self.distance;
+        let Feature { name, distance, mask, .. } = *self;
+        if mask.is_some() {
+            features::expect_maps(name, seen)?;
+        }
         loss(move |seen, own| {
             features::sum_over_taps(seen, |index, teacher, student| {
                 let (teacher, student) = regressors.align(own, index, teacher, student)?;
-                distance.between(&student, &teacher)
+                let Some(mask) = mask else { return distance.between(&student, &teacher) };
+                match distance.of_elements(&student.sub(&teacher)?)? {
+                    Some(elements) => mask.mean(name, seen, &elements),
+                    None => {
+                        Err(Error::config("mask", "weights cells, which this distance does not tell apart"))
+                    }
+                }
             })
         })
     }

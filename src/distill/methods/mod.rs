@@ -8,11 +8,13 @@ mod byot;
 mod cc;
 mod connector;
 mod crd;
+mod crosskd;
 mod ctkd;
 mod cwd;
 mod dist;
 mod dkd;
 mod feature;
+mod fgd;
 mod fitnet;
 mod fsp;
 mod ft;
@@ -20,10 +22,13 @@ mod jsd;
 mod kd;
 mod logit_mse;
 mod logit_std;
+mod mgd;
 mod mlkd;
 mod nst;
+mod obj_kd;
 mod ofa;
 mod ofd;
+mod pkd;
 mod pkt;
 mod reviewkd;
 mod rkd;
@@ -47,11 +52,13 @@ pub static METHODS: &[MethodSpec] = &[
     byot::SPEC,
     cc::SPEC,
     crd::SPEC,
+    crosskd::SPEC,
     ctkd::SPEC,
     cwd::SPEC,
     dist::SPEC,
     dkd::SPEC,
     feature::SPEC,
+    fgd::SPEC,
     fitnet::SPEC,
     fsp::SPEC,
     ft::SPEC,
@@ -59,10 +66,13 @@ pub static METHODS: &[MethodSpec] = &[
     kd::SPEC,
     logit_mse::SPEC,
     logit_std::SPEC,
+    mgd::SPEC,
     mlkd::SPEC,
     nst::SPEC,
+    obj_kd::SPEC,
     ofa::SPEC,
     ofd::SPEC,
+    pkd::SPEC,
     pkt::SPEC,
     reviewkd::SPEC,
     rkd::SPEC,

@@ -18,20 +18,27 @@
 //! ```
 
 mod cfg;
+mod change;
 mod layers;
 mod module;
+pub(super) mod named;
+mod path;
 mod weights;
 mod yolo;
 
 pub use crate::ops::boxes::YoloHead;
+pub use change::Change;
 pub use weights::{Header, Loaded};
+
+pub(super) use path::CfgPath;
 
 use std::path::Path;
 
+use cfg::Section;
 use layers::{Layer, LayerKind};
 
 use super::{Built, Head, InputSpec, ModelConfig, Network};
-use crate::nn::{ParamBuilder, Params};
+use crate::nn::{BatchNorm, ParamBuilder, Params};
 use crate::{Error, Result, files};
 
 /// Longest text of a `.cfg`: that of yolov4 has 12 kB.
@@ -41,8 +48,10 @@ const LONGEST: usize = 4 << 20;
 #[derive(Debug, Clone)]
 pub struct Cfg {
     name: String,
+    sections: Vec<Section>,
     input: [usize; 3],
     layers: Vec<Layer>,
+    epsilon: f32,
 }
 
 /// Whether a path is that of a `.cfg`.
@@ -70,9 +79,16 @@ impl Cfg {
         if text.len() > LONGEST {
             return Err(Error::file(name, format!("expected at most {LONGEST} bytes, got {}", text.len())));
         }
-        let sections = cfg::parse(name, text)?;
-        let (input, layers) = layers::layers(name, &sections, input)?;
-        let made = Self { name: name.to_string(), input, layers };
+        let mut sections = cfg::parse(name, text)?;
+        if let Some(input) = input {
+            change::set_input(&mut sections, input);
+        }
+        Self::of_sections(name, sections)
+    }
+
+    fn of_sections(name: &str, sections: Vec<Section>) -> Result<Self> {
+        let (input, layers) = layers::layers(name, &sections)?;
+        let made = Self { name: name.to_string(), sections, input, layers, epsilon: BatchNorm::EPS };
         let classes: Vec<usize> = made.heads().map(|(_, head)| head.classes).collect();
         let Some(&first) = classes.first() else {
             return Err(Error::file(
@@ -85,6 +101,33 @@ impl Cfg {
             return Err(Error::file(name, message));
         }
         Ok(made)
+    }
+
+    /// The same network for other images or classes, with other widths or anchors.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for sizes that it can't have, [`Error::File`] naming the line where layers do not fit any more.
+    pub fn with(&self, change: &Change) -> Result<Self> {
+        let made = Self::of_sections(&self.name, change::changed(&self.name, &self.sections, change)?)?;
+        Ok(made.with_epsilon(self.epsilon))
+    }
+
+    /// With this added to the variances of batch norm, in place of darknet's 1e-5. OpenCV's importer adds 1e-6, with which
+    /// outputs of networks with small variances are 1e-3 apart.
+    pub fn with_epsilon(mut self, epsilon: f32) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// It as a `.cfg`, which darknet and OpenCV read: with what was changed, without comments.
+    pub fn text(&self) -> String {
+        cfg::text(&self.sections)
+    }
+
+    /// What the network reads and gives.
+    pub fn config(&self) -> ModelConfig {
+        let classes = self.heads().next().map_or(0, |(_, head)| head.classes);
+        ModelConfig { input: InputSpec::Image(self.input), head: Head::Boxes(classes) }
     }
 
     /// Channels, height and width of its images.
@@ -102,21 +145,28 @@ impl Cfg {
     }
 
     /// The network, without values: these come from a whole `.weights` file, or from
-    /// [`Params::initialise`](crate::nn::Params::initialise).
+    /// [`Params::initialise`](crate::nn::Params::initialise). It is called as the file is, without folders, and carries the
+    /// [text](Network::description).
     ///
     /// # Errors
     /// [`Error::Config`] for sizes that no host could hold.
     pub fn network(&self) -> Result<Network> {
+        let name =
+            Path::new(&self.name).file_name().map_or(self.name.as_str().into(), |n| n.to_string_lossy());
+        let mut network = Network::new(name, &self.config(), self.built()?)?;
+        network.description = Some(self.text().into());
+        Ok(network)
+    }
+
+    /// Parameters and pass.
+    pub(super) fn built(&self) -> Result<Built> {
         let mut params = Params::outline();
-        let module = module::Darknet::new(ParamBuilder::new(&mut params), &self.layers);
-        let classes = self.heads().next().map_or(0, |(_, head)| head.classes);
-        let config = ModelConfig { input: InputSpec::Image(self.input), head: Head::Boxes(classes) };
+        let module = module::Darknet::new(ParamBuilder::new(&mut params), &self.layers, self.epsilon);
         // What a head's last convolution reads.
         let stages: Vec<String> =
             self.heads().map(|(index, _)| format!("layer{}", index.saturating_sub(2))).collect();
         let embedding = stages.last().cloned().unwrap_or_default();
-        let built = Built { params, module: Box::new(module), stages, preactivations: Vec::new(), embedding };
-        Network::new(&self.name, &config, built)
+        Ok(Built { params, module: Box::new(module), stages, preactivations: Vec::new(), embedding })
     }
 
     /// Values that a whole `.weights` file of it holds.

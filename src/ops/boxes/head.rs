@@ -1,5 +1,8 @@
 //! How boxes are read off a map of a YOLO network.
 
+use crate::tape::Meta;
+use crate::{Error, Result};
+
 /// A head of a YOLO network (Redmon and Farhadi 1804.02767, Bochkovskiy et al. 2004.10934). The layer before it gives
 /// (N, A (5 + C), H, W): for each of the A anchors x, y, w, h, objectness and a score for each class, before any sigmoid.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,5 +36,43 @@ impl YoloHead {
     /// Height and width of the network's input, for a map of `h` by `w` cells.
     pub fn input(&self, [h, w]: [usize; 2]) -> [usize; 2] {
         [h * self.stride[0], w * self.stride[1]]
+    }
+
+    /// Rows and columns of cells of a map (N, A (5 + C), H, W), checked.
+    pub(super) fn cells_of(&self, op: &str, map: &Meta) -> Result<[usize; 2]> {
+        self.check(op)?;
+        match *map.shape.dims() {
+            [_, channels, h, w] if channels == self.channels() && h > 0 && w > 0 => Ok([h, w]),
+            _ => {
+                let expected = format!(
+                    "a map (N, {}, H, W), channels for {} anchors times 5 and {} classes; are classes= and mask= of \
+                     the head right, and filters= of the layer before it?",
+                    self.channels(),
+                    self.anchors.len(),
+                    self.classes
+                );
+                Err(Error::shape(op, expected, map.to_string()))
+            }
+        }
+    }
+
+    /// Fails where the numbers are none of a head.
+    pub(super) fn check(&self, op: &str) -> Result<()> {
+        let fail = |expected: &str, got: String| Err(Error::shape(op, expected, got));
+        let positive = |size: &[f32; 2]| size.iter().all(|side| side.is_finite() && *side > 0.0);
+        if self.anchors.is_empty() || !self.anchors.iter().chain(&self.all_anchors).all(positive) {
+            let got = format!("anchors {:?} of {:?}", self.anchors, self.all_anchors);
+            return fail("a head with anchors of positive width and height", got);
+        }
+        let fits = self.mask.iter().all(|&place| place < self.all_anchors.len());
+        if self.mask.len() != self.anchors.len() || !fits {
+            let got = format!("mask {:?} of {} anchors", self.mask, self.all_anchors.len());
+            return fail("a head whose mask has a place among all anchors for each of its own", got);
+        }
+        if self.stride.contains(&0) || !self.scale_x_y.is_finite() {
+            let got = format!("stride {:?} and scale_x_y {}", self.stride, self.scale_x_y);
+            return fail("a head with a stride of at least 1 and a finite scale_x_y", got);
+        }
+        Ok(())
     }
 }

@@ -98,7 +98,7 @@ impl Task for Classify {
         self.images.check(source)
     }
 
-    fn inputs(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
+    fn inputs(&self, leaves: &mut Leaves, mode: Mode) -> Result<Values> {
         self.images.record(leaves, mode)
     }
 

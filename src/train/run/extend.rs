@@ -6,7 +6,7 @@
 use crate::data::Source;
 use crate::distill::{MethodContext, TeacherPass, Term, UnrunPass};
 use crate::gpu::Gpu;
-use crate::models::{Network, base_of, build};
+use crate::models::{Network, base_of, build_from};
 use crate::nn::{DeviceParams, Forward, Params};
 use crate::tasks::Task;
 use crate::train::step::record::{BatchRecording, Pass};
@@ -43,7 +43,7 @@ pub(in crate::train) fn extended(
         let message = format!("{} was made for another teacher; {name} is wanted here", student.name);
         return Err(Error::config("model", message));
     }
-    let mut network = build(name, student.config())?;
+    let mut network = build_from(student, name)?;
     network.params.initialise(seed);
     network.params.load(&student.params.named())?;
     Ok(Some(network))
@@ -82,14 +82,14 @@ fn names(
     let rows = compared(ours.as_ref(), target.as_ref().map(|rows| &rows.values));
     let mut names = Vec::new();
     for term in teaching.terms().iter().filter(|term| term.method.changes_student()) {
-        let taps = teaching.taps_for(term.taps, student);
+        let taps = teaching.taps_for(term.taps, &teacher, (student, forward));
         let seen = MethodContext {
             student: forward,
             teacher: &teacher,
             rows: task_rows(task, rows.as_ref()),
             student_outputs: outputs,
             teacher_outputs: &theirs,
-            sample_ids: leaves.ids(),
+            leaves,
             samples: 1,
             taps: &taps,
         };

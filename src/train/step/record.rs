@@ -72,8 +72,8 @@ impl<'a> BatchRecording<'a> {
         task.check(source)?;
         fits(task, pass.network)?;
         let tape = Tape::new();
-        let leaves = Leaves::new(&tape, batch_size, &source.fields());
-        let inputs = task.inputs(&leaves, pass.views)?;
+        let mut leaves = Leaves::new(&tape, batch_size, &source.fields());
+        let inputs = task.inputs(&mut leaves, pass.views)?;
         let grad = pass.mode == Mode::Train;
         let forward = Forward::new(&tape, pass.params, pass.mode, grad);
         let forward = forward.recomputing(pass.recompute).storing(pass.precision);

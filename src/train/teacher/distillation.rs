@@ -89,7 +89,8 @@ impl Distillation {
         let ours = task.rows(student.outputs, student.leaves)?;
         let everyone = everyone(task, (student, ours.as_ref()), &outputs, scheme)?;
         let terms = teacher.terms();
-        let taps: Vec<_> = terms.iter().map(|t| teacher.taps_for(t.taps, student.network)).collect();
+        let both = (student.network, student.forward);
+        let taps: Vec<_> = terms.iter().map(|t| teacher.taps_for(t.taps, &pass, both)).collect();
         let targets = terms.iter().map(|t| target(task, &everyone, t.values.temperature()));
         let targets = targets.collect::<Result<Vec<_>>>()?;
         let rows: Vec<_> = targets.iter().map(|target| compared(ours.as_ref(), target.as_ref())).collect();
@@ -99,7 +100,7 @@ impl Distillation {
             rows: task_rows(task, rows.as_ref()),
             student_outputs: student.outputs,
             teacher_outputs: &outputs,
-            sample_ids: student.leaves.ids(),
+            leaves: student.leaves,
             samples: student.samples,
             taps,
         });

@@ -2,6 +2,7 @@
 
 pub(in crate::train) mod distillation;
 pub mod outputs;
+mod pairs;
 pub(in crate::train) mod source;
 pub(in crate::train) mod stored;
 

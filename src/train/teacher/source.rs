@@ -1,5 +1,6 @@
 //! Who teaches: a frozen network, or what one wrote to disk before.
 
+use super::pairs::{offered, pairs};
 use super::stored::{StoredTeacher, stored_leaves};
 use crate::Result;
 use crate::distill::{Objective, TapNeed, TeacherPass, Term};
@@ -93,28 +94,24 @@ impl<'a> TeacherSource<'a> {
         Ok((recorded.pass, recorded.outputs))
     }
 
-    /// The tap pairs of a method that needs `need`.
-    pub(in crate::train) fn taps_for(&self, need: TapNeed, student: &Network) -> Vec<(String, String)> {
+    /// The tap pairs of a method that needs `need`, with both networks' passes recorded.
+    pub(in crate::train) fn taps_for(
+        &self,
+        need: TapNeed,
+        pass: &TeacherPass<'_>,
+        student: (&Network, &Forward<'_>),
+    ) -> Vec<(String, String)> {
         if !self.taps().is_empty() {
             return self.taps().to_vec();
         }
         if need == TapNeed::None {
             return Vec::new();
         }
-        let guided = offered(student, need);
         let hints = match self {
             Self::Live(teacher) => offered(teacher.network, need),
             Self::Stored(teacher) => teacher.outputs.info().taps.clone(),
         };
-        let pairs = paired(&hints, &guided);
-        match need {
-            TapNeed::Last => pairs.into_iter().last().into_iter().collect(),
-            TapNeed::Middle => {
-                let middle = pairs.len().saturating_sub(1) / 2;
-                pairs.into_iter().nth(middle).into_iter().collect()
-            }
-            _ => pairs,
-        }
+        pairs(need, (&hints, pass), student)
     }
 
     /// Records the teacher's side of a step. Outputs on disk are of no mode.
@@ -155,23 +152,4 @@ pub(in crate::train) struct Shared<'a> {
 pub(super) struct RecordedTeacher<'a> {
     pub pass: TeacherPass<'a>,
     pub outputs: Outputs,
-}
-
-/// What a network offers to a method that needs `need`.
-fn offered(network: &Network, need: TapNeed) -> Vec<String> {
-    match need {
-        TapNeed::None => Vec::new(),
-        TapNeed::Last | TapNeed::Middle | TapNeed::Stages => network.stages.clone(),
-        TapNeed::PreActivations => network.preactivations.clone(),
-        TapNeed::Embedding => vec![network.embedding.clone()],
-        TapNeed::Review => [&network.preactivations[..], std::slice::from_ref(&network.embedding)].concat(),
-    }
-}
-
-/// The taps of both networks, paired from the deepest backward, in the networks' order.
-fn paired(teacher: &[String], student: &[String]) -> Vec<(String, String)> {
-    let pairs = teacher.iter().rev().cloned().zip(student.iter().rev().cloned());
-    let mut pairs: Vec<_> = pairs.collect();
-    pairs.reverse();
-    pairs
 }

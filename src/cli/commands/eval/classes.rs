@@ -1,17 +1,15 @@
-//! `limbeck eval`: a saved network on a data set's test part, class by class.
+//! Images of classes: who is taken for whom.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::Args;
 use serde::Serialize;
 
+use super::EvalFlags;
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
-use crate::cli::run::data_sets;
-use crate::cli::run::model_file::{ModelFlags, class_difference};
+use crate::cli::run::subject::{class_difference, labelled};
 use crate::cli::table::Table;
 use crate::data::{Dataset, LABELS};
 use crate::gpu::Gpu;
@@ -23,41 +21,11 @@ use crate::tasks::{Classify, ClassifyConfig};
 use crate::train::Evaluator;
 use crate::{Error, Result};
 
-/// What `--help` ends with.
-pub const EXAMPLES: &str = "\
-Examples:
-  limbeck eval runs/teacher/model.safetensors --data fashion-mnist
-  limbeck eval resnet20.safetensors --model resnet20 --data cifar10 \\
-      --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225
-  limbeck eval runs/student/model.safetensors --json > eval.json";
-
-/// Flags of `limbeck eval`.
-#[derive(Debug, Args)]
-pub struct EvalFlags {
-    #[command(flatten)]
-    model: ModelFlags,
-    /// Data set whose test part is used; `limbeck data` lists them
-    #[arg(long, value_name = "NAME", default_value = "digits")]
-    data: String,
-    /// Its directory, where it is not in a usual place
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Use only N test images, each class in proportion
-    #[arg(long, value_name = "N")]
-    limit_test: Option<usize>,
-    /// Images per step; 64 or more by default, as they are small
-    #[arg(long, value_name = "N")]
-    batch_size: Option<usize>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
 /// Measures and prints.
 pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
-    let (_, test) = data_sets::load(&flags.data, flags.data_dir.as_deref())?;
-    let mut test = data_sets::limit(test, flags.limit_test, "--limit-test")?;
-    let saved = flags.model.open(Overrides::default(), Some(&test))?;
+    let (_, test) = labelled::load(&flags.data, flags.data_dir.as_deref())?;
+    let mut test = labelled::limit(test, flags.limit_test, "--limit-test")?;
+    let saved = flags.model.open(Overrides::default(), &labelled::overrides_from(&test))?;
     check_fit(&saved, &test)?;
     test.mean.clone_from(&saved.metadata.mean);
     test.std.clone_from(&saved.metadata.std);
@@ -102,7 +70,7 @@ fn check_fit(saved: &Saved, test: &Dataset) -> Result<()> {
             format!("the network has {ours} classes, but {} has {theirs}; pass its data set", test.name);
         return Err(Error::config("--data", message));
     }
-    if let Some(difference) = class_difference(&saved.metadata.classes, test) {
+    if let Some(difference) = class_difference(&saved.metadata.classes, &test.class_names, &test.name) {
         log::warn!("{difference}");
     }
     Ok(())

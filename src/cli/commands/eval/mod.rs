@@ -1,0 +1,47 @@
+//! `limbeck eval`: a saved network on a data set's test part, class by class. A file for each kind of data.
+
+mod classes;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::Result;
+use crate::cli::AdapterFlags;
+use crate::cli::run::model_file::ModelFlags;
+
+/// What `--help` ends with.
+pub const EXAMPLES: &str = "\
+Examples:
+  limbeck eval runs/teacher/model.safetensors --data fashion-mnist
+  limbeck eval resnet20.safetensors --model resnet20 --data cifar10 \\
+      --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225
+  limbeck eval runs/student/model.safetensors --json > eval.json";
+
+/// Flags of `limbeck eval`.
+#[derive(Debug, Args)]
+pub struct EvalFlags {
+    #[command(flatten)]
+    model: ModelFlags,
+    /// Data set whose test part is used; `limbeck data` lists them
+    #[arg(long, value_name = "NAME", default_value = "digits")]
+    data: String,
+    /// Its directory, where it is not in a usual place
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Use only N test images, each class in proportion
+    #[arg(long, value_name = "N")]
+    limit_test: Option<usize>,
+    /// Images per step; 64 or more by default, as they are small
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Measures and prints.
+pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
+    classes::run(adapter, flags)
+}

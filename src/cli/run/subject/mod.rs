@@ -1,0 +1,72 @@
+//! What a command learns or measures: samples in parts, and the task that they are for. A file for each kind of data.
+
+pub mod labelled;
+
+use std::sync::Arc;
+
+use super::recipe::Recipe;
+use crate::Result;
+use crate::data::{Source, Split};
+use crate::models::saved::{ModelMetadata, Overrides};
+use crate::report::printable;
+use crate::tasks::Task;
+
+use labelled::Labelled;
+
+/// Data, and the task that is trained on it.
+pub trait Subject {
+    /// The samples to learn from.
+    fn training(&self) -> Arc<dyn Source>;
+
+    /// Samples held out of those to learn from, where the settings ask for some.
+    fn validation(&self) -> Option<Arc<dyn Source>>;
+
+    /// The samples that results are of.
+    fn test(&self) -> Arc<dyn Source>;
+
+    /// Names of the classes, in order.
+    fn classes(&self) -> &[String];
+
+    /// The task, for the images as they are normalised now.
+    fn task(&self, recipe: &Recipe) -> Result<Arc<dyn Task>>;
+
+    /// Normalises all images as a network wants them that was trained before, but for what the settings say.
+    fn normalise_as(&mut self, recipe: &Recipe, mean: &[f32], std: &[f32]) -> Result<()>;
+
+    /// What a trained network must be fed.
+    fn metadata(&self) -> ModelMetadata;
+
+    /// What it tells about a network that was trained on it.
+    fn overrides(&self) -> Overrides;
+}
+
+/// The data that the settings name, as they want it.
+pub fn open(recipe: &Recipe) -> Result<Box<dyn Subject>> {
+    Ok(Box::new(Labelled::open(recipe)?))
+}
+
+impl dyn Subject + '_ {
+    /// What is measured after every epoch, and which part that is: the validation samples where there are any, or else the
+    /// test set.
+    pub fn watched(&self) -> (Arc<dyn Source>, Split) {
+        match self.validation() {
+            Some(validation) => (validation, Split::Validation),
+            None => (self.test(), Split::Test),
+        }
+    }
+
+    /// [`class_difference`] of a network and the data.
+    pub fn class_difference(&self, network: &[String]) -> Option<String> {
+        class_difference(network, self.classes(), self.training().name())
+    }
+}
+
+/// How a network's class names differ from those of a data set, for a warning; `None` where they don't.
+pub fn class_difference(network: &[String], data: &[String], name: &str) -> Option<String> {
+    let at = network.iter().zip(data).position(|(a, b)| a != b)?;
+    let (ours, theirs) = (printable(&network[at]), printable(&data[at]));
+    Some(format!(
+        "class {at} is \"{ours}\" for the network and \"{theirs}\" in {name}: was it trained on this data set, with its \
+         classes in this order?"
+    ))
+}

@@ -1,0 +1,155 @@
+//! Objectness-scaled distillation of detectors (Mehta and Ozturk 1805.06361): the student learns the teacher's objectness
+//! everywhere, its boxes and classes where the teacher sees something.
+//!
+//! Heads are paired by stride and anchors by shape ([`pairing`]); heads without a partner teach and learn nothing. With o, p
+//! and b the objectness, class probabilities and decoded box of a row, t the teacher's and s the student's:
+//!
+//! - objectness: BCE(o_s, o_t), or with `objectness=mse` (o_s - o_t)^2;
+//! - classes: o_t * sum over classes of BCE(p_s, p_t);
+//! - boxes: o_t * (1 - CIoU(b_s, b_t)).
+//!
+//! All are sums over rows and means over samples: a mean over rows would drown the few that matter. Boxes are compared as
+//! boxes, never by the numbers that they are read off: those mean other things under other anchors and another `scale_x_y`. A
+//! temperature T softens both sides of objectness and classes, whose cross-entropies then get a factor T^2.
+//!
+//! `weights=bckd` weights rows by how much the two differ, as Yang et al. 2308.14286 do, in place of o_t: cross-entropies by
+//! |o_t - o_s| and o_t |p_t - p_s|, boxes by the largest |o_t p_t - o_s p_s| of the classes. Theirs has no objectness; what
+//! stands in its place here is their score. The weights have no gradient.
+
+use crate::distill::boxes::{HeadRows, heads, pairing};
+use crate::distill::{
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, SettingValues, TapNeed, parameterless,
+    sum_of,
+};
+use crate::nn::Forward;
+use crate::tape::Tensor;
+use crate::tasks::detect::{binary_cross_entropy, mean_of_samples};
+use crate::{Error, Result};
+
+/// The list entry.
+pub const SPEC: MethodSpec = MethodSpec {
+    name: "obj-kd",
+    family: Family::Activation,
+    knowledge: Knowledge::Response,
+    about: "a detector's objectness everywhere, its boxes and classes where it sees something",
+    formula: "mean over samples of sum over rows of BCE(o_s, o_t) + o_t sum_c BCE(p_s, p_t) + o_t (1 - CIoU(b_s, b_t)); \
+              heads paired by stride, anchors by shape",
+    paper: "Mehta and Ozturk 1805.06361; weights=bckd: Yang et al. 2308.14286",
+    settings: &[
+        Setting::choice("objectness", &["bce", "mse"], "cross-entropy of objectness, or squared difference"),
+        Setting::choice(
+            "weights",
+            &["teacher", "bckd"],
+            "teacher: boxes and classes count by the teacher's objectness; bckd: all by how much the two differ",
+        ),
+        Setting::positive("temperature", 1.0, "softens objectness and classes on both sides"),
+        BOX_WEIGHT,
+        OBJECTNESS_WEIGHT,
+        CLASS_WEIGHT,
+    ],
+    taps: TapNeed::None,
+    reads: &[Need::Boxes],
+    weight: 1.0,
+    ce_weight: 1.0,
+    build,
+};
+
+/// Weight of the boxes.
+const BOX_WEIGHT: Setting = Setting::from_zero("box-weight", 1.0, "weight of the boxes");
+/// Weight of objectness.
+const OBJECTNESS_WEIGHT: Setting = Setting::from_zero("objectness-weight", 1.0, "weight of objectness");
+/// Weight of the classes.
+const CLASS_WEIGHT: Setting = Setting::from_zero("class-weight", 1.0, "weight of the classes");
+
+#[derive(Debug, Clone)]
+struct ObjKd {
+    squared: bool,
+    by_difference: bool,
+    temperature: f32,
+    /// Of boxes, objectness and classes.
+    weights: [f32; 3],
+}
+
+fn build(values: &SettingValues) -> Result<Box<dyn crate::distill::Method>> {
+    let weights = values.numbers(["box-weight", "objectness-weight", "class-weight"])?;
+    let method = ObjKd {
+        squared: values.choice("objectness")? == "mse",
+        by_difference: values.choice("weights")? == "bckd",
+        temperature: values.number("temperature")?,
+        weights,
+    };
+    if weights == [0.0; 3] {
+        return Err(Error::config("obj-kd", "its three weights are 0: nothing is left to learn"));
+    }
+    parameterless(method)
+}
+
+impl Loss for ObjKd {
+    fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
+        let pairing = pairing(seen.student_outputs, seen.teacher_outputs)?;
+        let ours = heads("student", seen.student_outputs)?;
+        let theirs = heads("teacher", seen.teacher_outputs)?;
+        sum_of(pairing.pairs.iter().map(|pair| {
+            let (map, head) = ours[pair.student];
+            let student = HeadRows::of(map, head)?;
+            let (map, other) = theirs[pair.teacher];
+            let teacher = HeadRows::of_anchors(map, other, &pair.anchors)?;
+            let rows = self.rows(&student, &teacher)?;
+            mean_of_samples(&rows.sum(&[1], false)?, seen.leaves)
+        }))
+    }
+}
+
+impl ObjKd {
+    /// What each row of a head adds, (N, R).
+    fn rows(&self, student: &HeadRows, teacher: &HeadRows) -> Result<Tensor> {
+        let soft = |logits: &Tensor| logits.scale(1.0 / self.temperature);
+        let presence = teacher.presence()?;
+        let wanted = soft(&teacher.objectness)?.sigmoid()?;
+        let objectness = match self.squared {
+            true => soft(&student.objectness)?.sigmoid()?.sub(&wanted)?.square()?,
+            false => self.cross_entropy(&soft(&student.objectness)?, &wanted)?,
+        };
+        let likely = soft(&teacher.classes)?.sigmoid()?;
+        let classes = self.cross_entropy(&soft(&student.classes)?, &likely)?;
+        let boxes = student.boxes.ciou(&teacher.boxes)?.scale(-1.0)?.add_scalar(1.0)?;
+        let parts = match self.by_difference {
+            false => [boxes.mul(&presence)?, objectness, classes.sum(&[2], false)?.mul(&presence)?],
+            true => {
+                let by = Differences::of(student, teacher, &presence)?;
+                let classes = classes.mul(&by.classes)?.sum(&[2], false)?.mul(&presence)?;
+                [boxes.mul(&by.boxes)?, objectness.mul(&by.objectness)?, classes]
+            }
+        };
+        let weighted = parts.iter().zip(self.weights).filter(|(_, weight)| *weight > 0.0);
+        sum_of(weighted.map(|(part, weight)| part.scale(weight)))
+    }
+
+    fn cross_entropy(&self, logits: &Tensor, shares: &Tensor) -> Result<Tensor> {
+        binary_cross_entropy(logits, shares)?.scale(self.temperature * self.temperature)
+    }
+}
+
+/// How far student and teacher are apart, by row; without gradients.
+struct Differences {
+    /// (N, R).
+    boxes: Tensor,
+    /// (N, R).
+    objectness: Tensor,
+    /// (N, R, C).
+    classes: Tensor,
+}
+
+impl Differences {
+    fn of(student: &HeadRows, teacher: &HeadRows, presence: &Tensor) -> Result<Self> {
+        let own = student.presence()?.detach()?;
+        let (ours, theirs) = (student.classes.sigmoid()?.detach()?, teacher.classes.sigmoid()?);
+        let each = |o: &Tensor| o.reshape([o.dims()[0], o.dims()[1], 1]);
+        let scores = theirs.mul(&each(presence)?)?.sub(&ours.mul(&each(&own)?)?)?;
+        Ok(Self {
+            boxes: scores.abs()?.max(&[2], false)?.detach()?,
+            objectness: presence.sub(&own)?.abs()?.detach()?,
+            classes: theirs.sub(&ours)?.abs()?.detach()?,
+        })
+    }
+}

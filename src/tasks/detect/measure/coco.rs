@@ -29,7 +29,7 @@ pub(super) struct OfClass {
 }
 
 /// A found box: what it is at each overlap (bits) and area.
-struct Box {
+struct Ranked {
     rank: f64,
     /// How many of its image are better.
     place: usize,
@@ -44,43 +44,49 @@ fn overlaps() -> [f64; OVERLAPS] {
 }
 
 pub(super) fn class(images: &[Here]) -> OfClass {
-    let mut boxes: Vec<Box> = images.iter().flat_map(judge).collect();
+    let mut boxes: Vec<Ranked> = images.iter().flat_map(judge).collect();
     boxes.sort_by(|a, b| by_rank(a.rank, b.rank));
     let truths = AREAS.map(|range| {
         images.iter().flat_map(|here| &here.truths).filter(|truth| !ignored(truth, range)).count()
     });
-    let at = |area: usize, overlap: usize, most: usize| {
-        Curve::new(counted(&boxes, area, overlap, most).map(|judged| judged.right), truths[area])
-    };
-    let mean = |of: &dyn Fn(usize) -> Option<f64>| {
-        let sum: Option<f64> = (0..OVERLAPS).map(of).sum();
-        sum.map(|sum| sum / OVERLAPS as f64)
-    };
-    let mut all: [Vec<Option<(f64, f64)>>; 4] = Default::default();
-    for (area, all) in all.iter_mut().enumerate() {
-        let both = |curve: Curve| (curve.at_101(), curve.recall());
-        *all = (0..OVERLAPS).map(|overlap| at(area, overlap, MOST).map(both)).collect();
+    let mut precision = [[None; OVERLAPS]; 4];
+    let mut recall = precision;
+    for (area, truths) in truths.into_iter().enumerate() {
+        for overlap in 0..OVERLAPS {
+            let curve = Curve::new(counted(&boxes, area, overlap).map(|judged| judged.right), truths);
+            precision[area][overlap] = curve.as_ref().map(Curve::at_101);
+            recall[area][overlap] = curve.as_ref().map(Curve::recall);
+        }
     }
-    let precision = |area: usize, overlap: usize| all[area][overlap].map(|(precision, _)| precision);
-    let recall = |area: usize, overlap: usize| all[area][overlap].map(|(_, recall)| recall);
-    let judged: Vec<Judged> = counted(&boxes, 0, 0, MOST).collect();
+    let judged: Vec<Judged> = counted(&boxes, 0, 0).collect();
     OfClass {
-        precision: std::array::from_fn(|area| mean(&|overlap| precision(area, overlap))),
-        precision_50: precision(0, 0),
-        precision_75: precision(0, 5),
-        recall: RECALLS.map(|most| mean(&|overlap| at(0, overlap, most).map(|curve| curve.recall()))),
-        recall_by_area: std::array::from_fn(|area| mean(&|overlap| recall(area, overlap))),
+        precision: precision.map(mean),
+        precision_50: precision[0][0],
+        precision_75: precision[0][5],
+        recall: RECALLS.map(|most| mean(recall_of(&boxes, most, truths[0]))),
+        recall_by_area: recall.map(mean),
         curve: points(&judged, truths[0]),
     }
 }
 
-/// The boxes that count at an overlap, among the `most` best of each image.
-fn counted(boxes: &[Box], area: usize, overlap: usize, most: usize) -> impl Iterator<Item = Judged> {
-    let counts = move |b: &&Box| b.place < most && b.ignored[area] >> overlap & 1 == 0;
-    boxes
-        .iter()
-        .filter(counts)
-        .map(move |b| Judged { rank: b.rank, right: b.right[area] >> overlap & 1 == 1 })
+/// `None` where there are no truths.
+fn mean(by_overlap: [Option<f64>; OVERLAPS]) -> Option<f64> {
+    by_overlap.into_iter().sum::<Option<f64>>().map(|sum| sum / OVERLAPS as f64)
+}
+
+/// The boxes that count at an overlap.
+fn counted(boxes: &[Ranked], area: usize, overlap: usize) -> impl Iterator<Item = Judged> {
+    let counts = boxes.iter().filter(move |b| b.ignored[area] >> overlap & 1 == 0);
+    counts.map(move |b| Judged { rank: b.rank, right: b.right[area] >> overlap & 1 == 1 })
+}
+
+/// The share of truths that the `most` best boxes of each image find, at each overlap.
+fn recall_of(boxes: &[Ranked], most: usize, truths: usize) -> [Option<f64>; OVERLAPS] {
+    let mut right = [0; OVERLAPS];
+    for ranked in boxes.iter().filter(|ranked| ranked.place < most && ranked.right[0] != 0) {
+        (0..OVERLAPS).for_each(|overlap| right[overlap] += usize::from(ranked.right[0] >> overlap & 1));
+    }
+    right.map(|right| (truths > 0).then(|| right as f64 / truths as f64))
 }
 
 fn ignored(truth: &Truth, range: (f64, f64)) -> bool {
@@ -92,35 +98,50 @@ fn outside(area: f64, (from, to): (f64, f64)) -> bool {
 }
 
 /// What the boxes of an image are.
-fn judge(here: &Here) -> Vec<Box> {
+fn judge(here: &Here) -> Vec<Ranked> {
     let overlaps = overlaps();
     let found = &here.found[..here.found.len().min(MOST)];
-    let near: Vec<Vec<(usize, f64)>> = found.iter().map(|found| near(found, &here.truths)).collect();
-    let start =
-        |(place, found): (usize, &&Found)| Box { rank: rank(found), place, right: [0; 4], ignored: [0; 4] };
-    let mut boxes: Vec<Box> = found.iter().enumerate().map(start).collect();
+    let mut boxes: Vec<Ranked> =
+        found.iter().enumerate().map(|(place, found)| unpaired(found, place)).collect();
+    let near = found.iter().map(|found| near(found, &here.truths)).enumerate();
+    let near: Vec<(usize, Vec<(usize, f64)>)> = near.filter(|(_, near)| !near.is_empty()).collect();
     let mut taken = vec![false; here.truths.len()];
-    for (a, range) in AREAS.into_iter().enumerate() {
+    for (area, range) in AREAS.into_iter().enumerate() {
         let ignored: Vec<bool> = here.truths.iter().map(|truth| ignored(truth, range)).collect();
-        let outside = |found: &Found| is_finite(found) && outside(area(&found.bounds), range);
-        for (o, overlap) in overlaps.into_iter().enumerate() {
+        for (overlap, least) in overlaps.into_iter().enumerate() {
             taken.fill(false);
-            for (k, box_) in boxes.iter_mut().enumerate() {
+            for (place, near) in &near {
                 // A crowd is never taken.
                 let free = |t: usize| !taken[t] || here.truths[t].crowd;
-                let counted = most(&near[k], overlap, |t| !ignored[t] && free(t));
-                match counted.or_else(|| most(&near[k], overlap, |t| ignored[t] && free(t))) {
-                    Some(t) => {
-                        taken[t] = true;
-                        if ignored[t] { box_.ignored[a] |= 1 << o } else { box_.right[a] |= 1 << o }
-                    }
-                    None if outside(found[k]) => box_.ignored[a] |= 1 << o,
-                    None => {}
+                let counted = most(near, least, |t| !ignored[t] && free(t));
+                if let Some(t) = counted.or_else(|| most(near, least, |t| ignored[t] && free(t))) {
+                    taken[t] = true;
+                    boxes[*place].pair(area, overlap, ignored[t]);
                 }
             }
         }
     }
     boxes
+}
+
+/// A box that found nothing: wrong where its own area counts, ignored elsewhere.
+fn unpaired(found: &Found, place: usize) -> Ranked {
+    let ignored =
+        AREAS.map(|range| if is_finite(found) && outside(area(&found.bounds), range) { u16::MAX } else { 0 });
+    Ranked { rank: rank(found), place, right: [0; 4], ignored }
+}
+
+impl Ranked {
+    /// It found a truth, one that counts or one to ignore.
+    fn pair(&mut self, area: usize, overlap: usize, ignored: bool) {
+        let bit = 1 << overlap;
+        if ignored {
+            self.ignored[area] |= bit;
+        } else {
+            self.right[area] |= bit;
+            self.ignored[area] &= !bit;
+        }
+    }
 }
 
 /// The truths that a box overlaps enough for the lowest threshold, and how much.

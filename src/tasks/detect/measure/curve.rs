@@ -32,37 +32,30 @@ pub(super) fn sort(judged: &mut [Judged]) {
 pub(super) struct Curve {
     /// How many truths there are, at least 1.
     truths: usize,
-    /// Of the boxes up to each, how many are right.
-    right: Vec<usize>,
-    /// The best precision there and further on.
+    /// One for each truth that is found: the best precision there and further on.
     best: Vec<f64>,
 }
 
 impl Curve {
-    /// `truths` are those that should be found; `None` where there is none.
+    /// `right` says of each box whether it is; `truths` are those that should be found, and `None` is where there are none.
     pub fn new(right: impl Iterator<Item = bool>, truths: usize) -> Option<Self> {
         if truths == 0 {
             return None;
         }
-        let mut sum = 0;
-        let right: Vec<usize> = right
-            .map(|right| {
-                sum += usize::from(right);
-                sum
-            })
-            .collect();
-        // The smallest number that makes a difference to 1 is what pycocotools adds.
-        let precision = |at: usize| right[at] as f64 / ((at + 1) as f64 + f64::EPSILON);
-        let mut best: Vec<f64> = (0..right.len()).map(precision).collect();
+        // Precision is best where a box is right.
+        let places = right.enumerate().filter(|(_, right)| *right);
+        let precision =
+            |(before, (place, _)): (usize, (usize, bool))| (before + 1) as f64 / (place + 1) as f64;
+        let mut best: Vec<f64> = places.enumerate().map(precision).collect();
         for at in (1..best.len()).rev() {
             best[at - 1] = best[at - 1].max(best[at]);
         }
-        Some(Self { truths, right, best })
+        Some(Self { truths, best })
     }
 
     /// Recall of all boxes.
     pub fn recall(&self) -> f64 {
-        self.right.last().map_or(0.0, |right| *right as f64 / self.truths as f64)
+        self.best.len() as f64 / self.truths as f64
     }
 
     /// Mean of the best precision at recalls 0, 0.01, .. 1. Recalls are compared as the f64 that they are nearest to, as
@@ -71,7 +64,7 @@ impl Curve {
         let (mut at, mut sum) = (0, 0.0);
         for hundredth in 0..=100 {
             let recall = f64::from(hundredth) * 0.01;
-            while at < self.right.len() && (self.right[at] as f64 / self.truths as f64) < recall {
+            while at < self.best.len() && ((at + 1) as f64 / self.truths as f64) < recall {
                 at += 1;
             }
             sum += self.best.get(at).unwrap_or(&0.0);
@@ -81,18 +74,13 @@ impl Curve {
 
     /// Mean of the best precision at recalls 0, 0.1, .. 1, which are compared exactly: 3 of 10 reach 0.3.
     pub fn at_11(&self) -> f64 {
-        let best = |tenths: usize| {
-            let at = self.right.partition_point(|right| right * 10 < tenths * self.truths);
-            self.best.get(at).unwrap_or(&0.0)
-        };
-        (0..=10).map(best).sum::<f64>() / 11.0
+        let first = |tenths: usize| (tenths * self.truths).div_ceil(10).saturating_sub(1);
+        (0..=10).map(|tenths| self.best.get(first(tenths)).unwrap_or(&0.0)).sum::<f64>() / 11.0
     }
 
     /// The area under the best precision.
     pub fn area(&self) -> f64 {
-        let step = |at: usize| self.right[at] - at.checked_sub(1).map_or(0, |before| self.right[before]);
-        let sum: f64 = (0..self.right.len()).map(|at| step(at) as f64 * self.best[at]).sum();
-        sum / self.truths as f64
+        self.best.iter().sum::<f64>() / self.truths as f64
     }
 }
 

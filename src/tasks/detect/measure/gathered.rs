@@ -97,3 +97,7 @@ impl Gathered {
         all
     }
 }
+
+#[cfg(test)]
+#[path = "gathered_tests.rs"]
+mod tests;

@@ -4,8 +4,8 @@
 //! All is counted on the host in f64 after the last image, from boxes gathered one image after another ([`Gathered`]). The
 //! definitions ([`MapKind`]) differ by points on the same boxes, so a figure without its definition says little.
 //!
-//! A box with a score or a side that is NaN or infinite comes after all others, finds nothing and is wrong; how many there
-//! were is told ([`DetectionResult::not_finite`]).
+//! A box with a score or a side that is NaN or infinite comes after all others, finds nothing and is wrong in average
+//! precision; it is above no score. How many there were is told ([`DetectionResult::not_finite`]).
 
 mod coco;
 mod confusion;

@@ -1,4 +1,5 @@
-//! How much boxes overlap, in f64; boxes are left, top, width, height. 0 where a number is NaN.
+//! How much boxes overlap, in f64; boxes are left, top, width, height. 0 where a number is NaN or
+//! infinite.
 
 /// Width times height.
 pub fn area(of: &[f32; 4]) -> f64 {
@@ -8,16 +9,20 @@ pub fn area(of: &[f32; 4]) -> f64 {
 /// What two boxes share of what they cover together.
 pub fn iou(a: &[f32; 4], b: &[f32; 4]) -> f64 {
     let shared = shared(a, b);
-    if shared > 0.0 { share(shared, area(a) + area(b) - shared) } else { 0.0 }
+    if shared > 0.0 { shared / (area(a) + area(b) - shared) } else { 0.0 }
 }
 
 /// What share of a box lies within another.
 pub fn inside(of: &[f32; 4], within: &[f32; 4]) -> f64 {
     let shared = shared(of, within);
-    if shared > 0.0 { share(shared, area(of)) } else { 0.0 }
+    if shared > 0.0 { shared / area(of) } else { 0.0 }
 }
 
 fn shared(a: &[f32; 4], b: &[f32; 4]) -> f64 {
+    // The smaller of NaN and a number is the number.
+    if !a.iter().chain(b).all(|side| side.is_finite()) {
+        return 0.0;
+    }
     let side = |k: usize| {
         let (a_start, b_start) = (f64::from(a[k]), f64::from(b[k]));
         let (a_end, b_end) = (f64::from(a[k + 2]) + a_start, f64::from(b[k + 2]) + b_start);
@@ -25,11 +30,6 @@ fn shared(a: &[f32; 4], b: &[f32; 4]) -> f64 {
     };
     let (width, height) = (side(0), side(1));
     if width > 0.0 && height > 0.0 { width * height } else { 0.0 }
-}
-
-fn share(part: f64, whole: f64) -> f64 {
-    let share = part / whole;
-    if share.is_finite() { share } else { 0.0 }
 }
 
 #[cfg(test)]

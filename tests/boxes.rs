@@ -5,7 +5,7 @@ mod common;
 
 use common::fixture::{Fixture, mismatch};
 use limbeck::gpu::Gpu;
-use limbeck::ops::boxes::{Overlap, YoloHead, assign};
+use limbeck::ops::boxes::{Nms, NmsKind, Overlap, YoloHead, assign, nms, nms_host};
 use limbeck::tape::{Plan, Step, Tape, Tensor};
 use serde_json::Value;
 
@@ -39,6 +39,15 @@ fn head(json: &Value) -> YoloHead {
     }
 }
 
+fn suppression(json: &Value) -> Nms {
+    let kind = match json["beta"].as_f64() {
+        Some(beta) => NmsKind::Diou { beta: beta as f32 },
+        None => NmsKind::Iou,
+    };
+    let (threshold, overlap) = (number(json, "threshold"), number(json, "overlap"));
+    Nms { threshold, overlap, most: whole(json, "most"), kind }
+}
+
 /// The keys of a list of a case.
 fn keys<'a>(case: &'a Value, list: &str) -> Vec<&'a str> {
     case[list].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect()
@@ -67,6 +76,8 @@ fn record(case: &Value, inputs: &[Tensor]) -> limbeck::Result<Vec<Tensor>> {
             let all = assign(x, &inputs[1], &inputs[2], inputs.get(3), &head(config), cells)?;
             vec![all.boxes, all.positive, all.objectness_weight, all.classes]
         }
+        // The fixture also names the rows.
+        "nms" => nms(x, &inputs[1], &inputs[2], &suppression(config))?.to_vec(),
         other => panic!("this test does not know the op {other}"),
     })
 }
@@ -120,11 +131,34 @@ fn run(gpu: &Gpu, fixture: &Fixture, case: &Value) -> Vec<String> {
 #[test]
 fn every_op_computes_what_the_fixtures_say() {
     let (gpu, fixture) = (common::gpu(), Fixture::load("boxes"));
-    let cases: Vec<&Value> =
-        fixture.json["cases"].as_array().unwrap().iter().filter(|case| case["op"] != "nms").collect();
-    assert_eq!(cases.len(), 20);
-    let failures: Vec<String> = cases.into_iter().flat_map(|case| run(&gpu, &fixture, case)).collect();
+    let cases = fixture.json["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 25);
+    let failures: Vec<String> = cases.iter().flat_map(|case| run(&gpu, &fixture, case)).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// On the CPU the same boxes stay as on the device, and in the same order.
+#[test]
+fn suppression_on_the_host_keeps_the_same_rows() {
+    let fixture = Fixture::load("boxes");
+    let mut ran = 0;
+    for case in fixture.json["cases"].as_array().unwrap().iter().filter(|case| case["op"] == "nms") {
+        let [boxes, scores, classes] = keys(case, "inputs").try_into().unwrap();
+        let (&[n, rows], settings) = (fixture.shape(scores), suppression(&case["config"])) else { panic!() };
+        let all: Vec<[f32; 4]> = bytemuck::pod_collect_to_vec(fixture.bytes(boxes));
+        let wanted = fixture.i32s(keys(case, "outputs")[3]);
+        for image in 0..n {
+            let here = image * rows..(image + 1) * rows;
+            let (scores, classes) =
+                (&fixture.f32s(scores)[here.clone()], &fixture.i32s(classes)[here.clone()]);
+            let got = nms_host(&all[here], scores, classes, &settings).unwrap();
+            let wanted = wanted[image * settings.most..(image + 1) * settings.most].iter();
+            let wanted: Vec<usize> = wanted.filter(|row| **row >= 0).map(|row| *row as usize).collect();
+            assert_eq!(got, wanted, "{}", case["name"]);
+            ran += 1;
+        }
+    }
+    assert_eq!(ran, 10);
 }
 
 /// The value of `y` and its gradients by `inputs`, with these numbers in them.
@@ -241,6 +275,14 @@ fn wrong_input_is_refused_in_words() {
     assert!(assign(&boxes, &truths, &classes, None, &head, [2, 2]).is_ok());
     let message = assign(&boxes, &truths, &classes, None, &head, [2, 3]).unwrap_err().to_string();
     assert!(message.contains("(N, 6, 4) of 1 anchors in 2 x 3 cells"), "{message}");
+    let settings = Nms { threshold: 0.1, overlap: 0.5, most: 3, kind: NmsKind::Iou };
+    let message = nms(&boxes, &truths, &classes, &settings).unwrap_err().to_string();
+    assert!(message.contains("scores f32 (N, R)"), "{message}");
+    let (scores, labels) = (tape.input("scores", [2, 4]), tape.input_i32("labels", [2, 4]));
+    let message = nms(&boxes, &scores, &labels, &Nms { overlap: -0.5, ..settings }).unwrap_err().to_string();
+    assert!(message.contains("an overlap of 0 to 1"), "{message}");
+    let message = scores.class_peaks(&labels).unwrap_err().to_string();
+    assert!(message.contains("(N, A, H, W)"), "{message}");
     let message = assign(&boxes, &truths, &classes, Some(&classes), &head, [2, 2]).unwrap_err().to_string();
     assert!(message.contains("scores f32 (N, M)"), "{message}");
 }

@@ -150,8 +150,7 @@ fn activation(op: &str, x: &Tensor, c: &Config<'_>) -> limbeck::Result<Tensor> {
 }
 
 fn resize(op: &str, x: &Tensor, c: &Config<'_>) -> limbeck::Result<Tensor> {
-    let pool =
-        || Pool { kernel: c.pair("kernel_size"), stride: c.pair("stride"), padding: c.pair("padding") };
+    let pool = || Pool::new(c.pair("kernel_size"), c.pair("stride"), c.pair("padding"));
     match op {
         "max_pool" => x.max_pool2d(&pool()),
         "avg_pool" => x.avg_pool2d(&pool(), c.flag("count_include_pad")),

@@ -42,7 +42,7 @@ fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
 
 impl SingleModule for Cnn {
     fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        let pool = Pool { kernel: [2, 2], stride: [2, 2], padding: [0, 0] };
+        let pool = Pool::square(2, 2, 0);
         let mut x = x.clone();
         for (i, (conv, bn)) in self.blocks.iter().enumerate() {
             let i = i + 1;

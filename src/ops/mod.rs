@@ -38,7 +38,10 @@ pub mod unary;
 pub mod update;
 
 pub use boxes::masks as box_masks;
-pub use boxes::{aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, overlap as box_overlap};
+pub use boxes::{
+    aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, nms, overlap as box_overlap,
+    peaks as class_peaks,
+};
 pub use conv::{conv2d, fused as conv2d_fused};
 pub use gemm::fused as gemm_fused;
 pub use labels::IGNORE_LABEL;
@@ -64,6 +67,7 @@ pub static OPS: &[&OpSpec] = &[
     &box_masks::SPEC,
     &box_overlap::SPEC,
     &broadcast::SPEC,
+    &class_peaks::SPEC,
     &concat::SPEC,
     &contrast::SPEC,
     &conv2d::SPEC,
@@ -83,6 +87,7 @@ pub static OPS: &[&OpSpec] = &[
     &lerp::SPEC,
     &loss_scale::SPEC,
     &metrics::SPEC,
+    &nms::SPEC,
     &normalize::SPEC,
     &one_hot::SPEC,
     &pad::SPEC,

@@ -12,6 +12,7 @@ use crate::bench::kernel::{Pass, recorded};
 use crate::ops::adam::Adam;
 use crate::ops::augment::ImageBatch;
 use crate::ops::average_pool::{AveragePool2d, Windows};
+use crate::ops::boxes::YoloHead;
 use crate::ops::concat::Concat;
 use crate::ops::dropout::Dropout;
 use crate::ops::gemm::Gemm;
@@ -39,6 +40,8 @@ const RESHAPED: &[(&str, Pick, &[&[usize]])] = &[
     ("batch_norm", |op| op.name() == "batch_norm_eval", &[&[64, 64, 16, 16], &[64], &[64], &[64], &[64]]),
     ("binary", |op| op.name() == "add", &[&[64, 64, 16, 16], &[64, 64, 16, 16]]),
     ("binary", |op| op.name() == "mul", &[&[64, 64, 16, 16], &[1, 64, 1, 1]]),
+    ("box_aspect", any, &[&[16, 2535, 4], &[16, 2535, 4]]),
+    ("box_overlap", any, &[&[16, 2535, 4], &[16, 2535, 4]]),
     ("concat", |op| is(op, |concat: &Concat| concat.axis == 1), &[&[64, 32, 16, 16], &[64, 32, 16, 16]]),
     ("copy", any, &[&[N]]),
     ("cosine", any, &[&[64, 4096], &[64, 4096]]),
@@ -86,7 +89,24 @@ const RECORDED: &[(&str, usize, Record)] = &[
     ("slice", 0, |tape| tape.input("x", [64, 64, 16, 16]).slice(1, 16, 32)),
     ("upsample", 0, |tape| tape.input("x", [64, 32, 16, 16]).upsample_nearest([32, 32])),
     ("upsample", 0, |tape| tape.input("x", [64, 32, 16, 16]).upsample_bilinear([32, 32], false)),
+    ("yolo_boxes", 0, |tape| tape.variable("x", [16, 255, 26, 26]).yolo_boxes(&yolo_head())),
 ];
+
+/// A head for COCO's classes.
+fn yolo_head() -> YoloHead {
+    let anchors = vec![[23.0, 27.0], [37.0, 58.0], [81.0, 82.0]];
+    YoloHead {
+        all_anchors: anchors.clone(),
+        anchors,
+        mask: vec![0, 1, 2],
+        classes: 80,
+        stride: [16, 16],
+        scale_x_y: 1.05,
+        squared_sides: false,
+        ignore_threshold: 0.7,
+        assign_threshold: 0.213,
+    }
+}
 
 /// Forward, and all gradients together, of each op.
 pub fn cases() -> Result<Vec<Benchmark>> {

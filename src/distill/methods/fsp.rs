@@ -95,6 +95,6 @@ impl Fsp {
             return Err(Error::shape("fsp", expected, format!("{have:?}")));
         }
         let kernel = [have[0] / size[0], have[1] / size[1]];
-        map.max_pool2d(&Pool { kernel, stride: kernel, padding: [0, 0] })
+        map.max_pool2d(&Pool::new(kernel, kernel, [0, 0]))
     }
 }

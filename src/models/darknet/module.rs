@@ -132,12 +132,12 @@ fn max_pool(x: &Tensor, size: usize, stride: usize, padding: usize) -> Result<Te
         return Err(Error::shape("max_pool2d", "(N, C, H, W)", x.shape().to_string()));
     };
     let after = [beyond(h), beyond(w)];
-    if after.iter().all(|after| *after == before) && before <= size / 2 {
-        return x.max_pool2d(&Pool::square(size, stride, before));
+    if before <= size / 2 && after.iter().all(|after| *after < size) {
+        return x.max_pool2d(&Pool { padding_after: after, ..Pool::square(size, stride, before) });
     }
+    // Windows that have nothing of the image.
     let pads = [(0, 0), (0, 0), (before, after[0]), (before, after[1])];
-    let padded = if before + after[0] + after[1] == 0 { x.clone() } else { x.pad(&pads, LEAST)? };
-    padded.max_pool2d(&Pool::square(size, stride, 0))
+    x.pad(&pads, LEAST)?.max_pool2d(&Pool::square(size, stride, 0))
 }
 
 impl Module for Darknet {

@@ -94,7 +94,7 @@ impl Window {
     }
 
     fn pool(&self, padding: [usize; 2]) -> Pool {
-        Pool { kernel: self.kernel, stride: self.stride, padding }
+        Pool::new(self.kernel, self.stride, padding)
     }
 
     /// The padding, where limbeck's pooling takes it: at most half a window.

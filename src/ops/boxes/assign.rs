@@ -250,6 +250,8 @@ fn cases() -> Vec<Case> {
             case(1, 0, [2, 2, 3], 5, scored),
         ]);
     }
+    // As in training.
+    all.push(case(3, 20, [8, 26, 26], 40, false));
     // Without area, on the far edge, beyond it, and before the first cell.
     let mut edges = case(3, 3, [1, 5, 7], 7, false);
     edges.inputs[1].fill = Fill::Values(vec![

@@ -55,34 +55,40 @@ impl YoloHead {
             .define_each_f32("SIDE_H", sides.iter().map(|side| side[1]))
     }
 
-    /// Calls `visit` for each number of each box, with where it is among the boxes' and where its t is in the map; and with
-    /// the number, and its derivative by t.
-    fn each(&self, map: &Array, mut visit: impl FnMut(usize, usize, f64, f64)) {
+    /// A coordinate of a centre in cell `place` of `count`, and its derivative by t.
+    fn centre(&self, t: f64, place: usize, count: usize) -> [f64; 2] {
+        let (scale, sigmoid) = (f64::from(self.scale_x_y), 1.0 / (1.0 + (-t).exp()));
+        let [inside, slope] =
+            if self.squared_sides { [t, 1.0] } else { [sigmoid, sigmoid * (1.0 - sigmoid)] };
+        let along = place as f64 + scale * inside - (scale - 1.0) / 2.0;
+        [along / count as f64, scale * slope / count as f64]
+    }
+
+    /// A side of a box, and its derivative by t, for an anchor with this one.
+    fn side(&self, t: f64, anchor: f32) -> [f64; 2] {
+        let (anchor, most) = (f64::from(anchor), f64::from(MOST_GROWTH));
+        match self.squared_sides {
+            true => [anchor * 4.0 * t * t, anchor * 8.0 * t],
+            false => [anchor * t.min(most).exp(), if t > most { 0.0 } else { anchor * t.exp() }],
+        }
+    }
+
+    /// Calls `visit` for each number of each box: its place among the boxes', that of its t in the map, its value, and its
+    /// derivative by t.
+    fn each(&self, map: &Array, mut visit: impl FnMut(usize, usize, [f64; 2])) {
         let &[n, _, h, w] = map.dims() else { return };
-        let (sides, scale) = (self.sides(map.dims()), f64::from(self.scale_x_y));
-        let cells = h * w;
-        for row in 0..n * self.anchors.len() * cells {
+        let (sides, cells) = (self.sides(map.dims()), h * w);
+        for row in 0..n * sides.len() * cells {
             let (plane, cell) = (row / cells, row % cells);
             for k in 0..4 {
                 let at = (plane * (5 + self.classes) + k) * cells + cell;
                 let t = map.data[at];
-                let (value, slope) = if k < 2 {
-                    let (place, len) = if k == 0 { (cell % w, w) } else { (cell / w, h) };
-                    let sigmoid = 1.0 / (1.0 + (-t).exp());
-                    let (inside, slope) =
-                        if self.squared_sides { (t, 1.0) } else { (sigmoid, sigmoid * (1.0 - sigmoid)) };
-                    let centre = place as f64 + scale * inside - (scale - 1.0) / 2.0;
-                    (centre / len as f64, scale * slope / len as f64)
-                } else {
-                    let side = f64::from(sides[plane % sides.len()][k - 2]);
-                    let most = f64::from(MOST_GROWTH);
-                    let (growth, slope) = match self.squared_sides {
-                        true => (4.0 * t * t, 8.0 * t),
-                        false => (t.min(most).exp(), if t > most { 0.0 } else { t.exp() }),
-                    };
-                    (side * growth, side * slope)
+                let number = match k {
+                    0 => self.centre(t, cell % w, w),
+                    1 => self.centre(t, cell / w, h),
+                    _ => self.side(t, sides[plane % sides.len()][k - 2]),
                 };
-                visit(4 * row + k, at, value, slope);
+                visit(4 * row + k, at, number);
             }
         }
     }
@@ -116,7 +122,7 @@ impl Op for YoloBoxes {
         let map = &inputs[0];
         let rows = map.data.len() / (5 + self.0.classes) / map.dims()[0].max(1);
         let mut y = Array::zeros([map.dims()[0], rows, 4]);
-        self.0.each(map, |to, _, value, _| y.data[to] = value);
+        self.0.each(map, |to, _, [value, _]| y.data[to] = value);
         vec![y]
     }
 
@@ -148,7 +154,7 @@ impl Op for YoloBoxesBackward {
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
         let mut dx = Array::zeros(inputs[0].shape.clone());
-        self.0.each(&inputs[0], |from, at, _, slope| dx.data[at] = slope * inputs[1].data[from]);
+        self.0.each(&inputs[0], |from, at, [_, slope]| dx.data[at] = slope * inputs[1].data[from]);
         vec![dx]
     }
 

@@ -5,14 +5,19 @@
 
 mod geometry;
 mod head;
+mod nms_host;
 
 pub mod aspect;
 pub mod assign;
 pub mod decode;
 pub mod masks;
+pub mod nms;
 pub mod overlap;
+pub mod peaks;
 
 pub use assign::{Assigned, assign};
 pub use head::YoloHead;
 pub use masks::BoxMask;
+pub use nms::{Nms, NmsKind, nms};
+pub use nms_host::nms_host;
 pub use overlap::Overlap;

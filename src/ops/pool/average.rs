@@ -217,7 +217,7 @@ pub const SPEC: OpSpec = OpSpec { name: "average_pool", cases };
 fn cases() -> Vec<Case> {
     let case = |shape: [usize; 4], windows| Case::new(AveragePool2d(windows), vec![Input::normal(shape)]);
     let adaptive = |shape: [usize; 4], size| case(shape, Windows::Adaptive(size));
-    let uneven = Pool { kernel: [3, 2], stride: [1, 2], padding: [1, 0] };
+    let uneven = Pool::new([3, 2], [1, 2], [1, 0]);
     let mut all = Vec::new();
     for count in [true, false] {
         all.extend([

@@ -15,21 +15,29 @@ pub(in crate::ops) const SHADER: &str = include_str!("../../../shaders/pool/pool
 const SHADER_2X2: &str = include_str!("../../../shaders/pool/pool_2x2.wgsl");
 const SHADER_2X2_NARROW: &str = include_str!("../../../shaders/pool/pool_2x2_narrow.wgsl");
 
-/// Windows of a pooling layer, each as [height, width]. Output sizes are floor((in + 2 * padding - kernel) / stride) + 1.
+/// Windows of a pooling layer, each as [height, width]. Output sizes are floor((before + in + after - kernel) / stride) + 1,
+/// with the padding before and after x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
     /// Window size.
     pub kernel: [usize; 2],
     /// Distance between windows.
     pub stride: [usize; 2],
-    /// Padding on each side, at most half the kernel, so that every window has an element of x.
+    /// Padding above and on the left, at most half the kernel.
     pub padding: [usize; 2],
+    /// Padding below and on the right, less than the kernel. So every window has an element of x.
+    pub padding_after: [usize; 2],
 }
 
 impl Pool {
-    /// The same numbers for height and width.
+    /// With the same padding before and after x.
+    pub fn new(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Self {
+        Self { kernel, stride, padding, padding_after: padding }
+    }
+
+    /// The same numbers for height and width, before and after.
     pub fn square(kernel: usize, stride: usize, padding: usize) -> Self {
-        Self { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2] }
+        Self::new([kernel; 2], [stride; 2], [padding; 2])
     }
 
     /// Output height and width for x, checked.
@@ -37,11 +45,14 @@ impl Pool {
         let plane = expect_planes(op, x)?;
         let mut out = [0; 2];
         for a in 0..2 {
-            let (kernel, stride, padding) = (self.kernel[a], self.stride[a], self.padding[a]);
-            let padded = padding.checked_mul(2).and_then(|p| p.checked_add(plane[a])).unwrap_or(0);
-            if kernel == 0 || stride == 0 || padding > kernel / 2 || padded < kernel {
+            let (kernel, stride) = (self.kernel[a], self.stride[a]);
+            let (before, after) = (self.padding[a], self.padding_after[a]);
+            let fits = kernel > 0 && stride > 0 && before <= kernel / 2 && after < kernel;
+            let padded = if fits { before.saturating_add(after).saturating_add(plane[a]) } else { 0 };
+            if !fits || padded < kernel {
                 let expected = format!(
-                    "kernel and stride of at least 1, padding of at most half the kernel, and a kernel that fits {x}"
+                    "kernel and stride of at least 1, padding of at most half the kernel before and of less than it \
+                     after, and a kernel that fits {x}"
                 );
                 return Err(Error::shape(op, expected, format!("{self:?}")));
             }
@@ -283,7 +294,8 @@ fn cases() -> Vec<Case> {
         Case::new(MaxPool2d { pool, index: true, relu: false }, vec![Input::filled(shape, Fill::Distinct)])
     };
     let p2 = Pool::square(2, 2, 0);
-    let uneven = Pool { kernel: [3, 2], stride: [1, 2], padding: [1, 0] };
+    let uneven = Pool::new([3, 2], [1, 2], [1, 0]);
+    let after = |kernel, stride, padding_after| Pool { padding_after, ..Pool::square(kernel, stride, 0) };
     // Ties: the place of the first must come out. No gradient by differences there.
     let ties = |shape: [usize; 4], pool: Pool| {
         let fill = Fill::Values(vec![1.0, 1.0, -2.0, 1.0, 0.5, 0.5, 0.5]);
@@ -321,6 +333,13 @@ fn cases() -> Vec<Case> {
         case([2, 1, 5, 5], Pool::square(5, 1, 2)),
         case([1, 1, 7, 7], Pool::square(2, 3, 0)),
         case([0, 2, 4, 4], p2),
+        // Padded on one side only, as darknet does; on all, by different numbers.
+        case([2, 3, 8, 8], after(2, 1, [1, 1])),
+        case([1, 2, 7, 13], after(2, 2, [1, 1])),
+        case([1, 1, 1, 1], after(2, 1, [1, 1])),
+        case([1, 2, 9, 47], Pool { padding: [2, 1], ..after(5, 3, [4, 2]) }),
+        relu([1, 2, 6, 5], after(2, 1, [1, 1])),
+        ties([2, 1, 5, 9], after(3, 2, [0, 2])),
         ties([2, 1, 6, 8], p2),
         ties([2, 1, 5, 9], Pool::square(3, 2, 1)),
         teacher,

@@ -39,8 +39,8 @@ pub mod update;
 
 pub use augment::boxes as augment_boxes;
 pub use boxes::{
-    aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, masks as box_masks, nms, overlap as box_overlap,
-    peaks as class_peaks,
+    aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, masks as box_masks, nms,
+    overlap as box_overlap, peaks as class_peaks,
 };
 pub use conv::{conv2d, fused as conv2d_fused};
 pub use gemm::fused as gemm_fused;

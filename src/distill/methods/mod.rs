@@ -30,6 +30,7 @@ mod ofa;
 mod ofd;
 mod pkd;
 mod pkt;
+mod pseudo;
 mod reviewkd;
 mod rkd;
 mod simkd;
@@ -74,6 +75,7 @@ pub static METHODS: &[MethodSpec] = &[
     ofd::SPEC,
     pkd::SPEC,
     pkt::SPEC,
+    pseudo::SPEC,
     reviewkd::SPEC,
     rkd::SPEC,
     simkd::SPEC,

@@ -12,16 +12,23 @@
 //! boxes, never by the numbers that they are read off: those mean other things under other anchors and another `scale_x_y`. A
 //! temperature T softens both sides of objectness and classes, whose cross-entropies then get a factor T^2.
 //!
+//! `fm-nms=on` is the paper's suppression on the map: of the teacher's rows of one class, anywhere among all anchors of 3 x 3
+//! cells, only the one of the highest objectness keeps it, and the others have 0.
+//!
 //! `weights=bckd` weights rows by how much the two differ, as Yang et al. 2308.14286 do, in place of o_t: cross-entropies by
 //! |o_t - o_s| and o_t |p_t - p_s|, boxes by the largest |o_t p_t - o_s p_s| of the classes. Theirs has no objectness; what
 //! stands in its place here is their score. The weights have no gradient.
+//!
+//! `match=boxes` teaches by boxes in place of rows: as [`super::pseudo`] does with these weights.
 
+use super::pseudo::Pseudo;
 use crate::distill::boxes::{HeadRows, heads, pairing};
 use crate::distill::{
     Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, SettingValues, TapNeed, parameterless,
     sum_of,
 };
 use crate::nn::Forward;
+use crate::ops::boxes::YoloHead;
 use crate::tape::Tensor;
 use crate::tasks::detect::{binary_cross_entropy, mean_of_samples};
 use crate::{Error, Result};
@@ -36,11 +43,21 @@ pub const SPEC: MethodSpec = MethodSpec {
               heads paired by stride, anchors by shape",
     paper: "Mehta and Ozturk 1805.06361; weights=bckd: Yang et al. 2308.14286",
     settings: &[
+        Setting::choice(
+            "match",
+            &["stride", "boxes"],
+            "stride: row by row, heads of one stride; boxes: by the teacher's boxes, as pseudo does, whatever its heads",
+        ),
         Setting::choice("objectness", &["bce", "mse"], "cross-entropy of objectness, or squared difference"),
         Setting::choice(
             "weights",
             &["teacher", "bckd"],
             "teacher: boxes and classes count by the teacher's objectness; bckd: all by how much the two differ",
+        ),
+        Setting::choice(
+            "fm-nms",
+            &["off", "on"],
+            "on: of neighbouring rows of a class only the teacher's surest one teaches that something is there",
         ),
         Setting::positive("temperature", 1.0, "softens objectness and classes on both sides"),
         BOX_WEIGHT,
@@ -65,6 +82,7 @@ const CLASS_WEIGHT: Setting = Setting::from_zero("class-weight", 1.0, "weight of
 struct ObjKd {
     squared: bool,
     by_difference: bool,
+    suppress: bool,
     temperature: f32,
     /// Of boxes, objectness and classes.
     weights: [f32; 3],
@@ -75,13 +93,21 @@ fn build(values: &SettingValues) -> Result<Box<dyn crate::distill::Method>> {
     let method = ObjKd {
         squared: values.choice("objectness")? == "mse",
         by_difference: values.choice("weights")? == "bckd",
+        suppress: values.choice("fm-nms")? == "on",
         temperature: values.number("temperature")?,
         weights,
     };
     if weights == [0.0; 3] {
         return Err(Error::config("obj-kd", "its three weights are 0: nothing is left to learn"));
     }
-    parameterless(method)
+    if values.choice("match")? == "stride" {
+        return parameterless(method);
+    }
+    if method.squared || method.by_difference || method.suppress || method.temperature != 1.0 {
+        let message = "boxes has no rows to compare; leave out objectness, weights, fm-nms and temperature";
+        return Err(Error::config("match", message));
+    }
+    parameterless(Pseudo { weights, ..Pseudo::default() })
 }
 
 impl Loss for ObjKd {
@@ -94,7 +120,8 @@ impl Loss for ObjKd {
             let student = HeadRows::of(map, head)?;
             let (map, other) = theirs[pair.teacher];
             let teacher = HeadRows::of_anchors(map, other, &pair.anchors)?;
-            let rows = self.rows(&student, &teacher)?;
+            let cells = [map.dims()[2], map.dims()[3]];
+            let rows = self.rows(&student, &teacher, (head, cells))?;
             mean_of_samples(&rows.sum(&[1], false)?, seen.leaves)
         }))
     }
@@ -102,10 +129,17 @@ impl Loss for ObjKd {
 
 impl ObjKd {
     /// What each row of a head adds, (N, R).
-    fn rows(&self, student: &HeadRows, teacher: &HeadRows) -> Result<Tensor> {
+    fn rows(
+        &self,
+        student: &HeadRows,
+        teacher: &HeadRows,
+        (head, cells): (&YoloHead, [usize; 2]),
+    ) -> Result<Tensor> {
+        let mask = self.suppress.then(|| peaks(teacher, head.anchors.len(), cells)).transpose()?;
+        let masked = |x: Tensor| mask.as_ref().map_or(Ok(x.clone()), |mask| x.mul(mask));
         let soft = |logits: &Tensor| logits.scale(1.0 / self.temperature);
-        let presence = teacher.presence()?;
-        let wanted = soft(&teacher.objectness)?.sigmoid()?;
+        let presence = masked(teacher.presence()?)?;
+        let wanted = masked(soft(&teacher.objectness)?.sigmoid()?)?;
         let objectness = match self.squared {
             true => soft(&student.objectness)?.sigmoid()?.sub(&wanted)?.square()?,
             false => self.cross_entropy(&soft(&student.objectness)?, &wanted)?,
@@ -128,6 +162,14 @@ impl ObjKd {
     fn cross_entropy(&self, logits: &Tensor, shares: &Tensor) -> Result<Tensor> {
         binary_cross_entropy(logits, shares)?.scale(self.temperature * self.temperature)
     }
+}
+
+/// 1 for each row of a head that no neighbour of its class outdoes, else 0, (N, R).
+fn peaks(rows: &HeadRows, anchors: usize, [h, w]: [usize; 2]) -> Result<Tensor> {
+    let n = rows.objectness.dims()[0];
+    let on_map = |x: &Tensor| x.reshape([n, anchors, h, w]);
+    let peaks = on_map(&rows.objectness)?.class_peaks(&on_map(&rows.classes.argmax(2)?)?)?;
+    peaks.reshape([n, anchors * h * w])
 }
 
 /// How far student and teacher are apart, by row; without gradients.

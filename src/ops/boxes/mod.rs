@@ -10,14 +10,14 @@ mod nms_host;
 pub mod aspect;
 pub mod assign;
 pub mod decode;
-pub mod nms;
 pub mod masks;
+pub mod nms;
 pub mod overlap;
 pub mod peaks;
 
 pub use assign::{Assigned, assign};
 pub use head::YoloHead;
+pub use masks::BoxMask;
 pub use nms::{Nms, NmsKind, nms};
 pub use nms_host::nms_host;
-pub use masks::BoxMask;
 pub use overlap::Overlap;

@@ -14,6 +14,7 @@ mod names;
 mod network;
 pub mod onnx;
 mod parts;
+mod reclassed;
 mod registry;
 mod resnet;
 pub mod reuse;
@@ -26,6 +27,7 @@ pub use arguments::{Arguments, CLASSES, SIZE};
 pub use config::{Head, InputSpec, MAX_CLASSES, ModelConfig};
 pub use names::NameMap;
 pub use network::{Built, Module, Network, SingleModule};
+pub use reclassed::reclassed;
 pub use registry::register;
 pub use values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS, Outputs, Values};
 
@@ -154,6 +156,19 @@ pub fn native_config(name: &str) -> Result<Option<ModelConfig>> {
     }
     let member = find(name)?;
     member.spec.native.map(|native| member.arguments.over(native)).transpose()
+}
+
+/// [`native_config`], by the text of a `.cfg` where it is given and not its file's.
+fn native_config_by(name: &str, text: Option<&str>) -> Result<Option<ModelConfig>> {
+    match (CfgPath::split(base_of(name)), text) {
+        (Some(file), Some(text)) => file.config_by(text).map(Some),
+        _ => native_config(name),
+    }
+}
+
+/// Whether a network of this name is described by a `.cfg`.
+fn is_cfg_name(name: &str) -> bool {
+    CfgPath::split(base_of(name)).is_some()
 }
 
 /// The name of the network from which one with this name is made: `resnet8` of `resnet8+lowrank:0.5`.

@@ -15,7 +15,6 @@ use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::progress::Bar;
 use crate::data::{Source, Split};
-use crate::files::read_weights;
 use crate::gpu::Gpu;
 use crate::models::saved::{self, ModelMetadata};
 use crate::models::{Network, build};
@@ -143,8 +142,9 @@ impl Job {
         let name = self.recipe.need(&self.recipe.model, "model", "cnn:8,16,32")?;
         let mut network = self.fresh(name, 0)?;
         if let Some(path) = &self.recipe.init {
-            let (tensors, _) = read_weights(path)?;
-            network.params.load(&tensors)?.strict(&path.display().to_string())?;
+            if let Some(summary) = saved::start_from(&mut network, path)?.summary() {
+                log::warn!("{}: {summary}", path.display());
+            }
         }
         Ok(network)
     }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::{Cfg, Change};
 use crate::models::arguments::{Arguments, CLASSES, SIZE};
-use crate::models::{Built, Head, InputSpec, ModelConfig, ModelSpec};
+use crate::models::{Built, Head, InputSpec, ModelConfig, ModelSpec, Network, find};
 use crate::{Error, Result};
 
 /// What each of them can be given.
@@ -73,6 +73,20 @@ pub(in crate::models) fn cfg(family: &str, config: &ModelConfig, arguments: &Arg
         ));
     };
     fitted(Cfg::parse(family, text, None)?, config, arguments)
+}
+
+/// The description of a network that was built by name.
+pub(super) fn of(network: &Network) -> Result<Cfg> {
+    let fail = || {
+        let message = format!(
+            "\"{}\" is no network of darknet's layers, which .cfg and .weights are for; save it as .safetensors",
+            network.name
+        );
+        Error::config("model", message)
+    };
+    let member = find(&network.name).map_err(|_| fail())?;
+    text(member.spec.name).ok_or_else(fail)?;
+    cfg(member.spec.name, network.config(), &member.arguments)
 }
 
 /// A description as a name's settings want it, for this input and these classes.

@@ -42,6 +42,11 @@ impl<'a> CfgPath<'a> {
         self.arguments()?.over(Cfg::open(self.path, None)?.config())
     }
 
+    /// [`CfgPath::config`] with the text of the file.
+    pub fn config_by(&self, text: &str) -> Result<ModelConfig> {
+        self.arguments()?.over(Cfg::parse(self.path, text, None)?.config())
+    }
+
     /// The network for this input and these classes, by the text where it is given and not the file's.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub fn colour(class: usize) -> [u8; 3] {
 /// Draws boxes with their labels, the last one on top. Lines and letters grow with the picture. Boxes may reach out of it.
 pub fn boxes(picture: &mut RgbImage, boxes: &[Labelled<'_>]) {
     let (width, height) = picture.dimensions();
-    let line = (width.max(height) / 320).clamp(1, 12) as i32;
+    let line = (width.max(height) / 240).clamp(2, 12) as i32;
     for labelled in boxes {
         outline(picture, corners(labelled.bounds), line, colour(labelled.class));
     }
@@ -59,7 +59,7 @@ pub fn boxes(picture: &mut RgbImage, boxes: &[Labelled<'_>]) {
 
 /// Pixels of a letter's pixel, on a picture of this size.
 pub(crate) fn text_size(width: u32, height: u32) -> i32 {
-    (width.max(height) / 480).clamp(1, 8) as i32
+    (width.max(height) / 320).clamp(1, 8) as i32
 }
 
 /// Pixels that a text is wide.
@@ -106,7 +106,7 @@ fn outline(picture: &mut RgbImage, [left, top, right, bottom]: [i32; 4], line: i
         fill(picture, [l, t, l + line, b], colour);
         fill(picture, [r - line, t, r, b], colour);
     };
-    let edge = (line / 2).max(1);
+    let edge = (line / 3).max(1);
     frame(edge, line + 2 * edge, colour.map(|value| value / 4));
     frame(0, line, colour);
 }
@@ -135,7 +135,7 @@ mod tests {
         }
         assert_eq!(*picture.get_pixel(40, 40), Rgb([90, 90, 90]));
         assert_eq!(*picture.get_pixel(40, 60), Rgb([90, 90, 90]));
-        assert_eq!(picture.pixels().filter(|pixel| **pixel == Rgb(colour(1))).count(), 2 * 40 + 2 * 18);
+        assert_eq!(picture.pixels().filter(|pixel| **pixel == Rgb(colour(1))).count(), 40 * 20 - 36 * 16);
     }
 
     #[test]

@@ -81,17 +81,19 @@ fn whereabouts(info: &DatasetInfo) -> Result<String> {
         return Ok("here: built into limbeck".into());
     }
     if let Some(place) = locate(info.name)? {
-        let size = size_of(&place).map_or(String::new(), |n| format!(" ({})", bytes(n)));
+        // Images are in folders below.
+        let size = size_of(&place).filter(|_| !info.boxes);
+        let size = size.map_or(String::new(), |n| format!(" ({})", bytes(n)));
         return Ok(format!("here: {}{size}", place.display()));
     }
-    if info.remote.is_empty() {
+    if info.remote().is_empty() {
         return Ok("name its directory with --data-dir".into());
     }
     Ok(format!("not here: `limbeck data get {}` downloads {}", info.name, bytes(download_size(info))))
 }
 
 fn download_size(info: &DatasetInfo) -> u64 {
-    info.remote.iter().map(|file| file.bytes).sum()
+    info.remote().iter().map(|file| file.bytes).sum()
 }
 
 /// Bytes of the files in a directory; `None` where it has none, only folders.
@@ -107,7 +109,7 @@ fn get(flags: &GetFlags) -> Result<()> {
         return say!("{} is built into limbeck: nothing to download", info.name);
     }
     if flags.dir.is_none()
-        && !info.remote.is_empty()
+        && !info.remote().is_empty()
         && let Some(place) = locate(info.name)?
     {
         say!("{} is here already: {}", info.name, place.display())?;
@@ -123,6 +125,9 @@ fn get(flags: &GetFlags) -> Result<()> {
         DownloadOptions { dir: flags.dir.clone(), base_url: flags.base_url.clone(), progress: true };
     let dir = download(info.name, &options)?;
     say!("{} is in {}: {}, sha256 checked", info.name, dir.display(), bytes(download_size(info)))?;
+    if info.boxes {
+        say!("limbeck data check {} shows what it holds", dir.display())?;
+    }
     if flags.dir.as_ref().is_some_and(|dir| *dir != default_dir(info.name)) {
         say!("use it with --data {} --data-dir {}", info.name, dir.display())?;
     }

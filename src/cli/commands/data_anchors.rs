@@ -46,7 +46,7 @@ pub fn run(flags: &AnchorFlags) -> Result<()> {
     let pairs: Vec<String> = found.shapes.iter().map(|[w, h]| format!("{},{}", side(*w), side(*h))).collect();
     say!("anchors={}", pairs.join(", "))?;
     say!(
-        "# {} boxes at {}x{}: the best anchor overlaps a box by {:.3} (IoU) in the mean",
+        "# {} boxes at {}x{}: the best anchor overlaps a box by {:.3} (IoU) on average",
         shapes.len(),
         flags.size,
         flags.size,

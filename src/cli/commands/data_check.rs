@@ -10,7 +10,7 @@ use crate::cli::table::Table;
 use crate::data::Source;
 use crate::data::boxes::{BoxSet, BoxSets, OpenOptions, Severity, inspect};
 use crate::files::write_atomic;
-use crate::report::grouped;
+use crate::report::{grouped, printable};
 use crate::{Error, Result};
 
 /// What `--help` ends with.
@@ -62,13 +62,14 @@ pub fn run(flags: &CheckFlags) -> Result<()> {
     say!("{}", classes(&sets))?;
     say!("image sizes: {}\n", sizes(&sets))?;
     if sets.traps.is_empty() {
-        say!("nothing is odd")?;
+        say!("nothing is odd\n")?;
     } else {
-        say!("{}", traps(&sets, flags.places))?;
+        say!("odd:")?;
+        traps(&sets, flags.places)?;
     }
     let damaged = if flags.decode { undecodable(&sets) } else { Vec::new() };
     for message in &damaged {
-        say!("{message}")?;
+        say!("{}", printable(message))?;
     }
     if !flags.no_sheet && damaged.is_empty() {
         let default = || PathBuf::from(format!("{}-boxes.png", sets.train.name()));
@@ -156,17 +157,19 @@ fn sizes(sets: &BoxSets) -> String {
     }
 }
 
-fn traps(sets: &BoxSets, places: usize) -> Table {
-    let mut table = Table::new(&[">count", "what", "done", "where"]);
+/// Every oddity with what is done about it, and the first places below.
+fn traps(sets: &BoxSets, places: usize) -> Result<()> {
     for kind in sets.traps.kinds() {
-        let count = grouped(sets.traps.count(kind) as u64);
         let done = match kind.severity() {
             Severity::Refused => "REFUSED",
             other => other.words(),
         };
-        table.row([count.as_str(), kind.words(), done, &sets.traps.first(kind, places)]);
+        say!("{:>7}  {done:<10}  {}", grouped(sets.traps.count(kind) as u64), kind.words())?;
+        if places > 0 {
+            say!("{:21}{}", "", printable(&sets.traps.first(kind, places)))?;
+        }
     }
-    table
+    say!()
 }
 
 /// What decoding says of the images that can't be.

@@ -49,6 +49,7 @@ impl Checker<'_> {
             Err(e) => {
                 let why = e.to_string();
                 let why = why.strip_prefix(&format!("{}: ", listed.image.display())).unwrap_or(&why);
+                let why = why.strip_suffix("; replace or remove it").unwrap_or(why);
                 traps.add(Trap::Damaged, || format!("{name} ({why})"));
                 return None;
             }

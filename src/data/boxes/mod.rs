@@ -39,6 +39,8 @@ mod yaml;
 mod yolo;
 
 #[cfg(test)]
+mod damaged_tests;
+#[cfg(test)]
 mod testing;
 
 pub use anchors::{Anchors, anchors, mean_iou};
@@ -47,6 +49,7 @@ pub use image::{Annotation, BoxImage};
 pub use names::class_names;
 pub use open::{BoxSets, OpenOptions, inspect, open};
 pub use parts::Format;
+pub(super) use recognise::is_there;
 pub use resize::Resize;
 pub use set::{BoxSet, SetOptions};
 pub use traps::{Severity, Trap, Traps};

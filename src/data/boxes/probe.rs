@@ -32,6 +32,8 @@ pub(super) struct Probe {
     pub deep: bool,
     /// Several pictures (animated PNG).
     pub animated: bool,
+    /// Bytes of a PNG image's pixels before they were packed.
+    stored: u64,
     /// Tells files apart.
     pub content: [u8; 32],
 }
@@ -46,6 +48,7 @@ impl Probe {
             cmyk: false,
             deep: false,
             animated: false,
+            stored: 0,
             content: [0; 32],
         }
     }
@@ -94,8 +97,15 @@ fn read<R: Read + Seek>(path: &Path, source: &mut R, length: u64) -> Result<Prob
     if w == 0 || h == 0 || u64::from(w) * u64::from(h) > MAX_PIXELS {
         return Err(bad(&format!("expected 1 to {MAX_PIXELS} pixels, found {w}x{h}")));
     }
-    let tail = tail(source, length).map_err(io)?;
     let png = magic[0] == 0x89;
+    // A decoder would ask for all of the memory first. A JPEG file has at least a bit for 8x8 pixels, and deflate makes at most
+    // 1032 bytes of one.
+    let most = if png { length.saturating_mul(1032) } else { length.saturating_mul(8 * 64) };
+    let least = if png { probe.stored } else { u64::from(w) * u64::from(h) };
+    if least > most {
+        return Err(bad(&format!("the image says {w}x{h} pixels, which {length} bytes can't hold")));
+    }
+    let tail = tail(source, length).map_err(io)?;
     let whole = if png { ends_png(&tail) } else { tail.ends_with(&[0xff, 0xd9]) };
     if !whole && (png || !jpeg_is_whole(source).map_err(io)?) {
         return Err(bad("the image breaks off: its end is missing"));
@@ -160,12 +170,10 @@ fn jpeg<R: Read + Seek>(source: &mut R, length: u64) -> std::io::Result<Result<P
                 (probe.grey, probe.cmyk, probe.deep) = (components == 1, components == 4, bits > 8);
                 return Ok(Ok(probe));
             }
-            0xe1 if size > 8 => {
-                if take::<6>(source)? == *b"Exif\0\0" {
-                    let mut exif = Vec::new();
-                    source.by_ref().take(size - 8).read_to_end(&mut exif)?;
-                    orientation = Orientation::from_exif_chunk(&exif).unwrap_or(orientation);
-                }
+            0xe1 if size > 8 && take::<6>(source)? == *b"Exif\0\0" => {
+                let mut exif = Vec::new();
+                source.by_ref().take(size - 8).read_to_end(&mut exif)?;
+                orientation = Orientation::from_exif_chunk(&exif).unwrap_or(orientation);
             }
             _ => {}
         }
@@ -221,6 +229,9 @@ fn png<R: Read + Seek>(source: &mut R) -> std::io::Result<Result<Probe, String>>
                 probe.size = [[w3, w2, w1, w0], [h3, h2, h1, h0]].map(u32::from_be_bytes);
                 (probe.grey, probe.alpha) = (matches!(colour, 0 | 4), matches!(colour, 4 | 6));
                 probe.deep = bits > 8;
+                let channels = [1, 0, 3, 1, 2, 0, 4].get(usize::from(colour)).copied().unwrap_or(0);
+                let row = (u64::from(probe.size[0]) * channels * u64::from(bits)).div_ceil(8);
+                probe.stored = row.saturating_mul(u64::from(probe.size[1]));
             }
             // A decoder may fail on this, where it should say so.
             b"PLTE" if !size.is_multiple_of(3) => return Ok(Err("the image's palette is damaged".into())),

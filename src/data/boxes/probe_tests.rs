@@ -114,6 +114,25 @@ fn what_is_no_image_is_named() {
 }
 
 #[test]
+fn sizes_that_the_bytes_cannot_hold_are_refused() {
+    let mut large = png(&picture(2, 2));
+    large[16..20].copy_from_slice(&9_000u32.to_be_bytes());
+    large[20..24].copy_from_slice(&9_000u32.to_be_bytes());
+    assert!(message(bytes("x", &large)).contains("9000x9000 pixels, which"));
+    let mut large = jpeg(&picture(8, 8));
+    let frame = large.windows(2).position(|pair| pair[0] == 0xff && matches!(pair[1], 0xc0 | 0xc2)).unwrap();
+    large[frame + 5..frame + 9].copy_from_slice(&[0x20, 0, 0x20, 0]);
+    assert!(message(bytes("x", &large)).contains("8192x8192 pixels, which"));
+    // What packs best is taken.
+    for (width, height) in [(2000, 2000), (1, 30_000), (10_000, 3)] {
+        let flat = RgbImage::new(width, height);
+        assert!(bytes("x", &png(&flat)).is_ok() && bytes("x", &jpeg(&flat)).is_ok(), "{width}x{height}");
+    }
+    let grey = DynamicImage::from(GrayImage::new(3000, 3000));
+    assert!(bytes("x", &encode(&grey, ImageFormat::Jpeg)).is_ok());
+}
+
+#[test]
 fn damaged_files_are_errors_and_no_panics() {
     let mut stream = crate::rng::Stream::new(3, "probe");
     for whole in [with_exif(&jpeg(&picture(40, 30)), 6), png(&picture(40, 30))] {

@@ -32,6 +32,11 @@ pub(super) fn read(path: &Path, names: Option<&[String]>, traps: &mut Traps) -> 
     }
 }
 
+/// Whether a folder or file is one that [`read`] knows; reads nothing whole.
+pub(in crate::data) fn is_there(path: &Path) -> bool {
+    path.exists() && layout(path).is_ok()
+}
+
 fn layout(path: &Path) -> Result<Layout> {
     const EXPECTED: &str = "expected a folder of Pascal VOC (Annotations, JPEGImages), YOLO (data.yaml, obj.data, or images and \
                             labels) or COCO (annotations/instances_*.json), or one of these files";

@@ -76,7 +76,7 @@ traps! {
     /// A box that reaches far out of its image.
     Outside, Refused, "a box that reaches out of its image by more than 1 % of a side: is it of another image, or in other units? (`tolerance` allows more)";
     /// An image that can't be decoded, or breaks off.
-    Damaged, LeftOut, "damaged image";
+    Damaged, LeftOut, "damaged image: replace or remove it";
     /// An image of a format that is not read.
     OtherFormat, LeftOut, "image that is neither PNG nor JPEG: convert it";
     /// A list names what is not there.

@@ -115,11 +115,11 @@ pub(super) fn read(files: &Files, traps: &mut Traps) -> Result<Read> {
         let categories = categories.ok_or_else(|| lacks("categories"))?;
         let named = reader.names(path, categories, classes.is_none().then_some(&mut *traps))?;
         if classes.is_none() {
-            classes = Some(named.1);
+            classes = Some(named.listed);
         }
         let images = images.ok_or_else(|| lacks("images"))?;
         let annotations = annotations.ok_or_else(|| lacks("annotations"))?;
-        parts.push(Some(reader.part(path, images, &annotations, &named.0, traps)?));
+        parts.push(Some(reader.part(path, images, &annotations, &named.by_id, traps)?));
     }
     let mut parts = parts.into_iter();
     let mut next = || parts.next().flatten();
@@ -132,14 +132,14 @@ struct Reader<'a> {
     folders: Folders,
 }
 
+/// Names of classes by id, and in the order of the ids.
+struct Names {
+    by_id: HashMap<Id, Arc<str>>,
+    listed: Vec<String>,
+}
+
 impl Reader<'_> {
-    /// Names by id, and in the order of the ids.
-    fn names(
-        &self,
-        path: &Path,
-        mut categories: Vec<Category>,
-        traps: Option<&mut Traps>,
-    ) -> Result<(HashMap<Id, Arc<str>>, Vec<String>)> {
+    fn names(&self, path: &Path, mut categories: Vec<Category>, traps: Option<&mut Traps>) -> Result<Names> {
         categories.sort_by_key(|category| category.id);
         if let Some(pair) = categories.windows(2).find(|pair| pair[0].id == pair[1].id) {
             let message = format!("two categories have the id {}; give each its own", pair[0].id.0);
@@ -156,9 +156,9 @@ impl Reader<'_> {
                 format!("{} ({} classes, ids {first} to {last})", relative(self.root, path), listed.len())
             });
         }
-        let by_id =
-            categories.iter().zip(&listed).map(|(category, name)| (category.id, Arc::from(name.as_str())));
-        Ok((by_id.collect(), listed))
+        let pairs = categories.iter().zip(&listed);
+        let by_id = pairs.map(|(category, name)| (category.id, Arc::from(name.as_str()))).collect();
+        Ok(Names { by_id, listed })
     }
 
     fn part(

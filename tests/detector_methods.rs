@@ -243,7 +243,8 @@ fn a_student_learns_its_teachers_rows() {
     };
     for method in ["obj-kd+ce:0", "pseudo,threshold=0.1+ce:0", "feature,mask=fine-grained+ce:0"] {
         let losses = losses(method);
-        assert!(losses[3] < 0.9 * losses[0], "{method}: {losses:?}");
+        // Cross-entropies with shares do not fall to 0.
+        assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "{method}: {losses:?}");
     }
 }
 

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use limbeck::data::{LABELS, Loader, LoaderConfig, Source, digits};
 use limbeck::distill::{self, MethodConfig};
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions};
-use limbeck::models::{Built, ModelConfig, ModelSpec, Outputs, SingleModule, Values, build, register, saved};
+use limbeck::models::{
+    Arguments, Built, ModelConfig, ModelSpec, Outputs, SingleModule, Values, build, register, saved,
+};
 use limbeck::nn::{DeviceParams, Forward, Linear, Mode, ParamBuilder, Params};
 use limbeck::tape::Tensor;
 use limbeck::tasks::{
@@ -27,18 +29,17 @@ struct Gated {
     head: Linear,
 }
 
-static GATED: ModelSpec =
-    ModelSpec { name: "gated", about: "gated:32 hidden size", presets: &[], build: gated };
+static GATED: ModelSpec = ModelSpec::new("gated", "gated:32 hidden size", gated);
 
-fn gated(config: &ModelConfig, numbers: &[usize]) -> limbeck::Result<Built> {
-    let hidden = numbers.first().copied().unwrap_or(32);
+fn gated(config: &ModelConfig, arguments: &Arguments) -> limbeck::Result<Built> {
+    let hidden = arguments.numbers().first().copied().unwrap_or(32);
     let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let inputs = config.input.len();
     let network = Gated {
         value: Linear::new(root.sub("value"), inputs, hidden, true),
         gate: Linear::new(root.sub("gate"), inputs, hidden, true),
-        head: Linear::new(root.sub("head"), hidden, config.head.width(), true),
+        head: Linear::new(root.sub("head"), hidden, config.head.row()?, true),
     };
     let taps = vec!["gated".to_string()];
     let module = config.single(network);

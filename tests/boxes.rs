@@ -167,7 +167,7 @@ fn gradients(tape: &Tape, y: &Tensor, inputs: &[(&Tensor, &[f32])]) -> (Vec<f32>
     let all = y.sum(&axes, false).unwrap().backward().unwrap();
     let found: Vec<&Tensor> = inputs.iter().map(|(input, _)| all.get(input).unwrap()).collect();
     let plan = Plan::new(&common::gpu(), tape, &[&[y], &found[..]].concat()).unwrap();
-    inputs.iter().for_each(|(input, values)| plan.write(input, *values).unwrap());
+    inputs.iter().for_each(|(input, values)| plan.write(input, values).unwrap());
     plan.run(&Step::new(0, 1)).unwrap();
     (plan.read_f32(y).unwrap(), found.iter().map(|tensor| plan.read_f32(tensor).unwrap()).collect())
 }

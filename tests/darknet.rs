@@ -5,10 +5,11 @@ mod common;
 use std::path::PathBuf;
 
 use limbeck::models::darknet::Cfg;
-use limbeck::models::{Network, Values};
+use limbeck::models::{Head, ModelConfig, Network, Values, build, native_config, reclassed};
 use limbeck::nn::{DeviceParams, Forward};
 use limbeck::tape::{Plan, Step, Tape};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/darknet").join(name)
@@ -57,4 +58,113 @@ fn the_small_network_computes_what_opencv_does() {
     }
     // All but the count of images, which a network does not keep.
     assert!(cfg.weights(&network).unwrap()[20..] == bytes[20..]);
+}
+
+/// As tests/fixtures/darknetnets.py has it: looks random, and is told by the place in the file.
+fn uniform(place: u32) -> f64 {
+    let mut x = place;
+    x ^= x >> 16;
+    x = x.wrapping_mul(0x85EB_CA6B);
+    x ^= x >> 13;
+    x = x.wrapping_mul(0xC2B2_AE35);
+    x ^= x >> 16;
+    f64::from(x) / 2f64.powi(32)
+}
+
+/// The bytes of a file with weights by that formula, in darknet's order.
+fn formula(network: &Network) -> Vec<u8> {
+    let mut bytes = [0i32, 2, 5, 0, 0].map(i32::to_le_bytes).concat();
+    let mut place = 0;
+    let mut fill = |offset: f64, spread: f64, count: usize| {
+        for _ in 0..count {
+            bytes.extend(((offset + spread * uniform(place)) as f32).to_le_bytes());
+            place += 1;
+        }
+    };
+    for layer in 0..400 {
+        let Some(weight) = network.params.find(&format!("layer{layer}.conv.weight")) else { continue };
+        let out = weight.shape.dims()[0];
+        let fan_in = weight.shape.len() / out;
+        fill(-0.2, 0.4, out);
+        if network.params.find(&format!("layer{layer}.bn.weight")).is_some() {
+            for (offset, spread) in [(0.8, 0.4), (-0.2, 0.4), (0.5, 1.0)] {
+                fill(offset, spread, out);
+            }
+        }
+        let spread = (15.0 / fan_in as f64).sqrt();
+        fill(-spread / 2.0, spread, out * fan_in);
+    }
+    bytes
+}
+
+/// Every network by name, narrowed: OpenCV was given a `.cfg` of the same bytes as limbeck writes.
+#[test]
+fn networks_by_name_compute_what_opencv_does() {
+    let wanted: Value = serde_json::from_slice(&std::fs::read(fixture("nets.json")).unwrap()).unwrap();
+    let (every, cases) = (wanted["every"].as_u64().unwrap() as usize, wanted["cases"].as_array().unwrap());
+    assert_eq!(cases.len(), 7);
+    for case in cases {
+        let (name, width, side) = (case["name"].as_str().unwrap(), &case["width"], &case["side"]);
+        let name = format!("{name}:width={width},classes=3,size={side}");
+        let network = build(&name, &native_config(&name).unwrap().unwrap()).unwrap();
+        let cfg = Cfg::of(&network).unwrap();
+        let hash: String = Sha256::digest(cfg.text()).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(case["sha256"], hash, "{name}: {}", cfg.text());
+        // OpenCV adds 1e-6 to variances.
+        let cfg = cfg.with_epsilon(1e-6).unwrap();
+        let mut network = cfg.network().unwrap();
+        let bytes = formula(&network);
+        cfg.load_weights("nets.weights", &bytes, &mut network).unwrap();
+        assert!(cfg.weights(&network).unwrap() == bytes);
+        let got = heads(&network, cfg.input());
+        assert_eq!(got.len(), case["heads"].as_object().unwrap().len(), "{name}");
+        for (layer, shape, values) in got {
+            let wanted = &case["heads"][&layer];
+            assert_eq!(serde_json::json!(shape), wanted["shape"], "{name} {layer}");
+            let kept: Vec<f64> = serde_json::from_value(wanted["values"].clone()).unwrap();
+            let got: Vec<f64> = values.iter().step_by(every).map(|value| f64::from(*value)).collect();
+            assert_eq!(got.len(), kept.len());
+            let apart = got.iter().zip(&kept).map(|(got, kept)| (got - kept).abs()).fold(0.0, f64::max);
+            let bound = 1e-4 * wanted["largest"].as_f64().unwrap().max(1.0);
+            assert!(apart < bound, "{name} {layer}: {apart} apart");
+        }
+    }
+}
+
+/// Wanted classes are the channels of those names, and nothing else changes.
+#[test]
+fn a_detector_of_other_classes_gives_their_maps() {
+    let cfg = Cfg::open(fixture("small.cfg"), None).unwrap();
+    let whole = || {
+        let mut network = cfg.network().unwrap();
+        let bytes = std::fs::read(fixture("small.weights")).unwrap();
+        cfg.load_weights("small.weights", &bytes, &mut network).unwrap();
+        network
+    };
+    let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let chosen = reclassed(whole(), &names(&["a", "b", "c"]), &names(&["c", "a"])).unwrap();
+    assert_eq!(chosen.head(), Head::Boxes(2));
+    let (whole, chosen) = (heads(&whole(), cfg.input()), heads(&chosen, cfg.input()));
+    assert_eq!(chosen.len(), 2);
+    for ((name, shape, values), (other, whole_shape, from)) in chosen.iter().zip(&whole) {
+        let places = shape[2] * shape[3];
+        assert_eq!((name, shape[1], whole_shape[1]), (other, 14, 16));
+        for (channel, map) in values.chunks(places).enumerate() {
+            let (anchor, value) = (channel / 7, channel % 7);
+            let channel = 8 * anchor + [0, 1, 2, 3, 4, 7, 5][value];
+            assert_eq!(map, &from[channel * places..][..places], "{name} {channel}");
+        }
+    }
+}
+
+/// A classifier's logits likewise.
+#[test]
+fn a_classifier_of_other_classes_gives_their_logits() {
+    let config = ModelConfig::classifier([3, 64, 48], 4);
+    let network = || build("cnn:4", &config).unwrap();
+    let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let chosen = reclassed(network(), &names(&["a", "b", "c", "d"]), &names(&["D", "b", "c"])).unwrap();
+    let (whole, chosen) = (heads(&network(), [3, 64, 48]), heads(&chosen, [3, 64, 48]));
+    let logits = &whole[0].2;
+    assert_eq!(chosen[0].2, [logits[3], logits[1], logits[2]]);
 }

@@ -11,7 +11,7 @@ use limbeck::distill::{Loss, Method, MethodConfig, MethodContext, Objective, Tap
 use limbeck::gpu::{Gpu, Grid, Kernel};
 use limbeck::models::saved::{self, Overrides};
 use limbeck::models::{
-    Built, ModelConfig, ModelSpec, Network, Outputs, SingleModule, Values, build, register,
+    Arguments, Built, ModelConfig, ModelSpec, Network, Outputs, SingleModule, Values, build, register,
 };
 use limbeck::nn::{DeviceParams, Forward, Linear, Mode, ParamBuilder, Params};
 use limbeck::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
@@ -66,16 +66,15 @@ struct Cubic {
     head: Linear,
 }
 
-static CUBIC: ModelSpec =
-    ModelSpec { name: "cubic", about: "cubic:8 hidden size", presets: &[], build: cubic };
+static CUBIC: ModelSpec = ModelSpec::new("cubic", "cubic:8 hidden size", cubic);
 
-fn cubic(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
-    let width = numbers.first().copied().unwrap_or(8);
+fn cubic(config: &ModelConfig, arguments: &Arguments) -> Result<Built> {
+    let width = arguments.numbers().first().copied().unwrap_or(8);
     let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let module = config.single(Cubic {
         hidden: Linear::new(root.sub("hidden"), config.input.len(), width, true),
-        head: Linear::new(root.sub("head"), width, config.head.width(), true),
+        head: Linear::new(root.sub("head"), width, config.head.row()?, true),
     });
     let stages = vec!["cube".to_string()];
     Ok(Built { params, module, preactivations: vec!["hidden".into()], embedding: "cube".into(), stages })

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Dataset, LoadOptions, cifar, digits, folder, idx};
+use super::{Dataset, LoadOptions, boxes, cifar, digits, folder, idx, published};
 use crate::{Error, Result};
 
 /// A data set that [`super::load`] knows: what to call it, which files it needs, where they are published.
@@ -22,12 +22,33 @@ pub struct DatasetInfo {
     pub takes_size: bool,
     /// Address that the names in `remote` are appended to.
     pub base_url: &'static str,
+    /// Whether its images have boxes, for detectors, and no labels: [`super::load_boxes`] reads it then.
+    pub boxes: bool,
     /// Published files. Empty: nothing to download.
-    pub remote: &'static [RemoteFile],
+    pub(super) remote: Remote,
     /// Whether a directory seems to hold this data set.
     pub(super) present: fn(&Path) -> bool,
     /// Reads (train, test) from a directory.
     pub(super) load: fn(&Path, &LoadOptions) -> Result<(Dataset, Dataset)>,
+}
+
+/// The published files of a data set.
+#[derive(Debug)]
+pub(super) enum Remote {
+    /// Few.
+    Files(&'static [RemoteFile]),
+    /// Many, from a list that is unpacked when it is asked for.
+    List(fn() -> &'static [RemoteFile]),
+}
+
+impl DatasetInfo {
+    /// Published files. Empty: nothing to download.
+    pub fn remote(&self) -> &'static [RemoteFile] {
+        match self.remote {
+            Remote::Files(files) => files,
+            Remote::List(list) => list(),
+        }
+    }
 }
 
 /// A published file, known by its checksum.
@@ -35,6 +56,8 @@ pub struct DatasetInfo {
 pub struct RemoteFile {
     /// File name, appended to the base address.
     pub name: &'static str,
+    /// Where it lies in the data set's directory.
+    pub place: &'static str,
     /// Length in bytes.
     pub bytes: u64,
     /// In hexadecimal.
@@ -53,8 +76,9 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: &[],
         system_dirs: &[],
         takes_size: false,
+        boxes: false,
         base_url: "",
-        remote: &[],
+        remote: Remote::Files(&[]),
         present: |_| true,
         load: |_, options| digits::load(options.holdout, options.seed),
     },
@@ -65,8 +89,9 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: idx::FILES,
         system_dirs: &[],
         takes_size: false,
+        boxes: false,
         base_url: "https://storage.googleapis.com/cvdf-datasets/mnist/",
-        remote: &[
+        remote: Remote::Files(&[
             plain(
                 "train-images-idx3-ubyte.gz",
                 9_912_422,
@@ -87,7 +112,7 @@ pub const DATASETS: &[DatasetInfo] = &[
                 4_542,
                 "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
             ),
-        ],
+        ]),
         present: idx::present,
         load: |dir, options| idx::load(idx::IdxKind::Mnist, dir, options.max_bytes),
     },
@@ -98,8 +123,9 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: idx::FILES,
         system_dirs: &["/usr/share/datasets/fashion-mnist"],
         takes_size: false,
+        boxes: false,
         base_url: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-        remote: &[
+        remote: Remote::Files(&[
             plain(
                 "train-images-idx3-ubyte.gz",
                 26_421_880,
@@ -120,7 +146,7 @@ pub const DATASETS: &[DatasetInfo] = &[
                 5_148,
                 "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
             ),
-        ],
+        ]),
         present: idx::present,
         load: |dir, options| idx::load(idx::IdxKind::FashionMnist, dir, options.max_bytes),
     },
@@ -131,9 +157,11 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: &["data_batch_1.bin .. data_batch_5.bin (or train.bin)", "test_batch.bin (or test.bin)"],
         system_dirs: &[],
         takes_size: false,
+        boxes: false,
         base_url: "https://www.cs.toronto.edu/~kriz/",
-        remote: &[RemoteFile {
+        remote: Remote::Files(&[RemoteFile {
             name: "cifar-10-binary.tar.gz",
+            place: "cifar-10-binary.tar.gz",
             bytes: 170_052_171,
             sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
             unpack: &[
@@ -145,7 +173,7 @@ pub const DATASETS: &[DatasetInfo] = &[
                 "test_batch.bin",
                 "batches.meta.txt",
             ],
-        }],
+        }]),
         present: |dir| cifar::present(cifar::CifarKind::Cifar10, dir),
         load: |dir, options| cifar::load(cifar::CifarKind::Cifar10, dir, options.max_bytes),
     },
@@ -156,13 +184,15 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: &["train.bin", "test.bin"],
         system_dirs: &[],
         takes_size: false,
+        boxes: false,
         base_url: "https://www.cs.toronto.edu/~kriz/",
-        remote: &[RemoteFile {
+        remote: Remote::Files(&[RemoteFile {
             name: "cifar-100-binary.tar.gz",
+            place: "cifar-100-binary.tar.gz",
             bytes: 168_513_733,
             sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
             unpack: &["train.bin", "test.bin", "fine_label_names.txt", "coarse_label_names.txt"],
-        }],
+        }]),
         present: |dir| cifar::present(cifar::CifarKind::Cifar100, dir),
         load: |dir, options| cifar::load(cifar::CifarKind::Cifar100, dir, options.max_bytes),
     },
@@ -173,12 +203,58 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: &["<class>/*.png|jpg|jpeg, or train/<class>/... and test/<class>/..."],
         system_dirs: &[],
         takes_size: true,
+        boxes: false,
         base_url: "",
-        remote: &[],
+        remote: Remote::Files(&[]),
         present: |dir| dir.is_dir(),
         load: folder::load,
     },
+    DatasetInfo {
+        name: "bccd",
+        about: "364 microscope images of blood with 4,886 boxes of 3 kinds of cells, 640x480",
+        licence: "MIT, shenggan",
+        files: &["Annotations/*.xml", "ImageSets/Main/*.txt", "JPEGImages/*.jpg"],
+        system_dirs: &[],
+        takes_size: false,
+        boxes: true,
+        base_url: "https://raw.githubusercontent.com/Shenggan/BCCD_Dataset/d272fb14cdff6e473fafeeeba32aba5f560e9e43/",
+        remote: Remote::List(published::bccd),
+        present: |dir| boxes::is_there(dir),
+        load: |_, _| Err(has_boxes("bccd")),
+    },
+    DatasetInfo {
+        name: "coco128",
+        about: "256 photographs of COCO with boxes of 80 classes: 128 for training, 128 for validation",
+        licence: "annotations CC BY 4.0, COCO Consortium; images by terms of their owners at Flickr",
+        files: &["data.yaml", "images/", "labels/"],
+        system_dirs: &[],
+        takes_size: false,
+        boxes: true,
+        base_url: "https://raw.githubusercontent.com/lightly-ai/coco128_yolo/6d6f7a059ea63efffdbe48aca2d52c04d4c510e9/",
+        remote: Remote::List(published::coco128),
+        present: |dir| boxes::is_there(dir),
+        load: |_, _| Err(has_boxes("coco128")),
+    },
+    DatasetInfo {
+        name: "boxes",
+        about: "your own images with boxes: Pascal VOC, YOLO or COCO",
+        licence: "yours",
+        files: &[
+            "Annotations/ and JPEGImages/, or data.yaml, or obj.data, or images/ and labels/, or annotations/*.json",
+        ],
+        system_dirs: &[],
+        takes_size: false,
+        boxes: true,
+        base_url: "",
+        remote: Remote::Files(&[]),
+        present: |dir| dir.exists(),
+        load: |_, _| Err(has_boxes("boxes")),
+    },
 ];
+
+fn has_boxes(name: &str) -> Error {
+    Error::config("data set", format!("{name} has boxes, for detectors, and no label for each image"))
+}
 
 /// The entry called `name`.
 ///
@@ -192,7 +268,7 @@ pub fn find(name: &str) -> Result<&'static DatasetInfo> {
 }
 
 const fn plain(name: &'static str, bytes: u64, sha256: &'static str) -> RemoteFile {
-    RemoteFile { name, bytes, sha256, unpack: &[] }
+    RemoteFile { name, place: name, bytes, sha256, unpack: &[] }
 }
 
 #[cfg(test)]
@@ -212,8 +288,10 @@ mod tests {
 
     #[test]
     fn remote_files_are_well_formed() {
-        for (info, file) in DATASETS.iter().flat_map(|info| info.remote.iter().map(move |file| (info, file)))
+        for (info, file) in
+            DATASETS.iter().flat_map(|info| info.remote().iter().map(move |file| (info, file)))
         {
+            assert!(!file.place.is_empty() && !file.place.starts_with('/') && !file.place.contains(".."));
             assert!(info.base_url.ends_with('/'));
             assert_eq!(file.sha256.len(), 64);
             assert!(file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));

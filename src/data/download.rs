@@ -38,8 +38,9 @@ pub struct DownloadOptions {
 /// where to put it by hand, when it can't be fetched, written, or has another checksum.
 pub fn download(name: &str, options: &DownloadOptions) -> Result<PathBuf> {
     let info = find(name)?;
-    if info.remote.is_empty() {
-        let known: Vec<&str> = DATASETS.iter().filter(|i| !i.remote.is_empty()).map(|i| i.name).collect();
+    let files = info.remote();
+    if files.is_empty() {
+        let known: Vec<&str> = DATASETS.iter().filter(|i| !i.remote().is_empty()).map(|i| i.name).collect();
         let message =
             format!("{name} ({}) needs no download; expected one of {}", info.about, known.join(", "));
         return Err(Error::config("data set", message));
@@ -49,7 +50,7 @@ pub fn download(name: &str, options: &DownloadOptions) -> Result<PathBuf> {
     let agent = agent_config().build().new_agent();
     let job = Job { agent, base_url, dir: &dir, progress: options.progress };
     let made = !dir.exists();
-    job.run(info.remote).inspect_err(|_| {
+    job.run(files).inspect_err(|_| {
         // Fails, and should, where some file was fetched.
         let _ = made.then(|| std::fs::remove_dir(&dir));
     })?;
@@ -76,19 +77,26 @@ impl Job<'_> {
     fn run(&self, files: &[RemoteFile]) -> Result<()> {
         std::fs::create_dir_all(self.dir)
             .map_err(|e| Error::file(self.dir, format!("can't make the directory to download to: {e}")))?;
+        let many = self.many(files);
         for file in files {
+            many.inc(1);
             if self.is_whole(file) {
                 log::info!("{}: already in {}", file.name, self.dir.display());
                 continue;
             }
-            let mut part = AtomicFile::create_part(self.dir.join(file.name))?;
-            self.fetch(file, &mut part)?;
+            let path = self.dir.join(file.place);
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).map_err(|e| write_error(folder, &e))?;
+            }
+            let mut part = AtomicFile::create_part(path)?;
+            self.fetch(file, &mut part, &many)?;
             if file.unpack.is_empty() {
                 part.keep()?;
             } else {
                 self.unpack(file, &part)?;
             }
         }
+        many.finish_and_clear();
         Ok(())
     }
 
@@ -97,7 +105,7 @@ impl Job<'_> {
         if !file.unpack.is_empty() {
             return file.unpack.iter().all(|name| self.dir.join(name).is_file());
         }
-        let path = self.dir.join(file.name);
+        let path = self.dir.join(file.place);
         let same_length = path.metadata().is_ok_and(|m| m.len() == file.bytes);
         same_length && sha256_of(&path).is_ok_and(|sum| sum == file.sha256)
     }
@@ -107,23 +115,23 @@ impl Job<'_> {
     }
 
     /// Writes the file's bytes to `part` and checks them.
-    fn fetch(&self, file: &RemoteFile, part: &mut AtomicFile) -> Result<()> {
+    fn fetch(&self, file: &RemoteFile, part: &mut AtomicFile, many: &ProgressBar) -> Result<()> {
         let url = self.url(file);
         let fail = |why: &dyn std::fmt::Display| {
             let place = match file.unpack {
-                [] => format!("put it at {}", self.dir.join(file.name).display()),
+                [] => format!("put it at {}", self.dir.join(file.place).display()),
                 names => format!("put {} from it into {}", names.join(", "), self.dir.display()),
             };
             let message = format!(
                 "can't download {url}: {why}; try again, or fetch it by other means and {place} (sha256 {})",
                 file.sha256
             );
-            Error::file(self.dir.join(file.name), message)
+            Error::file(self.dir.join(file.place), message)
         };
         let response = self.agent.get(&url).call().map_err(|e| fail(&e))?;
         // One byte more than expected is enough to know that a file is too long.
         let mut body = response.into_body().into_with_config().limit(u64::MAX).reader().take(file.bytes + 1);
-        let bar = self.bar(file);
+        let bar = if many.is_hidden() { self.bar(file) } else { ProgressBar::hidden() };
         let (mut hash, mut length, mut chunk) = (Sha256::new(), 0u64, vec![0u8; 1 << 16]);
         loop {
             let n = body.read(&mut chunk).map_err(|e| fail(&format!("broke off at byte {length}: {e}")))?;
@@ -131,7 +139,7 @@ impl Job<'_> {
                 break;
             }
             hash.update(&chunk[..n]);
-            part.write_all(&chunk[..n]).map_err(|e| write_error(&self.dir.join(file.name), &e))?;
+            part.write_all(&chunk[..n]).map_err(|e| write_error(&self.dir.join(file.place), &e))?;
             length += n as u64;
             bar.set_position(length);
         }
@@ -176,6 +184,18 @@ impl Job<'_> {
             return Err(bad(&format!("expected {missing} in it, found none")));
         }
         done.into_iter().try_for_each(|(_, part)| part.keep())
+    }
+
+    /// Counts files, where they are many: their own bars would only flicker.
+    fn many(&self, files: &[RemoteFile]) -> ProgressBar {
+        if !self.progress || files.len() < 10 {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new(files.len() as u64);
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} files {eta}") {
+            bar.set_style(style);
+        }
+        bar
     }
 
     fn bar(&self, file: &RemoteFile) -> ProgressBar {

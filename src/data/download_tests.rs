@@ -30,7 +30,7 @@ fn serve(contents: Vec<(&'static str, Vec<u8>)>) -> String {
 
 fn remote(name: &'static str, content: &[u8], unpack: &'static [&'static str]) -> RemoteFile {
     let sha256 = Box::leak(hex(&Sha256::digest(content)).into_boxed_str());
-    RemoteFile { name, bytes: content.len() as u64, sha256, unpack }
+    RemoteFile { name, place: name, bytes: content.len() as u64, sha256, unpack }
 }
 
 fn run(base_url: &str, dir: &Path, files: &[RemoteFile]) -> Result<()> {

@@ -54,6 +54,11 @@ impl Field {
         Self { name: name.into(), shape: Vec::new(), dtype: FieldType::I32, pad: Pad::Ignore }
     }
 
+    /// Class numbers (i32) of this shape, filled up with [`super::IGNORE_LABEL`].
+    pub fn classes(name: impl Into<Cow<'static, str>>, shape: impl Into<Vec<usize>>) -> Self {
+        Self { name: name.into(), shape: shape.into(), dtype: FieldType::I32, pad: Pad::Ignore }
+    }
+
     /// Values of one sample.
     pub fn len(&self) -> usize {
         self.shape.iter().fold(1, |n, &d| n.saturating_mul(d))

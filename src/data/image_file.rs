@@ -13,7 +13,7 @@ use super::{ImageSpec, read};
 use crate::{Error, Result};
 
 /// Images of more pixels than this are refused before they are decoded.
-const MAX_PIXELS: u64 = 100_000_000;
+pub(super) const MAX_PIXELS: u64 = 100_000_000;
 
 /// Reads an image file into `spec.bytes()` bytes.
 ///
@@ -28,7 +28,7 @@ pub fn load(path: &Path, spec: ImageSpec) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`load`].
 pub fn from_bytes(name: &str, bytes: &[u8], spec: ImageSpec) -> Result<Vec<u8>> {
-    planar(decode(Path::new(name), Cursor::new(bytes))?, spec)
+    planar(decode(Path::new(name), Cursor::new(bytes), true)?, spec)
 }
 
 /// The layout an image file has by itself: 1 channel when it is stored grey, else 3.
@@ -42,10 +42,11 @@ pub fn native_spec(path: &Path) -> Result<ImageSpec> {
 }
 
 fn open(path: &Path) -> Result<DynamicImage> {
-    decode(path, read::open(path, "a PNG or JPEG image")?.0)
+    decode(path, read::open(path, "a PNG or JPEG image")?.0, true)
 }
 
-fn decode(path: &Path, source: impl BufRead + Seek) -> Result<DynamicImage> {
+/// Decodes an image. `path` stands in messages; `turned` applies the camera's orientation.
+pub(super) fn decode(path: &Path, source: impl BufRead + Seek, turned: bool) -> Result<DynamicImage> {
     let bad = |e: &dyn std::fmt::Display| {
         Error::file(
             path,
@@ -60,7 +61,9 @@ fn decode(path: &Path, source: impl BufRead + Seek) -> Result<DynamicImage> {
     }
     let orientation = decoder.orientation().map_err(|e| bad(&e))?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(|e| bad(&e))?;
-    image.apply_orientation(orientation);
+    if turned {
+        image.apply_orientation(orientation);
+    }
     Ok(image)
 }
 

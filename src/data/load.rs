@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Dataset, DatasetInfo, default_dir, find, places};
+use super::boxes::{self, BoxSets, OpenOptions};
+use super::{DATASETS, Dataset, DatasetInfo, default_dir, find, places};
 use crate::files::places::{Environment, environment};
 use crate::{Error, Result};
 
@@ -35,6 +36,29 @@ impl Default for LoadOptions {
 /// when there is none, with each place looked at and what belongs there.
 pub fn load(name: &str, dir: Option<&Path>, options: &LoadOptions) -> Result<(Dataset, Dataset)> {
     load_with(name, dir, options, &environment)
+}
+
+/// Opens the data set `name` with boxes, from `dir` (for `boxes` also a file that describes it), or else from the first of
+/// the places that [`load`] looks in.
+///
+/// # Errors
+/// [`Error::Config`] for an unknown name, or a set with labels; those of [`boxes::open`]; and [`Error::File`], when there is
+/// none, with each place looked at and what belongs there.
+pub fn load_boxes(name: &str, dir: Option<&Path>, options: &OpenOptions) -> Result<BoxSets> {
+    let info = find(name)?;
+    if !info.boxes {
+        let known: Vec<&str> = DATASETS.iter().filter(|info| info.boxes).map(|info| info.name).collect();
+        let message = format!("{name} has no boxes to detect; expected one of {}", known.join(", "));
+        return Err(Error::config("data set", message));
+    }
+    let places = match dir {
+        Some(dir) => vec![dir.to_path_buf()],
+        None => places::search(info, &environment),
+    };
+    let Some(place) = places.iter().find(|place| (info.present)(place)) else {
+        return Err(absent(info, dir, &places));
+    };
+    boxes::open(place, options)
 }
 
 /// The first of the usual places that holds the data set, as [`load`] looks for it; `None` where none does.
@@ -82,7 +106,7 @@ fn absent(info: &DatasetInfo, dir: Option<&Path>, places: &[PathBuf]) -> Error {
         shown.join(", "),
         info.files.join(", "),
     );
-    if info.remote.is_empty() {
+    if info.remote().is_empty() {
         message.push_str(", or name the directory that holds it with `data_dir`");
     } else {
         message.push_str(&format!(", or run `limbeck data get {}`", info.name));
@@ -103,6 +127,23 @@ mod tests {
     fn digits_need_no_directory() {
         let (train, test) = load("digits", None, &LoadOptions::default()).unwrap();
         assert_eq!((train.len(), test.len()), (1437, 360));
+    }
+
+    #[test]
+    fn boxes_and_labels_are_read_by_their_own_functions() {
+        let text = message(load("bccd", Some(Path::new("/nowhere")), &LoadOptions::default()));
+        assert!(text.contains("limbeck data get bccd"), "{text}");
+        let text = message(load_boxes("digits", None, &OpenOptions::default()));
+        assert!(text.contains("bccd, coco128, boxes"), "{text}");
+        let dir = Scratch::new();
+        let text = message(load_boxes("coco128", Some(dir.path()), &OpenOptions::default()));
+        assert!(text.contains("data.yaml") && text.contains("limbeck data get coco128"), "{text}");
+        dir.write("images/1.png", b"no image");
+        assert!(
+            message(load_boxes("boxes", Some(dir.path()), &OpenOptions::default())).contains("Pascal VOC")
+        );
+        dir.write("labels/1.txt", b"0 .5 .5 .1 .1");
+        assert!(message(load("boxes", Some(dir.path()), &LoadOptions::default())).contains("for detectors"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Names: `conv1`, `bn1`, `relu1`, `pool1`, .., `fc`. An image that is too small for another pool is not pooled.
 
-use super::{Built, ModelConfig, ModelSpec, SingleModule};
+use super::{Arguments, Built, ModelConfig, ModelSpec, SingleModule};
 use crate::Result;
 use crate::nn::{BatchNorm, Conv, Forward, Linear, ParamBuilder, Params};
 use crate::ops::conv2d::Conv2d;
@@ -10,16 +10,18 @@ use crate::ops::pool::Pool;
 use crate::tape::Tensor;
 
 /// The list entry.
-pub const SPEC: ModelSpec =
-    ModelSpec { name: "cnn", about: "cnn:32,64,128 channels of its conv blocks", presets: &[], build };
+pub const SPEC: ModelSpec = ModelSpec::new("cnn", "cnn:32,64,128 channels of its conv blocks", build);
 
 struct Cnn {
     blocks: Vec<(Conv, BatchNorm)>,
     fc: Linear,
 }
 
-fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
-    let widths = if widths.is_empty() { &[32, 64, 128] } else { widths };
+fn build(config: &ModelConfig, arguments: &Arguments) -> Result<Built> {
+    let widths = match arguments.numbers() {
+        [] => &[32, 64, 128],
+        some => some,
+    };
     let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let [mut c_in, mut h, mut w] = config.input.image()?;
@@ -33,7 +35,7 @@ fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
             (h, w) = (h / 2, w / 2);
         }
     }
-    let fc = Linear::new(root.sub("fc"), c_in * h * w, config.head.width(), true);
+    let fc = Linear::new(root.sub("fc"), c_in * h * w, config.head.row()?, true);
     let stages = (1..=widths.len()).map(|i| format!("pool{i}")).collect();
     let preactivations = (1..=widths.len()).map(|i| format!("bn{i}")).collect();
     let embedding = format!("pool{}", widths.len());

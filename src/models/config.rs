@@ -130,6 +130,21 @@ impl Head {
         }
     }
 
+    /// Values of the row that it gives for each sample.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where boxes are wanted, which are read off maps.
+    pub fn row(&self) -> Result<usize> {
+        match self {
+            Self::Classes(n) | Self::Numbers(n) => Ok(*n),
+            Self::Boxes(_) => {
+                let message = "it gives a row of values for each sample, and boxes are wanted; a .cfg of darknet gives \
+                               these, and so do yolov4-tiny, yolo-fastest and others of `limbeck models`";
+                Err(Error::config("model", message))
+            }
+        }
+    }
+
     /// The metadata key under which a saved file names its values.
     pub fn key(&self) -> &'static str {
         match self {

@@ -21,13 +21,20 @@ pub(super) fn split(name: &str) -> Option<(&str, &str)> {
 }
 
 /// The network of this name, without initial values.
-pub(super) fn outline(name: &str, base: &str, share: &str, config: &ModelConfig) -> Result<Network> {
+/// `text` is that of a `.cfg` as which `base` is known.
+pub(super) fn outline(
+    name: &str,
+    base: &str,
+    share: &str,
+    config: &ModelConfig,
+    text: Option<&str>,
+) -> Result<Network> {
     let share = share.trim().parse().ok().filter(|s: &f32| *s > 0.0 && *s < 1.0).ok_or_else(|| {
         let message =
             format!("\"{name}\": expected after {MARK} a share of the full rank above 0 and below 1");
         Error::config("model", message)
     })?;
-    let mut network = super::outline(base, config)?;
+    let mut network = super::outline(base, config, text)?;
     network.params.factorise(|param| rank(param, share));
     Ok(Network { name: name.to_string(), ..network })
 }

@@ -1,20 +1,23 @@
 //! A multi-layer perceptron: linear and relu layers, `fc1`, `relu1`, .., and `fc` for the logits.
 
-use super::{Built, ModelConfig, ModelSpec, SingleModule};
+use super::{Arguments, Built, ModelConfig, ModelSpec, SingleModule};
 use crate::Result;
 use crate::nn::{Forward, Linear, ParamBuilder, Params};
 use crate::tape::Tensor;
 
 /// The list entry.
-pub const SPEC: ModelSpec = ModelSpec { name: "mlp", about: "mlp:128,64 hidden sizes", presets: &[], build };
+pub const SPEC: ModelSpec = ModelSpec::new("mlp", "mlp:128,64 hidden sizes", build);
 
 struct Mlp {
     hidden: Vec<Linear>,
     fc: Linear,
 }
 
-fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
-    let widths = if widths.is_empty() { &[128, 64] } else { widths };
+fn build(config: &ModelConfig, arguments: &Arguments) -> Result<Built> {
+    let widths = match arguments.numbers() {
+        [] => &[128, 64],
+        some => some,
+    };
     let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let mut c_in = config.input.len();
@@ -23,7 +26,7 @@ fn build(config: &ModelConfig, widths: &[usize]) -> Result<Built> {
         hidden.push(Linear::new(root.sub(format!("fc{}", i + 1)), c_in, width, true));
         c_in = width;
     }
-    let fc = Linear::new(root.sub("fc"), c_in, config.head.width(), true);
+    let fc = Linear::new(root.sub("fc"), c_in, config.head.row()?, true);
     let stages = (1..=widths.len()).map(|i| format!("relu{i}")).collect();
     let preactivations = (1..=widths.len()).map(|i| format!("fc{i}")).collect();
     let embedding = format!("relu{}", widths.len());

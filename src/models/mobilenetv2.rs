@@ -5,18 +5,15 @@
 //! stem and the last map, `avgpool` (N, C) what the classifier sees.
 
 use super::parts::{ConvBn, ConvShape, chain};
-use super::{Built, ModelConfig, ModelSpec, SingleModule};
+use super::{Arguments, Built, ModelConfig, ModelSpec, SingleModule};
 use crate::nn::{Forward, Init, Linear, ParamBuilder, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
 /// The list entry.
-pub const SPEC: ModelSpec = ModelSpec {
-    name: "mobilenetv2",
-    about: "mobilenetv2:6,50 expansion and percent of the channels; a third number replaces the 1280 of the last map",
-    presets: &[],
-    build,
-};
+pub const SPEC: ModelSpec = ModelSpec::new("mobilenetv2", ABOUT, build);
+
+const ABOUT: &str = "mobilenetv2:6,50 expansion and percent of the channels; a third number replaces the 1280 of the last map";
 
 /// Channels, blocks, and the first block's stride. The first group is not expanded.
 const GROUPS: [(usize, usize, usize); 7] =
@@ -36,12 +33,12 @@ struct InvertedResidual {
     residual: bool,
 }
 
-fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
-    let (expansion, percent, last) = match *numbers {
+fn build(config: &ModelConfig, arguments: &Arguments) -> Result<Built> {
+    let (expansion, percent, last) = match *arguments.numbers() {
         [] => (6, 50, None),
         [expansion, percent] => (expansion, percent, None),
         [expansion, percent, last] => (expansion, percent, Some(last)),
-        _ => return Err(Error::config("model", format!("expected {}", SPEC.about))),
+        _ => return Err(Error::config("model", format!("expected {}", ABOUT))),
     };
     let scaled = |channels: usize| (channels * percent / 100).max(1);
     let mut params = Params::outline();
@@ -67,7 +64,7 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     let conv2 = ConvBn::new(&mut root.sub("conv2"), 0, ConvShape::new(c_in, last, 1, 1), true);
     let (weight, bias) = (Init::Normal(0.01), Init::Constant(0.0));
     let at = &mut root.sub("classifier");
-    let classifier = Linear::with_init(at.sub(0), last, config.head.width(), weight, Some(bias));
+    let classifier = Linear::with_init(at.sub(0), last, config.head.row()?, weight, Some(bias));
     let stages = [1, 2, 4, 6].map(|i| format!("blocks.{i}")).to_vec();
     let module = config.single(MobileNetV2 { conv1, groups, conv2, classifier });
     // Its blocks end without an activation.

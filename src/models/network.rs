@@ -1,5 +1,7 @@
 //! A network: an architecture, its weights on the host, and how its pass is recorded.
 
+use std::sync::Arc;
+
 use super::config::{Head, InputSpec, ModelConfig};
 use super::values::{Outputs, Values};
 use crate::nn::{Forward, Params};
@@ -110,6 +112,8 @@ pub struct Network {
     pub preactivations: Vec<String>,
     /// What the head sees.
     pub embedding: String,
+    /// The text that describes its layers, where its name alone does not: that of a darknet `.cfg`. A saved file has it.
+    pub description: Option<Arc<str>>,
     pub(super) module: Box<dyn Module>,
     pub(super) config: ModelConfig,
 }
@@ -129,6 +133,7 @@ impl Network {
             stages: built.stages,
             preactivations: built.preactivations,
             embedding: built.embedding,
+            description: None,
             module: built.module,
             config: *config,
         })

@@ -10,15 +10,13 @@
 //! classifier sees.
 
 use super::parts::ConvShape;
-use super::{Built, ModelConfig, ModelSpec, SingleModule};
+use super::{Arguments, Built, ModelConfig, ModelSpec, SingleModule};
 use crate::nn::{BatchNorm, Conv, Forward, Init, Linear, ParamBuilder, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
 /// The list entry of those with option A.
 pub const OPTION_A: ModelSpec = ModelSpec {
-    name: "resnet",
-    about: "resnet:20 depth, or resnet:20,16,32,64 with the channels of its stages",
     presets: &[
         ("resnet20", &[20]),
         ("resnet32", &[32]),
@@ -26,21 +24,23 @@ pub const OPTION_A: ModelSpec = ModelSpec {
         ("resnet56", &[56]),
         ("resnet110", &[110]),
     ],
-    build: build_a,
+    ..ModelSpec::new("resnet", ABOUT_A, build_a)
 };
+
+const ABOUT_A: &str = "resnet:20 depth, or resnet:20,16,32,64 with the channels of its stages";
 
 /// The list entry of those with option B.
 pub const OPTION_B: ModelSpec = ModelSpec {
-    name: "resnet_b",
-    about: "resnet_b:8 depth, or resnet_b:8,16,16,32,64 with the channels of stem and stages",
     presets: &[
         ("resnet8", &[8]),
         ("resnet14", &[14]),
         ("resnet8x4", &[8, 32, 64, 128, 256]),
         ("resnet32x4", &[32, 32, 64, 128, 256]),
     ],
-    build: build_b,
+    ..ModelSpec::new("resnet_b", ABOUT_B, build_b)
 };
+
+const ABOUT_B: &str = "resnet_b:8 depth, or resnet_b:8,16,16,32,64 with the channels of stem and stages";
 
 struct ResNet {
     conv1: Conv,
@@ -76,8 +76,8 @@ enum ShortcutKind {
     B,
 }
 
-fn build_a(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
-    let (depth, widths) = split(numbers, &[16, 32, 64], OPTION_A.about)?;
+fn build_a(config: &ModelConfig, arguments: &Arguments) -> Result<Built> {
+    let (depth, widths) = split(arguments.numbers(), &[16, 32, 64], ABOUT_A)?;
     if widths.windows(2).any(|pair| pair[1] < pair[0]) {
         let message = format!("{widths:?}: its shortcuts can add channels only; use resnet_b for fewer");
         return Err(Error::config("model", message));
@@ -85,8 +85,8 @@ fn build_a(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     build(config, depth, widths[0], widths, ShortcutKind::A)
 }
 
-fn build_b(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
-    let (depth, widths) = split(numbers, &[16, 16, 32, 64], OPTION_B.about)?;
+fn build_b(config: &ModelConfig, arguments: &Arguments) -> Result<Built> {
+    let (depth, widths) = split(arguments.numbers(), &[16, 16, 32, 64], ABOUT_B)?;
     build(config, depth, widths[0], &widths[1..], ShortcutKind::B)
 }
 
@@ -133,7 +133,7 @@ fn build(
         ShortcutKind::A => ("linear", Init::KaimingNormal),
         ShortcutKind::B => ("fc", bias),
     };
-    let classifier = Linear::with_init(root.sub(name), c_in, config.head.width(), init, Some(bias));
+    let classifier = Linear::with_init(root.sub(name), c_in, config.head.row()?, init, Some(bias));
     let taps = (1..=widths.len()).map(|i| format!("layer{i}")).collect();
     let preactivations = (1..=widths.len()).map(|i| format!("layer{i}.{}.preact", blocks - 1)).collect();
     let module = config.single(ResNet { conv1, bn1, stages, classifier });

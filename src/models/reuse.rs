@@ -7,7 +7,8 @@
 //! use. Parameters besides its own: `simkd.projector.*`, and `simkd.classifier.weight` (classes, C) and
 //! `.bias`, which count as states: no optimizer reaches them. Taps: `simkd.projector`, `simkd.pool` (N, C).
 
-use super::{LARGEST, ModelConfig, Module, Network, Outputs, Values};
+use super::arguments::LARGEST;
+use super::{ModelConfig, Module, Network, Outputs, Values};
 use crate::nn::{BatchNorm, Conv, Forward, Init, ParamBuilder, ParamId};
 use crate::ops::conv2d::Conv2d;
 use crate::tape::Tensor;
@@ -69,15 +70,23 @@ pub(super) fn split(name: &str) -> Option<(&str, &str)> {
 }
 
 /// The network of this name, without initial values.
-pub(super) fn outline(name: &str, base: &str, head: &str, config: &ModelConfig) -> Result<Network> {
+/// `text` is that of a `.cfg` as which `base` is known.
+pub(super) fn outline(
+    name: &str,
+    base: &str,
+    head: &str,
+    config: &ModelConfig,
+    text: Option<&str>,
+) -> Result<Network> {
     let head = ReusedHead::parse(name, head)?;
-    let mut network = super::outline(base, config)?;
+    let row = config.head.row()?;
+    let mut network = super::outline(base, config, text)?;
     let mut root = ParamBuilder::new(&mut network.params);
     let mut at = root.sub(ROOT);
     let projector = Projector::new(at.sub("projector"), head.widths, head.size);
     let mut at = at.sub("classifier");
-    let weight = at.state("weight", [config.head.width(), head.widths[2]], Init::KaimingNormal);
-    let bias = at.state("bias", [config.head.width()], Init::Constant(0.0));
+    let weight = at.state("weight", [row, head.widths[2]], Init::KaimingNormal);
+    let bias = at.state("bias", [row], Init::Constant(0.0));
     let output = config.head.output();
     let module = Box::new(Reuse { base: network.module, tap: head.tap, projector, weight, bias, output });
     Ok(Network { name: name.to_string(), embedding: format!("{ROOT}.pool"), module, ..network })

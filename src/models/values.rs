@@ -58,6 +58,11 @@ impl Values {
         self.heads.iter().filter_map(move |(name, head)| Some((map(name)?, head)))
     }
 
+    /// How boxes are read off the map of this name, where it is one.
+    pub fn head_of(&self, name: &str) -> Option<&Arc<YoloHead>> {
+        self.heads.iter().find(|(other, _)| other == name).map(|(_, head)| head)
+    }
+
     /// Names and tensors, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.named.iter().map(|(name, tensor)| (name.as_str(), tensor))

@@ -5,7 +5,7 @@
 //! `pool0` to `pool2`, `pool3` for images of 64 and more, and `pool4` (N, C), what the classifier sees.
 
 use super::parts::{ConvBn, ConvShape, chain};
-use super::{Built, ModelConfig, ModelSpec, SingleModule};
+use super::{Arguments, Built, ModelConfig, ModelSpec, SingleModule};
 use crate::nn::{Forward, Init, Linear, ParamBuilder, Params};
 use crate::ops::pool::Pool;
 use crate::tape::Tensor;
@@ -13,11 +13,12 @@ use crate::{Error, Result};
 
 /// The list entry.
 pub const SPEC: ModelSpec = ModelSpec {
-    name: "vgg",
-    about: "vgg:8 depth (8, 11, 13, 16 or 19), or vgg:8,64,128,256,512,512 with the channels of its blocks",
     presets: &[("vgg8", &[8]), ("vgg11", &[11]), ("vgg13", &[13]), ("vgg16", &[16]), ("vgg19", &[19])],
-    build,
+    ..ModelSpec::new("vgg", ABOUT, build)
 };
+
+const ABOUT: &str =
+    "vgg:8 depth (8, 11, 13, 16 or 19), or vgg:8,64,128,256,512,512 with the channels of its blocks";
 
 struct Vgg {
     blocks: Vec<Vec<ConvBn>>,
@@ -25,9 +26,9 @@ struct Vgg {
     pools: usize,
 }
 
-fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
-    let fail = || Error::config("model", format!("expected {}", SPEC.about));
-    let (depth, widths) = numbers.split_first().ok_or_else(fail)?;
+fn build(config: &ModelConfig, arguments: &Arguments) -> Result<Built> {
+    let fail = || Error::config("model", format!("expected {}", ABOUT));
+    let (depth, widths) = arguments.numbers().split_first().ok_or_else(fail)?;
     let convolutions = convolutions(*depth).ok_or_else(fail)?;
     let widths = match widths {
         [] => &[64, 128, 256, 512, 512],
@@ -53,7 +54,7 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     }
     let bias = Some(Init::Constant(0.0));
     let classifier =
-        Linear::with_init(root.sub("classifier"), c_in, config.head.width(), Init::Normal(0.01), bias);
+        Linear::with_init(root.sub("classifier"), c_in, config.head.row()?, Init::Normal(0.01), bias);
     let pools = if h.min(w) >= 64 { 4 } else { 3 };
     let stages = (0..5).map(|i| format!("relu{i}")).collect();
     let preactivations = (0..5).map(|i| format!("block{i}")).collect();

@@ -5,23 +5,23 @@
 //! block's sum, `block1` the stage, `relu` the last map, `avgpool` (N, C) what the classifier sees.
 
 use super::parts::ConvShape;
-use super::{Built, ModelConfig, ModelSpec, SingleModule};
+use super::{Arguments, Built, ModelConfig, ModelSpec, SingleModule};
 use crate::nn::{BatchNorm, Conv, Forward, Init, Linear, ParamBuilder, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
 /// The list entry.
 pub const SPEC: ModelSpec = ModelSpec {
-    name: "wrn",
-    about: "wrn:40,2 depth and widening factor",
     presets: &[
         ("wrn_16_1", &[16, 1]),
         ("wrn_16_2", &[16, 2]),
         ("wrn_40_1", &[40, 1]),
         ("wrn_40_2", &[40, 2]),
     ],
-    build,
+    ..ModelSpec::new("wrn", ABOUT, build)
 };
+
+const ABOUT: &str = "wrn:40,2 depth and widening factor";
 
 struct Wrn {
     conv1: Conv,
@@ -39,9 +39,9 @@ struct Block {
     shortcut: Option<Conv>,
 }
 
-fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
-    let &[depth, widen] = numbers else {
-        return Err(Error::config("model", format!("expected {}", SPEC.about)));
+fn build(config: &ModelConfig, arguments: &Arguments) -> Result<Built> {
+    let &[depth, widen] = arguments.numbers() else {
+        return Err(Error::config("model", format!("expected {}", ABOUT)));
     };
     let blocks = match depth.checked_sub(4) {
         Some(layers) if layers > 0 && layers.is_multiple_of(6) => layers / 6,
@@ -68,7 +68,7 @@ fn build(config: &ModelConfig, numbers: &[usize]) -> Result<Built> {
     }
     let bn1 = BatchNorm::new(root.sub("bn1"), c_in);
     let (weight, bias) = (Init::Uniform { fan_in: c_in }, Init::Constant(0.0));
-    let fc = Linear::with_init(root.sub("fc"), c_in, config.head.width(), weight, Some(bias));
+    let fc = Linear::with_init(root.sub("fc"), c_in, config.head.row()?, weight, Some(bias));
     let taps = (1..=3).map(|i| format!("block{i}")).collect();
     // A stage ends in a sum; the next one, or the end, begins with norm and relu.
     let preactivations = ["block2.layer.0.bn1", "block3.layer.0.bn1", "bn1"].map(String::from).to_vec();

@@ -103,7 +103,8 @@ impl Conv {
 }
 
 /// Batch normalisation over (N, H, W) (Ioffe and Szegedy 1502.03167). Parameters `weight`, `bias`; states
-/// `running_mean`, `running_var`, all (C). PyTorch's momentum 0.1 and eps 1e-5.
+/// `running_mean`, `running_var`, all (C). PyTorch's momentum 0.1; eps is 1e-5 unless
+/// said.
 #[derive(Debug, Clone)]
 pub struct BatchNorm {
     path: String,
@@ -111,21 +112,28 @@ pub struct BatchNorm {
     bias: ParamId,
     running_mean: ParamId,
     running_var: ParamId,
+    eps: f32,
 }
 
 impl BatchNorm {
     const MOMENTUM: f32 = 0.1;
-    /// What is added to the variance.
+    /// What is added to the variance where nothing else is said: PyTorch's, and darknet's.
     pub const EPS: f32 = 1e-5;
 
     /// For `c` channels.
-    pub fn new(mut at: ParamBuilder<'_>, c: usize) -> Self {
+    pub fn new(at: ParamBuilder<'_>, c: usize) -> Self {
+        Self::with_eps(at, c, Self::EPS)
+    }
+
+    /// For `c` channels, with `eps` added to the variance.
+    pub fn with_eps(mut at: ParamBuilder<'_>, c: usize, eps: f32) -> Self {
         Self {
             weight: at.weight("weight", [c], Init::Constant(1.0), true),
             bias: at.weight("bias", [c], Init::Constant(0.0), true),
             running_mean: at.state("running_mean", [c], Init::Constant(0.0)),
             running_var: at.state("running_var", [c], Init::Constant(1.0)),
             path: at.path().to_string(),
+            eps,
         }
     }
 
@@ -138,9 +146,9 @@ impl BatchNorm {
                 Mode::Train => {
                     // A frozen network's statistics stay as they are, to the bit.
                     let momentum = if gamma.requires_grad() { Self::MOMENTUM } else { 0.0 };
-                    x.batch_norm_train(&gamma, &beta, &mean, &var, momentum, Self::EPS)
+                    x.batch_norm_train(&gamma, &beta, &mean, &var, momentum, self.eps)
                 }
-                Mode::Eval => x.batch_norm_eval(&gamma, &beta, &mean, &var, Self::EPS),
+                Mode::Eval => x.batch_norm_eval(&gamma, &beta, &mean, &var, self.eps),
             }
         })
     }

@@ -48,6 +48,35 @@ impl LoadReport {
     }
 }
 
+/// What a network took of a file that need not fit it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Started {
+    /// Parameters that have values of the file now.
+    pub taken: usize,
+    /// What was left: where all of it is empty, the file fits.
+    pub left: LoadReport,
+}
+
+impl Started {
+    /// What was taken and what was not, in a sentence; `None` where everything found its place.
+    pub fn summary(&self) -> Option<String> {
+        let LoadReport { missing, unexpected, misshapen } = &self.left;
+        let shape = |t: &Misshapen| format!("{} ({} in the file, {} here)", t.name, t.found, t.expected);
+        let misshapen: Vec<String> = misshapen.iter().map(shape).collect();
+        let parts = [
+            ("keep first values, being of another shape", list(&misshapen), misshapen.len()),
+            ("keep first values, not being in the file", list(missing), missing.len()),
+            ("are of no use here", list(unexpected), unexpected.len()),
+        ];
+        let left: Vec<String> = parts
+            .into_iter()
+            .filter(|(_, _, count)| *count > 0)
+            .map(|(what, names, count)| format!("{count} {what}: {names}"))
+            .collect();
+        (!left.is_empty()).then(|| format!("{} tensors taken; {}", self.taken, left.join("; ")))
+    }
+}
+
 /// The first few of many names.
 fn list(names: &[String]) -> String {
     match names {
@@ -74,6 +103,40 @@ impl Params {
     /// # Errors
     /// Where two tensors are meant for one parameter.
     pub fn load(&mut self, tensors: &[NamedTensor]) -> Result<LoadReport> {
+        let (found, report) = self.places(tensors)?;
+        if report.misshapen.is_empty() {
+            self.take(found);
+        }
+        Ok(report)
+    }
+
+    /// Takes what fits by name and shape, as [`Params::load`] understands names, and leaves the rest: a detector for other
+    /// classes starts so from one of many. `what` is what messages call the file.
+    ///
+    /// # Errors
+    /// Where nothing fits, and where two tensors are meant for one parameter; nothing changed then.
+    pub fn load_fitting(&mut self, tensors: &[NamedTensor], what: &str) -> Result<Started> {
+        let (mut found, left) = self.places(tensors)?;
+        found.retain(|id, tensor| self.entries[id.index].shape.dims() == tensor.shape);
+        if found.is_empty() {
+            left.strict(what)?;
+        }
+        let taken = found.len();
+        self.take(found);
+        Ok(Started { taken, left })
+    }
+
+    fn take(&mut self, found: BTreeMap<ParamId, &NamedTensor>) {
+        for (id, tensor) in found {
+            self.entries[id.index].values.clone_from(&tensor.data);
+        }
+    }
+
+    /// For whom each tensor is, and what has no place.
+    fn places<'t>(
+        &self,
+        tensors: &'t [NamedTensor],
+    ) -> Result<(BTreeMap<ParamId, &'t NamedTensor>, LoadReport)> {
         let mut found: BTreeMap<ParamId, &NamedTensor> = BTreeMap::new();
         let mut report = LoadReport::default();
         for tensor in tensors {
@@ -102,11 +165,6 @@ impl Params {
                 Some(_) => {}
             }
         }
-        if report.misshapen.is_empty() {
-            for (id, tensor) in found {
-                self.entries[id.index].values.clone_from(&tensor.data);
-            }
-        }
-        Ok(report)
+        Ok((found, report))
     }
 }

@@ -15,5 +15,5 @@ pub use device::DeviceParams;
 pub use forward::{Forward, Mode, Precision, Tap};
 pub use init::Init;
 pub use layers::{BatchNorm, Conv, LayerNorm, Linear};
-pub use load::{LoadReport, Misshapen};
+pub use load::{LoadReport, Misshapen, Started};
 pub use params::{Param, ParamBuilder, ParamId, ParamKind, Params};

@@ -37,10 +37,10 @@ pub mod softmax;
 pub mod unary;
 pub mod update;
 
-pub use boxes::masks as box_masks;
+pub use augment::boxes as augment_boxes;
 pub use boxes::{
-    aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, nms, overlap as box_overlap,
-    peaks as class_peaks,
+    aspect as box_aspect, assign as yolo_assign, decode as yolo_boxes, masks as box_masks, nms,
+    overlap as box_overlap, peaks as class_peaks,
 };
 pub use conv::{conv2d, fused as conv2d_fused};
 pub use gemm::fused as gemm_fused;
@@ -59,6 +59,7 @@ pub static OPS: &[&OpSpec] = &[
     &adam::SPEC,
     &argmax::SPEC,
     &augment::SPEC,
+    &augment_boxes::SPEC,
     &average_pool::SPEC,
     &bank_update::SPEC,
     &batch_norm::SPEC,

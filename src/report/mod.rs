@@ -5,7 +5,9 @@
 //! scheme, fits a phone, and uses colours that colour-blind readers can tell apart.
 
 mod axis;
+pub mod draw;
 mod facts;
+mod font;
 mod format;
 pub(crate) mod page;
 mod palette;

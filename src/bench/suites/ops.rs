@@ -10,7 +10,8 @@ use crate::Result;
 use crate::bench::benchmark::Benchmark;
 use crate::bench::kernel::{Pass, recorded};
 use crate::ops::adam::Adam;
-use crate::ops::augment::ImageBatch;
+use crate::ops::augment::{BoxAugment, ImageBatch};
+use crate::ops::augment_boxes::BoxBatch;
 use crate::ops::average_pool::{AveragePool2d, Windows};
 use crate::ops::boxes::YoloHead;
 use crate::ops::concat::Concat;
@@ -78,6 +79,8 @@ type Record = fn(&Tape) -> Result<Tensor>;
 
 /// Op file, bound of its integer inputs, and how it is recorded.
 const RECORDED: &[(&str, usize, Record)] = &[
+    ("augment_boxes", 1 << 31, |tape| augmented(tape, [16, 160])),
+    ("augment_boxes", 1 << 31, |tape| augmented(tape, [8, 416])),
     ("argmax", 0, |tape| tape.input("x", [1024, 1000]).argmax(1)),
     ("broadcast", 0, |tape| tape.input("x", [1, 64, 1, 1]).broadcast_to([64, 64, 16, 16])),
     ("gather", 1000, |tape| tape.input("x", [1024, 1000]).gather(1, &tape.input_i32("index", [1024, 100]))),
@@ -91,6 +94,15 @@ const RECORDED: &[(&str, usize, Record)] = &[
     ("upsample", 0, |tape| tape.input("x", [64, 32, 16, 16]).upsample_bilinear([32, 32], false)),
     ("yolo_boxes", 0, |tape| tape.variable("x", [16, 255, 26, 26]).yolo_boxes(&yolo_head())),
 ];
+
+/// Square images of a detector with 50 places for boxes, augmented as is usual.
+fn augmented(tape: &Tape, [n, side]: [usize; 2]) -> Result<Tensor> {
+    let plain = BoxBatch::plain([side; 2], [0.0; 3], [1.0; 3]);
+    let batch = BoxBatch { augment: BoxAugment::usual(), ..plain };
+    let pixels = tape.input_i32("pixels", [n * 3 * side * side / 4]);
+    let (boxes, classes) = (tape.input("boxes", [n, 50, 4]), tape.input_i32("classes", [n, 50]));
+    Ok(Tensor::augment_boxes(&pixels, &tape.input_i32("ids", [n]), &boxes, &classes, &batch)?.images)
+}
 
 /// A head for COCO's classes.
 fn yolo_head() -> YoloHead {

@@ -1,10 +1,11 @@
-//! `limbeck data`: which data sets there are, which are here, and how to get one.
+//! `limbeck data`: which data sets there are, which are here, how to get one, and what is odd about one with boxes.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use super::{data_anchors, data_check};
 use crate::cli::out::say;
 use crate::data::download::{DownloadOptions, download};
 use crate::data::{DATASETS, DatasetInfo, default_dir, find, locate};
@@ -16,7 +17,9 @@ pub const EXAMPLES: &str = "\
 Examples:
   limbeck data
   limbeck data get cifar10
-  limbeck data get mnist --dir /data/mnist --base-url https://mirror.example/mnist";
+  limbeck data get mnist --dir /data/mnist --base-url https://mirror.example/mnist
+  limbeck data check path/to/boxes
+  limbeck data anchors path/to/boxes --count 6 --size 416";
 
 /// Flags of `limbeck data`.
 #[derive(Debug, Args)]
@@ -32,6 +35,12 @@ enum DataCommand {
     /// Download a data set and check its sha256
     #[command(after_help = EXAMPLES)]
     Get(GetFlags),
+    /// Say what is odd about images with boxes (Pascal VOC, YOLO or COCO), and show some of them
+    #[command(after_help = data_check::EXAMPLES)]
+    Check(data_check::CheckFlags),
+    /// Find the anchors that fit the boxes of a data set, for a network's .cfg
+    #[command(after_help = data_anchors::EXAMPLES)]
+    Anchors(data_anchors::AnchorFlags),
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +61,8 @@ pub fn run(flags: &DataFlags) -> Result<ExitCode> {
     match &flags.command {
         None | Some(DataCommand::List) => list()?,
         Some(DataCommand::Get(flags)) => get(flags)?,
+        Some(DataCommand::Check(flags)) => data_check::run(flags)?,
+        Some(DataCommand::Anchors(flags)) => data_anchors::run(flags)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -70,17 +81,19 @@ fn whereabouts(info: &DatasetInfo) -> Result<String> {
         return Ok("here: built into limbeck".into());
     }
     if let Some(place) = locate(info.name)? {
-        let size = size_of(&place).map_or(String::new(), |n| format!(" ({})", bytes(n)));
+        // Images are in folders below.
+        let size = size_of(&place).filter(|_| !info.boxes);
+        let size = size.map_or(String::new(), |n| format!(" ({})", bytes(n)));
         return Ok(format!("here: {}{size}", place.display()));
     }
-    if info.remote.is_empty() {
+    if info.remote().is_empty() {
         return Ok("name its directory with --data-dir".into());
     }
     Ok(format!("not here: `limbeck data get {}` downloads {}", info.name, bytes(download_size(info))))
 }
 
 fn download_size(info: &DatasetInfo) -> u64 {
-    info.remote.iter().map(|file| file.bytes).sum()
+    info.remote().iter().map(|file| file.bytes).sum()
 }
 
 /// Bytes of the files in a directory; `None` where it has none, only folders.
@@ -96,7 +109,7 @@ fn get(flags: &GetFlags) -> Result<()> {
         return say!("{} is built into limbeck: nothing to download", info.name);
     }
     if flags.dir.is_none()
-        && !info.remote.is_empty()
+        && !info.remote().is_empty()
         && let Some(place) = locate(info.name)?
     {
         say!("{} is here already: {}", info.name, place.display())?;
@@ -112,6 +125,9 @@ fn get(flags: &GetFlags) -> Result<()> {
         DownloadOptions { dir: flags.dir.clone(), base_url: flags.base_url.clone(), progress: true };
     let dir = download(info.name, &options)?;
     say!("{} is in {}: {}, sha256 checked", info.name, dir.display(), bytes(download_size(info)))?;
+    if info.boxes {
+        say!("limbeck data check {} shows what it holds", dir.display())?;
+    }
     if flags.dir.as_ref().is_some_and(|dir| *dir != default_dir(info.name)) {
         say!("use it with --data {} --data-dir {}", info.name, dir.display())?;
     }

@@ -4,6 +4,8 @@ pub mod adapters;
 pub mod bench;
 pub mod check;
 pub mod data;
+mod data_anchors;
+mod data_check;
 pub mod demo;
 pub mod distill;
 pub mod eval;

@@ -9,9 +9,8 @@ use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::run::cost::forward_cost;
 use crate::cli::table::Table;
-use crate::models::darknet::{self, Cfg};
 use crate::models::saved::parse_input;
-use crate::models::{MAX_CLASSES, MODELS, ModelConfig, Network, build, onnx};
+use crate::models::{Head, InputSpec, MAX_CLASSES, MODELS, ModelConfig, Network, build, native_config, onnx};
 use crate::nn::ParamKind;
 use crate::report::{bytes, count, printable};
 use crate::tape::Cost;
@@ -23,7 +22,8 @@ Examples:
   limbeck models show cnn:8,16,32 --input 1x28x28
   limbeck models show mlp:64 --input 1x8x8 --classes 10
   limbeck models show teacher.onnx
-  limbeck models show yolov4-tiny.cfg --input 3x416x416";
+  limbeck models show yolov4-tiny:width=0.5,classes=3,size=160
+  limbeck models show my.cfg --input 3x416x416";
 
 /// Flags of `limbeck models`.
 #[derive(Debug, Args)]
@@ -46,12 +46,12 @@ struct ShowFlags {
     /// The architecture, such as cnn:8,16,32, an ONNX file, or a .cfg of darknet
     #[arg(value_name = "NAME|FILE")]
     name: String,
-    /// Channels, height and width of its images [default: 3x32x32, or the file's]
+    /// Channels, height and width of its images [default: a detector's or a file's own, or else 3x32x32]
     #[arg(long, value_name = "CxHxW")]
     input: Option<String>,
-    /// Classes; a file says how many
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=MAX_CLASSES as u64))]
-    classes: u64,
+    /// Classes; an ONNX file says how many [default: a detector's own, or else 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_CLASSES as u64))]
+    classes: Option<u64>,
 }
 
 /// Lists or shows.
@@ -64,15 +64,17 @@ pub fn run(adapter: &AdapterFlags, flags: &ModelsFlags) -> Result<ExitCode> {
 }
 
 fn list() -> Result<()> {
+    let widest = MODELS.iter().map(|model| model.name.len()).max().unwrap_or(0);
     for model in MODELS {
-        say!("{:<12} {}", model.name, model.about)?;
+        say!("{:<widest$} {}", model.name, model.about)?;
         if !model.presets.is_empty() {
             let names: Vec<&str> = model.presets.iter().map(|(name, _)| *name).collect();
-            say!("{:12} by name: {}", "", names.join(", "))?;
+            say!("{:widest$} by name: {}", "", names.join(", "))?;
         }
     }
+    say!("\nFILE.cfg: the network of a darknet .cfg; it takes yolov4's settings, too, as my.cfg:classes=3")?;
     say!(
-        "\nNAME+lowrank:0.5: a network's matrices as factors of half the rank, as --method weights,rank=0.5 makes them"
+        "NAME+lowrank:0.5: a network's matrices as factors of half the rank, as --method weights,rank=0.5 makes them"
     )?;
     say!("NAME+simkd:..: a network that ends in its teacher's classifier, as --method simkd makes it")?;
     say!("\n`limbeck models show NAME` shows layers, parameters and work")
@@ -82,13 +84,8 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
     let input = flags.input.as_deref().map(parse_input).transpose()?;
     let network = if onnx::is_onnx(&flags.name) {
         onnx::open(&flags.name, input)?.0
-    } else if darknet::is_cfg(&flags.name) {
-        let mut network = Cfg::open(&flags.name, input)?.network()?;
-        network.params.initialise(0);
-        network
     } else {
-        let config = ModelConfig::classifier(input.unwrap_or([3, 32, 32]), flags.classes as usize);
-        build(&flags.name, &config)?
+        build(&flags.name, &config(flags, input)?)?
     };
     let (taps, cost) = forward_cost(&adapter.open_by_layer()?, &network)?;
     let params: Vec<(String, usize)> = network
@@ -128,6 +125,18 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
         say!("a tap answers to the name of its node, and to that of the value the node makes")?;
     }
     Ok(())
+}
+
+/// What the network is built for: as the flags say, or else its name.
+fn config(flags: &ShowFlags, input: Option<[usize; 3]>) -> Result<ModelConfig> {
+    let own = native_config(&flags.name)?;
+    let ModelConfig { input: usual, head } = own.unwrap_or(ModelConfig::classifier([3, 32, 32], 10));
+    let head = match (head, flags.classes) {
+        (Head::Boxes(_), Some(n)) => Head::Boxes(n as usize),
+        (_, Some(n)) => Head::Classes(n as usize),
+        (usual, None) => usual,
+    };
+    Ok(ModelConfig { input: input.map_or(usual, InputSpec::Image), head })
 }
 
 fn total(network: &Network, cost: &Cost) -> Result<()> {

@@ -15,13 +15,12 @@ use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::progress::Bar;
 use crate::data::{Source, Split};
-use crate::files::read_weights;
 use crate::gpu::Gpu;
 use crate::models::saved::{self, ModelMetadata};
 use crate::models::{Network, build};
 use crate::nn::DeviceParams;
 use crate::tape::Cost;
-use crate::tasks::{Metric, Task};
+use crate::tasks::{Measured, Task};
 use crate::train::doctor::Finding;
 use crate::train::report::{Role, TrainingReport};
 use crate::train::schemes::Scheme;
@@ -116,7 +115,7 @@ impl Job {
         let model = recipe.need(&recipe.model, "model", "cnn:8,16,32")?;
         recipe.train_config()?;
         let subject = subject::open(&recipe)?;
-        let folder = model.replace([':', ','], "-");
+        let folder = model.replace([':', ',', '/', '\\', '='], "-");
         let out = recipe.out.clone().unwrap_or_else(|| Path::new("runs").join(folder));
         let command = std::env::args().collect::<Vec<_>>().join(" ");
         let report = TrainingReport::begin(&gpu, command);
@@ -143,8 +142,9 @@ impl Job {
         let name = self.recipe.need(&self.recipe.model, "model", "cnn:8,16,32")?;
         let mut network = self.fresh(name, 0)?;
         if let Some(path) = &self.recipe.init {
-            let (tensors, _) = read_weights(path)?;
-            network.params.load(&tensors)?.strict(&path.display().to_string())?;
+            if let Some(summary) = saved::start_from(&mut network, path)?.summary() {
+                log::warn!("{}: {summary}", path.display());
+            }
         }
         Ok(network)
     }
@@ -232,7 +232,7 @@ impl Job {
     }
 
     /// What a network is measured at on the test set. Blocks.
-    pub fn measure_test(&self, network: &Network) -> Result<Metric> {
+    pub fn measure_test(&self, network: &Network) -> Result<Measured> {
         let params = DeviceParams::frozen(&self.gpu, "network", &network.params)?;
         let batch_size = self.recipe.train_config()?.batch_size;
         let task = self.task()?;
@@ -240,25 +240,25 @@ impl Job {
         let evaluator = Evaluator::of_all(&self.gpu, &task, network, &params, batch_size, test.as_ref());
         let mut evaluator = self.gpu.block_on(evaluator)?;
         let batches = evaluator.loader(&test)?;
-        Ok(evaluator.measure(batches.epoch(0))?.primary)
+        evaluator.measure(batches.epoch(0))
     }
 
     /// [`Job::measure_test`] for a network that was just trained: without validation images its last epoch was measured
     /// on the test set.
-    pub fn measure_trained(&self, network: &Network, run: &Run) -> Result<Metric> {
+    pub fn measure_trained(&self, network: &Network, run: &Run) -> Result<Measured> {
         match run.measured() {
-            Some(measured) if self.subject.validation().is_none() => Ok(measured.primary.clone()),
+            Some(measured) if self.subject.validation().is_none() => Ok(measured.clone()),
             _ => self.measure_test(network),
         }
     }
 
     /// Adds a row to the table, measured on the test set.
     pub fn row(&mut self, label: &str, role: Role, network: &Network, run: Option<&Run>) -> Result<()> {
-        let metric = match run {
+        let measured = match run {
             Some(run) => self.measure_trained(network, run)?,
             None => self.measure_test(network)?,
         };
-        self.report.add_row(label, role, network, &[metric], run.as_slice());
+        self.report.add_row(label, role, network, &[measured.primary], run.as_slice());
         Ok(())
     }
 

@@ -78,7 +78,7 @@ pub fn teacher_values(gpu: &Gpu, home: SweepFolder<'_>, pair: &PairFile) -> Resu
         let source = Teachers::open(&mut job, None)?;
         for ((key, path), (teacher, _)) in keys.iter().zip(&paths).zip(source.live()) {
             if !known.contains_key(key) {
-                let value = job.measure_test(&teacher.network)?.value;
+                let value = job.measure_test(&teacher.network)?.value();
                 known.insert(key.clone(), Measured { teacher: path.clone(), value });
             }
         }

@@ -78,7 +78,31 @@ fn shown(line: &str) -> String {
     short
 }
 
+/// The text of a file with these sections: of each key what counts, without comments.
+pub fn text(sections: &[Section]) -> String {
+    let mut text = String::new();
+    for (index, section) in sections.iter().enumerate() {
+        let gap = if index == 0 { "" } else { "\n" };
+        text.push_str(&format!("{gap}[{}]\n", section.kind));
+        for (place, Entry { key, value, .. }) in section.options.iter().enumerate() {
+            if section.options[..place].iter().all(|before| before.key != *key) {
+                text.push_str(&format!("{key}={value}\n"));
+            }
+        }
+    }
+    text
+}
+
 impl Section {
+    /// Sets a key, in place of what it was.
+    pub fn set(&mut self, key: &str, value: impl ToString) {
+        let value = value.to_string();
+        match self.options.iter_mut().find(|entry| entry.key == key) {
+            Some(entry) => entry.value = value,
+            None => self.options.push(Entry { key: key.into(), value, line: self.line }),
+        }
+    }
+
     fn find(&self, key: &str) -> Option<&Entry> {
         self.options.iter().find(|entry| entry.key == key)
     }

@@ -64,23 +64,41 @@ pub struct ConvLayer {
 ///
 /// # Errors
 /// [`Error::File`] naming the line of what is not understood or does not fit.
-pub fn layers(
-    file: &str,
-    sections: &[Section],
-    input: Option<[usize; 3]>,
-) -> Result<([usize; 3], Vec<Layer>)> {
-    let Some((net, rest)) =
-        sections.split_first().filter(|(net, _)| ["net", "network"].contains(&&*net.kind))
-    else {
-        return Err(Error::file(file, "expected [net] as the first section"));
-    };
-    let shape = match input {
-        Some(shape) => shape,
-        None => [net.count("channels", 3, 1)?, net.count("height", 416, 1)?, net.count("width", 416, 1)?],
-    };
-    let mut made = Layers { input: shape, all: Vec::new() };
-    for section in rest {
-        let layer = made.layer(section)?;
+pub fn layers(file: &str, sections: &[Section]) -> Result<([usize; 3], Vec<Layer>)> {
+    let (net, rest) = split(file, sections)?;
+    let mut made = Layers::new(net)?;
+    rest.iter().try_for_each(|section| made.push(section))?;
+    if made.all.is_empty() {
+        return Err(Error::file(file, "expected layers behind [net], found none"));
+    }
+    Ok((made.input, made.all))
+}
+
+/// [net] and the sections of layers.
+///
+/// # Errors
+/// [`Error::File`] where [net] is not the first.
+pub fn split<'s>(file: &str, sections: &'s [Section]) -> Result<(&'s Section, &'s [Section])> {
+    let split = sections.split_first().filter(|(net, _)| ["net", "network"].contains(&&*net.kind));
+    split.ok_or_else(|| Error::file(file, "expected [net] as the first section"))
+}
+
+/// Layers of the sections so far.
+pub struct Layers {
+    input: [usize; 3],
+    all: Vec<Layer>,
+}
+
+impl Layers {
+    /// None yet, behind this [net].
+    pub fn new(net: &Section) -> Result<Self> {
+        let side = |key, usual| net.count(key, usual, 1);
+        Ok(Self { input: [side("channels", 3)?, side("height", 416)?, side("width", 416)?], all: Vec::new() })
+    }
+
+    /// One more.
+    pub fn push(&mut self, section: &Section) -> Result<()> {
+        let layer = self.layer(section)?;
         let values = layer.shape.iter().try_fold(1usize, |n, side| n.checked_mul(*side));
         if values.is_none_or(|n| n > MOST_VALUES) {
             return Err(section.error(format!(
@@ -88,20 +106,10 @@ pub fn layers(
                 shown(layer.shape)
             )));
         }
-        made.all.push(layer);
+        self.all.push(layer);
+        Ok(())
     }
-    if made.all.is_empty() {
-        return Err(Error::file(file, "expected layers behind [net], found none"));
-    }
-    Ok((shape, made.all))
-}
 
-struct Layers {
-    input: [usize; 3],
-    all: Vec<Layer>,
-}
-
-impl Layers {
     fn layer(&self, section: &Section) -> Result<Layer> {
         match section.kind.as_str() {
             "convolutional" | "conv" => self.convolution(section),
@@ -125,8 +133,8 @@ impl Layers {
         }
     }
 
-    /// What the layer before gives.
-    fn before(&self) -> [usize; 3] {
+    /// Channels, height and width that the layer before gives.
+    pub fn before(&self) -> [usize; 3] {
         self.all.last().map_or(self.input, |layer| layer.shape)
     }
 

@@ -39,11 +39,11 @@ enum Step {
 }
 
 impl Darknet {
-    /// With parameters below `root`.
-    pub fn new(mut root: ParamBuilder<'_>, layers: &[Layer]) -> Self {
+    /// With parameters below `root`; `eps` is added to variances.
+    pub fn new(mut root: ParamBuilder<'_>, layers: &[Layer], eps: f32) -> Self {
         let built = layers.iter().enumerate().map(|(index, layer)| {
             let name = format!("layer{index}");
-            let step = Step::new(root.sub(&name), layer);
+            let step = Step::new(root.sub(&name), layer, eps);
             Built { name, step }
         });
         Self { layers: built.collect() }
@@ -51,9 +51,9 @@ impl Darknet {
 }
 
 impl Step {
-    fn new(mut at: ParamBuilder<'_>, layer: &Layer) -> Self {
+    fn new(mut at: ParamBuilder<'_>, layer: &Layer, eps: f32) -> Self {
         match &layer.kind {
-            LayerKind::Conv(conv) => Self::conv(&mut at, conv),
+            LayerKind::Conv(conv) => Self::conv(&mut at, conv, eps),
             &LayerKind::MaxPool { size, stride, padding } => Self::MaxPool { size, stride, padding },
             LayerKind::AvgPool => Self::AvgPool,
             LayerKind::Upsample => Self::Upsample([layer.shape[1], layer.shape[2]]),
@@ -67,12 +67,12 @@ impl Step {
     }
 
     /// First weights after He et al., by the inputs, which is what darknet scales its own by.
-    fn conv(at: &mut ParamBuilder<'_>, layer: &ConvLayer) -> Self {
+    fn conv(at: &mut ParamBuilder<'_>, layer: &ConvLayer, eps: f32) -> Self {
         let ConvLayer { c_in, c_out, size, stride, padding, groups, batch_norm, activation } = *layer;
         let config = Conv2d { groups, ..Conv2d::square(stride, padding) };
         let bias = (!batch_norm).then_some(Init::Constant(0.0));
         let conv = Conv::with_init(at.sub("conv"), c_in, c_out, size, config, Init::KaimingNormal, bias);
-        let bn = batch_norm.then(|| BatchNorm::new(at.sub("bn"), c_out));
+        let bn = batch_norm.then(|| BatchNorm::with_eps(at.sub("bn"), c_out, eps));
         Self::Conv { conv, bn, activation }
     }
 

@@ -2,6 +2,7 @@
 //! f32 little-endian. Without batch norm there are only bias and weights.
 
 use super::layers::{Layer, LayerKind};
+use crate::files::NamedTensor;
 use crate::nn::{Param, Params};
 use crate::{Error, Result};
 
@@ -57,6 +58,32 @@ pub fn values(layers: &[Layer], params: &Params) -> usize {
 /// [`Error::File`] for a file that ends inside a layer, has values left over, or values that are not finite, naming the layer
 /// and how many values differ, and for one that ends early where the others have no values; `params` are then as before.
 pub fn load(file: &str, bytes: &[u8], layers: &[Layer], params: &mut Params) -> Result<Loaded> {
+    let (loaded, read) = read(file, bytes, layers, params)?;
+    for index in 0..layers.len() {
+        let own = own(params, index, &layers[index]);
+        if own.iter().all(|param| read.iter().all(|tensor| tensor.name != param.name)) {
+            has_values(file, loaded.convolutions, &own)?;
+        }
+    }
+    // Nothing before all of it is known to fit.
+    for tensor in read {
+        if let Some(param) = params.find_mut(&tensor.name) {
+            param.values = tensor.data;
+        }
+    }
+    Ok(loaded)
+}
+
+/// What a file holds of the layers, from the first to the one that it ends behind.
+///
+/// # Errors
+/// As [`load`], but for a file that ends early.
+pub fn read(
+    file: &str,
+    bytes: &[u8],
+    layers: &[Layer],
+    params: &Params,
+) -> Result<(Loaded, Vec<NamedTensor>)> {
     let (header, mut rest) = header(file, bytes)?;
     if rest.len() % 4 != 0 {
         let message =
@@ -79,8 +106,7 @@ pub fn load(file: &str, bytes: &[u8], layers: &[Layer], params: &mut Params) -> 
             continue;
         }
         if rest.is_empty() && convolutions > 0 {
-            has_values(file, convolutions, &params)?;
-            continue;
+            break;
         }
         let wanted: usize = params.iter().map(|param| param.shape.len() * 4).sum();
         if rest.len() < wanted {
@@ -95,17 +121,12 @@ pub fn load(file: &str, bytes: &[u8], layers: &[Layer], params: &mut Params) -> 
         for param in params {
             let (own, behind) = rest.split_at(param.shape.len() * 4);
             rest = behind;
-            read.push((param.name.clone(), finite(file, param, own)?));
+            let (name, shape) = (param.name.clone(), param.shape.dims().to_vec());
+            read.push(NamedTensor { name, shape, data: finite(file, param, own)? });
         }
         convolutions += 1;
     }
-    // Nothing before all of it is known to fit.
-    for (name, values) in read {
-        if let Some(param) = params.find_mut(&name) {
-            param.values = values;
-        }
-    }
-    Ok(Loaded { header, convolutions })
+    Ok((Loaded { header, convolutions }, read))
 }
 
 /// Fails for what a file that ends early leaves as it is, and that has no values yet.
@@ -114,8 +135,8 @@ fn has_values(file: &str, convolutions: usize, params: &[&Param]) -> Result<()> 
         None => Ok(()),
         Some(param) => {
             let message = format!(
-                "it ends behind convolution {convolutions}, and {} has no values yet; give the network first ones \
-                 (Params::initialise) before a backbone's",
+                "it ends behind convolution {convolutions}, and {} has no values yet: it is a part of a network, such as a \
+                 backbone, to start a training from; give the network first values (Params::initialise) before",
                 param.name
             );
             Err(Error::file(file, message))
@@ -136,6 +157,12 @@ fn finite(file: &str, param: &Param, bytes: &[u8]) -> Result<Vec<f32>> {
             Err(Error::file(file, message))
         }
     }
+}
+
+/// Values of a file, where it is one.
+pub fn values_in(bytes: &[u8]) -> Option<usize> {
+    let (_, rest) = header("", bytes).ok()?;
+    rest.len().is_multiple_of(4).then_some(rest.len() / 4)
 }
 
 /// The head, and what follows it.

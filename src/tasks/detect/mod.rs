@@ -2,10 +2,15 @@
 
 mod found;
 mod loss;
+mod measure;
 
 pub use found::{Found, Truth};
 pub(crate) use loss::binary_cross_entropy;
 pub use loss::{BoxLoss, TruthLeaves, box_loss};
+pub use measure::{
+    ClassPrecision, Confusion, ConfusionCell, CurvePoint, DetectionResult, Gathered, ImageMistakes, MapKind,
+    SCORE,
+};
 
 use super::Leaves;
 use crate::Result;

@@ -6,7 +6,7 @@
 use crate::data::Source;
 use crate::distill::{MethodContext, TeacherPass, Term, UnrunPass};
 use crate::gpu::Gpu;
-use crate::models::{Network, base_of, build};
+use crate::models::{Network, base_of, build_from};
 use crate::nn::{DeviceParams, Forward, Params};
 use crate::tasks::Task;
 use crate::train::step::record::{BatchRecording, Pass};
@@ -43,7 +43,7 @@ pub(in crate::train) fn extended(
         let message = format!("{} was made for another teacher; {name} is wanted here", student.name);
         return Err(Error::config("model", message));
     }
-    let mut network = build(name, student.config())?;
+    let mut network = build_from(student, name)?;
     network.params.initialise(seed);
     network.params.load(&student.params.named())?;
     Ok(Some(network))

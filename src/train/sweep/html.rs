@@ -1,7 +1,7 @@
 //! A sweep as a page, in the style of a run's report.
 
 use super::Sweep;
-use super::rows::{cells, columns, footnotes, overview};
+use super::rows::{cells, columns, footnotes, others, overview};
 use crate::report::escape;
 use crate::report::page::{document, section};
 
@@ -17,6 +17,10 @@ pub fn page(sweep: &Sweep) -> String {
     for pair in &sweep.pairs {
         let rows: Vec<Vec<String>> = pair.methods.iter().map(|runs| cells(pair, runs).to_vec()).collect();
         let mut inner = table(&columns(&pair.metric()), &rows);
+        if let Some((header, rows)) = others(pair).as_deref().and_then(<[_]>::split_first) {
+            inner += "<p>Measured besides, with the gain over the student alone:</p>\n";
+            inner += &table(header, rows);
+        }
         for note in footnotes(pair) {
             inner += &format!("<p>{}</p>\n", escape(&note));
         }

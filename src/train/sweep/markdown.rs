@@ -1,6 +1,6 @@
 //! A sweep as Markdown.
 
-use super::rows::{cells, columns, footnotes, overview};
+use super::rows::{cells, columns, footnotes, others, overview};
 use super::{PairRuns, Sweep};
 
 pub fn page(sweep: &Sweep) -> String {
@@ -20,6 +20,10 @@ fn details(pair: &PairRuns) -> String {
     let mut text = format!("\n## {}\n\n", line(&pair.name));
     let rows: Vec<Vec<String>> = pair.methods.iter().map(|runs| cells(pair, runs).to_vec()).collect();
     text += &table(&columns(&pair.metric()), &rows);
+    if let Some((header, rows)) = others(pair).as_deref().and_then(<[_]>::split_first) {
+        text += "\nMeasured besides, with the gain over the student alone:\n\n";
+        text += &table(header, rows);
+    }
     for note in footnotes(pair) {
         text += &format!("\n- {}\n", line(&note));
     }

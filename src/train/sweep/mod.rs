@@ -32,6 +32,9 @@ pub struct Outcome {
     pub last: f64,
     /// What the best epoch came to, chosen by looking at it.
     pub best: f64,
+    /// What else the weights that were kept come to on the test set; none in results of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Metric>,
     /// Milliseconds a step, over the steps of all its trainings.
     pub ms_per_step: f64,
     /// Steps it ran, in all its trainings; 0 in results of versions that did not keep it.
@@ -66,7 +69,7 @@ fn old_metric() -> Quantity {
 impl Outcome {
     /// Of trainings one after the other, the student's own last, whose kept weights are measured at `last` on the test set;
     /// `seconds` passed since its start, or since it was resumed.
-    pub fn new(key: String, last: &Metric, trainings: &[Run], student_params: u64, seconds: f64) -> Self {
+    pub fn new(key: String, last: &Measured, trainings: &[Run], student_params: u64, seconds: f64) -> Self {
         let steps_of = |run: &Run| run.epochs.last().map_or(0, |epoch| epoch.step);
         let steps: u64 = trainings.iter().map(steps_of).sum();
         let over_steps = |of: &dyn Fn(&Run) -> f64| {
@@ -74,11 +77,12 @@ impl Outcome {
         };
         Self {
             key,
-            metric: last.quantity(),
-            last: last.value,
+            metric: last.primary.quantity(),
+            last: last.value(),
+            others: last.others.clone(),
             student_params,
             steps,
-            best: trainings.last().and_then(Run::best).map_or(last.value, Measured::value),
+            best: trainings.last().and_then(Run::best).map_or(last.value(), Measured::value),
             ms_per_step: over_steps(&|run| run.ms_per_step),
             trainings: trainings.len() as u64,
             seconds: Some(seconds + trainings.iter().map(|run| run.seconds_before).sum::<f64>()),
@@ -149,6 +153,17 @@ pub struct MethodSummary {
     pub seeds: usize,
 }
 
+/// A metric besides the primary one, as numbers to be shown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OtherFigure {
+    /// Mean over seeds.
+    pub mean: f64,
+    /// Sample deviation over seeds.
+    pub sd: Option<f64>,
+    /// How much better than the student alone.
+    pub gain: Option<f64>,
+}
+
 impl PairRuns {
     /// Trained parameters of the student; none before a run is done.
     pub fn student_params(&self) -> Option<u64> {
@@ -162,6 +177,24 @@ impl PairRuns {
 
     fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
         self.methods.iter().flat_map(|runs| runs.done.iter().map(|(_, outcome)| outcome))
+    }
+
+    /// What its runs are measured by besides.
+    pub fn others(&self) -> Vec<Quantity> {
+        self.outcomes().next().map_or_else(Vec::new, |one| one.others.iter().map(Metric::quantity).collect())
+    }
+
+    /// Mean and sample deviation of a method's other metric of this name, and how much better it is than the student
+    /// alone, as numbers to be shown.
+    pub fn other(&self, runs: &MethodRuns, metric: &Quantity) -> Option<OtherFigure> {
+        let values = |runs: &MethodRuns| -> Vec<f64> {
+            let others = runs.done.iter().flat_map(|(_, outcome)| &outcome.others);
+            others.filter(|other| other.name == metric.name).map(|other| metric.scaled(other.value)).collect()
+        };
+        let own = values(runs);
+        let alone = self.methods.first().filter(|m| m.method != runs.method);
+        let gain = |mean_of| alone.and_then(|alone| mean(&values(alone))).map(|a| metric.gain(mean_of, a));
+        mean(&own).map(|value| OtherFigure { mean: value, sd: sample_sd(&own), gain: gain(value) })
     }
 
     /// The figures of a method beside those of the student alone, which is `methods[0]`.

@@ -1,6 +1,6 @@
 //! Rows, cells and footnotes of the tables, as text that no markup is in yet.
 
-use super::{MethodRuns, MethodSummary, PairRuns, Sweep, TEACHER};
+use super::{MethodRuns, MethodSummary, OtherFigure, PairRuns, Sweep, TEACHER};
 use crate::report::{Quantity, Unit, significant};
 
 /// The columns of a pair's table.
@@ -26,6 +26,27 @@ pub fn cells(pair: &PairRuns, runs: &MethodRuns) -> [String; 9] {
         or_dash(summary.gflop.map(gflop)),
         or_dash(summary.mib.map(|v| format!("{v:.1}"))),
     ]
+}
+
+/// The table of what is measured besides: its rows, header first; `None` where nothing is.
+pub fn others(pair: &PairRuns) -> Option<Vec<Vec<String>>> {
+    let metrics = pair.others();
+    if metrics.is_empty() {
+        return None;
+    }
+    let title = |metric: &Quantity| format!("{} {}", metric.title(), metric.sign()).trim_end().to_string();
+    let mut rows: Vec<Vec<String>> =
+        vec![std::iter::once("method".into()).chain(metrics.iter().map(title)).collect()];
+    for runs in &pair.methods {
+        let cell = |metric: &Quantity| {
+            let Some(OtherFigure { mean, sd, gain }) = pair.other(runs, metric) else { return "-".into() };
+            let sd = sd.map_or(String::new(), |sd| format!(" ± {}", digits(metric, sd)));
+            let gain = gain.map_or(String::new(), |gain| format!(" ({})", signed(metric, gain)));
+            format!("{}{sd}{gain}", digits(metric, mean))
+        };
+        rows.push(std::iter::once(runs.method.clone()).chain(metrics.iter().map(cell)).collect());
+    }
+    Some(rows)
 }
 
 /// `3.142`, and as many digits of small networks' work.

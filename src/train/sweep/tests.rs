@@ -41,6 +41,23 @@ fn means_spreads_and_gains() {
     assert_eq!(sweep.failures(), 2);
 }
 
+/// A detector's AP50 beside its AP: mean, deviation, gain.
+#[test]
+fn what_is_measured_besides_has_a_table() {
+    let mut sweep = sweep();
+    assert!(!sweep.markdown().contains("besides"));
+    for (_, outcome) in sweep.pairs[0].methods.iter_mut().flat_map(|runs| &mut runs.done) {
+        outcome.others = vec![Metric::share("AP50", outcome.last / 2.0)];
+    }
+    let text = sweep.markdown();
+    assert!(text.contains("| method | AP50 % |"), "{text}");
+    assert!(
+        text.contains("| alone | 35.50 ± 0.71 |") && text.contains("| kd | 37.00 ± 0.71 (+1.50) |"),
+        "{text}"
+    );
+    assert!(sweep.html().contains("37.00 ± 0.71 (+1.50)"));
+}
+
 /// An error: less is better, and the table says neither percent nor recall.
 #[test]
 fn other_metrics_gain_by_falling() {
@@ -165,7 +182,7 @@ fn trainings_of_a_scheme_count_together() {
         ..Default::default()
     };
     let (assistant, student) = (run(30, 8.0, 1000, 70, 0.9), run(10, 4.0, 200, 50, 0.6));
-    let outcome = Outcome::new("k".into(), &Metric::share("recall", 0.5), &[assistant, student], 7, 1.5);
+    let outcome = Outcome::new("k".into(), &measured(0.5), &[assistant, student], 7, 1.5);
     assert_eq!((outcome.steps, outcome.trainings, outcome.planned_bytes), (40, 2, 70));
     assert_eq!((outcome.ms_per_step, outcome.flops, outcome.best), (7.0, 800, 0.6));
     assert_eq!(outcome.seconds, Some(5.5));

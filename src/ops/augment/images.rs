@@ -4,14 +4,14 @@
 //! the flip mirrors that window, for every second image. The view is a function of the seed, the step's epoch and the
 //! sample id, so teacher and student, a resumed run, and a batch in another order all see the same one.
 
-use super::common::{elementwise, expect_inputs};
-use super::spec::{Case, Fill, Input, OpSpec};
 use crate::gpu::Kernel;
+use crate::ops::common::{elementwise, expect_inputs};
+use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::rng;
 use crate::tape::{Array, DType, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
-const SHADER: &str = include_str!("../../shaders/augment.wgsl");
+const SHADER: &str = include_str!("../../../shaders/augment/image_batch.wgsl");
 /// As in the shader.
 const DOMAIN: u32 = 0x696d_6167;
 const MOST_CHANNELS: usize = 4;

@@ -1,15 +1,23 @@
 //! A trained network as one file: safetensors with PyTorch's names, and in its metadata what is needed to use it.
 //!
 //! Metadata: `limbeck.model` (`cnn:8,16,32`), `limbeck.input` (`3x32x32`, or `12` for flat features), the names of the
-//! outputs as `limbeck.classes` or `limbeck.numbers`, `limbeck.mean` and
-//! `limbeck.std` (JSON lists). Files that another program wrote have none of it; [`Overrides`] says it then. State dicts
-//! of PyTorch and ONNX graphs are opened here too; the latter may have the same metadata.
+//! outputs as `limbeck.classes`, `limbeck.numbers` or, of a detector, `limbeck.box_classes`, `limbeck.mean` and
+//! `limbeck.std` (JSON lists), and `limbeck.cfg` with the text of a network that is described by a darknet `.cfg` of a user's
+//! own. Files that another program wrote have none of it; [`Overrides`] says it then. State dicts
+//! of PyTorch, ONNX graphs, which may have the same metadata, and darknet's `.weights` are opened here too.
 
 use std::path::Path;
 
-use super::{Head, InputSpec, ModelConfig, NameMap, Network, onnx, outline};
+mod file;
+mod start;
+mod weights;
+
+use super::{Head, InputSpec, ModelConfig, NameMap, Network, darknet, native_config_by, onnx, outline};
 use crate::files::{self, Metadata, StoredTensor};
 use crate::{Error, Result};
+use file::{FileMetadata, parse_spec};
+
+pub use start::start_from;
 
 /// A network that can be used as it is: architecture, weights, class names, normalisation.
 pub struct Saved {
@@ -47,11 +55,16 @@ pub struct Overrides {
     pub map: Option<NameMap>,
 }
 
-/// Writes the network atomically.
+/// Writes the network atomically: as safetensors, or for a path that ends in `.weights` as darknet's files, with the `.cfg` and
+/// the `.names` beside it, which darknet, OpenCV and ncnn read.
 ///
 /// # Errors
-/// [`Error::File`] where the file can't be written.
+/// [`Error::File`] where the file can't be written; for `.weights` also where another network's `.cfg` or `.names` is in the
+/// way, and [`Error::Config`] for a network that is none of darknet's, or whose pixels are not from 0 to 1.
 pub fn save(path: impl AsRef<Path>, network: &Network, metadata: &ModelMetadata) -> Result<()> {
+    if path.as_ref().extension().is_some_and(|ending| ending.eq_ignore_ascii_case("weights")) {
+        return weights::save(path.as_ref(), network, metadata);
+    }
     let tensors = network.params.named();
     let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();
     files::write_safetensors(path, &stored, &strings(network, metadata))
@@ -69,18 +82,26 @@ pub fn to_bytes(network: &Network, metadata: &ModelMetadata) -> Result<Vec<u8>> 
 
 fn strings(network: &Network, metadata: &ModelMetadata) -> Metadata {
     let outputs = format!("limbeck.{}", network.head().key());
-    Metadata::from([
+    let mut all = Metadata::from([
         ("limbeck.version".to_string(), env!("CARGO_PKG_VERSION").to_string()),
         ("limbeck.model".to_string(), network.name.clone()),
         ("limbeck.input".to_string(), network.input().to_string()),
         (outputs, serde_json::json!(metadata.classes).to_string()),
         ("limbeck.mean".to_string(), serde_json::json!(metadata.mean).to_string()),
         ("limbeck.std".to_string(), serde_json::json!(metadata.std).to_string()),
-    ])
+    ]);
+    if let Some(text) = &network.description {
+        all.insert("limbeck.cfg".to_string(), text.to_string());
+    }
+    all
 }
 
-/// Reads a network that [`save`] wrote, or one of another program (safetensors, `.pth`, `.onnx`) with what `overrides`
-/// adds.
+/// Reads a network that [`save`] wrote, or one of another program (safetensors, `.pth`, `.onnx`, darknet's `.weights`) with
+/// what `overrides` adds.
+///
+/// Layers of a `.weights` file are those of its `model`, the path of a `.cfg` or a name such as `yolov4`, or of the `.cfg`
+/// that has its name and lies beside it. Names of its classes are those of the `.names` beside it, or of a `coco.names` there
+/// that has as many, or else numbers. A name without `classes=` is for as many as the file's length says.
 ///
 /// # Errors
 /// [`Error::File`] for a damaged file, weights that are not finite, and tensors that do not fit the architecture;
@@ -95,11 +116,17 @@ pub fn open(path: impl AsRef<Path>, overrides: &Overrides) -> Result<Saved> {
 /// As [`open`].
 pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overrides) -> Result<Saved> {
     let path = path.as_ref();
-    from_bytes(path, &files::read(path)?, overrides, fallback, &onnx::beside(path))
+    let bytes = files::read(path)?;
+    if darknet::is_weights(path) {
+        let beside = |name: &str| files::read(path.with_file_name(name));
+        return weights::from_bytes(path, &bytes, overrides, fallback, &beside);
+    }
+    from_bytes(path, &bytes, overrides, fallback, &onnx::beside(path))
 }
 
-/// [`open_with`] for a file that is in memory; `name` is what messages call it, and ends in `.onnx` where it is such a graph.
-/// `external` gets the files with the weights of such a graph by their path beside it; [`alone`] where there are none.
+/// [`open_with`] for a file that is in memory; `name` is what messages call it, and ends in `.onnx` or `.weights` where it is
+/// such a file. `external` gets the files with the weights of such a graph, and the `.cfg` and `.names` of such weights, by
+/// their path beside it; [`alone`] where there are none.
 ///
 /// # Errors
 /// As [`open`].
@@ -114,6 +141,9 @@ pub fn from_bytes(
     if onnx::is_onnx(path) {
         return onnx_from_bytes(path, bytes, overrides, fallback, external);
     }
+    if darknet::is_weights(path) {
+        return weights::from_bytes(path, bytes, overrides, fallback, external);
+    }
     let (mut tensors, metadata) = files::decode_weights(path, bytes)?;
     if let Some(map) = &overrides.map {
         map.apply(&mut tensors);
@@ -121,18 +151,32 @@ pub fn from_bytes(
     let file = FileMetadata { path, metadata: &metadata };
     let text = |text: &str| Ok(text.to_string());
     let model = file.one("model", "architecture", [&overrides.model, &fallback.model], text)?;
+    let description =
+        file.description(&model, !metadata.contains_key("limbeck.model") || overrides.model.is_some())?;
+    let native = native_config_by(&model, description).map_err(|e| Error::file(path, e))?;
     let image = |given: &Option<[usize; 3]>| given.map(InputSpec::Image);
-    let given = [&image(&overrides.input), &image(&fallback.input)];
+    let usual = native.map(|native| native.input).or(image(&fallback.input));
+    let given = [&image(&overrides.input), &usual];
     let input = file.one("input", "input size", given, |text| {
         parse_spec(text).map_err(|e| Error::file(path, format!("metadata limbeck.input: {e}")))
     })?;
-    let (head, names) = file.head([&overrides.classes, &fallback.classes])?;
-    let metadata = file.metadata(overrides, fallback, input, names)?;
+    let (head, names) =
+        file.head([&overrides.classes, &fallback.classes], native.map(|native| native.head))?;
+    let metadata = match head {
+        Head::Boxes(_) => file.metadata(overrides, &plain(fallback, input), input, names)?,
+        _ => file.metadata(overrides, fallback, input, names)?,
+    };
     let config = ModelConfig { input, head };
-    let mut network = outline(&model, &config).map_err(|e| Error::file(path, e))?;
+    let mut network = outline(&model, &config, description).map_err(|e| Error::file(path, e))?;
     let what = format!("{} as {model} for {} {}", path.display(), head.width(), head.noun());
     network.params.load(&tensors)?.strict(&what)?;
     Ok(Saved { network, metadata })
+}
+
+/// `fallback` for a detector, whose pixels are from 0 to 1 unless its file says otherwise.
+fn plain(fallback: &Overrides, input: InputSpec) -> Overrides {
+    let channels = input.dims().first().copied().unwrap_or(0);
+    Overrides { mean: Some(vec![0.0; channels]), std: Some(vec![1.0; channels]), ..fallback.clone() }
 }
 
 /// For a model in memory that has no files with weights beside it: refuses to get one.
@@ -171,102 +215,6 @@ fn onnx_from_bytes(
     Ok(Saved { network, metadata })
 }
 
-/// What a file's metadata says.
-struct FileMetadata<'a> {
-    path: &'a Path,
-    metadata: &'a Metadata,
-}
-
-impl FileMetadata<'_> {
-    /// What the network gives, and the names of it: numbers where the file says so, or else classes.
-    fn head(&self, said: [&Option<Vec<String>>; 2]) -> Result<(Head, Vec<String>)> {
-        let numbers = Head::Numbers(0).key();
-        if said[0].is_none() && self.metadata.contains_key(&format!("limbeck.{numbers}")) {
-            let names =
-                self.one(numbers, "numbers", [&None, &None], |text| list(self.path, numbers, text))?;
-            return Ok((Head::Numbers(names.len()), names));
-        }
-        let names = self.classes(said)?;
-        Ok((Head::Classes(names.len()), names))
-    }
-
-    /// The names of the classes.
-    fn classes(&self, given: [&Option<Vec<String>>; 2]) -> Result<Vec<String>> {
-        self.one("classes", "classes", given, |text| list(self.path, "classes", text))
-    }
-
-    /// How the network is fed, checked.
-    fn metadata(
-        &self,
-        overrides: &Overrides,
-        fallback: &Overrides,
-        input: InputSpec,
-        classes: Vec<String>,
-    ) -> Result<ModelMetadata> {
-        let path = self.path;
-        let read = |text: &str| list(path, "mean", text);
-        if let InputSpec::Features(_) = input {
-            return Ok(ModelMetadata { classes, mean: Vec::new(), std: Vec::new() });
-        }
-        let mean: Vec<f32> = self.one("mean", "mean", [&overrides.mean, &fallback.mean], read)?;
-        let read = |text: &str| list(path, "std", text);
-        let std: Vec<f32> = self.one("std", "standard deviation", [&overrides.std, &fallback.std], read)?;
-        check_metadata(path, input.dims()[0], &classes, &mean, &std)?;
-        Ok(ModelMetadata { classes, mean, std })
-    }
-
-    /// One fact: from the user, else from the file, else from the fallback.
-    fn one<T: Clone>(
-        &self,
-        key: &str,
-        what: &str,
-        [user, fallback]: [&Option<T>; 2],
-        parse: impl Fn(&str) -> Result<T>,
-    ) -> Result<T> {
-        if let Some(value) = user {
-            return Ok(value.clone());
-        }
-        if let Some(text) = self.metadata.get(&format!("limbeck.{key}")) {
-            return parse(text);
-        }
-        fallback.clone().ok_or_else(|| {
-            let hint = match key {
-                "model" => "pass `model` with the one it was made with, such as `model = resnet20`",
-                "input" => {
-                    "pass `input`, such as `input = 3x32x32`, or `data` with the data set it was trained on"
-                }
-                "classes" => {
-                    "pass `classes` with their names or number, or `data` with the data set it was trained on"
-                }
-                "mean" => "pass `mean` and `std`, or `data` with the data set it was trained on",
-                _ => "pass `std`, or `data` with the data set it was trained on",
-            };
-            Error::file(self.path, format!("the file does not say its {what} (limbeck.{key}); {hint}"))
-        })
-    }
-}
-
-/// Refuses what no network can be built for or fed with.
-fn check_metadata(path: &Path, channels: usize, classes: &[String], mean: &[f32], std: &[f32]) -> Result<()> {
-    if classes.is_empty() {
-        return Err(Error::file(path, "metadata limbeck.classes: expected at least one class, found none"));
-    }
-    if mean.len() != channels || std.len() != channels {
-        let message = format!(
-            "expected a mean and a standard deviation for each of {} channels, got {mean:?} and {std:?}; pass both \
-             `mean` and `std`",
-            channels
-        );
-        return Err(Error::file(path, message));
-    }
-    if !mean.iter().all(|m| m.is_finite()) || !std.iter().all(|s| s.is_finite() && *s > 0.0) {
-        let message =
-            format!("expected finite means and standard deviations above 0, got {mean:?} and {std:?}");
-        return Err(Error::file(path, message));
-    }
-    Ok(())
-}
-
 /// `3x32x32`.
 pub fn parse_input(text: &str) -> Result<[usize; 3]> {
     let sizes: Option<Vec<usize>> =
@@ -275,19 +223,6 @@ pub fn parse_input(text: &str) -> Result<[usize; 3]> {
         let message = format!("expected channels x height x width, such as 3x32x32, got \"{text}\"");
         Error::config("input", message)
     })
-}
-
-/// `3x32x32` for an image, `12` for 12 features.
-fn parse_spec(text: &str) -> Result<InputSpec> {
-    match text.trim().parse() {
-        Ok(n) if n > 0 => Ok(InputSpec::Features(n)),
-        _ => parse_input(text).map(InputSpec::Image),
-    }
-}
-
-fn list<T: serde::de::DeserializeOwned>(path: &Path, key: &str, text: &str) -> Result<Vec<T>> {
-    serde_json::from_str(text)
-        .map_err(|e| Error::file(path, format!("metadata limbeck.{key}: expected a JSON list ({e})")))
 }
 
 #[cfg(test)]
@@ -329,3 +264,7 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "detector_tests.rs"]
+mod detector_tests;

@@ -1,0 +1,170 @@
+//! A contact sheet: some images of a set in one picture, with their boxes.
+
+use std::collections::HashSet;
+
+use ::image::imageops::{self, FilterType};
+use ::image::{Rgb, RgbImage};
+
+use super::check::in_parallel;
+use super::{BoxImage, BoxSet, BoxSets, Severity};
+use crate::report::draw::{self, Labelled};
+use crate::rng::Stream;
+use crate::{Error, Result};
+
+/// Pixels of a tile, width and height without the line of text below.
+const TILE: [u32; 2] = [360, 270];
+/// Pixels between tiles, and of the line of text.
+const GAP: u32 = 8;
+const CAPTION: u32 = 14;
+const COLUMNS: usize = 4;
+const GROUND: Rgb<u8> = Rgb([24, 26, 30]);
+
+impl BoxSets {
+    /// A picture of up to `count` images with their boxes: first those of which something was odd, then others of every part,
+    /// drawn by `seed`. Boxes that are not learned say why.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for no image or more than 400, and [`Error::File`] for one that can't be decoded.
+    pub fn contact_sheet(&self, count: usize, seed: u64) -> Result<RgbImage> {
+        if !(1..=400).contains(&count) {
+            return Err(Error::config("contact sheet", format!("expected 1 to 400 images, got {count}")));
+        }
+        let chosen = self.chosen(count, seed);
+        let columns = COLUMNS.min(chosen.len());
+        let rows = chosen.len().div_ceil(columns.max(1)) as u32;
+        let [wide, high] = [TILE[0] + GAP, TILE[1] + CAPTION + GAP];
+        let mut sheet = RgbImage::from_pixel(columns as u32 * wide + GAP, rows * high + GAP, GROUND);
+        let tiles = in_parallel(&chosen, |(image, classes)| tile(image, classes));
+        for (k, (drawn, (image, _))) in tiles.into_iter().zip(&chosen).enumerate() {
+            let drawn = drawn?;
+            let (x, y) = ((k % columns) as u32 * wide + GAP, (k / columns) as u32 * high + GAP);
+            let (dx, dy) = ((TILE[0] - drawn.width()) / 2, (TILE[1] - drawn.height()) / 2);
+            imageops::replace(&mut sheet, &drawn, i64::from(x + dx), i64::from(y + dy));
+            let caption = caption(&image.name, image.boxes.len());
+            draw::text(&mut sheet, [x as i32, (y + TILE[1] + 3) as i32], 1, [200, 204, 210], &caption);
+        }
+        Ok(sheet)
+    }
+
+    /// Images with the names of their classes.
+    fn chosen(&self, count: usize, seed: u64) -> Vec<(&BoxImage, &[String])> {
+        let sets: Vec<&BoxSet> =
+            [Some(&self.train), self.validation.as_ref(), Some(&self.test)].into_iter().flatten().collect();
+        let odd = self.odd_names();
+        let is_odd = |image: &&BoxImage| odd.contains(stem(&image.name));
+        let mut chosen: Vec<(&BoxImage, &[String])> = Vec::new();
+        for set in &sets {
+            let images = set.images().filter(is_odd).map(|image| (image, set.class_names()));
+            chosen.extend(images.take((count / 2).saturating_sub(chosen.len())));
+        }
+        // The training part has most of the others.
+        let mut stream = Stream::new(seed, "contact sheet");
+        for (k, set) in sets.iter().enumerate() {
+            let left = count.saturating_sub(chosen.len());
+            let share =
+                if k == 0 && sets.len() > 1 { left.div_ceil(2) } else { left.div_ceil(sets.len() - k) };
+            let drawn = stream.permutation(set.images().len()).into_iter().filter_map(|at| set.image(at));
+            let images = drawn.filter(|image| !odd.contains(stem(&image.name)));
+            chosen.extend(images.take(share).map(|image| (image, set.class_names())));
+        }
+        chosen
+    }
+
+    /// Names, without folder and ending, of files of which something is odd.
+    fn odd_names(&self) -> HashSet<&str> {
+        let kinds = self.traps.kinds().into_iter().filter(|kind| kind.severity() > Severity::Note);
+        kinds.flat_map(|kind| self.traps.places(kind)).map(|place| stem(place)).collect()
+    }
+}
+
+/// The name of a file up to its first dot.
+fn stem(place: &str) -> &str {
+    let name = place.rsplit('/').next().unwrap_or(place);
+    name.split('.').next().unwrap_or(name)
+}
+
+fn caption(name: &str, boxes: usize) -> String {
+    let most = (TILE[0] / 6) as usize - 14;
+    let letters: Vec<char> = name.chars().collect();
+    let name = match letters.len() > most {
+        true => format!("..{}", letters[letters.len() - most + 2..].iter().collect::<String>()),
+        false => name.to_string(),
+    };
+    format!("{name}  {boxes} {}", if boxes == 1 { "box" } else { "boxes" })
+}
+
+/// An image no larger than a tile, with its boxes.
+fn tile(image: &BoxImage, classes: &[String]) -> Result<RgbImage> {
+    let picture = image.decode()?;
+    let [w, h] = image.size().map(f64::from);
+    // Small images grow by whole steps at most, so that their pixels are seen.
+    let scale = (f64::from(TILE[0]) / w).min(f64::from(TILE[1]) / h);
+    let side = |side: f64, most: u32| ((side * scale).round() as u32).clamp(1, most);
+    let (width, height) = (side(w, TILE[0]), side(h, TILE[1]));
+    let filter = if scale > 1.0 { FilterType::Nearest } else { FilterType::Triangle };
+    let mut picture = imageops::resize(&picture, width, height, filter);
+    let labels: Vec<String> = image
+        .boxes
+        .iter()
+        .map(|annotation| {
+            let name = classes.get(annotation.class).map_or("?", String::as_str);
+            match (annotation.crowd, annotation.difficult) {
+                (true, _) => format!("{name} (crowd)"),
+                (_, true) => format!("{name} (difficult)"),
+                _ => name.to_string(),
+            }
+        })
+        .collect();
+    let scale = [f64::from(width) / w, f64::from(height) / h];
+    let boxes: Vec<Labelled<'_>> = image
+        .boxes
+        .iter()
+        .zip(&labels)
+        .map(|(annotation, label)| {
+            let [x, y, w, h] = annotation.bounds.map(f64::from);
+            let bounds = [x * scale[0], y * scale[1], w * scale[0], h * scale[1]].map(|value| value as f32);
+            Labelled { bounds, label, class: annotation.class }
+        })
+        .collect();
+    draw::boxes(&mut picture, &boxes);
+    Ok(picture)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::boxes::testing::write_pictures;
+    use crate::data::boxes::{OpenOptions, open};
+    use crate::data::testing::{Scratch, message};
+
+    #[test]
+    fn odd_images_come_first_and_all_parts_are_shown() {
+        let dir = Scratch::new();
+        for k in 0..9 {
+            let part = if k < 6 { "train" } else { "val" };
+            write_pictures(&dir, &[&format!("images/{part}/{k}.png")]);
+            let text = if k == 5 { "0 .5 .5 0 .1\n0 .5 .5 .5 .5\n" } else { "0 .5 .5 .5 .5\n" };
+            dir.write(&format!("labels/{part}/{k}.txt"), text);
+        }
+        dir.write("classes.txt", "thing\n");
+        let sets = open(dir.path(), &OpenOptions::default()).unwrap();
+        let chosen = sets.chosen(4, 0);
+        assert_eq!(chosen[0].0.name, "images/train/5.png");
+        assert_eq!(chosen.iter().filter(|(image, _)| image.name.contains("val")).count(), 1);
+        assert_eq!(sets.chosen(100, 0).len(), 9);
+        let sheet = sets.contact_sheet(4, 0).unwrap();
+        assert_eq!(sheet.dimensions(), (4 * 368 + 8, 270 + 14 + 8 + 8));
+        // The box's colour, at its left edge: an image of 40x20 is 360x180 in its tile.
+        let (x, y) = (GAP + 90, GAP + (270 - 180) / 2 + 90);
+        assert_eq!(sheet.get_pixel(x, y).0, draw::colour(0));
+        assert!(message(sets.contact_sheet(0, 0)).contains("1 to 400"));
+    }
+
+    #[test]
+    fn names_are_compared_without_folder_and_ending() {
+        assert_eq!(stem("a/b/c.txt:3 (class 1)"), "c");
+        assert_eq!(stem("images/c.jpg"), "c");
+        let long = caption(&"x".repeat(200), 1);
+        assert!(long.len() <= 60 && long.starts_with("..x") && long.ends_with("1 box"), "{long}");
+    }
+}

@@ -63,10 +63,12 @@ const HEAD: &str = "\
 
 Made by `limbeck methods --markdown > docs/methods.md` from the methods' own declarations; a test fails where the two
 differ. In formulas z are logits (N, C), one row a sample of a classifier, f features, s the student's and t the teacher's, T the
-temperature. KL is summed over classes and averaged over the rows, by their weights where a task gives them some.
+temperature. KL is summed over classes and averaged over the rows, by their weights where a task gives them some. Of a detector's
+rows, one for each anchor of each cell, o is objectness, p the probabilities of classes and b the box.
 
 `limbeck distill --method kd:0.9+dkd:1,beta=6` adds terms by `+`. After a name come its weight, its settings and the schedule of
-the weight: `from`, `until`, `warmup` (shares of the training) and `decay=cosine`. `ce` is the cross-entropy with the labels.
+the weight: `from`, `until`, `warmup` (shares of the training) and `decay=cosine`. `ce` is the task's own loss: a classifier's
+cross-entropy with the labels, what a detector learns of the boxes that are there.
 
 Of detectors, taps that a method uses by itself are what their heads read: those of one size go together, and the last stage is
 that of every head.
@@ -115,7 +117,7 @@ fn taps(need: TapNeed) -> &'static str {
 }
 
 fn weights(spec: &MethodSpec) -> String {
-    format!("{} for the loss, {} for the cross-entropy with the labels", spec.weight, spec.ce_weight)
+    format!("{} for the loss, {} for the task's own", spec.weight, spec.ce_weight)
 }
 
 /// Text in a cell of a table.

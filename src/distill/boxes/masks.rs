@@ -13,7 +13,7 @@ const LEAST_SUM: f32 = 1e-12;
 /// What makes a cell count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::distill) enum CellMask {
-    /// The teacher's score: the largest over anchors of objectness times the likeliest class (Zhixing et al., NeurIPS 2021).
+    /// The teacher's score: the largest over anchors of objectness times the likeliest class (Du et al., NeurIPS 2021).
     Frs,
     /// A truth that one of the teacher's anchors there overlaps by more than this share of the most (Wang et al. 1906.03609).
     FineGrained(f32),

@@ -83,7 +83,8 @@ impl Method for CrossKd {
 
     fn prepare(&self, seen: &MethodContext<'_>, at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
         features::expect_maps("crosskd", seen)?;
-        let regressors = Regressors::new("crosskd", seen, at, Use::Auto, true)?;
+        // A bias would go with the mean.
+        let regressors = Regressors::new("crosskd", seen, at, Use::Auto, !self.scale)?;
         let (focus, scale) = (self.focus, self.scale);
         loss(move |seen, own| {
             let mut all = Vec::new();

@@ -3,8 +3,8 @@
 //! || softmax(r(f_s) / T)).
 //!
 //! r is a 1x1 convolution without bias where widths differ; a larger map is pooled to the smaller one's size.
-//! T is 4 and the weight 50 for features, as the paper has it; for maps of logits it takes 3. Summed over the
-//! pairs of taps.
+//! T is 4 and the weight 50 for features, as the paper has it; for maps of logits it takes 3. On the features of a
+//! detector's neck toolkits take T 1 and the weight 10. Summed over the pairs of taps.
 
 use crate::Result;
 use crate::distill::regressor::{Regressors, Use};
@@ -22,7 +22,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     knowledge: Knowledge::Feature,
     about: "where in its map each channel is strong, as a distribution over pixels; dense prediction",
     formula: "sum over taps of T^2 / (N C) * sum_nc KL(softmax_hw(f_t / T) || softmax_hw(r(f_s) / T))",
-    paper: "Shu et al. 2011.13256",
+    paper: "Shu et al. 2011.13256; for the features of detectors toolkits take cwd:10,temperature=1",
     settings: &[TEMPERATURE],
     taps: TapNeed::Last,
     reads: &[Need::Taps],

@@ -8,7 +8,7 @@
 //!
 //! For detectors `mask` weights cells: the mean over cells by their weight, and over channels, of d^2 (or what the distance
 //! makes of d). `frs` weights by the teacher's score, the largest over anchors of objectness times the likeliest class
-//! (Zhixing et al., NeurIPS 2021); no truth is needed. `fine-grained` takes the cells where one of the teacher's anchors overlaps
+//! (Du et al., NeurIPS 2021); no truth is needed. `fine-grained` takes the cells where one of the teacher's anchors overlaps
 //! a truth by more than psi times the most that any does (Wang et al. 1906.03609, who divide by twice the number of cells).
 //! Either reads the teacher's head whose map has as many cells.
 
@@ -29,7 +29,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     knowledge: Knowledge::Feature,
     about: "distance between features at tapped layers, by a learned regressor where widths differ",
     formula: "sum over taps of distance(r(f_s), f_t); l2: mean (r(f_s) - f_t)^2",
-    paper: "Romero et al. 1412.6550",
+    paper: "Romero et al. 1412.6550; mask=frs: Du et al., NeurIPS 2021; mask=fine-grained: Wang et al. 1906.03609",
     settings: &[
         Setting::choice("distance", &["l2", "l1", "smooth-l1", "cosine", "kl"], "how far features are apart"),
         Setting::choice("regressor", &["auto", "always", "never"], "auto: where widths differ"),

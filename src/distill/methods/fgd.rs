@@ -143,15 +143,8 @@ impl Relation {
         let inner = (c / 2).max(1);
         let (normal, zero) = (Init::KaimingNormal, Init::Constant(0.0));
         Self {
-            attention: Conv::with_init(
-                at.sub("attention"),
-                c,
-                1,
-                1,
-                Conv2d::default(),
-                normal,
-                Some(Init::Uniform { fan_in: c }),
-            ),
+            // A bias would be the same for all pixels: the softmax over them does not see it.
+            attention: Conv::with_init(at.sub("attention"), c, 1, 1, Conv2d::default(), normal, None),
             down: Linear::new(at.sub("down"), c, inner, true),
             norm: LayerNorm::new(at.sub("norm"), [inner], EPS),
             up: Linear::with_init(at.sub("up"), inner, c, zero, Some(zero)),

@@ -2,7 +2,7 @@
 //! brought to mean 0 and deviation 1 on both sides, with deviation + 1e-6; then half the mean of squared differences. That is
 //! 1 - r of each channel, on average: magnitudes do not matter, so networks of any kind can be compared.
 //!
-//! r is a 1x1 convolution where widths differ. A student's map of another size is brought to the teacher's between its pixels
+//! r is a 1x1 convolution without bias where widths differ. A student's map of another size is brought to the teacher's between its pixels
 //! (bilinear). The weight 10 is that for RetinaNet, which the paper gives for each of four levels. Summed over the pairs of
 //! taps.
 
@@ -41,7 +41,8 @@ struct Pkd;
 impl Method for Pkd {
     fn prepare(&self, seen: &MethodContext<'_>, at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
         features::expect_maps("pkd", seen)?;
-        let regressors = Regressors::new("pkd", seen, at, Use::Auto, true)?;
+        // A bias would go with the mean.
+        let regressors = Regressors::new("pkd", seen, at, Use::Auto, false)?;
         loss(move |seen, own| {
             features::sum_over_taps(seen, |index, teacher, student| {
                 let student = regressors.widen(own, index, student)?;

@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use limbeck::data::{self, LoadOptions};
+use limbeck::data::{self, Dataset, LoadOptions};
 use limbeck::distill::MethodConfig;
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions};
 use limbeck::models::saved;
@@ -37,6 +37,8 @@ fn main() -> limbeck::Result<()> {
     if quick {
         sets = (sets.0.sample(512, 0)?, sets.1.sample(256, 0)?);
     }
+    let Dataset { class_names, mean, std, .. } = &sets.0;
+    let fed = saved::ModelMetadata { classes: class_names.clone(), mean: mean.clone(), std: std.clone() };
     let command = std::env::args().collect::<Vec<_>>().join(" ");
     let mut table = Comparison::new(&gpu, sets, "Distilling Fashion-MNIST", command)?;
     let (teacher_epochs, student_epochs, seeds) = if quick { (1, 1, 1..=1) } else { (6, 3, 1..=3) };
@@ -59,9 +61,7 @@ fn main() -> limbeck::Result<()> {
     } else {
         let teacher = table.teacher(TEACHER, &TrainConfig { epochs: teacher_epochs, ..config.clone() })?;
         if !quick {
-            let data = table.training();
-            let (classes, mean, std) = (data.class_names.clone(), data.mean.clone(), data.std.clone());
-            saved::save(file, &teacher, &saved::ModelMetadata { classes, mean, std })?;
+            saved::save(file, &teacher, &fed)?;
         }
         teacher
     };

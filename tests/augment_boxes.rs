@@ -29,21 +29,14 @@ struct Shown {
 }
 
 impl Given {
-    /// Runs the op; `share` is what the chance of a mosaic is multiplied by.
-    fn shown(&self, gpu: &Gpu, batch: &BoxBatch, step: Step, share: Option<f32>) -> Shown {
-        let mut step = step;
+    /// Runs the op.
+    fn shown(&self, gpu: &Gpu, batch: &BoxBatch, step: Step) -> Shown {
         let (tape, n) = (Tape::new(), self.ids.len());
         let pixels = tape.input_i32("pixels", [self.pixels.len().div_ceil(4)]);
         let ids = tape.input_i32("ids", [n]);
         let boxes = tape.input("boxes", [n, self.classes.len() / n, 4]);
         let classes = tape.input_i32("classes", [n, self.classes.len() / n]);
-        let mut batch = batch.clone();
-        if let Some(share) = share {
-            let scalar = tape.scalar("mosaic").unwrap();
-            batch.mosaic_share = Some(scalar);
-            step.set(scalar, share);
-        }
-        let out = Tensor::augment_boxes(&pixels, &ids, &boxes, &classes, &batch).unwrap();
+        let out = Tensor::augment_boxes(&pixels, &ids, &boxes, &classes, batch).unwrap();
         let plan = Plan::new(gpu, &tape, &[&out.images, &out.boxes, &out.classes]).unwrap();
         let mut bytes = self.pixels.clone();
         bytes.resize(bytes.len().next_multiple_of(4), 0);
@@ -173,7 +166,7 @@ fn boxes_lie_on_what_they_are_of() {
         let (mut looked_at, mut cut) = (0, 0);
         for seed in 0..8 {
             let given = rectangles(seed);
-            let shown = given.shown(&gpu, &batch, Step::new(0, seed), None);
+            let shown = given.shown(&gpu, &batch, Step::new(0, seed));
             let [n, c] = check_rectangles(&given, &shown);
             (looked_at, cut) = (looked_at + n, cut + c);
         }
@@ -186,7 +179,7 @@ fn the_key_gives_the_bits() {
     let gpu = common::gpu();
     let given = rectangles(1);
     let usual = batch([HEIGHT, WIDTH], BoxAugment::usual());
-    let shown = |step| given.shown(&gpu, &usual, step, None);
+    let shown = |step| given.shown(&gpu, &usual, step);
     let first = shown(Step::new(3, 7));
     assert_eq!(first, shown(Step::new(3, 7)), "the same once more");
     assert_eq!(first, shown(Step::new(4, 7)), "a later step of the same epoch");
@@ -215,11 +208,11 @@ fn samples_keep_their_views_in_another_order() {
     turned.boxes.rotate_left(8);
     turned.classes.rotate_left(2);
     let single = batch([HEIGHT, WIDTH], without_mosaic());
-    let mut first = given.shown(&gpu, &single, Step::new(0, 5), None);
+    let mut first = given.shown(&gpu, &single, Step::new(0, 5));
     first.images.rotate_left(2 * plane);
     first.boxes.rotate_left(8);
     first.classes.rotate_left(2);
-    assert!(first == turned.shown(&gpu, &single, Step::new(0, 5), None), "other views in another order");
+    assert!(first == turned.shown(&gpu, &single, Step::new(0, 5)), "other views in another order");
 }
 
 #[test]
@@ -227,7 +220,7 @@ fn settings_of_nothing_decode_and_no_more() {
     let gpu = common::gpu();
     let given = rectangles(3);
     let plain = BoxBatch::plain([HEIGHT, WIDTH], [0.4, 0.5, 0.6], [0.2, 0.3, 0.4]);
-    let shown = given.shown(&gpu, &plain, Step::new(0, 5), None);
+    let shown = given.shown(&gpu, &plain, Step::new(0, 5));
     let plane = HEIGHT * WIDTH;
     let want = |(i, &byte): (usize, &u8)| {
         let c = i / plane % 3;
@@ -239,21 +232,24 @@ fn settings_of_nothing_decode_and_no_more() {
 
     // The augmenting kernel where chance leaves every image as it is: the same bits as the kernel that only decodes.
     let never = BoxBatch { augment: BoxAugment { flip: 1e-9, ..Default::default() }, ..plain.clone() };
-    let unmoved = given.shown(&gpu, &never, Step::new(0, 5), None);
+    let unmoved = given.shown(&gpu, &never, Step::new(0, 5));
     assert!(unmoved.images == shown.images, "decoded otherwise where nothing moves");
     assert_eq!(unmoved.classes, given.classes);
     assert_eq!(mismatch(&unmoved.boxes, &given.boxes, 1e-6), None);
 }
 
 #[test]
-fn a_scalar_ends_mosaics() {
+fn the_last_epochs_have_no_mosaics() {
     let gpu = common::gpu();
     let given = rectangles(4);
     let usual = batch([HEIGHT, WIDTH], BoxAugment::usual());
-    let run = |share| given.shown(&gpu, &usual, Step::new(0, 9), share);
-    assert!(run(Some(1.0)) == run(None), "a share of 1 changes something");
-    let ended = run(Some(0.0));
-    let single = given.shown(&gpu, &batch([HEIGHT, WIDTH], without_mosaic()), Step::new(0, 9), None);
+    let until = |epochs| BoxBatch { mosaic_epochs: Some(epochs), ..usual.clone() };
+    let mut step = Step::new(0, 9);
+    step.epoch = 3;
+    let run = |batch: &BoxBatch| given.shown(&gpu, batch, step.clone());
+    assert!(run(&until(4)) == run(&usual), "the epoch before the last one changes");
+    let ended = run(&until(3));
+    let single = run(&batch([HEIGHT, WIDTH], without_mosaic()));
     assert!(ended.images == single.images, "mosaics that ended are not single images");
     for (n, classes) in ended.classes.chunks_exact(4).enumerate() {
         assert_eq!(classes, [single.classes[n], IGNORE_LABEL, IGNORE_LABEL, IGNORE_LABEL]);
@@ -286,7 +282,7 @@ fn pytorch_and_colorsys_make_the_same() {
             boxes: fixture.f32s(&key("boxes")),
             classes: fixture.i32s(&key("classes")),
         };
-        let shown = given.shown(&gpu, &batch, step, None);
+        let shown = given.shown(&gpu, &batch, step);
         assert_eq!(shown.classes, fixture.i32s(&key("moved_classes")), "{name}: classes");
         assert_eq!(mismatch(&shown.boxes, &fixture.f32s(&key("moved")), 1e-5), None, "{name}: boxes");
         // The kernel counts places in 2^-18 of a pixel.

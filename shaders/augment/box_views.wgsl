@@ -53,11 +53,7 @@ fn choose(
         return;
     }
     let id = bitcast<u32>(ids[n]);
-    var likely = MOSAIC;
-#if SHARE
-    likely *= step.scalars[SHARE_VEC][SHARE_LANE];
-#end
-    let mosaic = unit(draw(id, 0u)) < likely;
+    let mosaic = (step.epoch < MOSAIC_EPOCHS) && (unit(draw(id, 0u)) < MOSAIC);
     let low = SIDES / 5;
     let range = SIDES - 2 * low + 1;
     let middle = low + vec2(below(draw(id, 1u), range.x), below(draw(id, 2u), range.y));

@@ -14,6 +14,7 @@ mod metric;
 pub mod regress;
 
 pub use classify::{Classify, ClassifyConfig};
+pub use detect::{Detect, DetectConfig};
 pub use images::{ImageConfig, Images, Views};
 pub use leaves::Leaves;
 pub use meter::{Meter, Tally};
@@ -28,7 +29,7 @@ use crate::tape::Tensor;
 use crate::{Error, Result};
 
 /// Every task.
-pub static TASKS: &[&TaskSpec] = &[&classify::SPEC, &regress::SPEC];
+pub static TASKS: &[&TaskSpec] = &[&classify::SPEC, &detect::SPEC, &regress::SPEC];
 
 /// An entry of [`TASKS`].
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::TrainConfig;
 use super::report::{Role, TrainingReport};
 use super::{Epoch, Observer, Run, Trainer};
 use crate::Result;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Source, Split};
 use crate::distill::{self, MethodConfig};
 use crate::gpu::Gpu;
 use crate::models::{Network, build};
@@ -39,15 +39,15 @@ impl StudentVariant {
 /// A comparison under way: rows and curves gather in its report.
 pub struct Comparison<'a> {
     gpu: &'a Gpu,
-    training: Arc<Dataset>,
-    validation: Arc<Dataset>,
+    training: Arc<dyn Source>,
+    validation: Arc<dyn Source>,
     task: Arc<dyn Task>,
     /// What was seen so far.
     pub report: TrainingReport,
 }
 
 impl<'a> Comparison<'a> {
-    /// On these sets; `title` and `command` head the report.
+    /// Of classifiers on these sets; `title` and `command` head the report.
     ///
     /// # Errors
     /// [`crate::Error::Config`] for data that no classifier can be trained on.
@@ -57,18 +57,29 @@ impl<'a> Comparison<'a> {
         title: &str,
         command: String,
     ) -> Result<Self> {
-        let report = TrainingReport { title: title.into(), ..TrainingReport::begin(gpu, command) };
         let task = Arc::new(Classify::new(&training, ClassifyConfig::default())?);
-        Ok(Self { gpu, training: Arc::new(training), validation: Arc::new(validation), task, report })
+        Ok(Self::of(gpu, task, (Arc::new(training), Arc::new(validation)), title, command))
+    }
+
+    /// For any task, on a set to learn from and one to measure on.
+    pub fn of(
+        gpu: &'a Gpu,
+        task: Arc<dyn Task>,
+        (training, validation): (Arc<dyn Source>, Arc<dyn Source>),
+        title: &str,
+        command: String,
+    ) -> Self {
+        let report = TrainingReport { title: title.into(), ..TrainingReport::begin(gpu, command) };
+        Self { gpu, training, validation, task, report }
     }
 
     /// The training set.
-    pub fn training(&self) -> &Arc<Dataset> {
+    pub fn training(&self) -> &Arc<dyn Source> {
         &self.training
     }
 
     /// The set that is measured on.
-    pub fn validation(&self) -> &Arc<Dataset> {
+    pub fn validation(&self) -> &Arc<dyn Source> {
         &self.validation
     }
 
@@ -159,14 +170,14 @@ impl Observer for Log<'_> {
     fn epoch(&mut self, e: &Epoch) {
         let (label, seed) = (self.label, self.seed);
         log::info!(
-            "{label}, seed {seed}, epoch {}: loss {:.4}, training {name} {:.4}, validation {name} {:.4}, {:.1} ms a \
-             step",
+            "{label}, seed {seed}, epoch {}: loss {:.4}, training {} {:.4}, validation {} {:.4}, {:.1} ms a step",
             e.epoch,
             e.loss,
+            e.training.primary.name,
             e.training.value(),
+            e.validation.primary.name,
             e.validation.value(),
-            e.ms_per_step,
-            name = e.validation.primary.name
+            e.ms_per_step
         );
     }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::Result;
 use crate::models::NameMap;
 use crate::models::saved::{self, Overrides, Saved};
+use crate::tasks::detect::MapKind;
 
 /// Flags of the commands that use a trained network.
 #[derive(Debug, Args)]
@@ -17,8 +18,9 @@ pub struct ModelFlags {
     /// Architecture, where the file does not say
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// Names of its tensors, where they are not the architecture's: a TOML file of "from.*" = "to.*"
-    #[arg(long, value_name = "FILE")]
+    /// Names of its tensors, where they are not the architecture's: a TOML file of "from.*" = "to.*". For eval of boxes also
+    /// what average precision means: coco (the default), voc, voc07 or darknet
+    #[arg(long, value_name = "FILE|KIND")]
     map: Option<PathBuf>,
     /// Mean of pixel/255 for each channel [default: the file's, or the data set's]
     #[arg(long, value_name = "M,..", value_delimiter = ',')]
@@ -29,13 +31,24 @@ pub struct ModelFlags {
 }
 
 impl ModelFlags {
+    /// What `--map` says average precision is, where that is what it says.
+    pub fn average_precision(&self) -> Option<MapKind> {
+        let path = self.map.as_ref().filter(|path| !path.exists())?;
+        path.to_str()?.parse().ok()
+    }
+
+    /// The file of names that `--map` says, where that is what it says.
+    fn names(&self) -> Option<&PathBuf> {
+        self.map.as_ref().filter(|_| self.average_precision().is_none())
+    }
+
     /// Opens the network: flags, these and what others `said`, win over the file, and the file over `data`.
     pub fn open(&self, said: Overrides, data: &Overrides) -> Result<Saved> {
         let overrides = Overrides {
             model: self.model.clone(),
             mean: self.data_mean.clone(),
             std: self.data_std.clone(),
-            map: self.map.as_ref().map(NameMap::read).transpose()?,
+            map: self.names().map(NameMap::read).transpose()?,
             ..said
         };
         saved::open_with(&self.file, &overrides, data)

@@ -8,6 +8,9 @@ pub use flags::Recipe;
 
 use crate::distill::MethodConfig;
 use crate::optim::EmaConfig;
+
+use crate::ops::augment::BoxAugment;
+use crate::tasks::detect::DetectConfig;
 use crate::tasks::{ClassifyConfig, ImageConfig};
 use crate::train::TrainConfig;
 use crate::{Error, Result};
@@ -68,6 +71,43 @@ impl Recipe {
                 crop_padding: self.crop_padding.unwrap_or(defaults.images.crop_padding),
                 flip: self.flip.unwrap_or(defaults.images.flip),
             },
+        }
+    }
+
+    /// The part of a detection.
+    pub fn detect_config(&self) -> Result<DetectConfig> {
+        let defaults = DetectConfig::default();
+        let hsv = self.hsv.clone().unwrap_or_else(|| vec![0.0; 3]);
+        let hsv = <[f32; 3]>::try_from(hsv)
+            .map_err(|got| Error::config("hsv", format!("expected three shares, got {}", got.len())))?;
+        let epochs = self.epochs.unwrap_or(TrainConfig::default().epochs);
+        let mosaic_epochs = self.close_mosaic.map(|last| u32::try_from(epochs.saturating_sub(last)));
+        Ok(DetectConfig {
+            box_weight: self.box_weight.unwrap_or(defaults.box_weight),
+            objectness_weight: self.objectness_weight.unwrap_or(defaults.objectness_weight),
+            class_weight: self.class_weight.unwrap_or(defaults.class_weight),
+            map: self.map.as_deref().map_or(Ok(defaults.map), str::parse)?,
+            augment: BoxAugment {
+                mosaic: self.mosaic.unwrap_or(0.0),
+                scale: self.scale.unwrap_or(0.0),
+                translate: self.translate.unwrap_or(0.0),
+                flip: if self.flip == Some(true) { 0.5 } else { 0.0 },
+                hsv,
+            },
+            mosaic_epochs: mosaic_epochs.transpose().map_err(|e| Error::config("epochs", e))?,
+            ..defaults
+        })
+    }
+
+    /// Fails for a setting that is given and that only other data has, of images of classes or of boxes.
+    pub fn belongs(&self, kind: &str, own: &[&str], others: &[&str]) -> Result<()> {
+        let given = toml::Table::try_from(self).map_err(|e| Error::config("settings", e))?;
+        match others.iter().find(|name| given.contains_key(**name) && !own.contains(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!("does not apply to {kind}; leave it out. There are {}", own.join(", "));
+                Err(Error::config(*name, message))
+            }
         }
     }
 

@@ -176,10 +176,7 @@ fn open(recipe: &Recipe, data: &dyn Subject, path: &Path) -> Result<Saved> {
         ..Default::default()
     };
     let teacher = saved::open_with(path, &overrides, &data.overrides()).map_err(of_teacher)?;
-    if let Some(difference) = data.class_difference(&teacher.metadata.classes) {
-        log::warn!("{difference} Its soft targets may teach the wrong classes");
-    }
-    Ok(teacher)
+    data.teacher(teacher).map_err(of_teacher)
 }
 
 /// A network as the teacher of an objective.

@@ -32,6 +32,7 @@ mod recognise;
 mod resize;
 mod select;
 mod set;
+pub mod shapes;
 mod sheet;
 mod traps;
 mod voc;

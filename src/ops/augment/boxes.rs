@@ -21,8 +21,7 @@ use crate::ops::common::{expect_inputs, per_element};
 use crate::ops::costs::Costs;
 use crate::ops::labels::IGNORE_LABEL;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
-use crate::ops::update::define_scalar;
-use crate::tape::{Array, DType, Lowering, Meta, Op, Scalar, Slot, Step, Tensor};
+use crate::tape::{Array, DType, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const VIEWS: &str = include_str!("../../../shaders/augment/box_views.wgsl");
@@ -52,8 +51,9 @@ pub struct BoxBatch {
     pub std: [f32; 3],
     /// What happens to images and boxes.
     pub augment: BoxAugment,
-    /// Multiplies the chance of a mosaic, so that mosaics may end before the training does without a new plan.
-    pub mosaic_share: Option<Scalar>,
+    /// From this epoch on there are no mosaics: the last epochs of a training see whole images. Mosaics to the end where
+    /// absent.
+    pub mosaic_epochs: Option<u32>,
 }
 
 /// What [`Tensor::augment_boxes`] gives.
@@ -70,11 +70,11 @@ pub struct Augmented {
 impl BoxBatch {
     /// Images of this height and width as they are, and boxes where they are: for evaluation.
     pub fn plain([height, width]: [usize; 2], mean: [f32; 3], std: [f32; 3]) -> Self {
-        Self { height, width, mean, std, augment: BoxAugment::default(), mosaic_share: None }
+        Self { height, width, mean, std, augment: BoxAugment::default(), mosaic_epochs: None }
     }
 
     fn choices(&self) -> Choices {
-        Choices::new([self.width, self.height], self.augment, self.mosaic_share)
+        Choices::new([self.width, self.height], self.augment, self.mosaic_epochs)
     }
 
     /// Pieces whose boxes an image may show.
@@ -134,11 +134,10 @@ impl BoxBatch {
 
     fn choose(&self, images: usize) -> Kernel {
         let BoxAugment { mosaic, flip, hsv: [hue, saturation, value], .. } = self.augment;
-        let (choices, share) = (self.choices(), self.mosaic_share);
+        let choices = self.choices();
         let [least, gains] = choices.gains();
         let [shift_x, shift_y] = choices.shifts();
-        let kernel = self
-            .kernel("choose", VIEWS)
+        self.kernel("choose", VIEWS)
             .define("BATCH", images.max(1))
             .define_f32("MOSAIC", mosaic)
             .define_f32("FLIP", flip)
@@ -149,11 +148,7 @@ impl BoxBatch {
             .define_i32("GAIN_RANGE", gains)
             .define_i32("SHIFT_X", shift_x)
             .define_i32("SHIFT_Y", shift_y)
-            .define("SHARE", share.is_some().into());
-        match share {
-            Some(share) => define_scalar(kernel, ["SHARE_VEC", "SHARE_LANE"], share),
-            None => kernel,
-        }
+            .define("MOSAIC_EPOCHS", self.mosaic_epochs.unwrap_or(u32::MAX) as usize)
     }
 }
 
@@ -326,7 +321,6 @@ fn cases() -> Vec<Case> {
     .map(|(batch, inputs)| Case::new(batch, inputs))
     .collect();
     let (batch, inputs) = case(8, [12, 16], 2, usual);
-    let share = Some(Scalar::for_cases(9));
-    all.push(Case::new(BoxBatch { mosaic_share: share, ..batch }, inputs));
+    all.push(Case::new(BoxBatch { mosaic_epochs: Some(0), ..batch }, inputs));
     all
 }

@@ -6,7 +6,7 @@
 
 use super::settings::BoxAugment;
 use crate::rng;
-use crate::tape::{Scalar, Step};
+use crate::tape::Step;
 
 /// As in the shader.
 const DOMAIN: u32 = 0x626f_7865;
@@ -35,7 +35,7 @@ pub struct Choices {
     sides: [i32; 2],
     settings: BoxAugment,
     /// What the chance of a mosaic is multiplied by.
-    mosaic_share: Option<Scalar>,
+    mosaic_epochs: Option<u32>,
 }
 
 /// An image of a batch.
@@ -71,8 +71,8 @@ fn below(bits: u32, n: i32) -> i32 {
 
 impl Choices {
     /// For images of this width and height.
-    pub fn new(sides: [usize; 2], settings: BoxAugment, mosaic_share: Option<Scalar>) -> Self {
-        Self { sides: sides.map(|side| side as i32), settings, mosaic_share }
+    pub fn new(sides: [usize; 2], settings: BoxAugment, mosaic_epochs: Option<u32>) -> Self {
+        Self { sides: sides.map(|side| side as i32), settings, mosaic_epochs }
     }
 
     /// The least scale, and how many there are from there on.
@@ -94,8 +94,8 @@ impl Choices {
             rng::random_bits([lo, hi ^ DOMAIN, id as u32], counter)
         };
         let unit = |i: u32| rng::unit(draw(i));
-        let share = self.mosaic_share.map_or(1.0, |share| step.get(share));
-        let mosaic = unit(0) < self.settings.mosaic * share;
+        let over = self.mosaic_epochs.is_some_and(|epochs| step.epoch >= epochs);
+        let mosaic = !over && unit(0) < self.settings.mosaic;
         let middle = |d: usize| {
             let low = self.sides[d] / 5;
             low + below(draw(1 + d as u32), self.sides[d] - 2 * low + 1)

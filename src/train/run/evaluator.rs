@@ -168,6 +168,34 @@ impl Evaluator {
         self.plan.read_f32_async(self.outputs.only()?).await
     }
 
+    /// The values of all of the network's outputs for one batch, in the order of [`Evaluator::network_outputs`]. Blocks.
+    ///
+    /// # Errors
+    /// Those of the device.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run(&self, batch: &Batch) -> Result<Vec<Vec<f32>>> {
+        self.plan.gpu().block_on(self.run_async(batch))
+    }
+
+    /// [`Evaluator::run`] for callers that may not block.
+    ///
+    /// # Errors
+    /// As [`Evaluator::run`].
+    pub async fn run_async(&self, batch: &Batch) -> Result<Vec<Vec<f32>>> {
+        self.leaves.write(&self.plan, batch)?;
+        self.plan.run(&Step::new(0, 0))?;
+        let mut all = Vec::new();
+        for (_, output) in self.outputs.iter() {
+            all.push(self.plan.read_f32_async(output).await?);
+        }
+        Ok(all)
+    }
+
+    /// What the network gives for a batch, by name.
+    pub fn network_outputs(&self) -> &Outputs {
+        &self.outputs
+    }
+
     /// The compiled plan.
     pub fn plan(&self) -> &Plan {
         &self.plan

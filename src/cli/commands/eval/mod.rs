@@ -1,5 +1,6 @@
 //! `limbeck eval`: a saved network on a data set's test part, class by class. A file for each kind of data.
 
+mod boxes;
 mod classes;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::Args;
 use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::run::model_file::ModelFlags;
+use crate::data::find;
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -36,6 +38,18 @@ pub struct EvalFlags {
     /// Images per step; 64 or more by default, as they are small
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
+    /// Of boxes: leave out those of a lower score
+    #[arg(long, value_name = "SCORE", default_value_t = 0.005)]
+    least_score: f32,
+    /// Of boxes: of two of a class that overlap by more, leave out the weaker one
+    #[arg(long, value_name = "SHARE", default_value_t = 0.45)]
+    nms: f32,
+    /// Of boxes: lessen overlap by the distance of centres, as darknet's greedynms; 0 for plain overlap
+    #[arg(long, value_name = "BETA", default_value_t = 0.6)]
+    nms_beta: f32,
+    /// Of boxes: bring images to the network's size with their proportions, as it was trained
+    #[arg(long)]
+    letterbox: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -43,5 +57,5 @@ pub struct EvalFlags {
 
 /// Measures and prints.
 pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
-    classes::run(adapter, flags)
+    if find(&flags.data)?.boxes { boxes::run(adapter, flags) } else { classes::run(adapter, flags) }
 }

@@ -31,8 +31,13 @@ struct Probability<'a> {
 }
 
 /// Reads, runs and prints. Nothing is printed unless every image could be read.
-pub fn run(adapter: &AdapterFlags, flags: &PredictFlags, saved: &Saved) -> Result<ExitCode> {
-    let images = Arc::new(read(saved, &flags.images)?);
+pub fn run(
+    adapter: &AdapterFlags,
+    flags: &PredictFlags,
+    paths: &[PathBuf],
+    saved: &Saved,
+) -> Result<ExitCode> {
+    let images = Arc::new(read(saved, paths)?);
     let gpu = adapter.open()?;
     let logits = logits(&gpu, saved, &images)?;
     let names = &saved.metadata.classes;
@@ -43,7 +48,7 @@ pub fn run(adapter: &AdapterFlags, flags: &PredictFlags, saved: &Saved) -> Resul
         Ok(Prediction { image: path.display().to_string(), classes: classes.collect() })
     };
     let all: Vec<Prediction> =
-        flags.images.iter().zip(logits.chunks(names.len())).map(predict).collect::<Result<_>>()?;
+        paths.iter().zip(logits.chunks(names.len())).map(predict).collect::<Result<_>>()?;
     if flags.json {
         json(&all)?;
         return Ok(ExitCode::SUCCESS);

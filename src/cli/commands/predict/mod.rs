@@ -1,6 +1,8 @@
 //! `limbeck predict`: what image files show. A file for each kind of answer.
 
+mod boxes;
 mod classes;
+mod files;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,16 +12,19 @@ use clap::Args;
 use crate::cli::AdapterFlags;
 use crate::cli::run::model_file::ModelFlags;
 use crate::cli::run::subject::labelled;
-use crate::models::MAX_CLASSES;
 use crate::models::saved::{Overrides, parse_input};
+use crate::models::{Head, MAX_CLASSES};
 use crate::{Error, Result};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
-Images are made grey or coloured and resized to what the network takes, without keeping the aspect ratio.
+Images are made grey or coloured and resized to what the network takes, without keeping the aspect ratio. A folder stands
+for the images in it, and * and ? for any text in their names.
 
 Examples:
   limbeck predict runs/student/model.safetensors boot.png shirt.jpg
+  limbeck predict runs/detector/model.safetensors photos --out found
+  limbeck predict yolov4-tiny.weights 'photos/*.jpg' --out found --json
   limbeck predict resnet20.safetensors frog.png --model resnet20 --data cifar10 --top 3 --json
   limbeck predict resnet20.safetensors frog.png --model resnet20 --input 3x32x32 --classes 10 \\
       --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225";
@@ -29,7 +34,7 @@ Examples:
 pub struct PredictFlags {
     #[command(flatten)]
     model: ModelFlags,
-    /// PNG or JPEG files
+    /// PNG or JPEG files, or folders of them
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
     /// Classes to show, the likeliest first
@@ -47,6 +52,21 @@ pub struct PredictFlags {
     /// Its directory, where it is not in a usual place
     #[arg(long, value_name = "DIR", requires = "data")]
     data_dir: Option<PathBuf>,
+    /// Of boxes: draw them into copies of the images in this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Of boxes: leave out those of a lower score
+    #[arg(long, value_name = "SCORE", default_value_t = 0.25)]
+    score: f32,
+    /// Of boxes: of two of a class that overlap by more, leave out the weaker one
+    #[arg(long, value_name = "SHARE", default_value_t = 0.45)]
+    nms: f32,
+    /// Of boxes: lessen overlap by the distance of centres, as darknet's greedynms; 0 for plain overlap
+    #[arg(long, value_name = "BETA", default_value_t = 0.6)]
+    nms_beta: f32,
+    /// Of boxes: bring images to the network's size with their proportions, as it was trained
+    #[arg(long)]
+    letterbox: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -64,7 +84,11 @@ pub fn run(adapter: &AdapterFlags, flags: &PredictFlags) -> Result<ExitCode> {
         ..Default::default()
     };
     let saved = flags.model.open(said, &like)?;
-    classes::run(adapter, flags, &saved)
+    let images = files::expand(&flags.images)?;
+    match saved.network.head() {
+        Head::Boxes(_) => boxes::run(adapter, flags, &images, &saved),
+        Head::Classes(_) | Head::Numbers(_) => classes::run(adapter, flags, &images, &saved),
+    }
 }
 
 /// Class names, or as many numbers from 0 where there is only their count.

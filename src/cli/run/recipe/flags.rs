@@ -57,6 +57,47 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flip: Option<bool>,
 
+    /// Boxes: bring images to the network's size with their proportions, in the middle of grey, in place of stretching them
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL", help_heading = "Detection")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub letterbox: Option<bool>,
+    /// Chance that a training image is a mosaic of four [default: 0]
+    #[arg(long, value_name = "CHANCE", help_heading = "Detection")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mosaic: Option<f32>,
+    /// No mosaics in the last N epochs [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Detection")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub close_mosaic: Option<u64>,
+    /// Show training images larger or smaller by up to this share [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Detection")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f32>,
+    /// Shift training images by up to this share of their size [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Detection")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translate: Option<f32>,
+    /// Change hue, saturation and value of training images by up to these shares, such as 0.015,0.7,0.4 [default: 0,0,0]
+    #[arg(long, value_name = "H,S,V", value_delimiter = ',', help_heading = "Detection")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hsv: Option<Vec<f32>>,
+    /// Weight of boxes in the loss [default: 3]
+    #[arg(long, value_name = "W", help_heading = "Detection")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub box_weight: Option<f32>,
+    /// Weight of objectness in the loss [default: 1]
+    #[arg(long, value_name = "W", help_heading = "Detection")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objectness_weight: Option<f32>,
+    /// Weight of classes in the loss [default: 1]
+    #[arg(long, value_name = "W", help_heading = "Detection")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weight: Option<f32>,
+    /// What average precision means: coco, voc, voc07 or darknet [default: coco]
+    #[arg(long, value_name = "KIND", help_heading = "Detection")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<String>,
+
     /// Passes over the training data [default: 10]
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]

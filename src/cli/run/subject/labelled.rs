@@ -6,9 +6,12 @@ use std::sync::Arc;
 use super::Subject;
 use crate::cli::run::recipe::Recipe;
 use crate::data::{self, Dataset, LoadOptions, Source, Split, find};
-use crate::models::saved::{ModelMetadata, Overrides};
+use crate::models::saved::{ModelMetadata, Overrides, Saved};
 use crate::tasks::{Classify, Task};
 use crate::{Error, Result};
+
+/// Settings that only images of classes have.
+pub const SETTINGS: &[&str] = &["crop_padding", "flip", "label_smoothing", "data_mean", "data_std"];
 
 /// Images with a label each, to be classified.
 pub struct Labelled {
@@ -86,6 +89,14 @@ impl Subject for Labelled {
 
     fn overrides(&self) -> Overrides {
         overrides_from(&self.training)
+    }
+
+    /// Classes go by their numbers: names of other lists are often only numbers.
+    fn teacher(&self, teacher: Saved) -> Result<Saved> {
+        if let Some(difference) = (self as &dyn Subject).class_difference(&teacher.metadata.classes) {
+            log::warn!("{difference} Its soft targets may teach the wrong classes");
+        }
+        Ok(teacher)
     }
 }
 

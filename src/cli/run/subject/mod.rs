@@ -1,16 +1,19 @@
 //! What a command learns or measures: samples in parts, and the task that they are for. A file for each kind of data.
 
+pub mod boxed;
 pub mod labelled;
 
 use std::sync::Arc;
 
 use super::recipe::Recipe;
 use crate::Result;
-use crate::data::{Source, Split};
-use crate::models::saved::{ModelMetadata, Overrides};
+use crate::data::{Source, Split, find};
+use crate::models::native_config;
+use crate::models::saved::{ModelMetadata, Overrides, Saved};
 use crate::report::printable;
 use crate::tasks::Task;
 
+use boxed::Boxed;
 use labelled::Labelled;
 
 /// Data, and the task that is trained on it.
@@ -38,11 +41,26 @@ pub trait Subject {
 
     /// What it tells about a network that was trained on it.
     fn overrides(&self) -> Overrides;
+
+    /// A teacher as it teaches on this data: of the data's classes.
+    fn teacher(&self, teacher: Saved) -> Result<Saved>;
 }
+
+/// Channels, height and width of images with boxes, where no model says its own: what YOLO's networks are made for.
+const DEFAULT_INPUT: [usize; 3] = [3, 416, 416];
 
 /// The data that the settings name, as they want it.
 pub fn open(recipe: &Recipe) -> Result<Box<dyn Subject>> {
-    Ok(Box::new(Labelled::open(recipe)?))
+    let kinds = [boxed::SETTINGS, labelled::SETTINGS].concat();
+    if !find(recipe.data_name())?.boxes {
+        recipe.belongs("images of classes", labelled::SETTINGS, &kinds)?;
+        return Ok(Box::new(Labelled::open(recipe)?));
+    }
+    recipe.belongs("images with boxes", boxed::SETTINGS, &kinds)?;
+    let model = recipe.model.as_deref().or(recipe.teacher_model.as_deref());
+    let native = model.map(native_config).transpose()?.flatten();
+    let input = native.map_or(Ok(DEFAULT_INPUT), |config| config.input.image())?;
+    Ok(Box::new(Boxed::open(recipe, input)?))
 }
 
 impl dyn Subject + '_ {

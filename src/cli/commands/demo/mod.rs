@@ -1,0 +1,74 @@
+//! `limbeck demo`: from nothing to a distilled student, on data inside the binary. A file for each task.
+
+mod digits;
+mod shapes;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use crate::Result;
+use crate::cli::AdapterFlags;
+use crate::cli::out::say;
+use crate::files::{NamedTensor, StoredTensor, write_safetensors};
+use crate::models::Network;
+use crate::report::stats::mean;
+use crate::train::report::SummaryRow;
+
+/// What `--help` ends with.
+pub const EXAMPLES: &str = "\
+Examples:
+  limbeck demo
+  limbeck demo --task detect
+  limbeck demo --seeds 1 --epochs 4 --out runs/short";
+
+/// Flags of `limbeck demo`.
+#[derive(Debug, Args)]
+pub struct DemoFlags {
+    /// classify: handwritten digits; detect: boxes around shapes that are made up on the spot
+    #[arg(long, value_name = "TASK", default_value = "classify")]
+    task: DemoTask,
+    /// Where report.html and the students go
+    #[arg(long, default_value = "runs/demo")]
+    out: PathBuf,
+    /// Seeds of each student [default: 3 for digits, 1 for shapes]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100))]
+    seeds: Option<u64>,
+    /// Passes of each student over the training data; the teacher gets twice as many [default: 8 for digits, 6 for shapes]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    epochs: Option<u64>,
+}
+
+/// What there is a demo of.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DemoTask {
+    Classify,
+    Detect,
+}
+
+/// Trains a teacher, then students alone and distilled, and writes the report.
+pub fn run(adapter: &AdapterFlags, flags: &DemoFlags) -> Result<ExitCode> {
+    let gpu = adapter.open()?;
+    say!("{} on {} ({})", gpu.caps().name, gpu.caps().backend, gpu.caps().driver)?;
+    match flags.task {
+        DemoTask::Classify => digits::run(&gpu, flags)?,
+        DemoTask::Detect => shapes::run(&gpu, flags)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn announce(row: Option<&SummaryRow>, what: &str) -> Result<()> {
+    if let Some(row) = row {
+        let value = 100.0 * mean(&row.values).unwrap_or(0.0);
+        say!("{:<14} {value:.1} {what}", row.label)?;
+    }
+    Ok(())
+}
+
+fn save(student: &Network, out: &Path, label: &str) -> Result<()> {
+    let name = format!("student-{}.safetensors", label.replace("student ", ""));
+    let tensors: Vec<NamedTensor> = student.params.named();
+    let stored: Vec<_> = tensors.iter().map(StoredTensor::from).collect();
+    write_safetensors(out.join(name), &stored, &Default::default())
+}

@@ -1,0 +1,69 @@
+//! Shapes, to be found: YOLOv4-tiny of a quarter of its width into one of an eighth.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{DemoFlags, announce, save};
+use crate::Result;
+use crate::cli::out::say;
+use crate::data::boxes::{SetOptions, shapes};
+use crate::data::{Source, Split};
+use crate::distill::MethodConfig;
+use crate::gpu::Gpu;
+use crate::optim::{Schedule, Warmup};
+use crate::tasks::{Detect, DetectConfig};
+use crate::train::{Comparison, StudentVariant, TrainConfig};
+
+const SIDE: usize = 96;
+const TRAINING: usize = 384;
+const HELD_OUT: usize = 128;
+const TEACHER: &str = "yolov4-tiny:width=0.25,size=96,anchors=8x8/14x14/22x22/30x30/38x38/50x50";
+const STUDENT: &str = "yolov4-tiny:width=0.125,size=96,anchors=8x8/14x14/22x22/30x30/38x38/50x50";
+/// Passes of a student over the training data.
+const EPOCHS: u64 = 6;
+/// Seeds of a student.
+const SEEDS: u64 = 1;
+
+/// Trains a teacher, then students alone and distilled, and writes the report.
+pub fn run(gpu: &Gpu, flags: &DemoFlags) -> Result<()> {
+    let start = Instant::now();
+    let (epochs, seeds) = (flags.epochs.unwrap_or(EPOCHS), flags.seeds.unwrap_or(SEEDS));
+    let options = SetOptions { size: [SIDE, SIDE], places: Some(8), ..Default::default() };
+    let part = |split, n| shapes::generate(split, n, SIDE as u32, 1, &options);
+    let (training, held_out) = (part(Split::Train, TRAINING)?, part(Split::Test, HELD_OUT)?);
+    say!(
+        "{TRAINING} training and {HELD_OUT} held-out images of {SIDE}x{SIDE} pixels: {}",
+        shapes::CLASSES.join(", ")
+    )?;
+    let command = std::env::args().collect::<Vec<_>>().join(" ");
+    let task = Arc::new(Detect::new(&training, training.class_names(), DetectConfig::default())?);
+    let sets: (Arc<dyn Source>, Arc<dyn Source>) = (Arc::new(training), Arc::new(held_out));
+    let mut demo = Comparison::of(gpu, task, sets, "Distilling a detector of shapes", command);
+    demo.report.subtitle = format!(
+        "{TRAINING} training and {HELD_OUT} held-out images of generated shapes; {epochs} epochs per student, {seeds} seeds"
+    );
+    let schedule = Schedule::Cosine { total: 0, floor: 0.0, warmup: Warmup { steps: 20, start: 0.0 } };
+    let config = TrainConfig {
+        epochs,
+        batch_size: 16,
+        learning_rate: 0.01,
+        schedule,
+        max_grad_norm: Some(10.0),
+        ..Default::default()
+    };
+    let teacher = demo.teacher(TEACHER, &TrainConfig { epochs: epochs * 2, ..config.clone() })?;
+    let found = "% average precision (COCO) on held-out images";
+    announce(demo.report.rows.last(), found)?;
+    let seeds: Vec<u64> = (1..=seeds).collect();
+    let methods = ["obj-kd", "pkd"].map(StudentVariant::method);
+    for variant in std::iter::once(StudentVariant::alone()).chain(methods) {
+        let student = demo.student(STUDENT, &variant, &teacher, &config, &MethodConfig::default(), &seeds)?;
+        announce(demo.report.rows.last(), found)?;
+        save(&student, &flags.out, &variant.label)?;
+    }
+    demo.report.notes.push(format!("The whole demo took {:.0} s.", start.elapsed().as_secs_f64()));
+    say!("\n{}", demo.report.text())?;
+    let page = flags.out.join("report.html");
+    demo.report.write_html(&page)?;
+    say!("wrote {} in {:.0} s", page.display(), start.elapsed().as_secs_f64())
+}

@@ -246,7 +246,7 @@ fn the_last_epochs_have_no_mosaics() {
     let until = |epochs| BoxBatch { mosaic_epochs: Some(epochs), ..usual.clone() };
     let mut step = Step::new(0, 9);
     step.epoch = 3;
-    let run = |batch: &BoxBatch| given.shown(&gpu, batch, step.clone());
+    let run = |batch: &BoxBatch| given.shown(&gpu, batch, step);
     assert!(run(&until(4)) == run(&usual), "the epoch before the last one changes");
     let ended = run(&until(3));
     let single = run(&batch([HEIGHT, WIDTH], without_mosaic()));

@@ -47,7 +47,7 @@ impl Source for Squares {
             let (x, y) = (i % SIDE, i / SIDE % SIDE);
             (left..left + side).contains(&x) && (top..top + side).contains(&y)
         };
-        let square = if id % 2 == 0 { 255 } else { 0 };
+        let square = if id.is_multiple_of(2) { 255 } else { 0 };
         let pixels = row.u8(PIXELS)?.iter_mut().enumerate();
         pixels.for_each(|(i, pixel)| *pixel = if inside(i) { square } else { 100 + (i * 31 % 40) as u8 });
         let share = |pixels: f32| pixels / SIDE as f32;
@@ -368,7 +368,7 @@ fn mgd_puts_out_whole_cells() {
     let recorder = term.method.prepare(&seen, ParamBuilder::new(&mut host).sub("mgd")).unwrap();
     host.initialise(0);
     for param in host.iter_mut() {
-        let identity = |i: usize| (i % 9 == 4 && i / 9 % 4 == 0) as u8 as f32;
+        let identity = |i: usize| f32::from(i % 9 == 4 && (i / 9).is_multiple_of(4));
         let weight = param.shape.dims().len() == 4;
         param.values = (0..param.values.len()).map(|i| if weight { identity(i) } else { 0.0 }).collect();
     }

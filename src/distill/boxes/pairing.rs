@@ -83,8 +83,10 @@ pub(in crate::distill) fn heads<'a>(owner: &str, outputs: &'a Outputs) -> Result
     }
     let names: Vec<&str> = outputs.iter().map(|(name, _)| name).collect();
     let there = if names.is_empty() { "nothing".to_string() } else { names.join(", ") };
+    let disk =
+        if owner == "teacher" { "; outputs on disk have no heads, give the teacher itself" } else { "" };
     let message = format!(
-        "this method reads boxes off both networks' maps, and the {owner} gives none; its outputs are {there}"
+        "this method reads boxes off both networks' maps, and the {owner} gives none; its outputs are {there}{disk}"
     );
     Err(Error::config("method", message))
 }

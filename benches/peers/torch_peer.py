@@ -115,7 +115,7 @@ def prepare(name, path):
     return forward_and_backward, values
 
 
-def serve():
+def serve(prepare=prepare):
     about = f"PyTorch {torch.__version__}, CPU, {torch.get_num_threads()} threads"
     print(json.dumps({"about": about}), flush=True)
     run = values = None

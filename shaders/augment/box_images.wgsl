@@ -1,9 +1,9 @@
 // The images of a batch as their views say, (N, 3, HEIGHT, WIDTH) f32: bilinear between the pixels of a piece's source, grey
-// beside it, then other colours, then (p - mean) / std. VECTOR: an invocation has four pixels of a row; else one.
+// beside it, then other colours, then (p - mean) / std. An invocation has RUN pixels of a row, EACH of them at once: four where VECTOR, else one.
 
 #import box_view
 
-@group(0) @binding(0) var<storage, read> pixels: array<u32>; // four u8 a word, the first in the lowest bits
+@group(0) @binding(0) var<storage, read> packed: array<u32>; // red, green, blue, from the lowest bits; (N, HEIGHT, WIDTH)
 @group(0) @binding(1) var<storage, read> views: array<vec4<i32>>;
 #if VECTOR
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
@@ -13,51 +13,71 @@
 
 const MEAN: vec3<f32> = vec3(MEAN0, MEAN1, MEAN2);
 const STD: vec3<f32> = vec3(STD0, STD1, STD2);
-const PLANE: u32 = HEIGHT * WIDTH;
+const RUNS: u32 = WIDTH / RUN;
+const QUADS: u32 = HEIGHT * WIDTH / EACH;
 const GREY: f32 = 114.0 / 255.0;
 const WHOLE: i32 = 1 << FRACTION;
-#if VECTOR
-const EACH: u32 = 4u;
-#else
-const EACH: u32 = 1u;
-#end
+const LAST: vec2<i32> = (SIDES - 1) << vec2(FRACTION);
 
-fn pixel(at: u32) -> f32 {
-    return f32((pixels[at / 4u] >> (at % 4u * 8u)) & 255u);
+// A row of the output as a piece shows it: the rows of its source that it lies between, and how far.
+struct Line {
+    above: u32,
+    below: u32,
+    part: f32,
+    at: i32,
+    // 0 above and below the piece.
+    size: i32,
+    step: i32,
+    flip: bool,
 }
 
-// Of the four pixels at these places, the one that lies at `part` between them.
-fn between(plane: u32, at: vec4<u32>, part: vec2<f32>) -> f32 {
-    let top = mix(pixel(plane + at.x), pixel(plane + at.y), part.x);
-    let bottom = mix(pixel(plane + at.z), pixel(plane + at.w), part.x);
-    return mix(top, bottom, part.y) / 255.0;
+// Where the middle of an output pixel lies between source pixels, counted from the middle of the first.
+fn place(inner: i32, step: i32, last: i32) -> i32 {
+    return clamp(inner * step + (step >> 1u) - WHOLE / 2, 0, last);
 }
 
-// Red, green and blue, 0 to 1, of a pixel of image n.
-fn colour_at(n: u32, at: vec2<i32>, cut: vec2<i32>) -> vec3<f32> {
-    let q = u32(at.x >= cut.x) + 2u * u32(at.y >= cut.y);
-    let view = n * VIEW + PIECES_FROM + 2u * q;
-    let piece = piece_of(views[view], views[view + 1u]);
-    let inner = at - piece.at;
-    if any(inner < vec2(0)) || any(inner >= piece.size) {
+fn share(place: i32) -> f32 {
+    return f32(place & (WHOLE - 1)) / f32(WHOLE);
+}
+
+fn line_of(view: u32, q: u32, row: i32) -> Line {
+    let at = view + PIECES_FROM + 2u * q;
+    let piece = piece_of(views[at], views[at + 1u]);
+    let inner = row - piece.at.y;
+    let shown = inner >= 0 && inner < piece.size.y;
+    let down = place(select(0, inner, shown), piece.step.y, LAST.y);
+    let above = u32(down >> FRACTION);
+    let below = min(above + 1u, HEIGHT - 1u);
+    let first = piece.source * HEIGHT;
+    return Line(
+        (first + above) * WIDTH,
+        (first + below) * WIDTH,
+        share(down),
+        piece.at.x,
+        select(0, piece.size.x, shown),
+        piece.step.x,
+        piece.flip,
+    );
+}
+
+fn unpacked(at: u32) -> vec3<f32> {
+    return vec3<f32>((vec3(packed[at]) >> vec3(0u, 8u, 16u)) & vec3(255u));
+}
+
+// Red, green and blue, 0 to 1.
+fn colour_at(line: Line, x: i32) -> vec3<f32> {
+    let inner = x - line.at;
+    if inner < 0 || inner >= line.size {
         return vec3(GREY);
     }
-    // From the middle of the first pixel.
-    let last = (SIDES - 1) << vec2(FRACTION);
-    var place = clamp(inner * piece.step + (piece.step >> vec2(1u)) - WHOLE / 2, vec2(0), last);
-    if piece.flip {
-        place.x = last.x - place.x;
-    }
-    let first = vec2<u32>(place >> vec2(FRACTION));
-    let second = min(first + 1u, vec2<u32>(SIDES - 1));
-    let part = vec2<f32>(place & vec2(WHOLE - 1)) / f32(WHOLE);
-    let four = vec4(first.y, first.y, second.y, second.y) * WIDTH + vec4(first.x, second.x, first.x, second.x);
-    let plane = piece.source * 3u * PLANE;
-    return vec3(
-        between(plane, four, part),
-        between(plane + PLANE, four, part),
-        between(plane + 2u * PLANE, four, part),
-    );
+    let right = place(inner, line.step, LAST.x);
+    let along = select(right, LAST.x - right, line.flip);
+    let first = u32(along >> FRACTION);
+    let second = min(first + 1u, WIDTH - 1u);
+    let part = share(along);
+    let top = mix(unpacked(line.above + first), unpacked(line.above + second), part);
+    let bottom = mix(unpacked(line.below + first), unpacked(line.below + second), part);
+    return mix(top, bottom, line.part) / 255.0;
 }
 
 // Hue, saturation and value (Smith 1978): the hue turned by change.x, the others times change.y and change.z, at most 1.
@@ -73,16 +93,8 @@ fn recolour(rgb: vec3<f32>, change: vec3<f32>) -> vec3<f32> {
     let value = min(high * change.z, 1.0);
     // From red, green and blue in turn, in sixths of a turn.
     let turn = hue + 6.0 * change.x + vec3(0.0, 4.0, 2.0);
-    let away = abs(turn - 6.0 * floor(turn / 6.0) - 3.0) - 1.0;
+    let away = abs(turn - 6.0 * floor(turn * (1.0 / 6.0)) - 3.0) - 1.0;
     return value * (1.0 - saturation * (1.0 - clamp(away, vec3(0.0), vec3(1.0))));
-}
-
-fn shown(n: u32, at: vec2<i32>, cut: vec2<i32>) -> vec3<f32> {
-    var rgb = colour_at(n, at, cut);
-#if RECOLOUR
-    rgb = recolour(rgb, bitcast<vec3<f32>>(views[n * VIEW + 1u].xyz));
-#end
-    return (rgb - MEAN) / STD;
 }
 
 @compute @workgroup_size(256)
@@ -95,22 +107,40 @@ fn images(
     if i >= LEN {
         return;
     }
-    let n = i / (PLANE / EACH);
-    let at = vec2<i32>(vec2(i % (WIDTH / EACH) * EACH, i / (WIDTH / EACH) % HEIGHT));
-    let cut = views[n * VIEW].xy;
-    let out = n * 3u * (PLANE / EACH) + i % (PLANE / EACH);
-#if VECTOR
-    let a = shown(n, at, cut);
-    let b = shown(n, at + vec2(1, 0), cut);
-    let c = shown(n, at + vec2(2, 0), cut);
-    let d = shown(n, at + vec2(3, 0), cut);
-    y[out] = vec4(a.x, b.x, c.x, d.x);
-    y[out + PLANE / EACH] = vec4(a.y, b.y, c.y, d.y);
-    y[out + 2u * (PLANE / EACH)] = vec4(a.z, b.z, c.z, d.z);
-#else
-    let rgb = shown(n, at, cut);
-    y[out] = rgb.x;
-    y[out + PLANE] = rgb.y;
-    y[out + 2u * PLANE] = rgb.z;
+    let n = i / (HEIGHT * RUNS);
+    let row = i32(i / RUNS % HEIGHT);
+    let view = n * VIEW;
+    let cut = views[view].xy;
+    let change = bitcast<vec3<f32>>(views[view + 1u].xyz);
+    let lower = select(0u, 2u, row >= cut.y);
+    let left = line_of(view, lower, row);
+#if MOSAICS
+    let right = line_of(view, lower + 1u, row);
 #end
+    for (var k = 0u; k < RUN; k += EACH) {
+        let x = i % RUNS * RUN + k;
+#repeat p EACH
+        var line{p} = left;
+#if MOSAICS
+        if i32(x + {p}u) >= cut.x {
+            line{p} = right;
+        }
+#end
+        var rgb{p} = colour_at(line{p}, i32(x + {p}u));
+#if RECOLOUR
+        rgb{p} = recolour(rgb{p}, change);
+#end
+        rgb{p} = (rgb{p} - MEAN) / STD;
+#end
+        let out = n * 3u * QUADS + (u32(row) * WIDTH + x) / EACH;
+#if VECTOR
+        y[out] = vec4(rgb0.x, rgb1.x, rgb2.x, rgb3.x);
+        y[out + QUADS] = vec4(rgb0.y, rgb1.y, rgb2.y, rgb3.y);
+        y[out + 2u * QUADS] = vec4(rgb0.z, rgb1.z, rgb2.z, rgb3.z);
+#else
+        y[out] = rgb0.x;
+        y[out + QUADS] = rgb0.y;
+        y[out + 2u * QUADS] = rgb0.z;
+#end
+    }
 }

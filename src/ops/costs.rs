@@ -44,6 +44,10 @@ pub struct Costs {
     pub upsample_lanes: usize,
     /// Outputs to an element of x that the gradient of upsampling unrolls at most: set by hand (bafd964).
     pub upsample_unrolled: usize,
+    /// Pixels of a row that an invocation of `augment_boxes` makes at most. On a CPU adapter each number that is read costs
+    /// its 7 ns, and a row's numbers are read once; GPUs want neighbouring stores. `bench kernels --filter augment_boxes`,
+    /// 2026-11-30; GPUs: set by hand then.
+    pub augmented_pixels: usize,
     /// The norm of all gradients.
     pub grad_norm: PartialSums,
     /// Losses by element.
@@ -274,6 +278,7 @@ pub const LAVAPIPE: Costs = Costs {
     depthwise: DepthwiseCosts { by_time: true, lanes: 1024, longest: usize::MAX, ..GPU.depthwise },
     gather_lanes: 128,
     upsample_lanes: 1024,
+    augmented_pixels: 32,
     // `bench kernels --filter grad_norm`, 2026-11-25 (a301f5c): barriers are expensive, so that fewer workgroups do more each.
     grad_norm: PartialSums { vec4s_each: 64, ..GPU.grad_norm },
     ..GPU
@@ -336,6 +341,7 @@ pub const GPU: Costs = Costs {
     gather_lanes: 16_384,
     upsample_lanes: 32_768,
     upsample_unrolled: 16,
+    augmented_pixels: 4,
     // a3ae945.
     grad_norm: PartialSums { vec4s_each: 8, most_workgroups: 4096 },
     // 4bc4391: no more partial sums than one workgroup adds up in a few rounds.

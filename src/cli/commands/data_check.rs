@@ -44,6 +44,9 @@ pub struct CheckFlags {
     /// The share of a side that a box may reach out of its image
     #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
     tolerance: f64,
+    /// Leave images as they are stored, whatever their camera says of how it was held (EXIF), as darknet does
+    #[arg(long)]
+    as_stored: bool,
     /// Decode every image, too, which takes longer
     #[arg(long)]
     decode: bool,
@@ -55,7 +58,8 @@ pub struct CheckFlags {
 /// Reads, prints, draws.
 pub fn run(flags: &CheckFlags) -> Result<()> {
     let names = flags.names.as_deref().map(crate::data::boxes::class_names).transpose()?;
-    let options = OpenOptions { names, tolerance: flags.tolerance, ..Default::default() };
+    let options =
+        OpenOptions { names, tolerance: flags.tolerance, upright: !flags.as_stored, ..Default::default() };
     let sets = inspect(&flags.path, &options)?;
     say!("{}: {} in {}", sets.train.name(), sets.format, sets.root.display())?;
     say!("\n{}", parts(&sets))?;

@@ -15,9 +15,10 @@
 use super::colour::recolour;
 use super::images::ImageBatch;
 use super::settings::BoxAugment;
-use super::view::{Choices, Piece, VIEW_VEC4S, View};
+use super::view::{Choices, LEAST_SHARE, LEAST_SIDE, MOST_ASPECT, VIEW_VEC4S};
 use crate::gpu::{Grid, Kernel};
 use crate::ops::common::{expect_inputs, per_element};
+use crate::ops::costs::Costs;
 use crate::ops::labels::IGNORE_LABEL;
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::ops::update::define_scalar;
@@ -26,6 +27,7 @@ use crate::{Error, Result};
 
 const VIEWS: &str = include_str!("../../../shaders/augment/box_views.wgsl");
 const IMAGES: &str = include_str!("../../../shaders/augment/box_images.wgsl");
+const PIXELS: &str = include_str!("../../../shaders/augment/box_pixels.wgsl");
 const BOXES: &str = include_str!("../../../shaders/augment/boxes.wgsl");
 /// `@workgroup_size` of the kernel that chooses views.
 const VIEWS_WORKGROUP: usize = 64;
@@ -34,11 +36,6 @@ const CHANNELS: usize = 3;
 const MOST_SIDE: usize = 4096;
 /// Places of the batch are drawn from 16 bits.
 const MOST_IMAGES: usize = 65_536;
-const GREY: f64 = 114.0 / 255.0;
-/// What must be left of a box: pixels of either side, a share of its area, and how much longer than wide it may be.
-const LEAST_SIDE: f32 = 2.0;
-const LEAST_SHARE: f32 = 0.1;
-const MOST_ASPECT: f32 = 100.0;
 
 /// Inputs: pixels i32, four u8 of (N, 3, H, W) a little-endian word; sample ids i32 (N); boxes f32 (N, M, 4), centre and
 /// sides in shares of the image; their classes i32 (N, M), below 0 for none. Outputs: images f32 (N, 3, H, W), boxes
@@ -124,9 +121,15 @@ impl BoxBatch {
         Ok([n, places])
     }
 
-    /// A kernel with what all three have.
+    /// A kernel with what all of them have.
     fn kernel(&self, entry: &'static str, source: &'static str) -> Kernel {
         Kernel::new("augment_boxes", entry, source).define("WIDTH", self.width).define("HEIGHT", self.height)
+    }
+
+    /// Pixels of a row that an invocation makes: all of them whole vec4 where rows are.
+    fn run(&self, most: usize) -> usize {
+        let fits = |run: &usize| *run <= most && self.width.is_multiple_of(*run);
+        [32, 16, 8, 4].into_iter().find(fits).unwrap_or(1)
     }
 
     fn choose(&self, images: usize) -> Kernel {
@@ -151,52 +154,6 @@ impl BoxBatch {
             Some(share) => define_scalar(kernel, ["SHARE_VEC", "SHARE_LANE"], share),
             None => kernel,
         }
-    }
-
-    /// The normalised pixel of a view.
-    fn pixel(&self, bytes: &[u8], view: &View, [x, y]: [i32; 2]) -> [f64; 3] {
-        let (h, w) = (self.height, self.width);
-        let piece = &view.pieces[view.quadrant(x, y)];
-        let places = (piece.between(0, x, w as i32), piece.between(1, y, h as i32));
-        let mut rgb = [GREY; CHANNELS];
-        if let (Some((columns, right)), Some((rows, down))) = places {
-            for (c, value) in rgb.iter_mut().enumerate() {
-                let at = |row: usize, column: usize| {
-                    let plane = piece.source * CHANNELS + c;
-                    f64::from(bytes[(plane * h + rows[row]) * w + columns[column]]) / 255.0
-                };
-                let [top, bottom] = [0, 1].map(|row| at(row, 0) * (1.0 - right) + at(row, 1) * right);
-                *value = top * (1.0 - down) + bottom * down;
-            }
-        }
-        if self.augment.recolours() {
-            rgb = recolour(rgb, view.colour.map(f64::from));
-        }
-        let normal = |c: usize| (rgb[c] - f64::from(self.mean[c])) / f64::from(self.std[c]);
-        [normal(0), normal(1), normal(2)]
-    }
-
-    /// A source's box as quadrant `q` of a view shows it, where enough of it is left.
-    fn moved(&self, found: &[f64], view: &View, q: usize) -> Option<[f64; 4]> {
-        let Piece { flip, at, size, .. } = view.pieces[q];
-        let sides = [self.width, self.height];
-        let (mut out, mut left, mut whole) = ([0.0; 4], [0.0; 2], 1.0);
-        for d in 0..2 {
-            let centre = if flip && d == 0 { 1.0 - found[d] } else { found[d] };
-            let (middle, side) =
-                (f64::from(at[d]) + centre * f64::from(size[d]), found[2 + d] * f64::from(size[d]));
-            let [from, to] = view.shown(q, d, sides[d] as i32).map(f64::from);
-            let (low, high) = ((middle - side / 2.0).max(from), (middle + side / 2.0).min(to));
-            out[d] = (low + high) / 2.0 / sides[d] as f64;
-            out[2 + d] = (high - low) / sides[d] as f64;
-            left[d] = high - low;
-            whole *= side;
-        }
-        let (short, long) = (left[0].min(left[1]), left[0].max(left[1]));
-        let kept = short >= f64::from(LEAST_SIDE)
-            && short * long >= f64::from(LEAST_SHARE) * whole
-            && long <= f64::from(MOST_ASPECT) * short;
-        kept.then_some(out)
     }
 }
 
@@ -228,16 +185,23 @@ impl Op for BoxBatch {
         let grid = Grid::linear(n.div_ceil(VIEWS_WORKGROUP));
         to.dispatch(self.choose(n), &[Slot::Input(1), views, Slot::Step], grid);
 
-        let vector = self.width.is_multiple_of(4);
+        let plane = self.height * self.width;
+        let packed = to.scratch(n * plane);
+        let whole = plane.is_multiple_of(4);
+        let pack = self.kernel("pack", PIXELS).define("PLANE", plane).define("VECTOR", whole.into());
+        per_element(to, pack, &[Slot::Input(0), packed], if whole { n * plane / 4 } else { n * plane });
+
+        let run = self.run(Costs::of(to.caps()).augmented_pixels);
         let images = self
             .kernel("images", IMAGES)
-            .define("VECTOR", vector.into())
+            .define("RUN", run)
+            .define("EACH", run.min(4))
+            .define("VECTOR", (run >= 4).into())
+            .define("MOSAICS", (self.augment.mosaic > 0.0).into())
             .define("RECOLOUR", self.augment.recolours().into())
             .define_each_f32("MEAN", self.mean)
             .define_each_f32("STD", self.std);
-        let pixels = n * self.height * self.width;
-        let each = if vector { 4 } else { 1 };
-        per_element(to, images, &[Slot::Input(0), views, Slot::Output(0)], pixels / each);
+        per_element(to, images, &[packed, views, Slot::Output(0)], n * plane / run);
 
         let boxes = self
             .kernel("move_boxes", BOXES)
@@ -261,14 +225,18 @@ impl Op for BoxBatch {
         for (n, &id) in ids.iter().enumerate() {
             let view = self.choices().view(step, n, id as i32, ids.len());
             for i in 0..h * w {
-                let rgb = self.pixel(&bytes, &view, [(i % w) as i32, (i / w) as i32]);
+                let mut rgb = view.pixel(&bytes, [(i % w) as i32, (i / w) as i32], [w, h]);
+                if self.augment.recolours() {
+                    rgb = recolour(rgb, view.colour.map(f64::from));
+                }
                 for (c, value) in rgb.into_iter().enumerate() {
-                    images[(n * CHANNELS + c) * h * w + i] = value;
+                    let normal = (value - f64::from(self.mean[c])) / f64::from(self.std[c]);
+                    images[(n * CHANNELS + c) * h * w + i] = normal;
                 }
             }
             for i in 0..self.pieces() * places {
                 let (q, place) = (i / places, view.pieces[i / places].source * places + i % places);
-                let shown = self.moved(&boxes.data[4 * place..][..4], &view, q);
+                let shown = view.moved(q, &boxes.data[4 * place..][..4], [w, h]);
                 let shown = shown.filter(|_| classes[place] >= 0.0);
                 moved.extend(shown.unwrap_or_default());
                 moved_classes.push(shown.map_or(f64::from(IGNORE_LABEL), |_| classes[place]));

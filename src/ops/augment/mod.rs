@@ -3,7 +3,7 @@
 
 pub mod boxes;
 mod colour;
-mod images;
+pub mod images;
 mod settings;
 mod view;
 

@@ -17,6 +17,14 @@ const FRACTION: u32 = 18;
 
 /// Vec4 that a view takes.
 pub const VIEW_VEC4S: usize = 10;
+/// What lies beside a source.
+const GREY: f64 = 114.0 / 255.0;
+/// What must be left of a box: pixels of either side,
+pub const LEAST_SIDE: f32 = 2.0;
+/// a share of its area,
+pub const LEAST_SHARE: f32 = 0.1;
+/// and its longer side may be this much longer than the other.
+pub const MOST_ASPECT: f32 = 100.0;
 /// Scales are counted in this part.
 const GAINS: f32 = 4096.0;
 
@@ -121,13 +129,50 @@ impl Choices {
 }
 
 impl View {
+    /// Red, green and blue, 0 to 1, of a pixel, before other colours. `bytes` are the batch's, (N, 3, height, width).
+    pub fn pixel(&self, bytes: &[u8], [x, y]: [i32; 2], [width, height]: [usize; 2]) -> [f64; 3] {
+        let piece = &self.pieces[self.quadrant(x, y)];
+        let places = (piece.between(0, x, width as i32), piece.between(1, y, height as i32));
+        let (Some((columns, right)), Some((rows, down))) = places else { return [GREY; 3] };
+        [0, 1, 2].map(|c| {
+            let at = |row: usize, column: usize| {
+                let plane = 3 * piece.source + c;
+                f64::from(bytes[(plane * height + rows[row]) * width + columns[column]]) / 255.0
+            };
+            let [top, bottom] = [0, 1].map(|row| at(row, 0) * (1.0 - right) + at(row, 1) * right);
+            top * (1.0 - down) + bottom * down
+        })
+    }
+
+    /// A box of quadrant `q`'s source where the image shows it, if enough of it is left.
+    pub fn moved(&self, q: usize, found: &[f64], sides: [usize; 2]) -> Option<[f64; 4]> {
+        let Piece { flip, at, size, .. } = self.pieces[q];
+        let (mut out, mut left, mut whole) = ([0.0; 4], [0.0; 2], 1.0);
+        for d in 0..2 {
+            let centre = if flip && d == 0 { 1.0 - found[d] } else { found[d] };
+            let middle = f64::from(at[d]) + centre * f64::from(size[d]);
+            let side = found[2 + d] * f64::from(size[d]);
+            let [from, to] = self.shown(q, d, sides[d] as i32).map(f64::from);
+            let (low, high) = ((middle - side / 2.0).max(from), (middle + side / 2.0).min(to));
+            out[d] = (low + high) / 2.0 / sides[d] as f64;
+            out[2 + d] = (high - low) / sides[d] as f64;
+            left[d] = high - low;
+            whole *= side;
+        }
+        let (short, long) = (left[0].min(left[1]), left[0].max(left[1]));
+        let kept = short >= f64::from(LEAST_SIDE)
+            && short * long >= f64::from(LEAST_SHARE) * whole
+            && long <= f64::from(MOST_ASPECT) * short;
+        kept.then_some(out)
+    }
+
     /// The quadrant of a pixel.
-    pub fn quadrant(&self, x: i32, y: i32) -> usize {
+    fn quadrant(&self, x: i32, y: i32) -> usize {
         usize::from(x >= self.cut[0]) + 2 * usize::from(y >= self.cut[1])
     }
 
     /// What of a dimension quadrant `q` shows of its piece: from and to, of an output with this side.
-    pub fn shown(&self, q: usize, d: usize, side: i32) -> [i32; 2] {
+    fn shown(&self, q: usize, d: usize, side: i32) -> [i32; 2] {
         let piece = &self.pieces[q];
         let (from, to) = if (q >> d) & 1 == 0 { (0, self.cut[d]) } else { (self.cut[d], side) };
         [from.max(piece.at[d]), to.min(piece.at[d] + piece.size[d])]
@@ -137,7 +182,7 @@ impl View {
 impl Piece {
     /// The pixels of the source that an output pixel lies between, and at what share between them, in dimension `d`;
     /// `None` beside it.
-    pub fn between(&self, d: usize, at: i32, side: i32) -> Option<([usize; 2], f64)> {
+    fn between(&self, d: usize, at: i32, side: i32) -> Option<([usize; 2], f64)> {
         let inner = at - self.at[d];
         if inner < 0 || inner >= self.size[d] {
             return None;

@@ -29,7 +29,8 @@ pub struct Pairing {
     pub unmatched: Vec<String>,
 }
 
-/// Pairs the heads of two detectors' outputs as [the module](self) says.
+/// Pairs the heads of two detectors' outputs by stride, and to each anchor of the student gives the teacher's anchor whose shape
+/// overlaps it best.
 ///
 /// # Errors
 /// [`Error::Config`] for outputs off which no boxes are read, other numbers of classes, heads of one stride with other

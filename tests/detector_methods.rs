@@ -368,7 +368,7 @@ fn mgd_puts_out_whole_cells() {
     let recorder = term.method.prepare(&seen, ParamBuilder::new(&mut host).sub("mgd")).unwrap();
     host.initialise(0);
     for param in host.iter_mut() {
-        let identity = |i: usize| (i % 9 == 4 && (i / 9).is_multiple_of(4)) as u8 as f32;
+        let identity = |i: usize| f32::from(i % 9 == 4 && (i / 9).is_multiple_of(4));
         let weight = param.shape.dims().len() == 4;
         param.values = (0..param.values.len()).map(|i| if weight { identity(i) } else { 0.0 }).collect();
     }

@@ -29,7 +29,8 @@ pub struct Pairing {
     pub unmatched: Vec<String>,
 }
 
-/// Pairs the heads of two detectors' outputs as [the module](self) says.
+/// Pairs the heads of two detectors' outputs by stride, and to each anchor of the student gives the teacher's anchor whose shape
+/// overlaps it best.
 ///
 /// # Errors
 /// [`Error::Config`] for outputs off which no boxes are read, other numbers of classes, heads of one stride with other
@@ -83,8 +84,10 @@ pub(in crate::distill) fn heads<'a>(owner: &str, outputs: &'a Outputs) -> Result
     }
     let names: Vec<&str> = outputs.iter().map(|(name, _)| name).collect();
     let there = if names.is_empty() { "nothing".to_string() } else { names.join(", ") };
+    let disk =
+        if owner == "teacher" { "; outputs on disk have no heads, give the teacher itself" } else { "" };
     let message = format!(
-        "this method reads boxes off both networks' maps, and the {owner} gives none; its outputs are {there}"
+        "this method reads boxes off both networks' maps, and the {owner} gives none; its outputs are {there}{disk}"
     );
     Err(Error::config("method", message))
 }

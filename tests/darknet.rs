@@ -2,9 +2,10 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use limbeck::models::darknet::Cfg;
+use limbeck::models::saved::{self, Overrides};
 use limbeck::models::{Head, ModelConfig, Network, Values, build, native_config, reclassed};
 use limbeck::nn::{DeviceParams, Forward};
 use limbeck::tape::{Plan, Step, Tape};
@@ -38,6 +39,20 @@ fn heads(network: &Network, input: [usize; 3]) -> Vec<(String, Vec<usize>, Vec<f
     outputs.iter().map(read).collect()
 }
 
+/// The two heads of the small network are OpenCV's, layer by layer in these places.
+fn are_opencvs(got: Vec<(String, Vec<usize>, Vec<f32>)>) {
+    let wanted: Value = serde_json::from_slice(&std::fs::read(fixture("small.json")).unwrap()).unwrap();
+    assert_eq!(got.len(), 2);
+    for ((name, shape, values), layer) in got.into_iter().zip(["layer13", "layer18"]) {
+        let wanted = &wanted["heads"][layer];
+        assert_eq!(serde_json::json!(shape), wanted["shape"], "{name}");
+        let wanted: Vec<f64> = serde_json::from_value(wanted["values"].clone()).unwrap();
+        let apart = values.iter().zip(&wanted).map(|(got, wanted)| (f64::from(*got) - wanted).abs());
+        let worst = apart.fold(0.0, f64::max);
+        assert!(worst < 1e-4, "{name}: {worst} apart");
+    }
+}
+
 #[test]
 fn the_small_network_computes_what_opencv_does() {
     let cfg = Cfg::open(fixture("small.cfg"), None).unwrap();
@@ -45,17 +60,9 @@ fn the_small_network_computes_what_opencv_does() {
     let bytes = std::fs::read(fixture("small.weights")).unwrap();
     let loaded = cfg.load_weights("small.weights", &bytes, &mut network).unwrap();
     assert_eq!((loaded.convolutions, loaded.header.seen), (7, 12_800));
-    let wanted: Value = serde_json::from_slice(&std::fs::read(fixture("small.json")).unwrap()).unwrap();
     let got = heads(&network, cfg.input());
-    assert_eq!(got.len(), 2);
-    for (name, shape, values) in got {
-        let wanted = &wanted["heads"][&name];
-        assert_eq!(serde_json::json!(shape), wanted["shape"], "{name}");
-        let wanted: Vec<f64> = serde_json::from_value(wanted["values"].clone()).unwrap();
-        let apart = values.iter().zip(&wanted).map(|(got, wanted)| (f64::from(*got) - wanted).abs());
-        let worst = apart.fold(0.0, f64::max);
-        assert!(worst < 1e-4, "{name}: {worst} apart");
-    }
+    assert_eq!(got[1].0, "layer18");
+    are_opencvs(got);
     // All but the count of images, which a network does not keep.
     assert!(cfg.weights(&network).unwrap()[20..] == bytes[20..]);
 }
@@ -167,4 +174,30 @@ fn a_classifier_of_other_classes_gives_their_logits() {
     let (whole, chosen) = (heads(&network(), [3, 64, 48]), heads(&chosen, [3, 64, 48]));
     let logits = &whole[0].2;
     assert_eq!(chosen[0].2, [logits[3], logits[1], logits[2]]);
+}
+
+/// The same network as a graph, whose heads the .cfg says.
+#[test]
+fn a_graph_is_a_detector_by_its_cfg() {
+    let model = |model: &Path| Overrides { model: Some(model.display().to_string()), ..Default::default() };
+    let opened = saved::open(fixture("small.onnx"), &model(&fixture("small.cfg"))).unwrap();
+    let names = ["0", "1", "2"].map(String::from);
+    assert_eq!((opened.network.head(), &opened.metadata.classes[..]), (Head::Boxes(3), &names[..]));
+    assert_eq!((&opened.metadata.mean, &opened.metadata.std), (&vec![0.0; 3], &vec![1.0; 3]));
+    let got = heads(&opened.network, [3, 64, 48]);
+    assert_eq!([&*got[0].0, &*got[1].0], ["coarse.conv", "fine"]);
+    are_opencvs(got);
+    // Of other classes no output has the heads' shapes.
+    let refused =
+        |overrides: &Overrides| saved::open(fixture("small.onnx"), overrides).err().unwrap().to_string();
+    let four = Overrides {
+        classes: Some(["a", "b", "c", "d"].map(String::from).to_vec()),
+        ..model(&fixture("small.cfg"))
+    };
+    let message = refused(&four);
+    assert!(
+        message.contains("4 classes reads one output [1, 18, 4, 3]") && message.contains("\"fine\""),
+        "{message}"
+    );
+    assert!(refused(&model(Path::new("cnn:8"))).contains("the .cfg or name of a detector"));
 }

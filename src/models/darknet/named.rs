@@ -32,7 +32,7 @@ pub(in crate::models) fn text(family: &str) -> Option<&'static str> {
 /// YOLOv4 (Bochkovskiy et al. 2004.10934).
 pub(in crate::models) const YOLOV4: ModelSpec = spec(
     "yolov4",
-    "yolov4:width=0.25,classes=3,size=160,anchors=10x14/23x27/.. boxes at strides 8, 16 and 32; all can be left out",
+    "yolov4:width=0.25,classes=3,size=160,anchors=10x14/23x27/.. boxes at strides 8, 16, 32",
     608,
 );
 /// Its small form.

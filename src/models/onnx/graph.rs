@@ -13,8 +13,10 @@ pub(super) struct Graph {
     /// Weights and the values of Constant nodes, by name.
     pub constants: HashMap<String, Rc<OnnxArray>>,
     pub input: Input,
-    /// The value that the logits are.
+    /// The value that the logits are, where it is a classifier: the first output.
     pub logits: String,
+    /// The values that it gives.
+    pub outputs: Vec<String>,
     /// Version of the standard operators.
     pub opset: i64,
     pub metadata: Vec<(String, String)>,
@@ -90,8 +92,9 @@ impl Graph {
                 _ => nodes.push(node),
             }
         }
-        let logits = graph.outputs.first().ok_or("the graph has no output")?.name.clone();
-        let graph = Self { nodes, constants, input, logits, opset, metadata: model.metadata };
+        let outputs: Vec<String> = graph.outputs.into_iter().map(|output| output.name).collect();
+        let logits = outputs.first().ok_or("the graph has no output")?.clone();
+        let graph = Self { nodes, constants, input, logits, outputs, opset, metadata: model.metadata };
         graph.check_order()?;
         Ok(graph.without_softmax())
     }

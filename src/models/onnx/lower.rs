@@ -69,8 +69,13 @@ pub(super) struct At<'p> {
     inputs: Vec<Option<Value>>,
 }
 
-/// Records the graph on images (N, C, H, W), and returns its output as it is.
-pub(super) fn record(graph: &Graph, host: &dyn Host, images: &Tensor) -> Result<Tensor> {
+/// Records the graph on images (N, C, H, W), and returns these of its values as they are.
+pub(super) fn record(
+    graph: &Graph,
+    wanted: &[String],
+    host: &dyn Host,
+    images: &Tensor,
+) -> Result<Vec<Tensor>> {
     let given: usize = graph.constants.values().map(|array| array.dims.iter().product::<usize>()).sum();
     let allowance = Cell::new(given.saturating_mul(4).saturating_add(1 << 24));
     let pass = Pass { graph, host, tape: images.tape().clone(), batch: images.dims()[0], allowance };
@@ -90,13 +95,14 @@ pub(super) fn record(graph: &Graph, host: &dyn Host, images: &Tensor) -> Result<
             values.insert(name, made);
         }
     }
-    match values.remove(graph.logits.as_str()) {
-        Some(Value::Tensor(logits)) => Ok(logits),
-        _ => Err(Error::config(
-            "ONNX graph",
-            format!("its output \"{}\" does not depend on the images", graph.logits),
-        )),
-    }
+    let output = |name: &String| match values.get(name.as_str()) {
+        Some(Value::Tensor(output)) => Ok(output.clone()),
+        _ => {
+            let message = format!("its output \"{name}\" does not depend on the images");
+            Err(Error::config("ONNX graph", message))
+        }
+    };
+    wanted.iter().map(output).collect()
 }
 
 impl Pass<'_> {

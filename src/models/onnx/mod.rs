@@ -1,4 +1,5 @@
-//! Image classifiers in ONNX files, run as frozen networks on limbeck's kernels.
+//! Image classifiers in ONNX files, run as frozen networks on limbeck's kernels; and detectors, where a darknet `.cfg` says how
+//! boxes are read off the maps that the graph gives (`boxes`).
 //!
 //! `wire` and `proto` read the file, `graph` checks it, `lower` records it on a tape: what depends on the images as
 //! limbeck's ops (`ops`, `window`, `shape`), the rest as numbers (`fold`). Floats of any width are computed as f32.
@@ -11,11 +12,13 @@
 //! spot, and there is no shape inference.
 
 mod array;
+mod boxes;
 mod fold;
 mod graph;
 mod lower;
 mod ops;
 mod proto;
+mod resize;
 mod shape;
 mod window;
 mod wire;
@@ -27,14 +30,18 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use array::{Data, External, OnnxArray};
 use graph::Graph;
 use lower::Host;
 
-use super::{Built, MAX_CLASSES, ModelConfig, Network, SingleModule};
+use super::{
+    Built, Head, IMAGES, InputSpec, LOGITS, MAX_CLASSES, ModelConfig, Module, Network, Outputs, Values,
+};
 use crate::files::Metadata;
 use crate::nn::{Forward, Init, Mode, ParamBuilder, ParamId, ParamKind, Params};
+use crate::ops::boxes::YoloHead;
 use crate::ops::unary::Unary;
 use crate::tape::{Tape, Tensor};
 use crate::{Error, Result};
@@ -68,7 +75,32 @@ pub fn from_bytes(
     input: Option<[usize; 3]>,
     external: &dyn Fn(&str) -> Result<Vec<u8>>,
 ) -> Result<(Network, Metadata)> {
-    let path = name.as_ref();
+    read(name.as_ref(), bytes, None, input, external)
+}
+
+/// A detector whose outputs are maps (N, A (5 + C), H, W), off which these heads read boxes: of the outputs that which has a
+/// head's channels, and the input's size by its stride. Other outputs are left out. `usual` stands for sizes that neither the
+/// export nor `input` says.
+///
+/// # Errors
+/// As [`open`], and where a head has no output, or several.
+pub fn detector_from_bytes(
+    name: impl AsRef<Path>,
+    bytes: &[u8],
+    heads: &[YoloHead],
+    (input, usual): (Option<[usize; 3]>, [usize; 3]),
+    external: &dyn Fn(&str) -> Result<Vec<u8>>,
+) -> Result<(Network, Metadata)> {
+    read(name.as_ref(), bytes, Some((heads, usual)), input, external)
+}
+
+fn read(
+    path: &Path,
+    bytes: &[u8],
+    detector: Option<(&[YoloHead], [usize; 3])>,
+    input: Option<[usize; 3]>,
+    external: &dyn Fn(&str) -> Result<Vec<u8>>,
+) -> Result<(Network, Metadata)> {
     let refuse = |message: String| Error::file(path, message);
     let graph = graph(path, bytes, &External::new(external))?;
     let metadata: Metadata = graph.metadata.iter().cloned().collect();
@@ -80,9 +112,11 @@ pub fn from_bytes(
         );
     }
     let said = metadata.get("limbeck.input").and_then(|text| super::saved::parse_input(text).ok());
-    let input = image_size(&graph, input.or(said)).map_err(refuse)?;
+    let (heads, usual) = detector.unzip();
+    let open = |usual: [usize; 3]| std::array::from_fn(|i| graph.input.dims[i + 1].unwrap_or(usual[i]));
+    let input = image_size(&graph, input.or(said).or(usual.map(open))).map_err(refuse)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    let network = network(name, graph, input).map_err(|e| refuse(e.to_string()))?;
+    let network = network(name, graph, input, heads).map_err(|e| refuse(e.to_string()))?;
     Ok((network, metadata))
 }
 
@@ -139,11 +173,19 @@ fn image_size(graph: &Graph, said: Option<[usize; 3]>) -> Result<[usize; 3], Str
 }
 
 /// Runs through the graph once without a device, which finds everything that limbeck cannot do before anything is built.
-fn network(name: String, mut graph: Graph, input: [usize; 3]) -> Result<Network> {
+fn network(name: String, mut graph: Graph, input: [usize; 3], heads: Option<&[YoloHead]>) -> Result<Network> {
     let outline = Outline::default();
     let [c, h, w] = input;
-    let output = lower::record(&graph, &outline, &outline.tape.input("images", [1, c, h, w]))?;
-    let classes = logits(&output, 1)?.dims()[1];
+    let wanted = if heads.is_some() { graph.outputs.clone() } else { vec![graph.logits.clone()] };
+    let outputs = lower::record(&graph, &wanted, &outline, &outline.tape.input("images", [1, c, h, w]))?;
+    let (head, gives) = match (heads, &outputs[..]) {
+        (None, [output]) => (Head::Classes(logits(output, 1)?.dims()[1]), Gives::Logits),
+        (heads, outputs) => {
+            let heads = heads.unwrap_or_default();
+            let classes = heads.first().map_or(0, |head| head.classes);
+            (Head::Boxes(classes), Gives::Boxes(boxes::matched(heads, [h, w], &wanted, outputs)?))
+        }
+    };
     let readers = outline.readers.into_inner();
     let (weights, read, taps) =
         (outline.weights.into_inner(), outline.read.into_inner(), outline.taps.into_inner());
@@ -172,12 +214,12 @@ fn network(name: String, mut graph: Graph, input: [usize; 3]) -> Result<Network>
             *constant = Rc::new(OnnxArray { dims: constant.dims.clone(), data: Data::Float(Vec::new()) });
         }
     }
-    let config = ModelConfig::classifier(input, classes);
+    let config = ModelConfig { input: InputSpec::Image(input), head };
     let stages = stages(&taps);
     let preactivations = stages.iter().map(|stage| preactivation(&taps, stage)).collect();
     // The input of the classifier, where that is a linear layer, is not marked in a graph: the deepest map stands for it.
     let embedding = stages.last().cloned().unwrap_or_default();
-    let module = config.single(Onnx { graph, ids, readers });
+    let module = Box::new(Onnx { graph, ids, readers, gives });
     Network::new(name, &config, Built { params, module, stages, preactivations, embedding })
 }
 
@@ -228,12 +270,35 @@ struct Onnx {
     ids: BTreeMap<String, ParamId>,
     /// The first node that reads each weight.
     readers: BTreeMap<String, String>,
+    gives: Gives,
 }
 
-impl SingleModule for Onnx {
-    fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        let output = lower::record(&self.graph, &RecordedHost { fx, ids: &self.ids }, x)?;
-        logits(&output, x.dims()[0])
+/// What the graph's outputs are.
+enum Gives {
+    Logits,
+    /// Maps by name, with how boxes are read off them.
+    Boxes(Vec<(String, Arc<YoloHead>)>),
+}
+
+impl Module for Onnx {
+    fn forward(&self, fx: &Forward<'_>, x: &Values) -> Result<Outputs> {
+        let (x, host) = (x.get(IMAGES)?, RecordedHost { fx, ids: &self.ids });
+        let record = |wanted: &[String]| lower::record(&self.graph, wanted, &host, x);
+        match &self.gives {
+            Gives::Logits => {
+                let outputs = record(std::slice::from_ref(&self.graph.logits))?;
+                let output =
+                    outputs.first().ok_or_else(|| Error::config("ONNX graph", "it has no output"))?;
+                Ok(Outputs::one(LOGITS, logits(output, x.dims()[0])?))
+            }
+            Gives::Boxes(heads) => {
+                let wanted: Vec<String> = heads.iter().map(|(name, _)| name.clone()).collect();
+                let maps = record(&wanted)?.into_iter().zip(heads);
+                Ok(maps.fold(Outputs::default(), |outputs, (map, (name, head))| {
+                    outputs.with_boxes(name, map, head.clone())
+                }))
+            }
+        }
     }
 
     fn layer_of(&self, param: &str) -> Option<&str> {

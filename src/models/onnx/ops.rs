@@ -1,7 +1,7 @@
 //! The operators there are, and those that compute element by element or with matrices.
 
 use super::lower::{At, Value};
-use super::{shape, window};
+use super::{resize, shape, window};
 use crate::Result;
 use crate::ops::gemm::Gemm;
 use crate::ops::unary::Function;
@@ -46,6 +46,7 @@ pub(super) static OPS: &[(&str, Lower)] = &[
     ("ReduceSum", |at| reduce(at, Tensor::sum)),
     ("Relu", |at| at.tensor(0)?.relu()),
     ("Reshape", shape::reshaped),
+    ("Resize", resize::resize),
     ("Sigmoid", |at| at.tensor(0)?.sigmoid()),
     ("Slice", shape::slice),
     ("Softmax", |at| softmax(at, false)),

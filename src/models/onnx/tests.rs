@@ -250,9 +250,10 @@ fn a_graph_that_needs_its_exported_batch_says_so() {
     let graph = Graph::new(proto::model(&bytes).unwrap(), &External::new(&|_| Ok(Vec::new()))).unwrap();
     let record = |batch: usize| {
         let outline = Outline::default();
-        lower::record(&graph, &outline, &outline.tape.input("images", [batch, 3, 4, 4]))
+        let wanted = std::slice::from_ref(&graph.logits);
+        lower::record(&graph, wanted, &outline, &outline.tape.input("images", [batch, 3, 4, 4]))
     };
-    assert_eq!(record(1).unwrap().dims(), [1, 48]);
+    assert_eq!(record(1).unwrap()[0].dims(), [1, 48]);
     let message = record(2).unwrap_err().to_string();
     for part in ["column", "batches of 1", "dynamic batch axis", "`batch_size = 1`"] {
         assert!(message.contains(part), "{part} in {message}");
@@ -283,4 +284,37 @@ fn shapes_are_folded() {
     let zero = Message::default().int(2, 7).bytes(8, "zero").bytes(9, 0i64.to_le_bytes());
     let constants = [zero, shape("axes", &[0]), shape("minus", &[-1])];
     assert_eq!(Scratch::new().open(&model(0, &nodes, &constants)).unwrap().head().width(), 48);
+}
+
+/// A graph that enlarges images, by these settings and constants.
+fn resized(attributes: &[Message], inputs: &[&str], constants: &[Message]) -> Vec<u8> {
+    let attributes = attributes.iter().cloned();
+    let resize = attributes.fold(node("Resize", "up", inputs, "u"), |node, more| node.message(5, more));
+    let pool = node("GlobalAveragePool", "pool", &["u"], "p");
+    model(0, &[resize, pool, node("Flatten", "flat", &["p"], "y")], constants)
+}
+
+fn text(name: &str, value: &str) -> Message {
+    Message::default().bytes(1, name).bytes(4, value)
+}
+
+#[test]
+fn images_are_enlarged_by_repeated_pixels_alone() {
+    let dir = Scratch::new();
+    let scales = |by: f32| weight("s", &[4], &[1.0, 1.0, by, by]);
+    let by_scales = ["x", "", "s"];
+    let floor = [text("coordinate_transformation_mode", "asymmetric"), text("nearest_mode", "floor")];
+    // The usual rule of PyTorch's exporter, the operator's own, and sizes in place of scales.
+    dir.open(&resized(&floor, &by_scales, &[scales(3.0)])).unwrap();
+    dir.open(&resized(&[], &by_scales, &[scales(2.0)])).unwrap();
+    dir.open(&resized(&floor, &["x", "", "", "n"], &[shape("n", &[1, 3, 8, 12])])).unwrap();
+    // Half a pixel to the left is the next one's, from the third on.
+    let left = [text("coordinate_transformation_mode", "asymmetric")];
+    for (attributes, by) in [(&left[..], 3.0), (&floor[..], 1.5), (&[text("mode", "linear")][..], 2.0)] {
+        let message = dir.refused(&resized(attributes, &by_scales, &[scales(by)]));
+        assert!(message.contains("Resize node \"up\"") && message.contains("expected"), "{message}");
+    }
+    assert!(dir.refused(&resized(&floor, &["x"], &[])).contains("four scales or sizes"));
+    let more = shape("n", &[1, 6, 8, 8]);
+    assert!(dir.refused(&resized(&floor, &["x", "", "", "n"], &[more])).contains("whole factor"));
 }

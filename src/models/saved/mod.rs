@@ -12,7 +12,9 @@ mod file;
 mod start;
 mod weights;
 
-use super::{Head, InputSpec, ModelConfig, NameMap, Network, darknet, native_config_by, onnx, outline};
+use super::{
+    Head, InputSpec, ModelConfig, NameMap, Network, darknet, native_config, native_config_by, onnx, outline,
+};
 use crate::files::{self, Metadata, StoredTensor};
 use crate::{Error, Result};
 use file::{FileMetadata, parse_spec};
@@ -195,12 +197,11 @@ fn onnx_from_bytes(
     fallback: &Overrides,
     external: &dyn Fn(&str) -> Result<Vec<u8>>,
 ) -> Result<Saved> {
-    for (given, setting) in [(overrides.model.is_some(), "model"), (overrides.map.is_some(), "map")] {
-        if given {
-            let message =
-                format!("an ONNX file brings its own architecture and names; leave out `{setting}`");
-            return Err(Error::file(path, message));
-        }
+    if overrides.map.is_some() {
+        return Err(Error::file(path, "an ONNX file brings its own names; leave out `map`"));
+    }
+    if let Some(model) = &overrides.model {
+        return onnx_detector(path, bytes, model, (overrides, fallback), external);
     }
     let (network, metadata) = onnx::from_bytes(path, bytes, overrides.input.or(fallback.input), external)?;
     let file = FileMetadata { path, metadata: &metadata };
@@ -212,6 +213,39 @@ fn onnx_from_bytes(
         return Err(Error::file(path, message));
     }
     let metadata = file.metadata(overrides, fallback, network.input(), classes)?;
+    Ok(Saved { network, metadata })
+}
+
+/// A graph whose outputs are maps off which the heads of the network called `model` read boxes.
+fn onnx_detector(
+    path: &Path,
+    bytes: &[u8],
+    model: &str,
+    (overrides, fallback): (&Overrides, &Overrides),
+    external: &dyn Fn(&str) -> Result<Vec<u8>>,
+) -> Result<Saved> {
+    let fail = || {
+        let message = "an ONNX file brings its own architecture; leave out `model`, or pass the .cfg or name of a detector, whose \
+                       heads say how boxes are read off its outputs";
+        Error::file(path, message)
+    };
+    let native =
+        native_config(model)?.filter(|native| matches!(native.head, Head::Boxes(_))).ok_or_else(fail)?;
+    let classes = overrides.classes.as_ref().map_or(native.head.width(), Vec::len);
+    let config = ModelConfig { head: Head::Boxes(classes), ..native };
+    let cfg = darknet::Cfg::of(&outline(model, &config, None)?)?;
+    let heads: Vec<_> = cfg.heads().map(|(_, head)| head.clone()).collect();
+    let sizes = (overrides.input, cfg.input());
+    let (network, metadata) = onnx::detector_from_bytes(path, bytes, &heads, sizes, external)?;
+    let file = FileMetadata { path, metadata: &metadata };
+    let (_, names) = file.head([&overrides.classes, &fallback.classes], Some(config.head))?;
+    if names.len() != classes {
+        return Err(Error::file(
+            path,
+            format!("its heads are of {classes} classes, and it names {}", names.len()),
+        ));
+    }
+    let metadata = file.metadata(overrides, &plain(fallback, network.input()), network.input(), names)?;
     Ok(Saved { network, metadata })
 }
 

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use super::benchmark::{Prepared, Target};
 use super::results::Breakdown;
-use crate::data::{Batch, InMemory, LABELS, Loader, LoaderConfig, PIXELS};
+use crate::data::boxes::{Annotation, BoxImage, BoxSet, SetOptions};
+use crate::data::{Batch, InMemory, LABELS, Loader, LoaderConfig, PIXELS, Source, Split};
 use crate::distill::{self, MethodConfig};
 use crate::gpu::Gpu;
-use crate::models::{Network, build};
+use crate::models::{Head, ModelConfig, Network, build, native_config};
 use crate::nn::{DeviceParams, Precision};
 use crate::optim::OptimizerConfig;
 use crate::rng::Stream;
 use crate::tape::{NodeTiming, Step};
-use crate::tasks::{Classify, ClassifyConfig, Task};
+use crate::tasks::{Classify, ClassifyConfig, Detect, DetectConfig, Task};
 use crate::train::{StepConfig, Teacher, TrainConfig, TrainStep};
 use crate::{Error, Result};
 
@@ -23,7 +24,8 @@ const AHEAD: usize = 2;
 /// Repeats of each dispatch for a breakdown.
 const BREAKDOWN_REPEATS: usize = 5;
 
-/// A model in training, by cross-entropy alone or also by a teacher's soft targets.
+/// A model in training, by the task's loss alone or also by what a teacher gives: a classifier, or a detector, whose name says
+/// its images and classes.
 #[derive(Debug, Clone)]
 pub struct Workload {
     /// The model that is trained.
@@ -45,14 +47,13 @@ pub struct Workload {
 impl Workload {
     /// Compiles the step.
     pub fn step(&self, gpu: &Gpu) -> Result<TrainStep> {
-        let source = self.source(0)?;
-        let task = self.task(&source)?;
+        let Made { source, task, method } = self.make()?;
         let make = |name: &str| -> Result<Network> { build(name, &task.model_config()) };
         let student = make(&self.model)?;
         let params = DeviceParams::trainable(gpu, "student", &student.params)?;
         let teacher = self.teacher.as_deref().map(make).transpose()?;
         let frozen = teacher.as_ref().map(|t| DeviceParams::frozen(gpu, "teacher", &t.params)).transpose()?;
-        let objective = distill::parse("kd", &MethodConfig::default())?;
+        let objective = distill::parse(method, &MethodConfig::default())?;
         let teacher = teacher.as_ref().zip(frozen.as_ref());
         let teacher = teacher.map(|(network, params)| Teacher::new(network, params, objective));
         let train = TrainConfig {
@@ -62,29 +63,60 @@ impl Workload {
             precision: self.precision,
             ..Default::default()
         };
-        TrainStep::new(gpu, &student, &params, teacher, &StepConfig::new(&task, &source, &train, 1))
+        TrainStep::new(
+            gpu,
+            &student,
+            &params,
+            teacher,
+            &StepConfig::new(task.as_ref(), source.as_ref(), &train, 1),
+        )
     }
 
-    fn task(&self, source: &InMemory) -> Result<Classify> {
+    /// Random images, and the task that is trained on them.
+    fn make(&self) -> Result<Made> {
+        match native_config(&self.model)? {
+            Some(ModelConfig { input, head: Head::Boxes(classes) }) => self.boxes(input.image()?, classes),
+            _ => self.labels(),
+        }
+    }
+
+    /// With random labels.
+    fn labels(&self) -> Result<Made> {
+        let mut random = Stream::new(0, "profile");
+        let pixels = random_bytes(&mut random, self.batch_size * self.input.iter().product::<usize>());
+        let labels = (0..self.batch_size).map(|_| random.below(self.classes) as u32).collect();
+        let source = InMemory::new("random images").with_u8(PIXELS, self.input, pixels)?;
+        let source = source.with_labels(LABELS, labels)?;
         let (mean, std) = (vec![0.5; self.input[0]], vec![0.25; self.input[0]]);
-        Classify::of(source, self.classes, [&mean, &std], ClassifyConfig::default())
+        let task = Classify::of(&source, self.classes, [&mean, &std], ClassifyConfig::default())?;
+        Ok(Made { source: Arc::new(source), task: Arc::new(task), method: "kd" })
     }
 
-    /// Random images with random labels.
-    fn source(&self, seed: u64) -> Result<InMemory> {
-        let mut random = Stream::new(seed, "profile");
-        let n = self.batch_size;
-        let bytes = n * self.input.iter().product::<usize>();
-        let words = (0..bytes.div_ceil(4)).map(|_| random.below(u32::MAX as usize) as u32);
-        let mut pixels: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
-        pixels.truncate(bytes);
-        let labels = (0..n).map(|_| random.below(self.classes) as u32).collect();
-        InMemory::new("random images").with_u8(PIXELS, self.input, pixels)?.with_labels(LABELS, labels)
+    /// With random boxes, as many as images of blood cells have.
+    fn boxes(&self, [_, height, width]: [usize; 3], classes: usize) -> Result<Made> {
+        let mut random = Stream::new(0, "profile");
+        let mut images = Vec::new();
+        for number in 0..self.batch_size {
+            let boxes = (0..BOXES).map(|_| {
+                let [w, h] = [width, height].map(|side| random.uniform(0.05, 0.4) * side as f64);
+                let [x, y] =
+                    [(width, w), (height, h)].map(|(all, own)| random.uniform(0.0, all as f64 - own));
+                Annotation::new([x, y, w, h].map(|v| v as f32), random.below(classes))
+            });
+            let boxes = boxes.collect();
+            let pixels = random_bytes(&mut random, 3 * height * width);
+            images.push(BoxImage::rgb(number.to_string(), [width as u32, height as u32], pixels, boxes)?);
+        }
+        let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
+        let options = SetOptions { size: [height, width], ..Default::default() };
+        let source = BoxSet::new("random images", Split::Train, names.clone(), images, &options)?;
+        let task = Detect::new(&source, &names, DetectConfig::default())?;
+        Ok(Made { source: Arc::new(source), task: Arc::new(task), method: "obj-kd" })
     }
 
-    /// A batch of random images with random labels.
+    /// A batch of random images.
     pub fn batch(&self) -> Result<Batch> {
-        let loader = Loader::new(Arc::new(self.source(0)?), LoaderConfig::in_order(self.batch_size))?;
+        let loader = Loader::new(Arc::new(self.make()?.source), LoaderConfig::in_order(self.batch_size))?;
         let batch = loader.epoch(0).next();
         batch.unwrap_or_else(|| Err(Error::config("batch_size", "expected at least one image")))
     }
@@ -128,6 +160,24 @@ impl Workload {
         let teacher = self.teacher.as_ref().map_or(String::new(), |t| format!(" with teacher {t}"));
         format!("{}{teacher}, batch {}", self.model, self.batch_size)
     }
+}
+
+/// What a workload is made of.
+struct Made {
+    source: Arc<dyn Source>,
+    task: Arc<dyn Task>,
+    /// By which a teacher teaches.
+    method: &'static str,
+}
+
+/// Boxes on an image.
+const BOXES: usize = 14;
+
+fn random_bytes(random: &mut Stream, n: usize) -> Vec<u8> {
+    let words = (0..n.div_ceil(4)).map(|_| random.below(u32::MAX as usize) as u32);
+    let mut bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+    bytes.truncate(n);
+    bytes
 }
 
 /// Times summed over nodes of the same op, the longest first.

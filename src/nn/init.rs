@@ -25,6 +25,15 @@ pub enum Init {
     XavierUniform,
     /// Normal with this standard deviation.
     Normal(f32),
+    /// `value` at place `at` of every `period` elements, and zeros between.
+    Periodic {
+        /// Elements from one to the next.
+        period: usize,
+        /// The first one's place.
+        at: usize,
+        /// What it is.
+        value: f32,
+    },
 }
 
 impl Init {
@@ -36,6 +45,9 @@ impl Init {
         let mut normal = |sd: f64| (0..n).map(|_| (random.normal() * sd) as f32).collect();
         match self {
             Init::Constant(value) => vec![value; n],
+            Init::Periodic { period, at, value } => {
+                (0..n).map(|i| if i % period.max(1) == at { value } else { 0.0 }).collect()
+            }
             Init::KaimingNormal => normal((2.0 / fan_in).sqrt()),
             Init::KaimingNormalFanOut => normal((2.0 / fan_out).sqrt()),
             Init::Normal(sd) => normal(f64::from(sd)),

@@ -1,6 +1,6 @@
 //! Generated images of discs, squares, triangles and rings, with their boxes: data for demos and tests that needs no download.
 //!
-//! Shapes of 6 to 40 pixels, which may overlap, on a background that varies, all under noise. An image depends on nothing but
+//! Shapes of 10 to 44 pixels, which may overlap, on a background that varies, all under noise. An image depends on nothing but
 //! the seed and its number.
 
 use std::sync::Arc;
@@ -50,7 +50,7 @@ struct Shape {
 impl Shape {
     fn draw(random: &mut Stream, side: f64) -> Self {
         // Small ones are as likely as large ones.
-        let radius = 3.0 * (random.uniform(0.0, (20f64 / 3.0).ln())).exp();
+        let radius = 5.0 * random.uniform(0.0, (22f64 / 5.0).ln()).exp();
         let centre = [0, 1].map(|_| random.uniform(radius + 1.0, side - radius - 1.0));
         let colour = [0, 1, 2].map(|_| random.uniform(40.0, 255.0));
         Self { class: random.below(CLASSES.len()), centre, radius, colour }
@@ -77,7 +77,7 @@ impl Shape {
 
 fn image(name: &str, side: u32, random: &mut Stream) -> Result<BoxImage> {
     let n = side as usize;
-    let shapes: Vec<Shape> = (0..2 + random.below(6)).map(|_| Shape::draw(random, f64::from(side))).collect();
+    let shapes: Vec<Shape> = (0..2 + random.below(4)).map(|_| Shape::draw(random, f64::from(side))).collect();
     let (from, to) =
         ([0, 1, 2].map(|_| random.uniform(0.0, 120.0)), [0, 1, 2].map(|_| random.uniform(0.0, 120.0)));
     let mut pixels = Vec::with_capacity(n * n * 3);

@@ -15,6 +15,9 @@ use crate::{Error, Result};
 /// What padding of a pooling layer holds: no maximum is less.
 const LEAST: f32 = f32::MIN;
 
+/// The objectness that a new network gives everything, before its sigmoid: one in a hundred.
+const UNLIKELY: f32 = -4.595;
+
 /// A network whose layers are those of a `.cfg`. Layer 5 is the tap `layer5`, with the parameters `layer5.conv.weight` and,
 /// of its batch norm, `layer5.bn.weight` and so on.
 pub(super) struct Darknet {
@@ -43,7 +46,11 @@ impl Darknet {
     pub fn new(mut root: ParamBuilder<'_>, layers: &[Layer], eps: f32) -> Self {
         let built = layers.iter().enumerate().map(|(index, layer)| {
             let name = format!("layer{index}");
-            let step = Step::new(root.sub(&name), layer, eps);
+            let read_by = match layers.get(index + 1).map(|next| &next.kind) {
+                Some(LayerKind::Yolo(head)) => Some(head),
+                _ => None,
+            };
+            let step = Step::new(root.sub(&name), layer, read_by, eps);
             Built { name, step }
         });
         Self { layers: built.collect() }
@@ -51,9 +58,10 @@ impl Darknet {
 }
 
 impl Step {
-    fn new(mut at: ParamBuilder<'_>, layer: &Layer, eps: f32) -> Self {
+    /// `read_by` is the head that reads boxes off the layer, where one does.
+    fn new(mut at: ParamBuilder<'_>, layer: &Layer, read_by: Option<&YoloHead>, eps: f32) -> Self {
         match &layer.kind {
-            LayerKind::Conv(conv) => Self::conv(&mut at, conv, eps),
+            LayerKind::Conv(conv) => Self::conv(&mut at, conv, read_by, eps),
             &LayerKind::MaxPool { size, stride, padding } => Self::MaxPool { size, stride, padding },
             LayerKind::AvgPool => Self::AvgPool,
             LayerKind::Upsample => Self::Upsample([layer.shape[1], layer.shape[2]]),
@@ -66,12 +74,20 @@ impl Step {
         }
     }
 
-    /// First weights after He et al., by the inputs, which is what darknet scales its own by.
-    fn conv(at: &mut ParamBuilder<'_>, layer: &ConvLayer, eps: f32) -> Self {
+    /// First weights after He et al., by the inputs, which is what darknet scales its own by. Those that boxes are read off
+    /// start as RetinaNet's (Lin et al. 1708.02002): boxes are the anchors, and nothing is likely to be an object, so that
+    /// the many places without one do not drown the few with one.
+    fn conv(at: &mut ParamBuilder<'_>, layer: &ConvLayer, read_by: Option<&YoloHead>, eps: f32) -> Self {
         let ConvLayer { c_in, c_out, size, stride, padding, groups, batch_norm, activation } = *layer;
         let config = Conv2d { groups, ..Conv2d::square(stride, padding) };
-        let bias = (!batch_norm).then_some(Init::Constant(0.0));
-        let conv = Conv::with_init(at.sub("conv"), c_in, c_out, size, config, Init::KaimingNormal, bias);
+        let (weight, bias) = match read_by {
+            Some(head) => {
+                (Init::Normal(0.01), Init::Periodic { period: 5 + head.classes, at: 4, value: UNLIKELY })
+            }
+            None => (Init::KaimingNormal, Init::Constant(0.0)),
+        };
+        let bias = (!batch_norm).then_some(bias);
+        let conv = Conv::with_init(at.sub("conv"), c_in, c_out, size, config, weight, bias);
         let bn = batch_norm.then(|| BatchNorm::with_eps(at.sub("bn"), c_out, eps));
         Self::Conv { conv, bn, activation }
     }

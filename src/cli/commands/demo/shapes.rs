@@ -14,11 +14,13 @@ use crate::optim::{Schedule, Warmup};
 use crate::tasks::{Detect, DetectConfig};
 use crate::train::{Comparison, StudentVariant, TrainConfig};
 
+/// Of images, in pixels.
 const SIDE: usize = 96;
 const TRAINING: usize = 384;
 const HELD_OUT: usize = 128;
-const TEACHER: &str = "yolov4-tiny:width=0.25,size=96,anchors=8x8/14x14/22x22/30x30/38x38/50x50";
-const STUDENT: &str = "yolov4-tiny:width=0.125,size=96,anchors=8x8/14x14/22x22/30x30/38x38/50x50";
+// The finer head of yolov4-tiny has the second to the fourth anchor, the coarser one the fourth to the sixth.
+const TEACHER: &str = "yolov4-tiny:width=0.25,size=96,anchors=6x6/13x13/19x19/26x26/33x33/41x41";
+const STUDENT: &str = "yolov4-tiny:width=0.125,size=96,anchors=6x6/13x13/19x19/26x26/33x33/41x41";
 /// Passes of a student over the training data.
 const EPOCHS: u64 = 6;
 /// Seeds of a student.

@@ -13,6 +13,9 @@ use crate::rng::Stream;
 /// The classes.
 pub const CLASSES: [&str; 4] = ["disc", "square", "triangle", "ring"];
 
+/// About what colour each class has: not enough to go by alone.
+const COLOURS: [[f64; 3]; 4] = [[230., 90., 80.], [90., 210., 100.], [90., 120., 240.], [230., 210., 90.]];
+
 /// Shapes that no more than this share of is covered by later ones are kept.
 const MOST_COVERED: f64 = 0.5;
 
@@ -52,8 +55,9 @@ impl Shape {
         // Small ones are as likely as large ones.
         let radius = 5.0 * random.uniform(0.0, (22f64 / 5.0).ln()).exp();
         let centre = [0, 1].map(|_| random.uniform(radius + 1.0, side - radius - 1.0));
-        let colour = [0, 1, 2].map(|_| random.uniform(40.0, 255.0));
-        Self { class: random.below(CLASSES.len()), centre, radius, colour }
+        let class = random.below(CLASSES.len());
+        let colour = COLOURS[class].map(|value| (value + random.uniform(-60.0, 60.0)).clamp(0.0, 255.0));
+        Self { class, centre, radius, colour }
     }
 
     /// Whether it covers the place.

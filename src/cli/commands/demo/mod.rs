@@ -35,7 +35,7 @@ pub struct DemoFlags {
     /// Seeds of each student [default: 3 for digits, 1 for shapes]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: Option<u64>,
-    /// Passes of each student over the training data; the teacher gets twice as many [default: 8 for digits, 6 for shapes]
+    /// Passes of each student over the training data; the teacher gets twice as many [default: 8]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1000))]
     epochs: Option<u64>,
 }

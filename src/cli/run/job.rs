@@ -163,10 +163,10 @@ impl Job {
     pub fn network(&self) -> Result<Network> {
         let name = self.recipe.need(&self.recipe.model, "model", "cnn:8,16,32")?;
         let mut network = self.fresh(name, 0)?;
-        if let Some(path) = &self.recipe.init {
-            if let Some(summary) = saved::start_from(&mut network, path)?.summary() {
-                log::warn!("{}: {summary}", path.display());
-            }
+        if let Some(path) = &self.recipe.init
+            && let Some(left) = saved::start_from(&mut network, path)?.summary()
+        {
+            log::warn!("{}: {left}", path.display());
         }
         Ok(network)
     }

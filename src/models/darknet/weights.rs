@@ -59,8 +59,8 @@ pub fn values(layers: &[Layer], params: &Params) -> usize {
 /// and how many values differ, and for one that ends early where the others have no values; `params` are then as before.
 pub fn load(file: &str, bytes: &[u8], layers: &[Layer], params: &mut Params) -> Result<Loaded> {
     let (loaded, read) = read(file, bytes, layers, params)?;
-    for index in 0..layers.len() {
-        let own = own(params, index, &layers[index]);
+    for (index, layer) in layers.iter().enumerate() {
+        let own = own(params, index, layer);
         if own.iter().all(|param| read.iter().all(|tensor| tensor.name != param.name)) {
             has_values(file, loaded.convolutions, &own)?;
         }

@@ -31,6 +31,8 @@ pub use reclassed::reclassed;
 pub use registry::register;
 pub use values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS, Outputs, Values};
 
+use std::path::Path;
+
 use darknet::CfgPath;
 use network::check_size;
 
@@ -158,17 +160,17 @@ pub fn native_config(name: &str) -> Result<Option<ModelConfig>> {
     member.spec.native.map(|native| member.arguments.over(native)).transpose()
 }
 
+/// The `.cfg` of a user's own that a name stands for, where it is one.
+pub fn cfg_file(name: &str) -> Option<&Path> {
+    CfgPath::split(base_of(name)).map(|file| file.path())
+}
+
 /// [`native_config`], by the text of a `.cfg` where it is given and not its file's.
 fn native_config_by(name: &str, text: Option<&str>) -> Result<Option<ModelConfig>> {
     match (CfgPath::split(base_of(name)), text) {
         (Some(file), Some(text)) => file.config_by(text).map(Some),
         _ => native_config(name),
     }
-}
-
-/// Whether a network of this name is described by a `.cfg`.
-fn is_cfg_name(name: &str) -> bool {
-    CfgPath::split(base_of(name)).is_some()
 }
 
 /// The name of the network from which one with this name is made: `resnet8` of `resnet8+lowrank:0.5`.

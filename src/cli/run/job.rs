@@ -142,9 +142,9 @@ impl Job {
         let name = self.recipe.need(&self.recipe.model, "model", "cnn:8,16,32")?;
         let mut network = self.fresh(name, 0)?;
         if let Some(path) = &self.recipe.init
-            && let Some(summary) = saved::start_from(&mut network, path)?.summary()
+            && let Some(left) = saved::start_from(&mut network, path)?.summary()
         {
-            log::warn!("{}: {summary}", path.display());
+            log::warn!("{}: {left}", path.display());
         }
         Ok(network)
     }

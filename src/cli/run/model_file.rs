@@ -12,7 +12,8 @@ use crate::tasks::detect::MapKind;
 /// Flags of the commands that use a trained network.
 #[derive(Debug, Args)]
 pub struct ModelFlags {
-    /// The network: a model that limbeck saved, an .onnx file, or a PyTorch state dict (.pth, .safetensors) with --model
+    /// The network: a model that limbeck saved, an .onnx file, darknet's .weights with the .cfg beside them or as --model, or a
+    /// PyTorch state dict (.pth, .safetensors) with --model
     #[arg(value_name = "MODEL")]
     pub file: PathBuf,
     /// Architecture, where the file does not say

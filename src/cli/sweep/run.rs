@@ -17,7 +17,7 @@ use crate::cli::run::teachers::Teachers;
 use crate::distill::Objective;
 use crate::files::{hash_file, hex, read_text, write_atomic};
 use crate::gpu::Gpu;
-use crate::models::{Network, onnx, saved};
+use crate::models::{Network, cfg_file, saved};
 use crate::train::sweep::Outcome;
 use crate::train::{Run, TrainConfig};
 use crate::{Error, Result};
@@ -227,11 +227,13 @@ fn used_outputs<'a>(recipe: &Recipe, seed: &'a u64) -> &'a [u64] {
 pub fn key(recipe: &Recipe, files: &[PathBuf]) -> Result<String> {
     let settings = Recipe { out: None, ..recipe.clone() }.to_toml()?;
     let mut hash = Sha256::new().chain_update(settings);
-    // The weights of an ONNX model may lie beside it.
-    let made_of =
-        |path: &PathBuf| if onnx::is_onnx(path) { onnx::files(path) } else { Ok(vec![path.clone()]) };
-    for path in files.iter().map(made_of).collect::<Result<Vec<_>>>()?.concat() {
+    // Weights or layers of a model may lie beside it.
+    for path in files.iter().map(saved::files_of).collect::<Result<Vec<_>>>()?.concat() {
         hash_file(&path, &mut hash)?;
+    }
+    for file in [&recipe.model, &recipe.teacher_model].into_iter().flatten().filter_map(|name| cfg_file(name))
+    {
+        hash_file(file, &mut hash)?;
     }
     Ok(hex(&hash.finalize()[..16]))
 }

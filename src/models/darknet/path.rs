@@ -1,5 +1,7 @@
 //! Models that are files of a user's own: `my.cfg`, or with settings `my.cfg:width=0.5,classes=3`.
 
+use std::path::Path;
+
 use super::{Cfg, is_cfg, named};
 use crate::models::arguments::Arguments;
 use crate::models::{ModelConfig, ModelSpec, Network};
@@ -22,6 +24,11 @@ impl<'a> CfgPath<'a> {
         }
         let at = name.find(MARK)? + MARK.len();
         Some(Self { path: &name[..at - 1], settings: &name[at..] })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &'a Path {
+        Path::new(self.path)
     }
 
     fn arguments(&self) -> Result<Arguments> {

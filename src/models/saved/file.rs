@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{ModelMetadata, Overrides, parse_input};
 use crate::files::Metadata;
-use crate::models::{Head, InputSpec, is_cfg_name};
+use crate::models::{Head, InputSpec, cfg_file};
 use crate::{Error, Result};
 
 /// What a file's metadata says.
@@ -16,7 +16,7 @@ pub(super) struct FileMetadata<'a> {
 impl FileMetadata<'_> {
     /// The text of the `.cfg` that a model of the file's own is, where it is one.
     pub fn description(&self, model: &str, given: bool) -> Result<Option<&str>> {
-        if given || !is_cfg_name(model) {
+        if given || cfg_file(model).is_none() {
             return Ok(None);
         }
         // What a file says is no reason to read another one.

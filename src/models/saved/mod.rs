@@ -6,7 +6,7 @@
 //! own. Files that another program wrote have none of it; [`Overrides`] says it then. State dicts
 //! of PyTorch, ONNX graphs, which may have the same metadata, and darknet's `.weights` are opened here too.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 mod file;
 mod start;
@@ -179,6 +179,23 @@ pub fn from_bytes(
 fn plain(fallback: &Overrides, input: InputSpec) -> Overrides {
     let channels = input.dims().first().copied().unwrap_or(0);
     Overrides { mean: Some(vec![0.0; channels]), std: Some(vec![1.0; channels]), ..fallback.clone() }
+}
+
+/// The files that a model is made of: its own, and those beside it that say its layers or hold its weights.
+///
+/// # Errors
+/// [`Error::File`] for an ONNX file that is damaged.
+pub fn files_of(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+    let path = path.as_ref();
+    if onnx::is_onnx(path) {
+        return onnx::files(path);
+    }
+    let mut all = vec![path.to_path_buf()];
+    if darknet::is_weights(path) {
+        let beside = ["cfg", "names"].into_iter().flat_map(|ending| weights::companions(path, ending));
+        all.extend(beside.map(|name| path.with_file_name(name)).filter(|file| file.is_file()));
+    }
+    Ok(all)
 }
 
 /// For a model in memory that has no files with weights beside it: refuses to get one.

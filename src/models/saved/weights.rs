@@ -6,7 +6,7 @@ use super::file::{check_metadata, class_names};
 use super::{ModelMetadata, Overrides, Saved};
 use crate::files;
 use crate::models::darknet::Cfg;
-use crate::models::{Head, InputSpec, ModelConfig, Network, is_cfg_name, native_config_by, outline};
+use crate::models::{Head, InputSpec, ModelConfig, Network, cfg_file, native_config_by, outline};
 use crate::{Error, Result};
 
 /// The names of COCO's classes, as they lie beside many files.
@@ -56,7 +56,7 @@ fn described(
         Ok((network, cfg))
     };
     let (network, cfg) = of_classes(given.unwrap_or(native.head.width()))?;
-    if given.is_none() && !is_cfg_name(&model) {
+    if given.is_none() && cfg_file(&model).is_none() {
         // A name is for any number of classes, and the file is as long as those that it has make it.
         let other = cfg.classes_in(bytes).filter(|classes| *classes != network.head().width());
         if let Some(Ok(fitting)) = other.map(of_classes) {

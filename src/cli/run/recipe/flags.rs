@@ -15,7 +15,8 @@ pub struct Recipe {
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Start from these weights (.safetensors or .pth, names as in PyTorch) instead of random ones
+    /// Start from these weights (.safetensors or .pth, names as in PyTorch, or .weights of darknet) instead of random ones; what
+    /// does not fit is left and said
     #[arg(long, value_name = "FILE", help_heading = "Model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,

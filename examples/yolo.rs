@@ -1,10 +1,9 @@
 //! YOLOv4-tiny of a quarter of its width, taught by one of half its width, to find shapes that are made up on the spot: by
-//! hand, as a program of yours would embed it. Ends with a picture of what the student finds, and with a `.weights` file that
-//! darknet, OpenCV and ncnn read.
+//! hand, as a program of yours would embed it. Ends with a `.weights` file that darknet, OpenCV and ncnn read.
 //!
 //! ```text
-//! cargo run --release --example yolo            # some minutes on two cores
-//! cargo run --release --example yolo -- --quick # seconds: fewer images, fewer epochs
+//! cargo run --release --example yolo           # a look: few images, few epochs
+//! cargo run --release --example yolo -- --long # minutes on two cores, for boxes worth looking at
 //! ```
 
 use std::sync::Arc;
@@ -20,13 +19,13 @@ use limbeck::tasks::{Detect, DetectConfig, Task};
 use limbeck::train::{Run, Teacher, TrainConfig, Trainer};
 
 fn main() -> limbeck::Result<()> {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let long = std::env::args().any(|argument| argument == "--long");
     let gpu = Gpu::open_blocking(&AdapterRequest::from_env()?, GpuOptions::default())?;
     println!("{} on {}", gpu.caps().name, gpu.caps().backend);
 
     // Images with boxes: a folder of yours is `limbeck::data::boxes::open`.
     let options = SetOptions { size: [96, 96], ..Default::default() };
-    let (n, epochs) = if quick { (64, 2) } else { (1024, 12) };
+    let (n, epochs) = if long { (1024, 12) } else { (64, 2) };
     let training = Arc::new(shapes::generate(Split::Train, n, 96, 1, &options)?);
     let test = Arc::new(shapes::generate(Split::Test, n / 4, 96, 1, &options)?);
     let classes = training.class_names().to_vec();

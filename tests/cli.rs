@@ -163,7 +163,14 @@ fn bad_images() {
         // The good image comes first, and nothing of it is printed.
         refused(&format!("predict {} {} {name}", model.display(), good.display()), &[name, part]);
     }
-    refused(&format!("predict {} .", model.display()), &["directory"]);
+    // A folder stands for its images.
+    fs::create_dir_all(scratch().join("photos")).expect("a scratch folder");
+    refused(&format!("predict {} photos", model.display()), &["photos", "found none"]);
+    fs::copy(&good, scratch().join("photos/a.png")).expect("a copy");
+    let out = works(&format!("predict {} photos", model.display()));
+    assert!(out.contains("photos/a.png") || out.contains("photos\\a.png"), "{out}");
+    write("photos/cut.png", &bytes[..bytes.len() / 2]);
+    refused(&format!("predict {} photos", model.display()), &["cut.png", "PNG"]);
 }
 
 #[test]

@@ -4,13 +4,19 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::bits::bits;
 use common::digits::{Digits, StopAt};
 use common::network::seeded;
 use common::setting::Setting;
+use limbeck::data::Split;
+use limbeck::data::boxes::{SetOptions, shapes};
 use limbeck::distill::{self, METHODS, MethodConfig};
 use limbeck::files::read_safetensors;
+use limbeck::models::build;
 use limbeck::nn::{DeviceParams, ParamKind};
+use limbeck::tasks::{Detect, Task};
 use limbeck::train::{Checkpoints, Teacher, TrainConfig, Trainer};
 
 const MODEL: &str = "resnet_b:8,4,4,8,8";
@@ -49,7 +55,7 @@ fn no_method_touches_its_teacher() {
     let setting = setting();
     let config =
         TrainConfig { max_steps: Some(2), batch_size: 32, learning_rate: 0.01, ..Default::default() };
-    for spec in METHODS {
+    for spec in METHODS.iter().filter(|spec| distill::tasks(spec).contains(&"classify")) {
         let method = if spec.name == "crd" { "crd,dim=8,negatives=32" } else { spec.name };
         let frozen = setting.frozen();
         assert!(!frozen.is_trainable(), "{method}: the teacher has a gradient buffer");
@@ -63,6 +69,36 @@ fn no_method_touches_its_teacher() {
         frozen.download(&mut after.params).unwrap();
         assert_eq!(bits(&setting.teacher), bits(&after), "{method}");
     }
+}
+
+/// The methods that only detectors have, likewise.
+#[test]
+fn no_method_touches_a_detector_that_teaches() {
+    let gpu = common::gpu();
+    let options = SetOptions { size: [64, 64], ..Default::default() };
+    let images = Arc::new(shapes::generate(Split::Train, 8, 64, 1, &options).unwrap());
+    let task = Arc::new(Detect::new(images.as_ref(), images.class_names(), Default::default()).unwrap());
+    let network = |seed| {
+        let mut network = build("yolov4-tiny:width=0.125,size=64", &task.model_config()).unwrap();
+        network.params.initialise(seed);
+        network
+    };
+    let config =
+        TrainConfig { max_steps: Some(1), batch_size: 4, learning_rate: 0.001, ..Default::default() };
+    let teacher = network(0);
+    let only = METHODS.iter().filter(|spec| distill::tasks(spec) == ["detect"]);
+    let mut seen = 0;
+    for spec in only {
+        let frozen = DeviceParams::frozen(&gpu, "teacher", &teacher.params).unwrap();
+        let objective = distill::parse(spec.name, &MethodConfig::default()).unwrap();
+        let trainer = Trainer::new(&gpu, task.clone(), &config, &images, &images);
+        trainer.teacher(Teacher::new(&teacher, &frozen, objective)).fit(&mut network(1)).unwrap();
+        let mut after = network(2);
+        frozen.download(&mut after.params).unwrap();
+        assert_eq!(bits(&teacher), bits(&after), "{}", spec.name);
+        seen += 1;
+    }
+    assert!(seen >= 4, "only {seen} methods are of detectors alone");
 }
 
 /// The factors of `ft` are those of a paraphraser that stands still once its stage is over, whatever momentum

@@ -47,6 +47,7 @@ fn text(bytes: &[u8]) -> String {
 /// The table's cells that do not depend on the clock: method, last, best, gain, seeds, steps, GFLOP, MiB.
 fn rows(markdown: &str) -> BTreeMap<String, Vec<String>> {
     let details = markdown.split("\n## ").nth(1).expect("a pair's table");
+    let details = details.split("Measured besides").next().unwrap_or(details);
     let lines = details.lines().filter(|l| l.starts_with("| ") && !l.contains("last epoch"));
     lines
         .map(|line| {

@@ -113,6 +113,7 @@ fn build(values: &SettingValues) -> Result<Box<dyn crate::distill::Method>> {
 impl Loss for ObjKd {
     fn record(&self, seen: &MethodContext<'_>, _: &Forward<'_>) -> Result<Tensor> {
         let pairing = pairing(seen.student_outputs, seen.teacher_outputs)?;
+        pairing.unmatched.iter().for_each(|what| log::info!("obj-kd: {what}"));
         let ours = heads("student", seen.student_outputs)?;
         let theirs = heads("teacher", seen.teacher_outputs)?;
         sum_of(pairing.pairs.iter().map(|pair| {

@@ -266,6 +266,9 @@ impl Job {
     pub fn finish(&mut self, network: &Network, title: &str, notes: Vec<String>) -> Result<()> {
         let model = self.out.join("model.safetensors");
         saved::save(&model, network, &self.metadata())?;
+        for name in self.subject.exports() {
+            saved::save(self.out.join(name), network, &self.metadata())?;
+        }
         self.report.title = title.into();
         let (training, test) = (self.subject.training(), self.subject.test());
         self.report.subtitle =

@@ -115,6 +115,11 @@ impl Subject for Boxed {
         Overrides { input: Some([3, height, width]), ..overrides_from(self.classes()) }
     }
 
+    /// With `model.cfg` and `model.names` beside it: darknet, OpenCV and ncnn read these.
+    fn exports(&self) -> &'static [&'static str] {
+        &["model.weights"]
+    }
+
     /// Classes go by their names: of a teacher of COCO's 80 those that the data has are taken.
     fn teacher(&self, teacher: Saved) -> Result<Saved> {
         let Saved { network, metadata } = teacher;

@@ -42,6 +42,11 @@ pub trait Subject {
     /// What it tells about a network that was trained on it.
     fn overrides(&self) -> Overrides;
 
+    /// Files in which a trained network is written for other programs, besides its own.
+    fn exports(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// A teacher as it teaches on this data: of the data's classes.
     fn teacher(&self, teacher: Saved) -> Result<Saved>;
 }

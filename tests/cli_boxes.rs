@@ -1,0 +1,97 @@
+//! Detectors on the command line, from labelled images to boxes drawn into them.
+
+// What runs the binary is shared with other tests, which use more of it.
+#[allow(dead_code)]
+#[path = "cli_files/run.rs"]
+mod run;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Once, OnceLock};
+
+use image::{Rgb, RgbImage};
+use run::{refused, works};
+
+/// Where the commands run.
+fn scratch() -> &'static Path {
+    static SCRATCH: OnceLock<PathBuf> = OnceLock::new();
+    SCRATCH.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli_boxes");
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a scratch folder");
+        path
+    })
+}
+
+/// Eight images with a bright square each, in YOLO's format; once for all tests.
+fn squares() {
+    static MADE: Once = Once::new();
+    MADE.call_once(write_squares);
+}
+
+fn write_squares() {
+    let folder = scratch().join("squares");
+    for part in ["images/train", "images/val", "labels/train", "labels/val"] {
+        fs::create_dir_all(folder.join(part)).expect("a scratch folder");
+    }
+    for n in 0..8u32 {
+        for part in ["train", "val"] {
+            write_square(&folder, part, n);
+        }
+    }
+    let yaml = "path: .\ntrain: images/train\nval: images/val\nnames: [even, odd]\n";
+    fs::write(folder.join("data.yaml"), yaml).expect("a description");
+}
+
+fn write_square(folder: &Path, part: &str, n: u32) {
+    let (x, y) = (8 + 4 * n, 36 - 4 * n);
+    let bright = |px: u32, py: u32| (x..x + 20).contains(&px) && (y..y + 20).contains(&py);
+    let image = RgbImage::from_fn(64, 64, |px, py| Rgb([if bright(px, py) { 230 } else { 30 }; 3]));
+    image.save(folder.join(format!("images/{part}/{n}.png"))).expect("an image");
+    let [cx, cy] = [x + 10, y + 10].map(|v| f64::from(v) / 64.0);
+    fs::write(folder.join(format!("labels/{part}/{n}.txt")), format!("{} {cx} {cy} 0.3125 0.3125\n", n % 2))
+        .expect("a label");
+}
+
+#[test]
+fn a_detector_is_trained_distilled_measured_and_used() {
+    squares();
+    let data = "--data boxes --data-dir squares/data.yaml --batch-size 4";
+    let model = "--model yolov4-tiny:width=0.125,size=64";
+    let out = works(&format!("train {data} {model} --epochs 1 --flip --mosaic 0.5 --out teacher"));
+    assert!(out.contains("8 training and 8 test images") && out.contains("ap %"), "{out}");
+    for file in ["model.safetensors", "model.weights", "model.cfg", "model.names", "report.html"] {
+        assert!(scratch().join("teacher").join(file).exists(), "no {file}");
+    }
+    let eval = |file: &str| {
+        let json = works(&format!("eval {file} --data boxes --data-dir squares/data.yaml --json"));
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!((json["images"].as_u64(), json["truths"].as_u64()), (Some(8), Some(8)), "{json}");
+        json["metrics"].clone()
+    };
+    // The file of darknet is the same network.
+    assert_eq!(eval("teacher/model.safetensors"), eval("teacher/model.weights"));
+    let teacher = "--teacher teacher/model.safetensors --method obj-kd --epochs 1";
+    let out = works(&format!("distill {data} {model} {teacher} --baseline --out student"));
+    for row in ["teacher", "alone", "obj-kd"] {
+        assert!(out.lines().any(|line| line.starts_with(row)), "{row} in {out}");
+    }
+    let out = works("predict student/model.safetensors squares/images/val --score 0 --out found --json");
+    let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((json.as_array().map(Vec::len), json[0]["width"].as_u64()), (Some(8), Some(64)));
+    assert!(scratch().join("found/7.png").exists());
+}
+
+#[test]
+fn settings_of_other_data_are_refused() {
+    squares();
+    let data = "--data boxes --data-dir squares/data.yaml";
+    refused(
+        &format!("train {data} --model yolov4-tiny:size=64 --crop-padding 2"),
+        &["crop_padding", "boxes"],
+    );
+    refused("train --model cnn:4 --mosaic 1", &["mosaic", "images of classes"]);
+    refused(&format!("train {data} --model cnn:4"), &["cnn:4"]);
+    refused(&format!("train {data} --model yolov4-tiny:size=64,classes=5"), &["classes=5"]);
+    refused("train --data boxes --model yolov4-tiny", &["--data-dir"]);
+}

@@ -125,6 +125,8 @@ impl Workload {
     pub fn prepare(&self, target: &Target) -> Result<Prepared> {
         let train = std::rc::Rc::new(self.step(&target.gpu)?);
         let (batch, gpu) = (self.batch()?, target.gpu.clone());
+        let pixels = batch.fields().find(|field| field.name == PIXELS).map(|field| field.shape.clone());
+        let shape = format!("{:?}", [vec![self.batch_size], pixels.unwrap_or_default()].concat());
         let cost = train.cost();
         let (flops, dispatches) = (cost.flops, cost.dispatches);
         let mut step = Step::new(0, 0);
@@ -139,8 +141,6 @@ impl Workload {
             gpu.wait_idle()?;
             Ok(start.elapsed().as_secs_f64() * 1e3)
         };
-        let [c, h, w] = self.input;
-        let shape = format!("[{}, {c}, {h}, {w}]", self.batch_size);
         let name = self.describe();
         let breakdown = move || {
             let nodes = train.plan().profile(&Step::new(0, 0), BREAKDOWN_REPEATS)?;

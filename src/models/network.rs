@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::config::{Head, InputSpec, ModelConfig};
 use super::values::{Outputs, Values};
+use crate::files::hex;
 use crate::nn::{Forward, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -142,6 +145,15 @@ impl Network {
     /// What it was built for.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// What tells it from others of its name: that of a detector does not say how large the images are, and that of a `.cfg`
+    /// not which layers there are. Checkpoints compare it.
+    pub fn beside_name(&self) -> Vec<(&'static str, String)> {
+        let input = matches!(self.head(), Head::Boxes(_)).then(|| ("input", self.input().to_string()));
+        let layers = self.description.as_ref();
+        let layers = layers.map(|text| ("layers", hex(&Sha256::digest(text.as_bytes())[..16])));
+        input.into_iter().chain(layers).collect()
     }
 
     /// What it reads for each sample.

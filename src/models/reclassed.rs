@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Head, LOGITS, Module, Network, Outputs, Values};
 use crate::nn::Forward;
 use crate::ops::boxes::YoloHead;
+use crate::report;
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -63,18 +64,7 @@ pub fn reclassed(network: Network, own: &[String], wanted: &[String]) -> Result<
 
 /// Where each wanted class is among the network's own.
 fn places(network: &str, own: &[String], wanted: &[String]) -> Result<Vec<usize>> {
-    let plain = |name: &str| name.trim().to_lowercase().replace(['_', '-'], " ");
-    let own_plain: Vec<String> = own.iter().map(|name| plain(name)).collect();
-    let place = |name: &String| match own.iter().position(|other| other == name) {
-        Some(place) if own.iter().filter(|other| *other == name).count() == 1 => Some(place),
-        Some(_) => None,
-        None => {
-            let name = plain(name);
-            let mut fit = own_plain.iter().enumerate().filter(|(_, other)| **other == name);
-            fit.next().map(|(place, _)| place).filter(|_| fit.next().is_none())
-        }
-    };
-    let found: Vec<Option<usize>> = wanted.iter().map(place).collect();
+    let found = report::places(wanted, own);
     let missing: Vec<&str> = wanted
         .iter()
         .zip(&found)

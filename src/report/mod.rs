@@ -9,6 +9,7 @@ pub mod draw;
 mod facts;
 mod font;
 mod format;
+mod names;
 pub(crate) mod page;
 mod palette;
 mod plot;
@@ -22,5 +23,6 @@ pub(crate) use axis::Axis;
 #[cfg(feature = "cli")]
 pub(crate) use format::percent;
 pub(crate) use format::{bytes, count, escape, grouped, printable, seeds, significant, three_digits, time};
+pub(crate) use names::places;
 pub(crate) use palette::{BASELINE, POOL, TEACHER};
 pub(crate) use plot::Area;

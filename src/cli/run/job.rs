@@ -10,7 +10,6 @@ mod outputs;
 use super::doctor;
 use super::recipe::Recipe;
 use super::subject::{self, Subject};
-use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::progress::Bar;
@@ -25,6 +24,7 @@ use crate::train::doctor::Finding;
 use crate::train::report::{Role, TrainingReport};
 use crate::train::schemes::Scheme;
 use crate::train::{Checkpoints, Evaluator, Prepared, Run, Teacher, TeacherSource, TrainConfig, Trainer};
+use crate::{Error, Result};
 
 /// Flags of `train` and `distill`.
 #[derive(Debug, Args)]
@@ -266,9 +266,6 @@ impl Job {
     pub fn finish(&mut self, network: &Network, title: &str, notes: Vec<String>) -> Result<()> {
         let model = self.out.join("model.safetensors");
         saved::save(&model, network, &self.metadata())?;
-        for name in self.subject.exports() {
-            saved::save(self.out.join(name), network, &self.metadata())?;
-        }
         self.report.title = title.into();
         let (training, test) = (self.subject.training(), self.subject.test());
         self.report.subtitle =
@@ -278,6 +275,16 @@ impl Job {
         self.report.write_html(&page)?;
         say!("{}", self.report.text())?;
         say!("wrote {} and {}", model.display(), page.display())?;
-        Ok(())
+        self.subject.exports(network).iter().try_for_each(|name| self.export(network, &self.out.join(name)))
+    }
+
+    /// Writes a network for other programs. What lies beside it is of the run that is overwritten.
+    fn export(&self, network: &Network, file: &Path) -> Result<()> {
+        let before = if self.overwrite { saved::files_of(file)? } else { Vec::new() };
+        for old in before.iter().filter(|old| old.exists()) {
+            std::fs::remove_file(old).map_err(|e| Error::file(old, format!("can't be removed: {e}")))?;
+        }
+        saved::save(file, network, &self.metadata())?;
+        say!("wrote {}, and what other programs need beside it", file.display())
     }
 }

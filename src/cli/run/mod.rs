@@ -1,5 +1,6 @@
 //! A training run as settings describe it: data, model, teachers and scheme, from flags to the report.
 
+pub mod box_flags;
 pub mod cost;
 pub mod doctor;
 pub mod job;

@@ -7,9 +7,8 @@ mod updates;
 pub use flags::Recipe;
 
 use crate::distill::MethodConfig;
-use crate::optim::EmaConfig;
-
 use crate::ops::augment::BoxAugment;
+use crate::optim::EmaConfig;
 use crate::tasks::detect::DetectConfig;
 use crate::tasks::{ClassifyConfig, ImageConfig};
 use crate::train::TrainConfig;

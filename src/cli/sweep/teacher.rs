@@ -14,7 +14,7 @@ use crate::cli::run::recipe::Recipe;
 use crate::cli::run::teachers::{Teachers, teachers_of};
 use crate::files::{read_text, write_atomic};
 use crate::gpu::Gpu;
-use crate::models::saved;
+use crate::models::{native_config, saved};
 use crate::{Error, Result};
 
 /// Refuses files that are not there and that nothing will make, before other pairs have run for hours.
@@ -97,6 +97,10 @@ fn teacher_key(recipe: &Recipe, path: &Path) -> Result<String> {
         data_dir: about.data_dir,
         data_mean: about.data_mean,
         data_std: about.data_std,
+        letterbox: about.letterbox,
+        map: about.map,
+        // Of a detector it says how large the images are.
+        model: about.model.filter(|model| native_config(model).is_ok_and(|own| own.is_some())),
         limit_test: about.limit_test,
         ..Default::default()
     };

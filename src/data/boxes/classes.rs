@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::BoxSet;
+use crate::report::places;
 use crate::{Error, Result};
 
 /// How the classes of one list are found in another.
@@ -24,16 +25,9 @@ impl ClassMatch {
 }
 
 /// Finds the classes `from` in `to` by name. Case and surrounding spaces do not count, and `_` and `-` are spaces: lists of
-/// COCO's names differ in that.
+/// COCO's names differ in that. A name that fits several is found in none.
 pub fn match_classes(from: &[String], to: &[String]) -> ClassMatch {
-    let plain = |name: &String| name.trim().to_lowercase().replace(['_', '-'], " ");
-    let wanted: Vec<String> = to.iter().map(plain).collect();
-    let given: Vec<String> = from.iter().map(plain).collect();
-    // An exact name first: a list may have both `A` and `a`.
-    let find = |name: &String, plain: &String| {
-        to.iter().position(|other| other == name).or_else(|| wanted.iter().position(|other| other == plain))
-    };
-    let found: Vec<Option<usize>> = from.iter().zip(&given).map(|(name, plain)| find(name, plain)).collect();
+    let found = places(from, to);
     let missing = from.iter().zip(&found).filter(|(_, to)| to.is_none()).map(|(name, _)| name.clone());
     let unused = (0..to.len()).filter(|k| !found.contains(&Some(*k))).map(|k| to[k].clone());
     ClassMatch { missing: missing.collect(), unused: unused.collect(), to: found }

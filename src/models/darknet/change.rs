@@ -2,6 +2,7 @@
 
 use super::cfg::Section;
 use super::layers::{self, Layer, LayerKind, Layers};
+use crate::models::MAX_CLASSES;
 use crate::{Error, Result};
 
 /// What filters are rounded to, and the least there are.
@@ -27,9 +28,14 @@ pub struct Change {
 /// # Errors
 /// [`Error::Config`] for sizes that the network can't have, [`Error::File`] where a head has no convolution before it.
 pub fn changed(file: &str, sections: &[Section], change: &Change) -> Result<Vec<Section>> {
+    if let Some(classes) = change.classes.filter(|classes| !(1..=MAX_CLASSES).contains(classes)) {
+        return Err(Error::config("classes", format!("expected 1 to {MAX_CLASSES}, got {classes}")));
+    }
+    if let Some(width) = change.width.filter(|width| !(width.is_finite() && *width > 0.0)) {
+        return Err(Error::config("width", format!("expected a factor above 0, such as 0.25, got {width}")));
+    }
     let mut sections = sections.to_vec();
     if let Some(input) = change.input {
-        check_input(file, &sections, input)?;
         set_input(&mut sections, input);
     }
     if let Some(width) = change.width.filter(|width| *width != 1.0) {
@@ -51,26 +57,6 @@ pub fn set_input(sections: &mut [Section], [channels, height, width]: [usize; 3]
             net.set(key, value);
         }
     }
-}
-
-/// Heads of several strides need sides that all of these divide.
-fn check_input(file: &str, sections: &[Section], [_, height, width]: [usize; 3]) -> Result<()> {
-    let (_, layers) = layers::layers(file, sections)?;
-    let strides: Vec<[usize; 2]> = layers
-        .iter()
-        .filter_map(|layer| match &layer.kind {
-            LayerKind::Yolo(head) => Some(head.stride),
-            _ => None,
-        })
-        .collect();
-    let [down, across] = [0, 1].map(|axis| strides.iter().map(|s| s[axis]).max().unwrap_or(1));
-    if strides.len() > 1 && !(height.is_multiple_of(down) && width.is_multiple_of(across)) {
-        let message = format!(
-            "images of {height}x{width}: expected multiples of {down}x{across}, the coarsest of its strides"
-        );
-        return Err(Error::config("model", message));
-    }
-    Ok(())
 }
 
 /// Filters by a factor.

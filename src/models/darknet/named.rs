@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::{Cfg, Change};
 use crate::models::arguments::{Arguments, CLASSES, SIZE};
-use crate::models::{Built, Head, InputSpec, ModelConfig, ModelSpec, Network, find};
+use crate::models::{Built, Head, InputSpec, ModelConfig, ModelSpec, Network, base_of, find};
 use crate::{Error, Result};
 
 /// What each of them can be given.
@@ -84,6 +84,9 @@ pub(super) fn of(network: &Network) -> Result<Cfg> {
         );
         Error::config("model", message)
     };
+    if base_of(&network.name) != network.name {
+        return Err(fail());
+    }
     let member = find(&network.name).map_err(|_| fail())?;
     text(member.spec.name).ok_or_else(fail)?;
     cfg(member.spec.name, network.config(), &member.arguments)

@@ -32,6 +32,13 @@ pub fn head(section: &Section, [c, h, w]: [usize; 3], [_, height, width]: [usize
         );
         return Err(section.error(message));
     }
+    if !height.is_multiple_of(h.max(1)) || !width.is_multiple_of(w.max(1)) {
+        let message = format!(
+            "images of {height}x{width} give a map of {h}x{w} cells, into which they do not divide; take sides that do, such as \
+             multiples of 32"
+        );
+        return Err(section.error(message));
+    }
     Ok(YoloHead {
         anchors: mask.iter().map(|&place| all_anchors[place]).collect(),
         all_anchors,

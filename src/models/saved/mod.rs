@@ -193,6 +193,7 @@ pub fn files_of(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     let mut all = vec![path.to_path_buf()];
     if darknet::is_weights(path) {
         let beside = ["cfg", "names"].into_iter().flat_map(|ending| weights::companions(path, ending));
+        let beside = beside.chain([weights::COCO.to_string()]);
         all.extend(beside.map(|name| path.with_file_name(name)).filter(|file| file.is_file()));
     }
     Ok(all)

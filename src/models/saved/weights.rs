@@ -10,7 +10,7 @@ use crate::models::{Head, InputSpec, ModelConfig, Network, cfg_file, native_conf
 use crate::{Error, Result};
 
 /// The names of COCO's classes, as they lie beside many files.
-const COCO: &str = "coco.names";
+pub(super) const COCO: &str = "coco.names";
 
 /// The network of a `.weights` file; `beside` gets the files beside it.
 pub(super) fn from_bytes(
@@ -47,7 +47,8 @@ fn described(
         let message = format!("\"{model}\" is no network of darknet's; pass `model` with its .cfg or name");
         Error::file(path, message)
     })?;
-    let input = overrides.input.map_or(native.input, InputSpec::Image);
+    // The layers fit images of any size: a name or a .cfg only says which it was last used with.
+    let input = overrides.input.or(fallback.input).map_or(native.input, InputSpec::Image);
     let given = overrides.classes.as_ref().map(Vec::len);
     let of_classes = |classes: usize| {
         let config = ModelConfig { input, head: Head::Boxes(classes) };

@@ -34,14 +34,19 @@ struct YoloBoxes(YoloHead);
 struct YoloBoxesBackward(YoloHead);
 
 impl YoloHead {
-    /// Width and height of each anchor in shares of the input, for a map of these sizes.
-    fn sides(&self, map: &[usize]) -> Vec<[f32; 2]> {
-        let [h, w] = self.input([map[2], map[3]]);
+    /// Width and height of each anchor in shares of the input, for a map of these rows and columns.
+    fn sides(&self, cells: [usize; 2]) -> Vec<[f32; 2]> {
+        let [h, w] = self.input(cells);
         self.anchors.iter().map(|&[side_w, side_h]| [side_w / w as f32, side_h / h as f32]).collect()
     }
 
+    /// Boxes off a map of these rows and columns, on the host.
+    pub fn reader(&self, cells: [usize; 2]) -> BoxReader<'_> {
+        BoxReader { head: self, sides: self.sides(cells), cells }
+    }
+
     fn kernel(&self, entry: &'static str, map: &[usize]) -> Kernel {
-        let sides = self.sides(map);
+        let sides = self.sides([map[2], map[3]]);
         Kernel::new("yolo_boxes", entry, SHADER)
             .define("SQUARED", self.squared_sides.into())
             .define("ANCHORS", self.anchors.len())
@@ -77,7 +82,7 @@ impl YoloHead {
     /// derivative by t.
     fn each(&self, map: &Array, mut visit: impl FnMut(usize, usize, [f64; 2])) {
         let &[n, _, h, w] = map.dims() else { return };
-        let (sides, cells) = (self.sides(map.dims()), h * w);
+        let (sides, cells) = (self.sides([h, w]), h * w);
         for row in 0..n * sides.len() * cells {
             let (plane, cell) = (row / cells, row % cells);
             for k in 0..4 {
@@ -91,6 +96,30 @@ impl YoloHead {
                 visit(4 * row + k, at, number);
             }
         }
+    }
+}
+
+/// What [`YoloHead::reader`] gives.
+#[derive(Debug)]
+pub struct BoxReader<'a> {
+    head: &'a YoloHead,
+    sides: Vec<[f32; 2]>,
+    cells: [usize; 2],
+}
+
+impl BoxReader<'_> {
+    /// The box (centre x, centre y, width, height, in shares of the input) of a row's first four numbers in the map. `anchor`
+    /// is its place among the head's, `cell` that among the map's; none is where either is past the end.
+    pub fn read(&self, anchor: usize, cell: usize, t: [f32; 4]) -> Option<[f32; 4]> {
+        let (&[side_w, side_h], [h, w]) = (self.sides.get(anchor)?, self.cells);
+        let [x, y, wide, high] = t.map(f64::from);
+        let found = [
+            self.head.centre(x, cell % w.max(1), w),
+            self.head.centre(y, cell / w.max(1), h),
+            self.head.side(wide, side_w),
+            self.head.side(high, side_h),
+        ];
+        (cell < h * w).then(|| found.map(|[value, _]| value as f32))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod overlap;
 pub mod peaks;
 
 pub use assign::{Assigned, assign};
+pub use decode::BoxReader;
 pub use head::YoloHead;
 pub use masks::BoxMask;
 pub use nms::{Nms, NmsKind, nms};

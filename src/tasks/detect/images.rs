@@ -1,6 +1,7 @@
 //! The images of an evaluated batch: what is in them, and what was found.
 
-use super::{Candidates, Found, Gathered, Keep, Truth};
+use super::read::Candidates;
+use super::{Found, Gathered, Keep, Truth};
 use crate::data::Batch;
 use crate::data::boxes::{BOX_TRUTHS, IMAGE_FRAME};
 use crate::models::Outputs;

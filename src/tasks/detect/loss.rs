@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use crate::models::Outputs;
-use crate::ops::boxes::{Assigned, YoloHead, assign};
+use crate::ops::boxes::{Assigned, Overlap, YoloHead, assign};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -74,7 +74,7 @@ fn head_loss(map: &Tensor, head: &Arc<YoloHead>, truths: &TruthLeaves<'_>) -> Re
     let TruthLeaves { boxes: there, classes: theirs, scores } = *truths;
     let Assigned { boxes: wanted, positive, objectness_weight, classes: hot } =
         assign(&boxes.detach()?, there, theirs, scores, head, cells)?;
-    let overlap = boxes.detach()?.box_overlap(&wanted, crate::ops::boxes::Overlap::Iou)?;
+    let overlap = boxes.detach()?.box_overlap(&wanted, Overlap::Iou)?;
     let missing = boxes.ciou(&wanted)?.scale(-1.0)?.add_scalar(1.0)?;
     let of_rows = |rows: &Tensor| rows.sum(&[1], false);
     Ok(BoxLoss {

@@ -18,7 +18,7 @@ pub use measure::{
     ClassPrecision, Confusion, ConfusionCell, CurvePoint, DetectionResult, Gathered, ImageMistakes, MapKind,
     SCORE,
 };
-pub use read::{Candidates, Keep};
+pub use read::Keep;
 
 use serde::{Deserialize, Serialize};
 

@@ -16,7 +16,7 @@ pub struct Keep {
 
 /// Boxes of one image before any is left out: (cx, cy, w, h) in shares of the input, scores, classes.
 #[derive(Debug, Clone, Default)]
-pub struct Candidates {
+pub(super) struct Candidates {
     boxes: Vec<[f32; 4]>,
     scores: Vec<f32>,
     classes: Vec<i32>,
@@ -28,29 +28,24 @@ const MOST_CANDIDATES: usize = 10_000;
 impl Candidates {
     /// Adds those of a head's map (A (5 + C), H, W) whose score is above `least`. A value that is NaN gives none.
     pub fn add(&mut self, head: &YoloHead, [h, w]: [usize; 2], map: &[f32], least: f32) {
-        let (cells, values) = (h * w, 5 + head.classes);
-        let [input_h, input_w] = head.input([h, w]).map(|side| side as f32);
-        let share = |x: f32| if head.squared_sides { x } else { sigmoid(x) };
-        for (anchor, &[anchor_w, anchor_h]) in head.anchors.iter().enumerate() {
-            let at = |value: usize, cell: usize| map[(anchor * values + value) * cells + cell];
+        let (cells, reader) = (h * w, head.reader([h, w]));
+        let share = |x: f32| if head.squared_sides { x } else { 1.0 / (1.0 + (-x).exp()) };
+        for (anchor, map) in map.chunks_exact((5 + head.classes) * cells).enumerate() {
+            let at = |value: usize, cell: usize| map[value * cells + cell];
             for cell in 0..cells {
                 let objectness = share(at(4, cell));
                 if objectness <= least || objectness.is_nan() {
                     continue;
                 }
-                let (row, column) = ((cell / w) as f32, (cell % w) as f32);
-                let s = head.scale_x_y;
-                let centre = |x: f32| s * share(x) - (s - 1.0) / 2.0;
-                let side = |t: f32| if head.squared_sides { (2.0 * t).powi(2) } else { t.min(MOST).exp() };
-                let found = [
-                    (column + centre(at(0, cell))) / w as f32,
-                    (row + centre(at(1, cell))) / h as f32,
-                    side(at(2, cell)) * anchor_w / input_w,
-                    side(at(3, cell)) * anchor_h / input_h,
-                ];
+                let Some(found) = reader.read(anchor, cell, [0, 1, 2, 3].map(|k| at(k, cell))) else {
+                    continue;
+                };
+                if !found.iter().all(|v| v.is_finite()) {
+                    continue;
+                }
                 for class in 0..head.classes {
                     let score = objectness * share(at(5 + class, cell));
-                    if score > least && found.iter().all(|v| v.is_finite()) {
+                    if score > least {
                         self.boxes.push(found);
                         self.scores.push(score);
                         self.classes.push(class as i32);
@@ -87,11 +82,4 @@ impl Candidates {
         self.scores = order.iter().map(|&i| self.scores[i]).collect();
         self.classes = order.iter().map(|&i| self.classes[i]).collect();
     }
-}
-
-/// e to this is the most by which a side is longer than its anchor's.
-const MOST: f32 = 30.0;
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }

@@ -163,9 +163,9 @@ impl Evaluator {
     /// # Errors
     /// As [`Evaluator::outputs`].
     pub async fn outputs_async(&self, batch: &Batch) -> Result<Vec<f32>> {
-        self.leaves.write(&self.plan, batch)?;
-        self.plan.run(&Step::new(0, 0))?;
-        self.plan.read_f32_async(self.outputs.only()?).await
+        let only = self.outputs.only()?;
+        self.pass(batch)?;
+        self.plan.read_f32_async(only).await
     }
 
     /// The values of all of the network's outputs for one batch, in the order of [`Evaluator::network_outputs`]. Blocks.
@@ -182,13 +182,18 @@ impl Evaluator {
     /// # Errors
     /// As [`Evaluator::run`].
     pub async fn run_async(&self, batch: &Batch) -> Result<Vec<Vec<f32>>> {
-        self.leaves.write(&self.plan, batch)?;
-        self.plan.run(&Step::new(0, 0))?;
+        self.pass(batch)?;
         let mut all = Vec::new();
         for (_, output) in self.outputs.iter() {
             all.push(self.plan.read_f32_async(output).await?);
         }
         Ok(all)
+    }
+
+    /// Runs the network on one batch.
+    fn pass(&self, batch: &Batch) -> Result<()> {
+        self.leaves.write(&self.plan, batch)?;
+        self.plan.run(&Step::new(0, 0))
     }
 
     /// What the network gives for a batch, by name.

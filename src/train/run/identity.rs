@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::data::Source;
 use crate::distill::{Term, TermSchedule};
 use crate::files::hex;
-use crate::models::{Head, Network};
+use crate::models::Network;
 use crate::nn::Params;
 use crate::optim::EmaConfig;
 use crate::tasks::Task;
@@ -45,12 +45,8 @@ pub(super) fn identity(
         put(name, value);
     }
     put("model", network.name.clone());
-    // A name is without the size of a detector's images, and that of a .cfg without its layers.
-    if let Head::Boxes(_) = network.head() {
-        put("input", network.input().to_string());
-    }
-    if let Some(text) = &network.description {
-        put("layers", hex(&Sha256::digest(text.as_bytes())[..16]));
+    for (name, value) in network.beside_name() {
+        put(name, value);
     }
     put("initial weights", weights_hash(&network.params));
     put("training data", training.fingerprint());

@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use super::{DemoFlags, announce, save};
+use super::{DemoFlags, Plan, compare};
 use crate::Result;
 use crate::cli::out::say;
 use crate::data::{self, LoadOptions};
-use crate::distill::MethodConfig;
 use crate::gpu::Gpu;
-use crate::train::{Comparison, StudentVariant, TrainConfig};
+use crate::train::{Comparison, TrainConfig};
 
 const TEACHER: &str = "cnn:32,64,128";
 const STUDENT: &str = "cnn:4,8,16";
@@ -32,20 +31,13 @@ pub fn run(gpu: &Gpu, flags: &DemoFlags) -> Result<()> {
         epochs,
         seeds
     );
-    let config = TrainConfig { epochs, ..Default::default() };
-    let teacher = demo.teacher(TEACHER, &TrainConfig { epochs: epochs * 2, ..config.clone() })?;
-    announce(demo.report.rows.last(), "% of the held-out digits are right")?;
-    let seeds: Vec<u64> = (1..=seeds).collect();
-    let families = ["kd", "activation", "weights", "feature"].map(StudentVariant::method);
-    for variant in std::iter::once(StudentVariant::alone()).chain(families) {
-        let student = demo.student(STUDENT, &variant, &teacher, &config, &MethodConfig::default(), &seeds)?;
-        announce(demo.report.rows.last(), "% of the held-out digits are right")?;
-        save(&student, &flags.out, &variant.label)?;
-    }
-    demo.report.notes.push(format!("The whole demo took {:.0} s.", start.elapsed().as_secs_f64()));
-    say!("\n{}", demo.report.text())?;
-    let page = flags.out.join("report.html");
-    demo.report.write_html(&page)?;
-    say!("wrote {} in {:.0} s", page.display(), start.elapsed().as_secs_f64())?;
-    Ok(())
+    let plan = Plan {
+        teacher: TEACHER,
+        student: STUDENT,
+        methods: &["kd", "activation", "weights", "feature"],
+        config: TrainConfig { epochs, ..Default::default() },
+        seeds,
+        value: "% of the held-out digits are right",
+    };
+    compare(&mut demo, &plan, &flags.out, start)
 }

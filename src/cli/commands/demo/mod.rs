@@ -5,16 +5,19 @@ mod shapes;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
 use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
+use crate::distill::MethodConfig;
 use crate::files::{NamedTensor, StoredTensor, write_safetensors};
 use crate::models::Network;
 use crate::report::stats::mean;
 use crate::train::report::SummaryRow;
+use crate::train::{Comparison, StudentVariant, TrainConfig};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -56,6 +59,39 @@ pub fn run(adapter: &AdapterFlags, flags: &DemoFlags) -> Result<ExitCode> {
         DemoTask::Detect => shapes::run(&gpu, flags)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a demo trains.
+struct Plan {
+    teacher: &'static str,
+    student: &'static str,
+    /// By which students learn, besides alone.
+    methods: &'static [&'static str],
+    /// Of a student; the teacher takes twice as many epochs.
+    config: TrainConfig,
+    seeds: u64,
+    /// What a value is, said behind it.
+    value: &'static str,
+}
+
+/// Trains the teacher, then students alone and by each method; says what they come to and writes the report.
+fn compare(demo: &mut Comparison<'_>, plan: &Plan, out: &Path, start: Instant) -> Result<()> {
+    let long = TrainConfig { epochs: plan.config.epochs * 2, ..plan.config.clone() };
+    let teacher = demo.teacher(plan.teacher, &long)?;
+    announce(demo.report.rows.last(), plan.value)?;
+    let seeds: Vec<u64> = (1..=plan.seeds).collect();
+    let methods = plan.methods.iter().map(|method| StudentVariant::method(method));
+    for variant in std::iter::once(StudentVariant::alone()).chain(methods) {
+        let methods = MethodConfig::default();
+        let student = demo.student(plan.student, &variant, &teacher, &plan.config, &methods, &seeds)?;
+        announce(demo.report.rows.last(), plan.value)?;
+        save(&student, out, &variant.label)?;
+    }
+    demo.report.notes.push(format!("The whole demo took {:.0} s.", start.elapsed().as_secs_f64()));
+    say!("\n{}", demo.report.text())?;
+    let page = out.join("report.html");
+    demo.report.write_html(&page)?;
+    say!("wrote {} in {:.0} s", page.display(), start.elapsed().as_secs_f64())
 }
 
 fn announce(row: Option<&SummaryRow>, what: &str) -> Result<()> {

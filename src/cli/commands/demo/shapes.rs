@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{DemoFlags, announce, save};
+use super::{DemoFlags, Plan, compare};
 use crate::Result;
 use crate::cli::out::say;
 use crate::data::boxes::{SetOptions, shapes};
 use crate::data::{Source, Split};
-use crate::distill::MethodConfig;
 use crate::gpu::Gpu;
 use crate::optim::{Schedule, Warmup};
 use crate::tasks::{Detect, DetectConfig};
-use crate::train::{Comparison, StudentVariant, TrainConfig};
+use crate::train::{Comparison, TrainConfig};
 
 /// Of images, in pixels.
 const SIDE: usize = 96;
@@ -53,19 +52,13 @@ pub fn run(gpu: &Gpu, flags: &DemoFlags) -> Result<()> {
         max_grad_norm: Some(10.0),
         ..Default::default()
     };
-    let teacher = demo.teacher(TEACHER, &TrainConfig { epochs: epochs * 2, ..config.clone() })?;
-    let found = "% average precision (COCO) on held-out images";
-    announce(demo.report.rows.last(), found)?;
-    let seeds: Vec<u64> = (1..=seeds).collect();
-    let methods = ["obj-kd"].map(StudentVariant::method);
-    for variant in std::iter::once(StudentVariant::alone()).chain(methods) {
-        let student = demo.student(STUDENT, &variant, &teacher, &config, &MethodConfig::default(), &seeds)?;
-        announce(demo.report.rows.last(), found)?;
-        save(&student, &flags.out, &variant.label)?;
-    }
-    demo.report.notes.push(format!("The whole demo took {:.0} s.", start.elapsed().as_secs_f64()));
-    say!("\n{}", demo.report.text())?;
-    let page = flags.out.join("report.html");
-    demo.report.write_html(&page)?;
-    say!("wrote {} in {:.0} s", page.display(), start.elapsed().as_secs_f64())
+    let plan = Plan {
+        teacher: TEACHER,
+        student: STUDENT,
+        methods: &["obj-kd"],
+        config,
+        seeds,
+        value: "% average precision (COCO) on held-out images",
+    };
+    compare(&mut demo, &plan, &flags.out, start)
 }

@@ -10,7 +10,7 @@ use super::EvalFlags;
 use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
-use crate::cli::run::subject::{boxed, class_difference};
+use crate::cli::run::subject::boxed;
 use crate::cli::table::Table;
 use crate::data::boxes::{BoxSet, OpenOptions};
 use crate::data::{Source, load_boxes};
@@ -21,27 +21,23 @@ use crate::report::{count, percent, printable};
 use crate::tasks::detect::{Detect, DetectConfig, DetectionResult, Gathered, SCORE, gather};
 use crate::train::Evaluator;
 
+/// Boxes of a lower score change average precision by little, and are many.
+const LEAST_SCORE: f32 = 0.005;
+/// Images of a batch: what a plan of a large network has memory for.
+const BATCH: usize = 4;
+
 /// Measures the network on the test part of the data, and prints.
 pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
-    let saved = flags.model.open(Overrides::default(), &Overrides::default())?;
+    let test = load_boxes(&flags.data, flags.data_dir.as_deref(), &OpenOptions::default())?.test;
+    let saved = flags.model.open(Overrides::default(), &boxed::overrides_from(test.class_names()))?;
+    boxed::reads_plain_pixels(&saved.metadata.mean, &saved.metadata.std)?;
     let [_, height, width] = saved.network.input().image()?;
-    let resize = boxed::resize(Some(flags.letterbox));
-    let options = OpenOptions { size: [height, width], resize, ..Default::default() };
-    let test = boxed::limit(
-        load_boxes(&flags.data, flags.data_dir.as_deref(), &options)?.test,
-        flags.limit_test,
-        "--limit-test",
-        0,
-    )?;
+    let test = test.resized([height, width], flags.boxes.resize())?;
+    let test = boxed::limit(test, flags.limit_test, "--limit-test")?;
     let test = in_classes(&saved, test)?;
     let gpu = adapter.open()?;
-    let config = DetectConfig {
-        map: flags.model.average_precision().unwrap_or_default(),
-        least_score: flags.least_score,
-        nms: flags.nms,
-        nms_beta: flags.nms_beta,
-        ..Default::default()
-    };
+    let map = flags.model.average_precision().unwrap_or_default();
+    let config = DetectConfig { map, ..flags.boxes.config(LEAST_SCORE) };
     let (gathered, batch_size, seconds) = measure(&gpu, &saved, &test, &config, flags.batch_size)?;
     let found = gathered.measure(config.map, SCORE, &saved.metadata.classes)?;
     if found.not_finite > 0 {
@@ -69,12 +65,7 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
 /// The set with its classes in the network's order.
 fn in_classes(saved: &Saved, test: BoxSet) -> Result<BoxSet> {
     let classes = &saved.metadata.classes;
-    if class_difference(classes, test.class_names(), test.name()).is_none()
-        && classes.len() == test.class_names().len()
-    {
-        return Ok(test);
-    }
-    test.in_classes(classes, false)
+    if classes == test.class_names() { Ok(test) } else { test.in_classes(classes, false) }
 }
 
 /// Runs the images through the network; with the images of a batch, and the seconds it took, first compilation excluded.
@@ -87,7 +78,7 @@ fn measure(
 ) -> Result<(Gathered, usize, f64)> {
     let params = DeviceParams::frozen(gpu, "network", &saved.network.params)?;
     let task = Detect::new(test, &saved.metadata.classes, config.clone())?;
-    let (network, size) = (&saved.network, batch_size.unwrap_or(4).min(test.len()));
+    let (network, size) = (&saved.network, batch_size.unwrap_or(BATCH).min(test.len()));
     let evaluator = Evaluator::new(gpu, &task, network, &params, size, test)?;
     let loader = evaluator.loader(&Arc::new(test.clone()))?;
     // The driver compiles a kernel where it first runs.

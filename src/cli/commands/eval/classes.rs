@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::EvalFlags;
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
+use crate::cli::run::box_flags::not_of_classes;
 use crate::cli::run::subject::{class_difference, labelled};
 use crate::cli::table::Table;
 use crate::data::{Dataset, LABELS};
@@ -23,6 +24,10 @@ use crate::{Error, Result};
 
 /// Measures and prints.
 pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
+    flags.boxes.refuse()?;
+    if flags.model.average_precision().is_some() {
+        return Err(not_of_classes("--map"));
+    }
     let (_, test) = labelled::load(&flags.data, flags.data_dir.as_deref())?;
     let mut test = labelled::limit(test, flags.limit_test, "--limit-test")?;
     let saved = flags.model.open(Overrides::default(), &labelled::overrides_from(&test))?;

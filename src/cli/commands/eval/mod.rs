@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::Result;
 use crate::cli::AdapterFlags;
+use crate::cli::run::box_flags::BoxFlags;
 use crate::cli::run::model_file::ModelFlags;
 use crate::data::find;
 
@@ -38,18 +39,8 @@ pub struct EvalFlags {
     /// Images per step; 64 or more by default, as they are small
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// Of boxes: leave out those of a lower score
-    #[arg(long, value_name = "SCORE", default_value_t = 0.005)]
-    least_score: f32,
-    /// Of boxes: of two of a class that overlap by more, leave out the weaker one
-    #[arg(long, value_name = "SHARE", default_value_t = 0.45)]
-    nms: f32,
-    /// Of boxes: lessen overlap by the distance of centres, as darknet's greedynms; 0 for plain overlap
-    #[arg(long, value_name = "BETA", default_value_t = 0.6)]
-    nms_beta: f32,
-    /// Of boxes: bring images to the network's size with their proportions, as it was trained
-    #[arg(long)]
-    letterbox: bool,
+    #[command(flatten)]
+    boxes: BoxFlags,
     /// Print JSON
     #[arg(long)]
     json: bool,

@@ -19,10 +19,12 @@ use crate::models::saved::Saved;
 use crate::nn::DeviceParams;
 use crate::report::draw::{self, Labelled};
 use crate::report::printable;
-use crate::tasks::detect::{Detect, DetectConfig, Found, found_in};
+use crate::tasks::detect::{Detect, Found, found_in};
 use crate::train::Evaluator;
 use crate::{Error, Result};
 
+/// What people want to see.
+const LEAST_SCORE: f32 = 0.25;
 /// Images of a batch: what a plan of a large network has memory for.
 const BATCH: usize = 4;
 
@@ -32,13 +34,13 @@ struct Prediction<'a> {
     /// Of the image, in pixels.
     width: u32,
     height: u32,
-    boxes: Vec<Box_<'a>>,
+    boxes: Vec<FoundBox<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     drawn: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Box_<'a> {
+struct FoundBox<'a> {
     class: &'a str,
     score: f32,
     /// Left, top, width and height, in pixels of the image.
@@ -70,7 +72,7 @@ pub fn run(
         }
         let on_image = |f: &Found| clipped(f.bounds, [width as f32, height as f32]);
         let boxes =
-            found.iter().map(|f| Box_ { class: &names[f.class], score: f.score, bounds: on_image(f) });
+            found.iter().map(|f| FoundBox { class: &names[f.class], score: f.score, bounds: on_image(f) });
         all.push(Prediction {
             image: path.display().to_string(),
             width,
@@ -85,12 +87,12 @@ pub fn run(
     }
     for prediction in &all {
         say!("{}", printable(&prediction.image))?;
-        for Box_ { class, score, bounds: [left, top, width, height] } in &prediction.boxes {
+        for FoundBox { class, score, bounds: [left, top, width, height] } in &prediction.boxes {
             let place = format!("{width:.0}x{height:.0} at {left:.0},{top:.0}");
             say!("  {:>6.2} %  {:<20} {place}", 100.0 * score, printable(class))?;
         }
         if prediction.boxes.is_empty() {
-            say!("  nothing above {:.0} %", 100.0 * flags.score)?;
+            say!("  nothing above {:.0} %", 100.0 * flags.boxes.config(LEAST_SCORE).least_score)?;
         }
     }
     if let (Some(folder), n) = (&flags.out, all.len()) {
@@ -108,21 +110,17 @@ fn clipped([left, top, width, height]: [f32; 4], size: [f32; 2]) -> [f32; 4] {
 
 /// What is in each image, above the score. Blocks.
 fn find(gpu: &Gpu, saved: &Saved, images: Vec<BoxImage>, flags: &PredictFlags) -> Result<Vec<Vec<Found>>> {
+    boxed::reads_plain_pixels(&saved.metadata.mean, &saved.metadata.std)?;
     let [_, height, width] = saved.network.input().image()?;
     let options = SetOptions {
         size: [height, width],
-        resize: boxed::resize(Some(flags.letterbox)),
+        resize: flags.boxes.resize(),
         cache_bytes: 0,
         ..Default::default()
     };
     let classes = &saved.metadata.classes;
     let set = Arc::new(BoxSet::new("images", Split::Test, classes.clone(), images, &options)?);
-    let config = DetectConfig {
-        least_score: flags.score,
-        nms: flags.nms,
-        nms_beta: flags.nms_beta,
-        ..Default::default()
-    };
+    let config = flags.boxes.config(LEAST_SCORE);
     let task = Detect::new(set.as_ref(), classes, config.clone())?;
     let params = DeviceParams::frozen(gpu, "network", &saved.network.params)?;
     let size = BATCH.min(set.len());

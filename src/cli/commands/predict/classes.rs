@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::PredictFlags;
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
+use crate::cli::run::box_flags::not_of_classes;
 use crate::data::{Dataset, ImageSpec, Loader, LoaderConfig, Split, image_file};
 use crate::gpu::Gpu;
 use crate::models::saved::Saved;
@@ -37,6 +38,10 @@ pub fn run(
     paths: &[PathBuf],
     saved: &Saved,
 ) -> Result<ExitCode> {
+    flags.boxes.refuse()?;
+    if flags.out.is_some() {
+        return Err(not_of_classes("--out"));
+    }
     let images = Arc::new(read(saved, paths)?);
     let gpu = adapter.open()?;
     let logits = logits(&gpu, saved, &images)?;

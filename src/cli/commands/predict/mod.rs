@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::AdapterFlags;
+use crate::cli::run::box_flags::BoxFlags;
 use crate::cli::run::model_file::ModelFlags;
-use crate::cli::run::subject::labelled;
+use crate::cli::run::subject;
 use crate::models::saved::{Overrides, parse_input};
 use crate::models::{Head, MAX_CLASSES};
 use crate::{Error, Result};
@@ -52,21 +53,11 @@ pub struct PredictFlags {
     /// Its directory, where it is not in a usual place
     #[arg(long, value_name = "DIR", requires = "data")]
     data_dir: Option<PathBuf>,
-    /// Of boxes: draw them into copies of the images in this folder
-    #[arg(long, value_name = "DIR")]
+    /// Draw boxes into copies of the images in this folder
+    #[arg(long, value_name = "DIR", help_heading = "Detection")]
     out: Option<PathBuf>,
-    /// Of boxes: leave out those of a lower score
-    #[arg(long, value_name = "SCORE", default_value_t = 0.25)]
-    score: f32,
-    /// Of boxes: of two of a class that overlap by more, leave out the weaker one
-    #[arg(long, value_name = "SHARE", default_value_t = 0.45)]
-    nms: f32,
-    /// Of boxes: lessen overlap by the distance of centres, as darknet's greedynms; 0 for plain overlap
-    #[arg(long, value_name = "BETA", default_value_t = 0.6)]
-    nms_beta: f32,
-    /// Of boxes: bring images to the network's size with their proportions, as it was trained
-    #[arg(long)]
-    letterbox: bool,
+    #[command(flatten)]
+    boxes: BoxFlags,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -75,7 +66,7 @@ pub struct PredictFlags {
 /// Reads, runs and prints.
 pub fn run(adapter: &AdapterFlags, flags: &PredictFlags) -> Result<ExitCode> {
     let like = match &flags.data {
-        Some(name) => labelled::overrides_from(&labelled::load(name, flags.data_dir.as_deref())?.0),
+        Some(name) => subject::overrides_of(name, flags.data_dir.as_deref())?,
         None => Overrides::default(),
     };
     let said = Overrides {

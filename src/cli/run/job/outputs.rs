@@ -53,7 +53,7 @@ impl Job {
         let entries = std::fs::read_dir(&self.out).into_iter().flatten().flatten();
         let run = |name: &str| {
             let checkpoint = name.starts_with("checkpoint-") && name.ends_with(".safetensors");
-            checkpoint || ["model.safetensors", "metrics.jsonl"].contains(&name)
+            checkpoint || ["model.safetensors", "model.weights", "metrics.jsonl"].contains(&name)
         };
         entries.filter(|e| e.file_name().to_str().is_some_and(run)).map(|e| e.path()).collect()
     }

@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use super::Subject;
 use crate::cli::run::recipe::Recipe;
-use crate::data::boxes::{BoxSet, BoxSets, OpenOptions, Resize};
+use crate::data::boxes::{BoxSet, BoxSets, OpenOptions, Resize, Severity};
 use crate::data::{Source, Split, load_boxes};
-use crate::models::{
-    self,
-    saved::{ModelMetadata, Overrides, Saved},
-};
+use crate::models::saved::{ModelMetadata, Overrides, Saved};
+use crate::models::{Network, base_of, reclassed};
 use crate::tasks::Task;
 use crate::tasks::detect::Detect;
 use crate::{Error, Result};
@@ -39,16 +37,16 @@ pub struct Boxed {
 impl Boxed {
     /// The data set that the settings name, at this size of images.
     pub fn open(recipe: &Recipe, [_, height, width]: [usize; 3]) -> Result<Self> {
-        let resize = resize(recipe.letterbox);
-        let options =
-            OpenOptions { size: [height, width], resize, seed: recipe.seed(), ..Default::default() };
+        let resize = resize(recipe.letterbox == Some(true));
+        // What is held out as the test part, and what is left of it, is the same for every seed, and for `eval`.
+        let options = OpenOptions { size: [height, width], resize, ..Default::default() };
         let BoxSets { train, validation, test, traps, .. } =
             load_boxes(recipe.data_name(), recipe.data_dir.as_deref(), &options)?;
-        for trap in traps.kinds() {
+        for trap in traps.kinds().into_iter().filter(|trap| trap.severity() > Severity::Repaired) {
             log::info!("{}: {} ({})", trap.words(), traps.count(trap), traps.first(trap, 3));
         }
-        let training = limit(train, recipe.limit_train, "--limit-train", recipe.seed())?;
-        let test = limit(test, recipe.limit_test, "--limit-test", recipe.seed())?;
+        let training = limit(train, recipe.limit_train, "--limit-train")?;
+        let test = limit(test, recipe.limit_test, "--limit-test")?;
         let (training, validation) = match recipe.validation {
             Some(fraction) => {
                 let (training, held_out) = training.split_holdout(fraction, recipe.seed())?;
@@ -61,16 +59,16 @@ impl Boxed {
 }
 
 /// How images are brought to a network's size.
-pub fn resize(letterbox: Option<bool>) -> Resize {
-    if letterbox == Some(true) { Resize::Letterbox } else { Resize::Stretch }
+pub fn resize(letterbox: bool) -> Resize {
+    if letterbox { Resize::Letterbox } else { Resize::Stretch }
 }
 
-/// `n` images of a set, drawn by the seed; all where no number is given. `flag` is where it came from.
-pub fn limit(set: BoxSet, n: Option<usize>, flag: &str, seed: u64) -> Result<BoxSet> {
+/// `n` images of a set; all where no number is given. `flag` is where it came from.
+pub fn limit(set: BoxSet, n: Option<usize>, flag: &str) -> Result<BoxSet> {
     match n {
         None => Ok(set),
         Some(0) => Err(Error::config(flag, "expected at least 1 image, got 0; leave it out to use them all")),
-        Some(n) => set.sample(n.min(set.len()), seed),
+        Some(n) => set.sample(n.min(set.len()), 0),
     }
 }
 
@@ -98,12 +96,7 @@ impl Subject for Boxed {
 
     /// Detectors read pixel / 255 as it is.
     fn normalise_as(&mut self, _: &Recipe, mean: &[f32], std: &[f32]) -> Result<()> {
-        if mean.iter().all(|m| *m == 0.0) && std.iter().all(|s| *s == 1.0) {
-            return Ok(());
-        }
-        let message =
-            format!("expected a teacher that reads pixel / 255 as it is, got mean {mean:?} and std {std:?}");
-        Err(Error::config("teacher", message))
+        reads_plain_pixels(mean, std)
     }
 
     fn metadata(&self) -> ModelMetadata {
@@ -115,16 +108,26 @@ impl Subject for Boxed {
         Overrides { input: Some([3, height, width]), ..overrides_from(self.classes()) }
     }
 
-    /// With `model.cfg` and `model.names` beside it: darknet, OpenCV and ncnn read these.
-    fn exports(&self) -> &'static [&'static str] {
-        &["model.weights"]
+    /// In darknet's format, with `model.cfg` and `model.names` beside it; low-rank factors have no place there.
+    fn exports(&self, network: &Network) -> &'static [&'static str] {
+        if base_of(&network.name) == network.name { &["model.weights"] } else { &[] }
     }
 
     /// Classes go by their names: of a teacher of COCO's 80 those that the data has are taken.
     fn teacher(&self, teacher: Saved) -> Result<Saved> {
         let Saved { network, metadata } = teacher;
+        let [[_, height, width], size] =
+            [network.input().image()?, [3, self.training.size()[0], self.training.size()[1]]];
+        if [3, height, width] != size {
+            let message = format!(
+                "{} takes images of {height}x{width}, and the student those of {}x{}, which both are shown; name the teacher's \
+                 size with its model, such as `teacher_model = yolov4:size={}`, or train it at that size",
+                network.name, size[1], size[2], size[2]
+            );
+            return Err(Error::config("teacher", message));
+        }
         let own = metadata.classes.len();
-        let network = models::reclassed(network, &metadata.classes, self.classes())?;
+        let network = reclassed(network, &metadata.classes, self.classes())?;
         if own != self.classes().len() {
             log::info!(
                 "of the {own} classes of {} those of the data teach: {}",
@@ -134,6 +137,18 @@ impl Subject for Boxed {
         }
         Ok(Saved { network, metadata: ModelMetadata { classes: self.classes().to_vec(), ..metadata } })
     }
+}
+
+/// Fails for a network that wants other pixels than those of detectors.
+pub fn reads_plain_pixels(mean: &[f32], std: &[f32]) -> Result<()> {
+    if mean.iter().all(|m| *m == 0.0) && std.iter().all(|s| *s == 1.0) {
+        return Ok(());
+    }
+    let message = format!(
+        "detectors read pixel / 255 as it is, so means of 0 and deviations of 1, and this one wants mean {mean:?} and std \
+         {std:?}; leave out `data_mean` and `data_std`, or export it with its normalisation inside"
+    );
+    Err(Error::config("normalisation", message))
 }
 
 /// What data with boxes of these classes tells about a network that was trained on it.

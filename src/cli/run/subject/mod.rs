@@ -3,13 +3,15 @@
 pub mod boxed;
 pub mod labelled;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::recipe::Recipe;
 use crate::Result;
-use crate::data::{Source, Split, find};
-use crate::models::native_config;
+use crate::data::boxes::OpenOptions;
+use crate::data::{Source, Split, find, load_boxes};
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
+use crate::models::{Network, native_config};
 use crate::report::printable;
 use crate::tasks::Task;
 
@@ -21,7 +23,8 @@ pub trait Subject {
     /// The samples to learn from.
     fn training(&self) -> Arc<dyn Source>;
 
-    /// Samples held out of those to learn from, where the settings ask for some.
+    /// Samples to watch while training: held out of those to learn from where the settings ask for it, or a part that the
+    /// data has for it.
     fn validation(&self) -> Option<Arc<dyn Source>>;
 
     /// The samples that results are of.
@@ -43,7 +46,7 @@ pub trait Subject {
     fn overrides(&self) -> Overrides;
 
     /// Files in which a trained network is written for other programs, besides its own.
-    fn exports(&self) -> &'static [&'static str] {
+    fn exports(&self, _network: &Network) -> &'static [&'static str] {
         &[]
     }
 
@@ -66,6 +69,15 @@ pub fn open(recipe: &Recipe) -> Result<Box<dyn Subject>> {
     let native = model.map(native_config).transpose()?.flatten();
     let input = native.map_or(Ok(DEFAULT_INPUT), |config| config.input.image())?;
     Ok(Box::new(Boxed::open(recipe, input)?))
+}
+
+/// What a data set tells about a network that was trained on it: of one with boxes the classes, as these come in any size.
+pub fn overrides_of(name: &str, dir: Option<&Path>) -> Result<Overrides> {
+    if find(name)?.boxes {
+        let sets = load_boxes(name, dir, &OpenOptions::default())?;
+        return Ok(boxed::overrides_from(sets.class_names()));
+    }
+    Ok(labelled::overrides_from(&labelled::load(name, dir)?.0))
 }
 
 impl dyn Subject + '_ {

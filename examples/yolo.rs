@@ -1,5 +1,5 @@
 //! YOLOv4-tiny of a quarter of its width, taught by one of half its width, to find shapes that are made up on the spot: by
-//! hand, as a program of yours would embed it. Ends with a `.weights` file that darknet, OpenCV and ncnn read.
+//! hand, as a program of yours would embed it. Ends with a `.weights` file in darknet's format.
 //!
 //! ```text
 //! cargo run --release --example yolo           # a look: few images, few epochs
@@ -56,7 +56,7 @@ fn main() -> limbeck::Result<()> {
     std::fs::create_dir_all("runs/yolo").map_err(|e| limbeck::Error::file("runs/yolo", e))?;
     let metadata = ModelMetadata { classes, mean: vec![0.0; 3], std: vec![1.0; 3] };
     saved::save("runs/yolo/student.weights", &student, &metadata)?;
-    println!("wrote runs/yolo/student.weights and student.cfg, for darknet, OpenCV and ncnn");
+    println!("wrote runs/yolo/student.weights and student.cfg, in darknet's format");
     Ok(())
 }
 

@@ -82,6 +82,52 @@ fn a_detector_is_trained_distilled_measured_and_used() {
     assert!(scratch().join("found/7.png").exists());
 }
 
+/// One training after the other in one folder, at another size: nothing of the first is left, and nothing is lost by it.
+#[test]
+fn a_folder_is_overwritten_whole() {
+    squares();
+    let run = |more: &str| {
+        format!(
+            "train --data boxes --data-dir squares/data.yaml --batch-size 4 --epochs 1 --out again {more}"
+        )
+    };
+    works(&run("--model yolov4-tiny:width=0.125,size=64"));
+    let other = "--model yolov4-tiny:width=0.125,size=96";
+    refused(&run(other), &["holds a run already"]);
+    works(&run(&format!("{other} --overwrite")));
+    let cfg = fs::read_to_string(scratch().join("again/model.cfg")).expect("a description");
+    assert!(cfg.contains("width=96"), "{cfg}");
+    // Factors of low rank have no place in darknet's format.
+    let out = works(&run("--model yolov4-tiny:width=0.125,size=64+lowrank:0.5 --out low"));
+    assert!(!out.contains("model.weights") && !scratch().join("low/model.weights").exists(), "{out}");
+}
+
+/// What is held out as the test part does not depend on the seed: it is what `eval` measures on.
+#[test]
+fn every_seed_is_measured_on_the_same_images() {
+    squares();
+    fs::write(scratch().join("squares/one.yaml"), "path: .\ntrain: images/train\nnames: [even, odd]\n")
+        .expect("a file");
+    let measured = |seed: u64| {
+        let model = "--model yolov4-tiny:width=0.125,size=64 --batch-size 2 --max-steps 1";
+        works(&format!(
+            "train --data boxes --data-dir squares/one.yaml {model} --seed {seed} --out seed{seed}"
+        ));
+        let log = fs::read_to_string(scratch().join(format!("seed{seed}/metrics.jsonl"))).expect("a log");
+        let json = works(&format!(
+            "eval seed{seed}/model.safetensors --data boxes --data-dir squares/one.yaml --json"
+        ));
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let line: serde_json::Value =
+            serde_json::from_str(log.lines().last().expect("a line")).expect("JSON");
+        assert_eq!(line["split"], "test");
+        let ap = json["metrics"][0]["value"].as_f64().expect("a number");
+        assert!((line["ap"].as_f64().expect("a number") - ap).abs() < 1e-6, "{line} {ap}");
+        json["by_image"].as_array().expect("images").len()
+    };
+    assert_eq!((measured(1), measured(2)), (2, 2));
+}
+
 #[test]
 fn settings_of_other_data_are_refused() {
     squares();
@@ -94,4 +140,6 @@ fn settings_of_other_data_are_refused() {
     refused(&format!("train {data} --model cnn:4"), &["cnn:4"]);
     refused(&format!("train {data} --model yolov4-tiny:size=64,classes=5"), &["classes=5"]);
     refused("train --data boxes --model yolov4-tiny", &["--data-dir"]);
+    refused("eval none.safetensors --score 0.5", &["--score", "boxes"]);
+    refused("eval none.safetensors --map voc", &["--map", "boxes"]);
 }

@@ -316,7 +316,7 @@ fn what_python_wrote_is_read() {
     };
     let outputs = StoredOutputs::open(path("outputs/python.safetensors")).unwrap();
     outputs.fits(&data, 3, &common::classify(&data).views()).unwrap();
-    outputs.fits_views(ImageConfig::default(), 99, 1000).unwrap();
+    outputs.fits_views(&limbeck::tasks::Views::default(), 99, 1000).unwrap();
     says(&outputs.fits_teacher("0123").unwrap_err().to_string(), &["no hash"]);
     for sample in 0..data.len() {
         let mut row = Vec::new();

@@ -14,10 +14,12 @@ pub(crate) mod page;
 mod palette;
 mod plot;
 mod quantity;
+mod section;
 pub mod stats;
 
 pub use facts::{Environment, timestamp};
 pub use quantity::{Quantity, Unit};
+pub use section::Section;
 
 pub(crate) use axis::Axis;
 #[cfg(feature = "cli")]

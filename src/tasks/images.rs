@@ -6,7 +6,7 @@ use super::Leaves;
 use crate::data::{FieldType, PIXELS, Source};
 use crate::models::Values;
 use crate::nn::Mode;
-use crate::ops::augment::ImageBatch;
+use crate::ops::augment::{BoxAugment, ImageBatch};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -39,6 +39,8 @@ pub struct Views {
     pub std: Vec<f32>,
     /// How training images are augmented.
     pub augmentation: ImageConfig,
+    /// How those with boxes are.
+    pub boxes: BoxAugment,
 }
 
 /// How the field `pixels` becomes images (N, C, H, W).
@@ -138,7 +140,12 @@ impl Images {
 
     /// What a model is shown of them.
     pub fn views(&self) -> Views {
-        Views { mean: self.mean.clone(), std: self.std.clone(), augmentation: self.config }
+        Views {
+            mean: self.mean.clone(),
+            std: self.std.clone(),
+            augmentation: self.config,
+            boxes: BoxAugment::default(),
+        }
     }
 
     /// What a checkpoint's weights depend on, by name.

@@ -25,4 +25,4 @@ pub use step::{StepConfig, TrainConfig, TrainStep};
 #[cfg(not(target_arch = "wasm32"))]
 pub use teach::teach;
 pub use teach::{TeachConfig, teach_async};
-pub use teacher::{OutputsInfo, StoredOutputs, StoredTeacher, Teacher, TeacherSource, outputs};
+pub use teacher::{OutputsInfo, StoredMap, StoredOutputs, StoredTeacher, Teacher, TeacherSource, outputs};

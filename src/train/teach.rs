@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::step::record::{BatchRecording, Pass};
-use super::teacher::outputs::{self, OutputsInfo, logit_tensors, tap_tensor};
+use super::teacher::outputs::{self, OutputsInfo, StoredMap, map_tensor, output_tensors, tap_tensor};
 use crate::data::{Loader, LoaderConfig, Source};
 use crate::files::{Metadata, TensorSpec, TensorWriter};
 use crate::gpu::Gpu;
@@ -68,11 +68,12 @@ pub async fn teach_async<S: Source + ?Sized + 'static>(
     mut progress: impl FnMut(f64),
 ) -> Result<OutputsInfo> {
     let path = &store.path(name);
-    let info = info(task, teacher, data, config)?;
+    let mut info = info(task, teacher, data, config)?;
     let order = LoaderConfig { seed: config.seed, ..LoaderConfig::in_order(config.batch_size) };
     let loader = Loader::new(Arc::new(data.clone()), order)?;
     let params = DeviceParams::frozen(gpu, "teacher", &teacher.params)?;
     let pass = TeacherOutputs::new(gpu, task, (teacher, &params), data, config).await?;
+    info.maps = pass.maps();
     let text = serde_json::to_string(&info).map_err(|e| Error::file(path, e))?;
     let metadata = Metadata::from([(outputs::KEY.to_string(), text)]);
     let batches = (info.epochs * loader.batches() as u64) as f64;
@@ -131,22 +132,67 @@ fn info(task: &dyn Task, teacher: &Network, data: &dyn Source, config: &TeachCon
         teacher: teacher.name.clone(),
         teacher_hash: weights_hash(&teacher.params),
         taps: config.taps.clone(),
+        boxes: views.boxes,
+        maps: Vec::new(),
     };
+    if info.boxes.mosaic > 0.0 {
+        let message = "mosaics are made of a batch's images, and outputs are of one image each; leave it out";
+        return refuse("mosaic", message.into());
+    }
     if config.epochs == 0 || config.epochs > u64::from(u32::MAX) {
         return refuse("epochs", format!("expected 1 to {}, got {}", u32::MAX, config.epochs));
     }
     if !info.is_augmented() && config.epochs > 1 {
-        let message = "without crop_padding, flip and random samples one set of outputs serves every epoch; leave it out";
+        let message =
+            "without augmentation and random samples one set of outputs serves every epoch; leave it out";
         return refuse("epochs", message.into());
     }
     Ok(info)
+}
+
+/// What a network gives for a batch.
+enum Given {
+    /// (N, C).
+    Rows(Tensor),
+    /// Those off which boxes are read.
+    Maps(Vec<(StoredMap, Tensor)>),
+}
+
+impl Given {
+    fn of(task: &dyn Task, recording: &BatchRecording<'_>, batch_size: usize) -> Result<Self> {
+        let maps = recording.outputs.iter().filter_map(|(name, map)| {
+            let head = recording.outputs.head_of(name)?.as_ref().clone();
+            let cells = [map.dims()[2], map.dims()[3]];
+            Some((StoredMap { name: name.into(), cells, head }, map.clone()))
+        });
+        let maps: Vec<_> = maps.collect();
+        if !maps.is_empty() {
+            return Ok(Self::Maps(maps));
+        }
+        let rows = task.some_rows(&recording.outputs, &recording.leaves)?.values;
+        if rows.dims()[0] == batch_size {
+            return Ok(Self::Rows(rows));
+        }
+        let message = format!(
+            "has {} rows a batch of {batch_size} samples; an outputs file has one a sample, so teach this student live",
+            rows.dims()[0]
+        );
+        Err(Error::config("task", message))
+    }
+
+    fn tensors(&self) -> Vec<&Tensor> {
+        match self {
+            Self::Rows(rows) => vec![rows],
+            Self::Maps(maps) => maps.iter().map(|(_, map)| map).collect(),
+        }
+    }
 }
 
 /// The teacher alone, compiled.
 struct TeacherOutputs {
     plan: Plan,
     leaves: Leaves,
-    logits: Tensor,
+    given: Given,
     taps: Vec<(String, Tensor)>,
 }
 
@@ -160,21 +206,21 @@ impl TeacherOutputs {
     ) -> Result<Self> {
         let pass = Pass { views: Mode::Train, ..Pass::eval(teacher, params) };
         let recording = BatchRecording::new(task, data, config.batch_size, pass)?;
-        let logits = task.some_rows(&recording.outputs, &recording.leaves)?.values;
-        if logits.dims()[0] != config.batch_size {
-            let message = format!(
-                "has {} rows a batch of {} samples; an outputs file has one a sample, so teach this student live",
-                logits.dims()[0],
-                config.batch_size
-            );
-            return Err(Error::config("task", message));
-        }
+        let given = Given::of(task, &recording, config.batch_size)?;
         let tap = |name: &String| Ok((name.clone(), recording.forward.tap(name)?));
         let taps = config.taps.iter().map(tap).collect::<Result<Vec<_>>>()?;
         let kept: Vec<&Tensor> =
-            std::iter::once(&logits).chain(taps.iter().map(|(_, tensor)| tensor)).collect();
+            given.tensors().into_iter().chain(taps.iter().map(|(_, tensor)| tensor)).collect();
         let plan = Plan::compile(gpu, recording.tape(), &kept).await?;
-        Ok(Self { plan, leaves: recording.leaves, logits, taps })
+        Ok(Self { plan, leaves: recording.leaves, given, taps })
+    }
+
+    /// Those of a detector.
+    fn maps(&self) -> Vec<StoredMap> {
+        match &self.given {
+            Given::Rows(_) => Vec::new(),
+            Given::Maps(maps) => maps.iter().map(|(map, _)| map.clone()).collect(),
+        }
     }
 
     /// Appends what the last run gave for its first `len` samples.
@@ -184,20 +230,34 @@ impl TeacherOutputs {
         info: &OutputsInfo,
         len: usize,
     ) -> Result<()> {
-        let logits = self.finite("logits", &self.logits, len).await?;
-        match info.topk {
-            None => file.append(outputs::LOGITS, &logits)?,
-            Some(k) => {
-                for row in logits.chunks(info.classes) {
-                    let (kept, classes, rest) = largest(row, k);
-                    file.append(outputs::TOP_LOGITS, &kept)?;
-                    file.append(outputs::TOP_CLASSES, &classes)?;
-                    file.append(outputs::TOP_REST, &[rest])?;
+        match &self.given {
+            Given::Rows(logits) => self.write_rows(file, info, logits, len).await?,
+            Given::Maps(maps) => {
+                for (map, tensor) in maps {
+                    file.append(&map_tensor(&map.name), &self.finite(&map.name, tensor, len).await?)?;
                 }
             }
         }
         for (name, tensor) in &self.taps {
             file.append(&tap_tensor(name), &self.finite(name, tensor, len).await?)?;
+        }
+        Ok(())
+    }
+
+    async fn write_rows(
+        &self,
+        file: &mut TensorWriter<Box<dyn Draft>>,
+        info: &OutputsInfo,
+        logits: &Tensor,
+        len: usize,
+    ) -> Result<()> {
+        let logits = self.finite("logits", logits, len).await?;
+        let Some(k) = info.topk else { return file.append(outputs::LOGITS, &logits) };
+        for row in logits.chunks(info.classes) {
+            let (kept, classes, rest) = largest(row, k);
+            file.append(outputs::TOP_LOGITS, &kept)?;
+            file.append(outputs::TOP_CLASSES, &classes)?;
+            file.append(outputs::TOP_REST, &[rest])?;
         }
         Ok(())
     }
@@ -221,7 +281,7 @@ fn tensors(info: &OutputsInfo, pass: &TeacherOutputs) -> Vec<TensorSpec> {
         shape,
         integers: name == outputs::TOP_CLASSES,
     };
-    let mut all: Vec<_> = logit_tensors(info).into_iter().map(|(name, shape)| spec(name, shape)).collect();
+    let mut all: Vec<_> = output_tensors(info).into_iter().map(|(name, shape)| spec(&name, shape)).collect();
     for (name, tensor) in &pass.taps {
         let shape = [&[info.epochs as usize, info.samples], &tensor.dims()[1..]].concat();
         all.push(spec(&tap_tensor(name), shape));

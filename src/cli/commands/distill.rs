@@ -41,7 +41,7 @@ pub struct DistillFlags {
 /// Distils and writes the student, the metrics and a report.
 pub fn run(adapter: &AdapterFlags, flags: &DistillFlags) -> Result<ExitCode> {
     let mut job = Job::new(adapter, &flags.job)?;
-    let (methods, objective) = (schemes::methods(&job.recipe), schemes::objective(&job.recipe)?);
+    let (methods, objective) = (schemes::methods(&job.recipe)?, schemes::objective(&job.recipe)?);
     let config = job.recipe.train_config()?;
     let kind = SchemeKind::of(&job.recipe)?;
     let teacherless = schemes::is_teacherless(&job.recipe, kind, &objective)?;
@@ -101,7 +101,8 @@ fn offline(
     job.reserve_outputs()?;
     for (index, (teacher, _)) in source.live().iter().enumerate() {
         let label = if index == 0 { "teacher".to_string() } else { format!("teacher {}", index + 1) };
-        job.row(&label, Role::Teacher, &teacher.network, None)?;
+        let metric = job.row(&label, Role::Teacher, &teacher.network, None)?;
+        doctor::teacher(job, methods, &teacher.network.name, metric);
     }
     if job.recipe.baseline == Some(true) {
         let mut student = job.network()?;

@@ -22,6 +22,7 @@ Examples:
   limbeck teach --teacher runs/teacher/model.safetensors --data fashion-mnist --out outputs.safetensors
   limbeck teach --teacher resnet56.onnx --data cifar10 --crop-padding 4 --flip --epochs 10 --out outputs.safetensors
   limbeck teach --teacher resnet50.onnx --data cifar100 --topk 10 --taps layer3 --out outputs.safetensors
+  limbeck teach --teacher yolov4.weights --data boxes --data-dir mine --out outputs.safetensors
   limbeck distill --teacher-outputs outputs.safetensors --data fashion-mnist --model cnn:8,16,32";
 
 /// Flags of `limbeck teach`.
@@ -69,6 +70,18 @@ pub struct TeachFlags {
     /// Mirror every second image at random
     #[arg(long)]
     flip: bool,
+    /// Images with boxes: bring them to the network's size with their proportions, as distill will
+    #[arg(long, help_heading = "Detection")]
+    letterbox: bool,
+    /// Largest change of scale, as distill's
+    #[arg(long, value_name = "SHARE", help_heading = "Detection")]
+    scale: Option<f32>,
+    /// Largest shift, as distill's
+    #[arg(long, value_name = "SHARE", help_heading = "Detection")]
+    translate: Option<f32>,
+    /// Largest changes of hue, saturation and value, as distill's
+    #[arg(long, value_name = "H,S,V", value_delimiter = ',', help_heading = "Detection")]
+    hsv: Option<Vec<f32>>,
     /// Epochs of crops and flips
     #[arg(long, value_name = "N", default_value_t = 1)]
     epochs: u64,
@@ -91,6 +104,10 @@ pub fn run(adapter: &AdapterFlags, flags: &TeachFlags) -> Result<ExitCode> {
         validation: flags.validation,
         crop_padding: (flags.crop_padding > 0).then_some(flags.crop_padding),
         flip: flags.flip.then_some(true),
+        letterbox: flags.letterbox.then_some(true),
+        scale: flags.scale,
+        translate: flags.translate,
+        hsv: flags.hsv.clone(),
         seed: Some(flags.seed),
         teacher: Some(flags.teacher.clone()),
         teacher_model: flags.teacher_model.clone(),

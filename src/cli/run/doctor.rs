@@ -9,6 +9,7 @@ use crate::cli::flags::as_flags;
 use crate::cli::shown;
 use crate::files::{read_text, write_atomic};
 use crate::models::saved::Saved;
+use crate::tasks::Metric;
 use crate::train::doctor::{Figures, Finding, TeacherFigure, diagnose};
 use crate::{Error, Result};
 
@@ -25,6 +26,18 @@ pub fn classes(job: &Job, label: &str, teachers: &[(Saved, f32)]) {
     let teachers = teachers.iter().map(figure).collect();
     let findings =
         diagnose(&Figures { classes: job.subject.classes().to_vec(), teachers, ..Default::default() });
+    if !findings.is_empty() {
+        tell(job, label, Ok(findings));
+    }
+}
+
+/// Says what a teacher is measured at before the student's training, and warns of one that knows nothing.
+pub fn teacher(job: &Job, label: &str, name: &str, metric: Metric) {
+    let quantity = metric.quantity();
+    let (shown, sign) = (quantity.shown(metric.value), quantity.sign());
+    log::info!("{name}: {} {shown} {sign} on the test images", metric.name);
+    let teachers = vec![TeacherFigure { name: name.into(), measured: Some(metric), ..Default::default() }];
+    let findings = diagnose(&Figures { teachers, ..Default::default() });
     if !findings.is_empty() {
         tell(job, label, Ok(findings));
     }

@@ -19,7 +19,7 @@ use crate::models::saved::{self, ModelMetadata};
 use crate::models::{Network, build};
 use crate::nn::DeviceParams;
 use crate::tape::Cost;
-use crate::tasks::{Measured, Task};
+use crate::tasks::{Measured, Metric, Task};
 use crate::train::doctor::Finding;
 use crate::train::report::{Role, TrainingReport};
 use crate::train::schemes::Scheme;
@@ -115,6 +115,7 @@ impl Job {
         let model = recipe.need(&recipe.model, "model", "cnn:8,16,32")?;
         recipe.train_config()?;
         let subject = subject::open(&recipe)?;
+        let recipe = subject::Kind::of(&recipe)?.complete(&recipe)?;
         let folder = model.replace([':', ',', '/', '\\', '='], "-");
         let out = recipe.out.clone().unwrap_or_else(|| Path::new("runs").join(folder));
         let command = std::env::args().collect::<Vec<_>>().join(" ");
@@ -252,14 +253,15 @@ impl Job {
         }
     }
 
-    /// Adds a row to the table, measured on the test set.
-    pub fn row(&mut self, label: &str, role: Role, network: &Network, run: Option<&Run>) -> Result<()> {
+    /// Adds a row to the table, measured on the test set: at this.
+    pub fn row(&mut self, label: &str, role: Role, network: &Network, run: Option<&Run>) -> Result<Metric> {
         let measured = match run {
             Some(run) => self.measure_trained(network, run)?,
             None => self.measure_test(network)?,
         };
-        self.report.add_row(label, role, network, &[measured.primary], run.as_slice());
-        Ok(())
+        let metric = measured.primary;
+        self.report.add_row(label, role, network, std::slice::from_ref(&metric), run.as_slice());
+        Ok(metric)
     }
 
     /// Writes the trained network and the report, and says where.
@@ -271,6 +273,7 @@ impl Job {
         self.report.subtitle =
             format!("{}: {} training and {} test images", training.name(), training.len(), test.len());
         self.report.notes.extend(notes);
+        self.report.sections = self.subject.sections(&self.gpu, network, &self.recipe)?;
         let page = self.out.join("report.html");
         self.report.write_html(&page)?;
         say!("{}", self.report.text())?;

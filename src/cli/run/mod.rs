@@ -2,6 +2,7 @@
 
 pub mod box_flags;
 pub mod cost;
+pub mod detection;
 pub mod doctor;
 pub mod job;
 pub mod model_file;

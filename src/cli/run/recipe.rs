@@ -98,18 +98,6 @@ impl Recipe {
         })
     }
 
-    /// Fails for a setting that is given and that only other data has, of images of classes or of boxes.
-    pub fn belongs(&self, kind: &str, own: &[&str], others: &[&str]) -> Result<()> {
-        let given = toml::Table::try_from(self).map_err(|e| Error::config("settings", e))?;
-        match others.iter().find(|name| given.contains_key(**name) && !own.contains(name)) {
-            None => Ok(()),
-            Some(name) => {
-                let message = format!("does not apply to {kind}; leave it out. There are {}", own.join(", "));
-                Err(Error::config(*name, message))
-            }
-        }
-    }
-
     /// The methods' part.
     pub fn method_config(&self) -> MethodConfig {
         let given = [("temperature", self.temperature), ("transfer", self.transfer), ("pull", self.pull)];

@@ -137,7 +137,7 @@ fn without_teacher(job: &mut Job, request: SchemeRequest<'_>) -> Result<SchemeRe
     let teacher = teach(job, request.objective, &stand_in, &params)?;
     let examine = (request.examine)(request.label);
     let (run, notes) = job.fit(request.label, &mut student, request.config, teacher.into(), examine)?;
-    let title = format!("{} learning by {}", student.name, schemes::methods(&job.recipe));
+    let title = format!("{} learning by {}", student.name, schemes::methods(&job.recipe)?);
     Ok(single(request.label, student, run, notes, title))
 }
 

@@ -1,6 +1,7 @@
 //! `--scheme`: who teaches whom, which settings go with it, and which trainings it takes.
 
 use super::recipe::Recipe;
+use super::subject::Kind;
 use crate::distill::{self, Objective};
 use crate::optim::EmaConfig;
 use crate::{Error, Result};
@@ -83,15 +84,18 @@ impl SchemeKind {
     }
 }
 
-/// What is learned by: the method that the user named, or that of the scheme.
-pub fn methods(recipe: &Recipe) -> String {
-    let default = if recipe.scheme.as_deref() == Some("byot") { "byot" } else { "kd" };
-    recipe.method.clone().unwrap_or_else(|| default.into())
+/// What is learned by: the method that the user named, or that of the scheme or of the data.
+pub fn methods(recipe: &Recipe) -> Result<String> {
+    let default = match recipe.scheme.as_deref() {
+        Some("byot") => "byot",
+        _ => Kind::of(recipe)?.method,
+    };
+    Ok(recipe.method.clone().unwrap_or_else(|| default.into()))
 }
 
 /// [`methods`], read: what is learned by them, with the user's weight of the cross-entropy where there is one.
 pub fn objective(recipe: &Recipe) -> Result<Objective> {
-    let objective = distill::parse(&methods(recipe), &recipe.method_config())?;
+    let objective = distill::parse(&methods(recipe)?, &recipe.method_config())?;
     let ce_weight = recipe.ce_weight.unwrap_or(objective.ce_weight);
     Ok(objective.with_ce_weight(ce_weight))
 }

@@ -229,8 +229,10 @@ impl Layers {
         for &at in &from {
             let [c, other_h, other_w] = self.all[at].shape;
             if [other_h, other_w] != [h, w] {
+                let [_, height, width] = self.input;
                 let message = format!(
-                    "layer {first} is {h}x{w} and layer {at} is {other_h}x{other_w}; they can't be joined"
+                    "layer {first} is {h}x{w} and layer {at} is {other_h}x{other_w}: they can't be joined with images of \
+                     {height}x{width}; take sides that are multiples of the coarsest stride, most often 32"
                 );
                 return Err(section.error(message));
             }

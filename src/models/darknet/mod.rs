@@ -245,7 +245,7 @@ impl Cfg {
         (each > 0 && more.is_multiple_of(each)).then(|| 1 + more / each)
     }
 
-    /// The bytes of a `.weights` file, which darknet, OpenCV and ncnn read with the same `.cfg`.
+    /// The bytes of a `.weights` file, which OpenCV reads with the same `.cfg`, as darknet does.
     ///
     /// # Errors
     /// [`Error::Config`] for a network of other layers, and one without values.

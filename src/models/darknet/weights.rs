@@ -189,7 +189,7 @@ fn header<'b>(file: &str, bytes: &'b [u8]) -> Result<(Header, &'b [u8])> {
     Ok((Header { version, seen: low }, &bytes[16..]))
 }
 
-/// The bytes of a file with these parameters, which darknet, OpenCV and ncnn read.
+/// The bytes of a file with these parameters, which OpenCV reads, as darknet does.
 ///
 /// # Errors
 /// [`Error::Config`] where a parameter or its values are missing.

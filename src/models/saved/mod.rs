@@ -58,7 +58,7 @@ pub struct Overrides {
 }
 
 /// Writes the network atomically: as safetensors, or for a path that ends in `.weights` as darknet's files, with the `.cfg` and
-/// the `.names` beside it, which darknet, OpenCV and ncnn read.
+/// the `.names` beside it, which OpenCV reads, as darknet does.
 ///
 /// # Errors
 /// [`Error::File`] where the file can't be written; for `.weights` also where another network's `.cfg` or `.names` is in the

@@ -1,11 +1,13 @@
 //! How boxes are read off a map of a YOLO network.
 
+use serde::{Deserialize, Serialize};
+
 use crate::tape::Meta;
 use crate::{Error, Result};
 
 /// A head of a YOLO network (Redmon and Farhadi 1804.02767, Bochkovskiy et al. 2004.10934). The layer before it gives
 /// (N, A (5 + C), H, W): for each of the A anchors x, y, w, h, objectness and a score for each class, before any sigmoid.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct YoloHead {
     /// Width and height of this head's anchors, in pixels of the network's input.
     pub anchors: Vec<[f32; 2]>,
@@ -57,7 +59,7 @@ impl YoloHead {
     }
 
     /// Fails where the numbers are none of a head.
-    pub(super) fn check(&self, op: &str) -> Result<()> {
+    pub(crate) fn check(&self, op: &str) -> Result<()> {
         let fail = |expected: &str, got: String| Err(Error::shape(op, expected, got));
         let positive = |size: &[f32; 2]| size.iter().all(|side| side.is_finite() && *side > 0.0);
         if self.anchors.is_empty() || !self.anchors.iter().chain(&self.all_anchors).all(positive) {

@@ -8,6 +8,7 @@ mod images;
 mod loss;
 mod measure;
 mod meter;
+mod pages;
 mod read;
 
 pub use found::{Found, Truth};
@@ -18,6 +19,7 @@ pub use measure::{
     ClassPrecision, Confusion, ConfusionCell, CurvePoint, DetectionResult, Gathered, ImageMistakes, MapKind,
     SCORE,
 };
+pub use pages::sections;
 pub use read::Keep;
 
 use serde::{Deserialize, Serialize};
@@ -248,6 +250,11 @@ impl Task for Detect {
     }
 
     fn views(&self) -> Views {
-        Views { mean: vec![0.0; 3], std: vec![1.0; 3], augmentation: ImageConfig::default() }
+        Views {
+            mean: vec![0.0; 3],
+            std: vec![1.0; 3],
+            augmentation: ImageConfig::default(),
+            boxes: self.config.augment,
+        }
     }
 }

@@ -80,7 +80,7 @@ fn names(teaching: &TeacherSource<'_>, scheme: &Scheme<'_>) -> Vec<String> {
 
 fn teacher(name: String, answers: &[usize], labels: &[i32]) -> TeacherFigure {
     let (right, agreement) = (share_right(answers, labels), agreement(answers, labels));
-    TeacherFigure { name, classes: Vec::new(), right, agreement }
+    TeacherFigure { name, right, agreement, ..Default::default() }
 }
 
 fn share_right(answers: &[usize], labels: &[i32]) -> f64 {

@@ -1,6 +1,7 @@
 //! What the checks look at.
 
 use super::answers::Agreement;
+use crate::tasks::Metric;
 
 /// Measured figures of one run before its first step. What could not be measured is absent, and checks skip
 /// it.
@@ -36,6 +37,8 @@ pub struct TeacherFigure {
     pub right: f64,
     /// How its answers go with the labels, whichever they are.
     pub agreement: Option<Agreement>,
+    /// What it is measured at before the student's training, where it was.
+    pub measured: Option<Metric>,
 }
 
 /// A term of the loss on the first batch.

@@ -15,6 +15,7 @@ mod balance;
 mod classes;
 mod examine;
 mod figures;
+mod measured;
 mod peers;
 mod right;
 mod saturation;
@@ -44,6 +45,7 @@ pub static CHECKS: &[fn(&Figures) -> Option<Finding>] = &[
     classes::counts,
     right::at_chance,
     right::worse_than_student,
+    measured::knows_nothing,
     saturation::sharp,
     saturation::flat,
     balance::unbalanced,

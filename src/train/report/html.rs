@@ -28,6 +28,7 @@ pub fn page(report: &TrainingReport) -> String {
         reached,
         section("Training", about, &curves),
         section("Models", "", &summary(report, &palette)),
+        report.sections.iter().map(|own| section(&escape(&own.title), &own.about, &own.html)).collect(),
         section("Notes", "", &report.notes.iter().map(|n| paragraph(n)).collect::<String>()),
         section("How this was made", "", &environment(&report.environment)),
     ];

@@ -23,7 +23,7 @@ use crate::Result;
 use crate::files::write_atomic;
 use crate::report::stats;
 
-pub use crate::report::{Environment, Quantity, Unit, timestamp};
+pub use crate::report::{Environment, Quantity, Section, Unit, timestamp};
 
 /// Everything a report shows. Empty parts are left out of the page.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub struct TrainingReport {
     pub rows: Vec<SummaryRow>,
     /// Training curves, one per variant, seed and measure.
     pub curves: Vec<Curve>,
+    /// What the task shows of its own, behind the table.
+    #[serde(default)]
+    pub sections: Vec<Section>,
     /// What is needed to repeat the run.
     pub environment: Environment,
     /// Anything the reader should know, one paragraph each.

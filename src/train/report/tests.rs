@@ -63,6 +63,7 @@ pub(crate) fn example() -> TrainingReport {
             extra: vec![("Data".into(), "CIFAR-10, 50 000 training and 10 000 test images".into())],
         },
         notes: vec!["Recall is that of the last epoch, not of the best one.".into()],
+        sections: vec![Section { title: "A <part>".into(), about: "of the task".into(), html: "<b>shown</b>".into() }],
     }
 }
 

@@ -6,6 +6,6 @@ mod pairs;
 pub(in crate::train) mod source;
 pub(in crate::train) mod stored;
 
-pub use outputs::{OutputsInfo, StoredOutputs};
+pub use outputs::{OutputsInfo, StoredMap, StoredOutputs};
 pub use source::{Teacher, TeacherSource};
 pub use stored::StoredTeacher;

@@ -4,7 +4,8 @@
 //! With E epochs (1 without augmentation), N samples in the data set's order and C classes: `logits` (E, N, C), or the K
 //! largest as `topk.logits` (E, N, K), `topk.classes` (E, N, K) and `topk.rest` (E, N), the log of the sum of the
 //! exponentials of all other logits; and `tap.NAME` (E, N, ..) for each feature. The metadata entry
-//! `limbeck.teacher-outputs` is the JSON of [`OutputsInfo`].
+//! `limbeck.teacher-outputs` is the JSON of [`OutputsInfo`]. Of a detector there is `map.NAME` (E, N, A (5 + C), H, W) for each
+//! head in place of logits.
 
 use std::path::Path;
 
@@ -13,6 +14,8 @@ use sha2::{Digest, Sha256};
 
 use crate::data::Source;
 use crate::files::{TensorReader, hex};
+use crate::ops::augment::BoxAugment;
+use crate::ops::boxes::YoloHead;
 use crate::platform::Store;
 use crate::tasks::{ImageConfig, Views};
 use crate::{Error, Result};
@@ -48,6 +51,9 @@ pub struct OutputsInfo {
     /// Random horizontal flips.
     #[serde(default)]
     pub flip: bool,
+    /// Augmentation of images with boxes.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub boxes: BoxAugment,
     /// Whether the samples themselves differ from epoch to epoch ([`Source::is_random`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub random: bool,
@@ -68,12 +74,37 @@ pub struct OutputsInfo {
     /// Features, from input to output; NAME of each `tap.NAME`.
     #[serde(default)]
     pub taps: Vec<String>,
+    /// Maps off which boxes are read, in place of logits: NAME of each `map.NAME`, and how that is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maps: Vec<StoredMap>,
+}
+
+/// A detector's map on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredMap {
+    /// Its name among the network's outputs.
+    pub name: String,
+    /// Its height and width.
+    pub cells: [usize; 2],
+    /// How boxes are read off it.
+    pub head: YoloHead,
+}
+
+impl StoredMap {
+    /// Of a sample: (A (5 + C), H, W).
+    pub fn shape(&self) -> [usize; 3] {
+        [self.head.channels(), self.cells[0], self.cells[1]]
+    }
+}
+
+fn is_off(augment: &BoxAugment) -> bool {
+    !augment.is_random()
 }
 
 impl OutputsInfo {
     /// Whether each epoch sees other views.
     pub fn is_augmented(&self) -> bool {
-        self.crop_padding > 0 || self.flip || self.random
+        self.crop_padding > 0 || self.flip || self.random || self.boxes.is_random()
     }
 }
 
@@ -86,7 +117,7 @@ pub struct StoredOutputs {
 }
 
 impl StoredOutputs {
-    /// Opens a file and checks sizes, names and every logit. Features are checked as they are read.
+    /// Opens a file and checks sizes, names and every logit or map. Features are checked as they are read.
     ///
     /// # Errors
     /// [`Error::File`] for a damaged file, one that says too little, tensors of other sizes than it says, and values that
@@ -185,6 +216,15 @@ impl StoredOutputs {
         Ok(())
     }
 
+    /// Appends a sample's values of a map.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the file can't be read, and for values that are not finite.
+    pub fn read_map(&self, map: &StoredMap, epoch: u64, sample: usize, to: &mut Vec<f32>) -> Result<()> {
+        let len = map.shape().iter().product::<usize>();
+        self.file.read(&map_tensor(&map.name), self.row(epoch, sample) * len, len, to)
+    }
+
     /// Appends a sample's values of a tap.
     ///
     /// # Errors
@@ -234,12 +274,18 @@ impl StoredOutputs {
     }
 
     /// Refuses other views of the images: another augmentation, seed, or more epochs than there are.
-    pub fn fits_views(&self, augmentation: ImageConfig, seed: u64, epochs: u64) -> Result<()> {
+    pub fn fits_views(&self, views: &Views, seed: u64, epochs: u64) -> Result<()> {
         let info = &self.info;
-        let views = |padding, flip| format!("crop padding {padding} and flip {flip}");
-        let ImageConfig { crop_padding, flip } = augmentation;
-        let (theirs, ours) = (views(info.crop_padding, info.flip), views(crop_padding, flip));
+        let told = |padding, flip| format!("crop padding {padding} and flip {flip}");
+        let ImageConfig { crop_padding, flip } = views.augmentation;
+        let (theirs, ours) = (told(info.crop_padding, info.flip), told(crop_padding, flip));
         self.same("augmentation", theirs, ours, "the same `crop_padding` and `flip`")?;
+        let told = |boxes: &BoxAugment| {
+            let BoxAugment { mosaic, scale, translate, flip, hsv } = boxes;
+            format!("mosaic {mosaic}, scale {scale}, translate {translate}, flip {flip} and hsv {hsv:?}")
+        };
+        let advice = "the same `scale`, `translate`, `flip` and `hsv`, and without `mosaic`";
+        self.same("augmentation", told(&info.boxes), told(&views.boxes), advice)?;
         if !info.is_augmented() {
             return Ok(());
         }
@@ -289,9 +335,26 @@ impl StoredOutputs {
             let classes = info.classes;
             return refuse(format!("metadata {KEY}: expected topk from 1 and below {classes}, found {k}"));
         }
+        for StoredMap { name, cells, head } in &info.maps {
+            // Hostile numbers must not overflow.
+            let small = |n: usize| (1..=1 << 20).contains(&n);
+            if !small(head.classes) || head.classes != info.classes || !cells.iter().all(|n| small(*n)) {
+                return refuse(format!(
+                    "metadata {KEY}: map \"{name}\": expected cells and the file's {} classes, found {cells:?} and {}",
+                    info.classes, head.classes
+                ));
+            }
+            let told = |e| format!("metadata {KEY}: map \"{name}\": {e}");
+            head.check("teacher outputs").map_err(|e| Error::file(self.path(), told(e)))?;
+        }
+        if !info.maps.is_empty() && info.topk.is_some() {
+            return refuse(format!(
+                "metadata {KEY}: topk is of logits, and the file has maps; leave one out"
+            ));
+        }
         let (e, n) = (info.epochs as usize, info.samples);
-        for (name, shape) in logit_tensors(info) {
-            match self.file.shape(name) {
+        for (name, shape) in output_tensors(info) {
+            match self.file.shape(&name) {
                 Some(found) if found == shape => {}
                 Some(found) => {
                     return refuse(format!("tensor \"{name}\": expected {shape:?}, found {found:?}"));
@@ -322,11 +385,11 @@ impl StoredOutputs {
             hash.update(format!("{name} {shape:?}"));
         }
         let mut values = Vec::new();
-        for (name, shape) in logit_tensors(&self.info) {
+        for (name, shape) in output_tensors(&self.info) {
             let len: usize = shape.iter().product();
             for first in (0..len).step_by(CHUNK) {
                 values.clear();
-                self.file.read(name, first, CHUNK.min(len - first), &mut values)?;
+                self.file.read(&name, first, CHUNK.min(len - first), &mut values)?;
                 hash.update(bytemuck::cast_slice::<f32, u8>(&values));
             }
         }
@@ -339,13 +402,20 @@ pub(in crate::train) fn tap_tensor(name: &str) -> String {
     format!("tap.{name}")
 }
 
-/// Names and shapes of the tensors that hold the logits.
-pub(in crate::train) fn logit_tensors(info: &OutputsInfo) -> Vec<(&'static str, Vec<usize>)> {
+/// The tensor of a map.
+pub(in crate::train) fn map_tensor(name: &str) -> String {
+    format!("map.{name}")
+}
+
+/// Names and shapes of the tensors that hold what the network gave: logits or maps.
+pub(in crate::train) fn output_tensors(info: &OutputsInfo) -> Vec<(String, Vec<usize>)> {
     let (e, n) = (info.epochs as usize, info.samples);
+    let of = |name: &str, tail: &[usize]| (name.to_string(), [&[e, n], tail].concat());
     match info.topk {
-        None => vec![(LOGITS, vec![e, n, info.classes])],
-        Some(k) => {
-            vec![(TOP_LOGITS, vec![e, n, k]), (TOP_CLASSES, vec![e, n, k]), (TOP_REST, vec![e, n])]
+        _ if !info.maps.is_empty() => {
+            info.maps.iter().map(|map| of(&map_tensor(&map.name), &map.shape())).collect()
         }
+        None => vec![of(LOGITS, &[info.classes])],
+        Some(k) => vec![of(TOP_LOGITS, &[k]), of(TOP_CLASSES, &[k]), of(TOP_REST, &[])],
     }
 }

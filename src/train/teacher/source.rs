@@ -129,11 +129,8 @@ impl<'a> TeacherSource<'a> {
                 Ok(RecordedTeacher { pass, outputs })
             }
             Self::Stored(teacher) => {
-                let (logits, taps) = stored_leaves(&teacher.outputs, batch.leaves)?;
-                Ok(RecordedTeacher {
-                    pass: TeacherPass::Stored { taps, unrun: None },
-                    outputs: Outputs::one(batch.output, logits),
-                })
+                let (outputs, taps) = stored_leaves(&teacher.outputs, batch.leaves, batch.output)?;
+                Ok(RecordedTeacher { pass: TeacherPass::Stored { taps, unrun: None }, outputs })
             }
         }
     }

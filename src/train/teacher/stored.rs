@@ -1,17 +1,16 @@
-//! A teacher whose outputs lie on disk: its logits and features are more fields of each sample.
+//! A teacher whose outputs lie on disk: its logits or maps, and features, are more fields of each sample.
 //!
 //! The plan then holds no teacher. A method that wants its layers or weights is shown a pass of it that never runs.
 
 use std::sync::Arc;
 
-use super::outputs::StoredOutputs;
-use crate::Result;
+use super::outputs::{StoredMap, StoredOutputs};
 use crate::data::{Field, Row, Source, View};
 use crate::distill::Objective;
-use crate::models::Network;
+use crate::models::{Network, Outputs};
 use crate::nn::Tap;
-use crate::tape::Tensor;
 use crate::tasks::{Leaves, Task};
+use crate::{Error, Result};
 
 /// Outputs of a teacher, and what is learned from them.
 pub struct StoredTeacher<'a> {
@@ -53,7 +52,7 @@ impl<'a> StoredTeacher<'a> {
     ) -> Result<()> {
         let views = task.views();
         self.outputs.fits(training, task.model_config().head.width(), &views)?;
-        self.outputs.fits_views(views.augmentation, seed, epochs)
+        self.outputs.fits_views(&views, seed, epochs)
     }
 }
 
@@ -70,8 +69,12 @@ pub(in crate::train) struct StoredSource {
 impl StoredSource {
     /// With all that the file has.
     pub fn new(inner: Arc<dyn Source>, outputs: Arc<StoredOutputs>) -> Result<Self> {
-        let mut fields = vec![Field::f32(LOGITS, [outputs.info().classes])];
-        for name in &outputs.info().taps {
+        let info = outputs.info();
+        let mut fields = match &info.maps[..] {
+            [] => vec![Field::f32(LOGITS, [info.classes])],
+            maps => maps.iter().map(|map| Field::f32(map_field(&map.name), map.shape())).collect(),
+        };
+        for name in &info.taps {
             fields.push(Field::f32(tap_field(name), outputs.tap_shape(name)?));
         }
         Ok(Self { inner, outputs, fields })
@@ -102,9 +105,11 @@ impl Source for StoredSource {
         let mut values = Vec::new();
         for field in &self.fields {
             values.clear();
-            match field.name.strip_prefix(TAP) {
-                Some(tap) => self.outputs.read_tap(tap, view.epoch, id, &mut values)?,
-                None => self.outputs.read_logits(view.epoch, id, &mut values)?,
+            let map = |map: &&StoredMap| map_field(&map.name) == field.name;
+            match (field.name.strip_prefix(TAP), self.outputs.info().maps.iter().find(map)) {
+                (Some(tap), _) => self.outputs.read_tap(tap, view.epoch, id, &mut values)?,
+                (None, Some(map)) => self.outputs.read_map(map, view.epoch, id, &mut values)?,
+                (None, None) => self.outputs.read_logits(view.epoch, id, &mut values)?,
             }
             row.f32(&field.name)?.copy_from_slice(&values);
         }
@@ -135,14 +140,26 @@ fn tap_field(name: &str) -> String {
     format!("{TAP}{name}")
 }
 
-/// The stored logits (N, C), and the features, of a batch with such leaves.
+fn map_field(name: &str) -> String {
+    format!("teacher outputs/map/{name}")
+}
+
+/// What the teacher gave for a batch with such leaves, and its features: maps, or logits (N, C) under the name `output`.
 pub(in crate::train) fn stored_leaves(
-    outputs: &StoredOutputs,
+    stored: &StoredOutputs,
     leaves: &Leaves,
-) -> Result<(Tensor, Vec<Tap>)> {
+    output: &str,
+) -> Result<(Outputs, Vec<Tap>)> {
     let tap = |name: &String| {
         Ok(Tap { name: name.clone(), alias: name.clone(), tensor: leaves.get(&tap_field(name))?.clone() })
     };
-    let taps = outputs.info().taps.iter().map(tap).collect::<Result<_>>()?;
-    Ok((leaves.get(LOGITS)?.clone(), taps))
+    let taps = stored.info().taps.iter().map(tap).collect::<Result<_>>()?;
+    let outputs = match &stored.info().maps[..] {
+        [] => Outputs::one(output, leaves.get(LOGITS)?.clone()),
+        maps => maps.iter().try_fold(Outputs::default(), |outputs, map| {
+            let leaf = leaves.get(&map_field(&map.name))?.clone();
+            Ok::<_, Error>(outputs.with_boxes(&map.name, leaf, Arc::new(map.head.clone())))
+        })?,
+    };
+    Ok((outputs, taps))
 }

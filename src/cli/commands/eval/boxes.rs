@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde::Serialize;
 
@@ -10,22 +9,18 @@ use super::EvalFlags;
 use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
+use crate::cli::run::detection::{Detection, detect};
 use crate::cli::run::subject::boxed;
 use crate::cli::table::Table;
 use crate::data::boxes::{BoxSet, OpenOptions};
 use crate::data::{Source, load_boxes};
-use crate::gpu::Gpu;
 use crate::models::saved::{Overrides, Saved};
-use crate::nn::DeviceParams;
 use crate::report::{count, percent, printable};
-use crate::tasks::detect::{Detect, DetectConfig, DetectionResult, Gathered, SCORE, gather};
-use crate::train::Evaluator;
+use crate::tasks::detect::{DetectConfig, DetectionResult, ImageMistakes, SCORE, sections};
+use crate::train::report::{Role, TrainingReport};
 
 /// Boxes of a lower score change average precision by little, and are many.
 const LEAST_SCORE: f32 = 0.005;
-/// Images of a batch: what a plan of a large network has memory for.
-const BATCH: usize = 4;
-
 /// Measures the network on the test part of the data, and prints.
 pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     let test = load_boxes(&flags.data, flags.data_dir.as_deref(), &OpenOptions::default())?.test;
@@ -34,12 +29,14 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     let [_, height, width] = saved.network.input().image()?;
     let test = test.resized([height, width], flags.boxes.resize())?;
     let test = boxed::limit(test, flags.limit_test, "--limit-test")?;
-    let test = in_classes(&saved, test)?;
+    let test = Arc::new(in_classes(&saved, test)?);
     let gpu = adapter.open()?;
     let map = flags.model.average_precision().unwrap_or_default();
     let config = DetectConfig { map, ..flags.boxes.config(LEAST_SCORE) };
-    let (gathered, batch_size, seconds) = measure(&gpu, &saved, &test, &config, flags.batch_size)?;
-    let found = gathered.measure(config.map, SCORE, &saved.metadata.classes)?;
+    let classes = &saved.metadata.classes;
+    let Detection { gathered, batch_size, seconds } =
+        detect(&gpu, &saved.network, classes, &test, &config, flags.batch_size)?;
+    let found = gathered.measure(config.map, SCORE, classes)?;
     if found.not_finite > 0 {
         log::warn!("{} boxes have numbers that are NaN or infinite, and count as wrong", found.not_finite);
     }
@@ -52,8 +49,19 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
         resize: test.resize().to_string(),
         images_per_second: test.len() as f64 / seconds,
         batch_size,
+        worst: worst(&test, &found),
         found,
     };
+    if let Some(path) = &flags.report {
+        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        let mut report = TrainingReport::begin(&gpu, command);
+        report.title = format!("{} on {}", saved.network.name, test.name());
+        report.subtitle = format!("{} test images, average precision as {} has it", test.len(), config.map);
+        let metrics: Vec<_> = result.found.metrics.iter().take(1).cloned().collect();
+        report.add_row("network", Role::Baseline, &saved.network, &metrics, &[]);
+        report.sections = sections(&result.found, &gathered, &test)?;
+        report.write_html(path)?;
+    }
     if flags.json {
         json(&result)?
     } else {
@@ -68,33 +76,6 @@ fn in_classes(saved: &Saved, test: BoxSet) -> Result<BoxSet> {
     if classes == test.class_names() { Ok(test) } else { test.in_classes(classes, false) }
 }
 
-/// Runs the images through the network; with the images of a batch, and the seconds it took, first compilation excluded.
-fn measure(
-    gpu: &Gpu,
-    saved: &Saved,
-    test: &BoxSet,
-    config: &DetectConfig,
-    batch_size: Option<usize>,
-) -> Result<(Gathered, usize, f64)> {
-    let params = DeviceParams::frozen(gpu, "network", &saved.network.params)?;
-    let task = Detect::new(test, &saved.metadata.classes, config.clone())?;
-    let (network, size) = (&saved.network, batch_size.unwrap_or(BATCH).min(test.len()));
-    let evaluator = Evaluator::new(gpu, &task, network, &params, size, test)?;
-    let loader = evaluator.loader(&Arc::new(test.clone()))?;
-    // The driver compiles a kernel where it first runs.
-    if let Some(batch) = loader.epoch(0).next() {
-        evaluator.run(&batch?)?;
-    }
-    let mut gathered = Gathered::default();
-    let start = Instant::now();
-    for batch in loader.epoch(0) {
-        let batch = batch?;
-        let read = evaluator.run(&batch)?;
-        gather(&mut gathered, &config.keep(), &batch, evaluator.network_outputs(), &read)?;
-    }
-    Ok((gathered, size, start.elapsed().as_secs_f64()))
-}
-
 #[derive(Serialize)]
 struct Evaluation {
     file: String,
@@ -105,8 +86,29 @@ struct Evaluation {
     resize: String,
     images_per_second: f64,
     batch_size: usize,
+    /// The images with most mistakes above the score of the confusion, worst first.
+    worst: Vec<Mistakes>,
     #[serde(flatten)]
     found: DetectionResult,
+}
+
+#[derive(Serialize)]
+struct Mistakes {
+    image: String,
+    missed: usize,
+    wrong: usize,
+}
+
+/// Images of which mistakes are shown.
+const SHOWN: usize = 5;
+
+fn worst(test: &BoxSet, found: &DetectionResult) -> Vec<Mistakes> {
+    let of = |place: usize| {
+        let image = test.image(place)?.name.clone();
+        let ImageMistakes { missed, wrong, .. } = *found.by_image.get(place)?;
+        Some(Mistakes { image, missed, wrong })
+    };
+    found.worst(SHOWN).into_iter().filter_map(of).collect()
 }
 
 fn print(r: &Evaluation) -> Result<()> {
@@ -125,5 +127,12 @@ fn print(r: &Evaluation) -> Result<()> {
         let value = if metric.value.is_finite() { percent(metric.value) } else { "-".into() };
         say!("{:<10} {value:>6} %", metric.name)?;
     }
-    say!("{:<10} {:.1} images/s in batches of {}", "speed", r.images_per_second, r.batch_size)
+    say!("{:<10} {:.1} images/s in batches of {}", "speed", r.images_per_second, r.batch_size)?;
+    if !r.worst.is_empty() {
+        say!("\nmost mistakes at a score of {SCORE}:")?;
+    }
+    for Mistakes { image, missed, wrong } in &r.worst {
+        say!("  {missed:>3} missed, {wrong:>3} wrong  {}", printable(image))?;
+    }
+    Ok(())
 }

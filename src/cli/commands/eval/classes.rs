@@ -28,6 +28,9 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     if flags.model.average_precision().is_some() {
         return Err(not_of_classes("--map"));
     }
+    if flags.report.is_some() {
+        return Err(not_of_classes("--report"));
+    }
     let (_, test) = labelled::load(&flags.data, flags.data_dir.as_deref())?;
     let mut test = labelled::limit(test, flags.limit_test, "--limit-test")?;
     let saved = flags.model.open(Overrides::default(), &labelled::overrides_from(&test))?;

@@ -41,6 +41,9 @@ pub struct EvalFlags {
     batch_size: Option<usize>,
     #[command(flatten)]
     boxes: BoxFlags,
+    /// Write a page with curves, confusions and pictures of the worst images
+    #[arg(long, value_name = "FILE.html", help_heading = "Detection")]
+    report: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,

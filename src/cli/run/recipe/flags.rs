@@ -111,7 +111,7 @@ pub struct Recipe {
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
-    /// Base learning rate [default: 0.05 for sgd, 0.001 for adam and adamw]
+    /// Base learning rate [default: 0.05 for sgd, of boxes 0.01; 0.001 for adam and adamw]
     #[arg(long, value_name = "RATE", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
@@ -147,11 +147,11 @@ pub struct Recipe {
     #[arg(long, value_name = "F", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decay_factor: Option<f64>,
-    /// Steps of linear warm-up [default: 0]
+    /// Steps of linear warm-up [default: 0, of boxes 50]
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup_steps: Option<u64>,
-    /// Clip gradients to this global norm
+    /// Clip gradients to this global norm [default: no, of boxes 10]
     #[arg(long, value_name = "NORM", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f32>,
@@ -238,7 +238,8 @@ pub struct Recipe {
     #[arg(long, value_name = "DECAY", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_decay: Option<f64>,
-    /// Methods with weights, settings and schedules, such as kd+feature:50 or dkd:1,beta=8,warmup=0.1 [default: kd]
+    /// Methods with weights, settings and schedules, such as kd+feature:50 or dkd:1,beta=8,warmup=0.1 [default: kd, of boxes
+    /// obj-kd]
     #[arg(long, value_name = "METHODS", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,

@@ -2,30 +2,64 @@
 
 use std::sync::Arc;
 
-use super::Subject;
+use super::{Kind, Subject};
+use crate::cli::run::detection::detect;
 use crate::cli::run::recipe::Recipe;
 use crate::data::boxes::{BoxSet, BoxSets, OpenOptions, Resize, Severity};
 use crate::data::{Source, Split, load_boxes};
-use crate::models::saved::{ModelMetadata, Overrides, Saved};
-use crate::models::{Network, base_of, reclassed};
-use crate::tasks::Task;
-use crate::tasks::detect::Detect;
+use crate::gpu::Gpu;
+use crate::models::saved::{self, ModelMetadata, Overrides, Saved};
+use crate::models::{Network, base_of, native_config, reclassed};
+use crate::report::Section;
+use crate::tasks::detect::{Detect, SCORE};
+use crate::tasks::{self, Task};
 use crate::{Error, Result};
 
-/// Settings that only data with boxes has.
-pub const SETTINGS: &[&str] = &[
-    "letterbox",
-    "mosaic",
-    "close_mosaic",
-    "scale",
-    "translate",
-    "hsv",
-    "flip",
-    "box_weight",
-    "objectness_weight",
-    "class_weight",
-    "map",
-];
+/// Images with boxes, as settings see them.
+pub const KIND: Kind = Kind {
+    words: "images with boxes",
+    settings: &[
+        "letterbox",
+        "mosaic",
+        "close_mosaic",
+        "scale",
+        "translate",
+        "hsv",
+        "flip",
+        "box_weight",
+        "objectness_weight",
+        "class_weight",
+        "map",
+    ],
+    method: "obj-kd",
+    defaults,
+    open: |recipe| Ok(Box::new(Boxed::open(recipe)?)),
+};
+
+/// Channels, height and width of images, where no model says its own: what YOLO's networks are made for.
+const DEFAULT_INPUT: [usize; 3] = [3, 416, 416];
+
+/// Channels, height and width of the images: what the model says, or where none is trained the teacher.
+fn input_of(recipe: &Recipe) -> Result<[usize; 3]> {
+    if let Some(name) = recipe.model.as_deref().or(recipe.teacher_model.as_deref()) {
+        return native_config(name)?.map_or(Ok(DEFAULT_INPUT), |config| config.input.image());
+    }
+    // A file that does not say all is asked again, and more, where the teacher is opened.
+    let teacher = recipe.teacher.as_ref().and_then(|path| saved::open(path, &Overrides::default()).ok());
+    teacher.map_or(Ok(DEFAULT_INPUT), |saved| saved.network.input().image())
+}
+
+/// A detector's loss is a sum over hundreds of cells, so its first gradients are large: the rate is lower than for classes, it
+/// rises from nothing, and gradients are clipped.
+fn defaults(given: &Recipe) -> Recipe {
+    let sgd = given.optimizer.as_deref().is_none_or(|name| name == "sgd");
+    Recipe {
+        learning_rate: sgd.then_some(0.01),
+        warmup_steps: Some(50),
+        max_grad_norm: Some(10.0),
+        ..Default::default()
+    }
+}
 
 /// Images with boxes, which are to be found.
 pub struct Boxed {
@@ -35,8 +69,9 @@ pub struct Boxed {
 }
 
 impl Boxed {
-    /// The data set that the settings name, at this size of images.
-    pub fn open(recipe: &Recipe, [_, height, width]: [usize; 3]) -> Result<Self> {
+    /// The data set that the settings name, with images of the size that the model wants.
+    fn open(recipe: &Recipe) -> Result<Self> {
+        let [_, height, width] = input_of(recipe)?;
         let resize = resize(recipe.letterbox == Some(true));
         // What is held out as the test part, and what is left of it, is the same for every seed, and for `eval`.
         let options = OpenOptions { size: [height, width], resize, ..Default::default() };
@@ -111,6 +146,12 @@ impl Subject for Boxed {
     /// In darknet's format, with `model.cfg` and `model.names` beside it; low-rank factors have no place there.
     fn exports(&self, network: &Network) -> &'static [&'static str] {
         if base_of(&network.name) == network.name { &["model.weights"] } else { &[] }
+    }
+
+    fn sections(&self, gpu: &Gpu, network: &Network, recipe: &Recipe) -> Result<Vec<Section>> {
+        let (config, classes) = (recipe.detect_config()?, self.classes());
+        let gathered = detect(gpu, network, classes, &self.test, &config, recipe.batch_size)?.gathered;
+        tasks::detect::sections(&gathered.measure(config.map, SCORE, classes)?, &gathered, &self.test)
     }
 
     /// Classes go by their names: of a teacher of COCO's 80 those that the data has are taken.

@@ -3,15 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Subject;
+use super::{Kind, Subject};
 use crate::cli::run::recipe::Recipe;
 use crate::data::{self, Dataset, LoadOptions, Source, Split, find};
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
 use crate::tasks::{Classify, Task};
 use crate::{Error, Result};
 
-/// Settings that only images of classes have.
-pub const SETTINGS: &[&str] = &["crop_padding", "flip", "label_smoothing", "data_mean", "data_std"];
+/// Images of classes, as settings see them.
+pub const KIND: Kind = Kind {
+    words: "images of classes",
+    settings: &["crop_padding", "flip", "label_smoothing", "data_mean", "data_std"],
+    method: "kd",
+    defaults: |_| Recipe::default(),
+    open: |recipe| Ok(Box::new(Labelled::open(recipe)?)),
+};
 
 /// Images with a label each, to be classified.
 pub struct Labelled {
@@ -22,7 +28,7 @@ pub struct Labelled {
 
 impl Labelled {
     /// The data set that the settings name, found, loaded and cut to size.
-    pub fn open(recipe: &Recipe) -> Result<Self> {
+    fn open(recipe: &Recipe) -> Result<Self> {
         let (training, test) = load(recipe.data_name(), recipe.data_dir.as_deref())?;
         let mut training = limit(training, recipe.limit_train, "--limit-train")?;
         let mut test = limit(test, recipe.limit_test, "--limit-test")?;

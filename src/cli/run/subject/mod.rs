@@ -1,6 +1,7 @@
 //! What a command learns or measures: samples in parts, and the task that they are for. A file for each kind of data.
 
 pub mod boxed;
+mod kind;
 pub mod labelled;
 
 use std::path::Path;
@@ -10,13 +11,13 @@ use super::recipe::Recipe;
 use crate::Result;
 use crate::data::boxes::OpenOptions;
 use crate::data::{Source, Split, find, load_boxes};
+use crate::gpu::Gpu;
+use crate::models::Network;
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
-use crate::models::{Network, native_config};
-use crate::report::printable;
+use crate::report::{Section, printable};
 use crate::tasks::Task;
 
-use boxed::Boxed;
-use labelled::Labelled;
+pub use kind::Kind;
 
 /// Data, and the task that is trained on it.
 pub trait Subject {
@@ -50,25 +51,20 @@ pub trait Subject {
         &[]
     }
 
+    /// What a report shows of a trained network on the test set, besides its figures. Blocks.
+    fn sections(&self, _gpu: &Gpu, _network: &Network, _recipe: &Recipe) -> Result<Vec<Section>> {
+        Ok(Vec::new())
+    }
+
     /// A teacher as it teaches on this data: of the data's classes.
     fn teacher(&self, teacher: Saved) -> Result<Saved>;
 }
 
-/// Channels, height and width of images with boxes, where no model says its own: what YOLO's networks are made for.
-const DEFAULT_INPUT: [usize; 3] = [3, 416, 416];
-
 /// The data that the settings name, as they want it.
 pub fn open(recipe: &Recipe) -> Result<Box<dyn Subject>> {
-    let kinds = [boxed::SETTINGS, labelled::SETTINGS].concat();
-    if !find(recipe.data_name())?.boxes {
-        recipe.belongs("images of classes", labelled::SETTINGS, &kinds)?;
-        return Ok(Box::new(Labelled::open(recipe)?));
-    }
-    recipe.belongs("images with boxes", boxed::SETTINGS, &kinds)?;
-    let model = recipe.model.as_deref().or(recipe.teacher_model.as_deref());
-    let native = model.map(native_config).transpose()?.flatten();
-    let input = native.map_or(Ok(DEFAULT_INPUT), |config| config.input.image())?;
-    Ok(Box::new(Boxed::open(recipe, input)?))
+    let kind = Kind::of(recipe)?;
+    kind.owns(recipe)?;
+    (kind.open)(recipe)
 }
 
 /// What a data set tells about a network that was trained on it: of one with boxes the classes, as these come in any size.

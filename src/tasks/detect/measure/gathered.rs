@@ -42,6 +42,13 @@ impl Gathered {
         self.ends.len()
     }
 
+    /// What is in the image that was added at `place`, and what was found in it, as they were added.
+    pub fn image(&self, place: usize) -> Option<(&[Truth], &[Found])> {
+        let end = self.ends.get(place)?;
+        let start = place.checked_sub(1).map_or((0, 0), |before| self.ends[before]);
+        Some((&self.truths[start.0..end.0], &self.found[start.1..end.1]))
+    }
+
     /// Forgets all of them.
     pub fn clear(&mut self) {
         self.truths.clear();
@@ -72,12 +79,7 @@ impl Gathered {
 
     /// The boxes of each image, in the order in which they were added.
     fn each(&self) -> impl Iterator<Item = (&[Truth], &[Found])> {
-        let mut start = (0, 0);
-        self.ends.iter().map(move |&end| {
-            let image = (&self.truths[start.0..end.0], &self.found[start.1..end.1]);
-            start = end;
-            image
-        })
+        (0..self.images()).filter_map(|place| self.image(place))
     }
 
     /// By class, then by image, without images that have nothing of the class.

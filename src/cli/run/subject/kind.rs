@@ -1,0 +1,68 @@
+//! What the settings of a run get from the kind of its data.
+
+use super::{Subject, boxed, labelled};
+use crate::cli::run::recipe::Recipe;
+use crate::data::find;
+use crate::{Error, Result};
+
+/// A kind of data, as settings see it.
+pub struct Kind {
+    /// In messages: `images with boxes`.
+    pub words: &'static str,
+    /// Settings that not every kind has.
+    pub settings: &'static [&'static str],
+    /// What a student learns by from a teacher where no method is named.
+    pub method: &'static str,
+    /// What is trained with, beside these settings, where they don't say it.
+    pub defaults: fn(&Recipe) -> Recipe,
+    /// Its data.
+    pub open: fn(&Recipe) -> Result<Box<dyn Subject>>,
+}
+
+const ALL: [&Kind; 2] = [&labelled::KIND, &boxed::KIND];
+
+impl Kind {
+    /// The kind of the data that the settings name.
+    pub fn of(recipe: &Recipe) -> Result<&'static Kind> {
+        Ok(if find(recipe.data_name())?.boxes { &boxed::KIND } else { &labelled::KIND })
+    }
+
+    /// Fails for a setting that is given and that only other data has.
+    pub fn owns(&self, recipe: &Recipe) -> Result<()> {
+        let given = toml::Table::try_from(recipe).map_err(|e| Error::config("settings", e))?;
+        let mut others = ALL.iter().flat_map(|kind| kind.settings);
+        match others.find(|name| given.contains_key(**name) && !self.settings.contains(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let (words, own) = (self.words, self.settings.join(", "));
+                let message = format!("does not apply to {words}; leave it out. There are {own}");
+                Err(Error::config(*name, message))
+            }
+        }
+    }
+
+    /// The settings, with the kind's defaults where they say nothing.
+    pub fn complete(&self, recipe: &Recipe) -> Result<Recipe> {
+        recipe.over(&(self.defaults)(recipe))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detectors_have_defaults_of_their_own() {
+        let complete = |recipe: Recipe| Kind::of(&recipe).unwrap().complete(&recipe).unwrap();
+        let boxes = Recipe { data: Some("bccd".into()), ..Default::default() };
+        let config = complete(boxes.clone()).train_config().unwrap();
+        assert_eq!((config.learning_rate, config.max_grad_norm), (0.01, Some(10.0)));
+        assert_eq!(config.schedule.warmup().steps, 50);
+        let adam = complete(Recipe { optimizer: Some("adam".into()), ..boxes.clone() });
+        assert_eq!(adam.train_config().unwrap().learning_rate, 0.001);
+        let said = complete(Recipe { learning_rate: Some(0.3), warmup_steps: Some(0), ..boxes });
+        let said = said.train_config().unwrap();
+        assert_eq!((said.learning_rate, said.schedule.warmup().steps), (0.3, 0));
+        assert_eq!(complete(Recipe::default()), Recipe::default());
+    }
+}

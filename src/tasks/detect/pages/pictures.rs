@@ -1,0 +1,113 @@
+//! The images with most mistakes, and some without: what is there beside what was found.
+
+use std::fmt::Write;
+use std::io::Cursor;
+
+use ::image::codecs::jpeg::JpegEncoder;
+use ::image::imageops::{self, FilterType};
+use ::image::{Rgb, RgbImage};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::data::boxes::{BoxImage, BoxSet};
+use crate::report::draw::{self, Labelled};
+use crate::report::{Section, escape};
+use crate::tasks::detect::{DetectionResult, Found, Gathered, ImageMistakes, Truth};
+use crate::{Error, Result};
+
+/// Images with mistakes, and without.
+const WORST: usize = 6;
+const BEST: usize = 2;
+/// Most pixels of a picture's longer side.
+const SIDE: u32 = 420;
+/// Pixels between the two pictures of an image.
+const GAP: u32 = 6;
+/// JPEG's, of 100.
+const QUALITY: u8 = 82;
+
+/// Images are matched by their place.
+pub fn section(result: &DetectionResult, gathered: &Gathered, set: &BoxSet) -> Result<Section> {
+    let best = result.best(BEST).into_iter().filter(|place| result.by_image[*place].count() == 0);
+    let places: Vec<usize> = result.worst(WORST).into_iter().chain(best).collect();
+    let mut html = String::new();
+    for place in places {
+        let (Some(image), Some((truths, found))) = (set.image(place), gathered.image(place)) else {
+            continue;
+        };
+        let found: Vec<Found> = found.iter().copied().filter(|f| f.score > result.confusion.score).collect();
+        let picture = STANDARD.encode(beside(image, truths, &found, set.class_names())?);
+        let (name, about) = (escape(&image.name), about(&result.by_image[place]));
+        let _ = writeln!(
+            html,
+            "<figure><img alt=\"{name}: {about}\" src=\"data:image/jpeg;base64,{picture}\">\
+             <figcaption>{name} <span>{about}</span></figcaption></figure>"
+        );
+    }
+    if !html.is_empty() {
+        html = format!("<div class=\"pictures\">\n{html}</div>\n");
+    }
+    let about = format!(
+        "Left what is there, right what was found above a score of {}: images with most mistakes, and some with none.",
+        result.confusion.score
+    );
+    Ok(Section { title: "Pictures".into(), about, html })
+}
+
+fn about(mistakes: &ImageMistakes) -> String {
+    let ImageMistakes { truths, missed, wrong } = mistakes;
+    format!("{missed} of {truths} missed, {wrong} wrong")
+}
+
+/// A JPEG of the image twice.
+fn beside(image: &BoxImage, truths: &[Truth], found: &[Found], classes: &[String]) -> Result<Vec<u8>> {
+    let decoded = image.decode()?;
+    let (width, height) = decoded.dimensions();
+    let scale = f64::from(SIDE) / f64::from(width.max(height)).max(1.0);
+    let side = |side: u32| ((f64::from(side) * scale).round() as u32).clamp(1, SIDE);
+    let filter = if scale > 1.0 { FilterType::Nearest } else { FilterType::Triangle };
+    let small = imageops::resize(&decoded, side(width), side(height), filter);
+    let scale = [f64::from(small.width()) / f64::from(width), f64::from(small.height()) / f64::from(height)];
+    let name = |class: usize| classes.get(class).map_or("?", String::as_str);
+    let there = truths.iter().map(|truth| {
+        let note = if truth.crowd {
+            " (crowd)"
+        } else if truth.difficult {
+            " (difficult)"
+        } else {
+            ""
+        };
+        (truth.bounds, format!("{}{note}", name(truth.class)), truth.class)
+    });
+    let left = panel(small.clone(), there, scale);
+    // The surest on top.
+    let found =
+        found.iter().rev().map(|f| (f.bounds, format!("{} {:.0}", name(f.class), 100.0 * f.score), f.class));
+    let right = panel(small, found, scale);
+    let mut both = RgbImage::from_pixel(2 * left.width() + GAP, left.height(), Rgb([128; 3]));
+    imageops::replace(&mut both, &left, 0, 0);
+    imageops::replace(&mut both, &right, i64::from(left.width() + GAP), 0);
+    let mut bytes = Cursor::new(Vec::new());
+    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
+        .encode_image(&both)
+        .map_err(|e| Error::config("picture", format!("{}: {e}", image.name)))?;
+    Ok(bytes.into_inner())
+}
+
+/// The picture with boxes, which are given in pixels of the image.
+fn panel(
+    mut picture: RgbImage,
+    boxes: impl Iterator<Item = ([f32; 4], String, usize)>,
+    [across, down]: [f64; 2],
+) -> RgbImage {
+    let boxes: Vec<_> = boxes.collect();
+    let labelled: Vec<Labelled<'_>> = boxes
+        .iter()
+        .map(|([x, y, w, h], label, class)| {
+            let [x, w] = [x, w].map(|v| (f64::from(*v) * across) as f32);
+            let [y, h] = [y, h].map(|v| (f64::from(*v) * down) as f32);
+            Labelled { bounds: [x, y, w, h], label, class: *class }
+        })
+        .collect();
+    draw::boxes(&mut picture, &labelled);
+    picture
+}

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::f32::consts::PI;
+
 use common::fixture::{Fixture, mismatch};
 use limbeck::gpu::Gpu;
 use limbeck::ops::boxes::{Nms, NmsKind, Overlap, YoloHead, assign, nms, nms_host};
@@ -230,6 +232,74 @@ fn sides_do_not_overflow() {
     assert_eq!((y[0], y[1], y[3]), (1.0, 0.0, 0.0));
     assert!((y[2] / (2.0 * 10f32.exp()) - 1.0).abs() < 1e-4, "{y:?}");
     assert_eq!(by[0], [0.0; 6]);
+}
+
+/// What broke shows: no limit of a side makes a number of it, on the device or on the host.
+#[test]
+fn sides_that_are_no_numbers_stay_so() {
+    let (tape, values) = (Tape::new(), [0.0, 0.0, f32::NAN, 1.0, 0.0, 0.0]);
+    let (x, head) = (tape.variable("x", [1, 6, 1, 1]), small_head(false));
+    let (y, by) = gradients(&tape, &x.yolo_boxes(&head).unwrap(), &[(&x, &values)]);
+    let host = head.reader([1, 1]).read(0, 0, [0.0, 0.0, f32::NAN, 1.0]).unwrap();
+    for found in [&y[..], &by[0][..4], &host[..]] {
+        let nan: Vec<bool> = found.iter().map(|x| x.is_nan()).collect();
+        assert_eq!(nan, [false, false, true, false], "{found:?}");
+    }
+}
+
+/// Sides whose gradient would be infinite have no shape.
+#[test]
+fn boxes_too_small_for_a_shape_have_no_gradient() {
+    let a = [0.5, 0.5, 1e-39, 1e-39, 0.5, 0.5, 3e-38, 1e-39, 0.5, 0.5, 1e-31, 1e-31, 0.5, 0.5, 1e-29, 2e-29];
+    let b = [0.5, 0.5, 0.1, 0.2, 0.5, 0.5, 0.1, 0.2, 0.5, 0.5, 0.1, 0.2, 0.5, 0.5, 0.1, 0.1];
+    let tape = Tape::new();
+    let (p, q) = (tape.variable("a", [4, 4]), tape.variable("b", [4, 4]));
+    let (y, by) = gradients(&tape, &p.box_aspect(&q).unwrap(), &[(&p, &a), (&q, &b)]);
+    assert_eq!(y[..3], [0.0; 3]);
+    assert!((y[3] - (2.0 / PI * (0.5f32.atan() - PI / 4.0)).powi(2)).abs() < 1e-6, "{y:?}");
+    for gradient in by {
+        assert_eq!(gradient[..12], [0.0; 12]);
+        assert!(gradient.iter().all(|x| x.is_finite()) && gradient[14] != 0.0, "{gradient:?}");
+    }
+}
+
+/// CIoU by its formula in f64, and alpha.
+fn ciou(a: &[f32], b: &[f32]) -> f64 {
+    let [a, b] =
+        [a, b].map(|x| <[f64; 4]>::try_from(x.iter().map(|x| f64::from(*x)).collect::<Vec<_>>()).unwrap());
+    let low = |b: &[f64; 4], k: usize| b[k] - b[k + 2] / 2.0;
+    let high = |b: &[f64; 4], k: usize| b[k] + b[k + 2] / 2.0;
+    let inner = |k| (high(&a, k).min(high(&b, k)) - low(&a, k).max(low(&b, k))).max(0.0);
+    let outer = |k| high(&a, k).max(high(&b, k)) - low(&a, k).min(low(&b, k));
+    let (both, squared) = (inner(0) * inner(1), |x: [f64; 2]| x[0] * x[0] + x[1] * x[1]);
+    let iou = both / (a[2] * a[3] + b[2] * b[3] - both);
+    let distance = squared([a[0] - b[0], a[1] - b[1]]) / squared([outer(0), outer(1)]);
+    let angle = |b: &[f64; 4]| (b[2] / b[3]).atan();
+    let v = (2.0 / std::f64::consts::PI * (angle(&a) - angle(&b))).powi(2);
+    iou - distance - if v > 0.0 { v / (1.0 - iou + v) * v } else { 0.0 }
+}
+
+/// Near equal boxes, by steps from the last place up, the quotient of alpha is of two small numbers.
+#[test]
+fn nearly_equal_boxes_have_their_ciou() {
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for power in 4..=24 {
+        let part = 0.5f32.powi(power);
+        for [w, h] in [[0.3f32, 0.2], [0.02, 0.5], [0.011, 0.013]] {
+            for [dx, dw, dh] in [[0.0f32, 1.0, 0.0], [0.0, 1.0, -1.0], [1.0, 1.0, 1.0], [1.0, 0.0, 0.0]] {
+                a.extend([0.4 + dx * part * w, 0.6, w * (1.0 + dw * part), h * (1.0 + dh * part)]);
+                b.extend([0.4, 0.6, w, h]);
+            }
+        }
+    }
+    let (tape, rows) = (Tape::new(), a.len() / 4);
+    let (p, q) = (tape.variable("a", [rows, 4]), tape.variable("b", [rows, 4]));
+    let (y, by) = gradients(&tape, &p.ciou(&q).unwrap(), &[(&p, &a), (&q, &b)]);
+    for ((got, a), b) in y.iter().zip(a.chunks(4)).zip(b.chunks(4)) {
+        let want = ciou(a, b);
+        assert!((f64::from(*got) - want).abs() <= 1e-6, "{a:?} {b:?}: {got}, expected {want}");
+    }
+    assert!(by.iter().flatten().all(|x| x.is_finite()));
 }
 
 /// The logits of a map of probabilities: where a sigmoid of this tape made it, what that took, also where f32 has no

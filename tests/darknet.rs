@@ -39,6 +39,19 @@ fn heads(network: &Network, input: [usize; 3]) -> Vec<(String, Vec<usize>, Vec<f
     outputs.iter().map(read).collect()
 }
 
+/// What these taps are for that image.
+fn tapped(network: &Network, names: &[String], [c, h, w]: [usize; 3]) -> Vec<Vec<f32>> {
+    let (gpu, tape) = (common::gpu(), Tape::new());
+    let params = DeviceParams::frozen(&gpu, "network", &network.params).unwrap();
+    let (x, forward) = (tape.input("x", [1, c, h, w]), Forward::eval(&tape, &params));
+    network.forward(&forward, &Values::images(&x)).unwrap();
+    let taps: Vec<_> = names.iter().map(|name| forward.tap(name).unwrap()).collect();
+    let plan = Plan::new(&gpu, &tape, &taps.iter().collect::<Vec<_>>()).unwrap();
+    plan.write(&x, &image([c, h, w])).unwrap();
+    plan.run(&Step::new(0, 0)).unwrap();
+    taps.iter().map(|tap| plan.read_f32(tap).unwrap()).collect()
+}
+
 /// The largest of differences; NaN is larger than any.
 fn worst(differences: impl Iterator<Item = f64>) -> f64 {
     differences.fold(0.0, |worst, apart| if apart.is_nan() { f64::INFINITY } else { worst.max(apart) })
@@ -139,6 +152,42 @@ fn networks_by_name_compute_what_opencv_does() {
             let apart = worst(got.iter().zip(&kept).map(|(got, kept)| (got - kept).abs()));
             let bound = 1e-4 * wanted["largest"].as_f64().unwrap().max(1.0);
             assert!(apart < bound, "{name} {layer}: {apart} apart");
+        }
+    }
+}
+
+/// Features are what each head's last convolution reads, pre-activations what the activation before it reads.
+#[test]
+fn features_are_taken_before_the_last_convolutions() {
+    for (name, layers) in
+        [("yolov4-tiny", &[28, 35][..]), ("yolov4", &[137, 148, 159]), ("yolov4-tiny-3l", &[28, 35, 42])]
+    {
+        let name = format!("{name}:width=0.125,classes=3,size=64");
+        let network = build(&name, &native_config(&name).unwrap().unwrap()).unwrap();
+        let named = |end: &str| layers.iter().map(|layer| format!("layer{layer}{end}")).collect::<Vec<_>>();
+        assert_eq!((&network.stages, &network.preactivations), (&named(""), &named(".bn")), "{name}");
+    }
+    let (cfg, bytes) =
+        (Cfg::open(fixture("small.cfg"), None).unwrap(), std::fs::read(fixture("small.weights")).unwrap());
+    let mut network = cfg.network().unwrap();
+    cfg.load_weights("small.weights", &bytes, &mut network).unwrap();
+    // The second head reads two layers one behind the other.
+    assert_eq!(network.stages, ["layer11", "layer16"]);
+    assert_eq!(network.preactivations, ["layer11.bn", "layer16"]);
+    let [stages, before] =
+        [&network.stages, &network.preactivations].map(|n| tapped(&network, n, cfg.input()));
+    assert!(before[0].iter().any(|x| *x < 0.0));
+    assert_eq!(before[0].iter().map(|x| x.max(0.0)).collect::<Vec<_>>(), stages[0]);
+    // A graph of it has them at the same places.
+    let model = Overrides { model: Some(fixture("small.cfg").display().to_string()), ..Default::default() };
+    let graph = saved::open(fixture("small.onnx"), &model).unwrap().network;
+    for (ours, theirs) in [(&graph.stages, &stages), (&graph.preactivations, &before)] {
+        let ours = tapped(&graph, ours, cfg.input());
+        assert_eq!(ours.len(), 2);
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            assert_eq!(ours.len(), theirs.len());
+            let apart = worst(ours.iter().zip(theirs).map(|(a, b)| f64::from((a - b).abs())));
+            assert!(apart < 1e-4, "{apart} apart");
         }
     }
 }

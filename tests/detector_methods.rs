@@ -10,9 +10,10 @@ use limbeck::data::{Field, FieldType, PIXELS, Pad, Row, Source, View};
 use limbeck::distill::{self, MethodConfig, MethodContext, TaskRows, TeacherPass};
 use limbeck::gpu::{Buffer, BufferSlice, Gpu};
 use limbeck::models::darknet::Cfg;
-use limbeck::models::{Head, InputSpec, ModelConfig, Network, Outputs, Values};
+use limbeck::models::{Head, InputSpec, ModelConfig, Network, Outputs, Values, reclassed};
 use limbeck::nn::{DeviceParams, Forward, Mode, ParamBuilder, Params, Precision, Tap};
 use limbeck::ops::boxes::YoloHead;
+use limbeck::ops::conv2d::Conv2d;
 use limbeck::tape::{Meta, Plan, Step, Tape, Tensor};
 use limbeck::tasks::detect::{TruthLeaves, box_loss, mean_of_samples};
 use limbeck::tasks::{
@@ -203,7 +204,17 @@ fn network(layers: &[String]) -> Network {
 
 /// Trains a student, and what came of it.
 fn fit(gpu: &Gpu, method: &str, epochs: u64, precision: Precision) -> limbeck::Result<(Run, Network)> {
-    let (teacher, mut student) = (teacher(), student());
+    taught(gpu, teacher(), method, epochs, precision)
+}
+
+fn taught(
+    gpu: &Gpu,
+    teacher: Network,
+    method: &str,
+    epochs: u64,
+    precision: Precision,
+) -> limbeck::Result<(Run, Network)> {
+    let mut student = student();
     let params = DeviceParams::frozen(gpu, "teacher", &teacher.params)?;
     let objective = distill::parse(method, &MethodConfig::default())?;
     let config = TrainConfig {
@@ -236,6 +247,28 @@ fn all_methods_together_train_to_the_same_bits() {
     let (mixed, _) = fit(&gpu, all, 1, Precision::Mixed).unwrap();
     let (full, mixed) = (run.epochs[0].loss, mixed.epochs[0].loss);
     assert!((full - mixed).abs() < 0.02 * full, "{full} in f32, {mixed} in mixed precision");
+}
+
+/// What comes before the activations that heads' last convolutions read.
+#[test]
+fn methods_on_pre_activations_find_them() {
+    let (run, student) = fit(&common::gpu(), "ab+ofd+reviewkd", 1, Precision::F32).unwrap();
+    assert!(run.epochs[0].loss.is_finite(), "{}", run.epochs[0].loss);
+    assert!(student.params.iter().all(|param| param.values.iter().all(|v| v.is_finite())));
+}
+
+/// Its classes in the student's order, a teacher's map is no convolution's any more.
+#[test]
+fn crosskd_says_why_chosen_classes_are_too_few() {
+    let (gpu, names) = (common::gpu(), |names: [&str; 2]| names.map(String::from));
+    let chosen = reclassed(teacher(), &names(["dark", "bright"]), &names(["bright", "dark"])).unwrap();
+    let message = taught(&gpu, chosen, "crosskd", 1, Precision::F32).err().unwrap().to_string();
+    assert!(
+        message.contains("classes were brought to the student's") && message.contains("\"layer4\""),
+        "{message}"
+    );
+    let chosen = reclassed(teacher(), &names(["dark", "bright"]), &names(["bright", "dark"])).unwrap();
+    taught(&gpu, chosen, "obj-kd+feature:1,mask=frs", 1, Precision::F32).unwrap();
 }
 
 /// Without a label: the student learns what the teacher says.
@@ -288,6 +321,13 @@ fn what_cannot_be_compared_is_said() {
     let leaves = Leaves::new(&tape, 2, &[]);
     let taps = [("t".to_string(), "s".to_string())];
     let heads = |strides: &[usize], classes| outputs(&tape, strides, classes);
+    // A head whose last convolution reads something else than the tap.
+    let elsewhere = |outputs: Outputs| {
+        let (map, head) =
+            outputs.boxes().next().map(|(map, head)| (map.dims().to_vec(), head.clone())).unwrap();
+        let (x, w) = (tape.input("x", cells), tape.input("w", [map[1], cells[1], 1, 1]));
+        Outputs::default().with_boxes("elsewhere", x.conv2d(&w, None, Conv2d::default()).unwrap(), head)
+    };
     let (ours, logits) = (heads(&[16, 32], 3), Outputs::one("logits", tape.input("logits", [2, 3])));
     for (method, teacher, theirs, part) in [
         ("obj-kd", &live, &logits, "teacher gives none; its outputs are logits"),
@@ -304,7 +344,13 @@ fn what_cannot_be_compared_is_said() {
         ),
         ("feature,mask=frs", &live, &heads(&[16], 3), "features of 8 x 8 cells"),
         ("feature,mask=frs", &live, &logits, "teacher gives none; its outputs are logits"),
-        ("crosskd", &live, &heads(&[8], 3), "no head of the teacher reads it"),
+        ("crosskd", &live, &elsewhere(heads(&[8], 3)), "no head of the teacher reads it"),
+        (
+            "crosskd",
+            &live,
+            &heads(&[8], 3),
+            "what comes after its last convolution is more than an activation",
+        ),
         ("crosskd", &stored, &heads(&[8], 3), "which outputs on disk do not hold"),
     ] {
         let seen =
@@ -321,7 +367,8 @@ fn what_cannot_be_compared_is_said() {
     }
     for (method, part) in [
         ("feature,mask=frs,distance=cosine", "cosine and kl do not tell apart"),
-        ("obj-kd,match=boxes,fm-nms=on", "leave out objectness, weights, fm-nms and temperature"),
+        ("obj-kd,match=boxes,fm-nms=on", "leave out anchors, objectness, weights, fm-nms and temperature"),
+        ("obj-kd,match=boxes,anchors=objectness", "leave out anchors"),
         ("pseudo,box-weight=0,objectness-weight=0,class-weight=0", "nothing is left to learn"),
     ] {
         let message = distill::parse(method, &MethodConfig::default()).unwrap_err().to_string();

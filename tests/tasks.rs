@@ -5,14 +5,16 @@ mod common;
 
 use std::sync::Arc;
 
+use limbeck::data::boxes::{SetOptions, shapes};
 use limbeck::data::{
-    Batch, Dataset, Field, IGNORE_LABEL, InMemory, LABELS, Loader, LoaderConfig, Row, Source, View, digits,
+    Batch, Dataset, Field, IGNORE_LABEL, InMemory, LABELS, Loader, LoaderConfig, Row, Source, Split, View,
+    digits,
 };
 use limbeck::distill::{self, MethodConfig};
 use limbeck::gpu::Gpu;
 use limbeck::models::{Network, build};
 use limbeck::nn::DeviceParams;
-use limbeck::tasks::{Classify, ClassifyConfig, ImageConfig, Metric, Regress, Task};
+use limbeck::tasks::{Classify, ClassifyConfig, Detect, ImageConfig, Metric, Regress, Task};
 use limbeck::train::{
     Checkpoints, Evaluator, Observer, Run, StoredOutputs, StoredTeacher, TeachConfig, Teacher, TeacherSource,
     TrainConfig, Trainer, teach,
@@ -149,6 +151,21 @@ impl Source for HalfLabelled {
 }
 
 /// The loss is the mean of the batches' means over what is labelled, each batch by its samples.
+/// The meter of a detector reads what its loss recorded: truths are assigned once for each of two heads.
+#[test]
+fn boxes_are_assigned_once_for_loss_and_meter() {
+    let gpu = common::gpu();
+    let options = SetOptions { size: [64, 64], ..Default::default() };
+    let images = Arc::new(shapes::generate(Split::Train, 4, 64, 1, &options).unwrap());
+    let task = Arc::new(Detect::new(images.as_ref(), images.class_names(), Default::default()).unwrap());
+    let mut network = build("yolov4-tiny:width=0.125,size=64", &task.model_config()).unwrap();
+    network.params.initialise(0);
+    let config = TrainConfig { max_steps: Some(1), batch_size: 4, ..Default::default() };
+    let cost = Trainer::new(&gpu, task, &config, &images, &images).plan(&mut network).unwrap();
+    let count = |op: &str| cost.nodes.iter().filter(|node| node.name.ends_with(op)).count();
+    assert_eq!(count("yolo_assign"), 2, "{:?}", cost.nodes);
+}
+
 #[test]
 fn samples_without_a_label_do_not_change_the_loss() {
     let gpu = common::gpu();

@@ -1,5 +1,5 @@
 // How far the shapes of boxes a and b differ, row by row: v = (2 / pi (atan(w_b / h_b) - atan(w_a / h_a)))^2; and the
-// gradient by a. Symmetric. 0 where a box has no area.
+// gradient by a. Symmetric. 0 where a box has a side below LEAST_SIDE.
 
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
@@ -20,8 +20,9 @@ fn arc_tangent(x: f32) -> f32 {
     return sign(x) * select(angle, HALF_PI - angle, size > 1.0);
 }
 
+// A NaN is not.
 fn is_empty(p: vec4<f32>, q: vec4<f32>) -> bool {
-    return min(min(p.z, p.w), min(q.z, q.w)) <= 0.0;
+    return any(p.zw < vec2(LEAST_SIDE)) || any(q.zw < vec2(LEAST_SIDE));
 }
 
 // atan(w_p / h_p) - atan(w_q / h_q), by the tangent of the difference: nothing cancels but what is equal. By shares of

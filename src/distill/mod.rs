@@ -105,7 +105,7 @@ pub enum TapNeed {
     PreActivations,
     /// What the classifiers see.
     Embedding,
-    /// [`TapNeed::PreActivations`], and after them [`TapNeed::Embedding`].
+    /// [`TapNeed::PreActivations`], and after them, but of detectors, [`TapNeed::Embedding`].
     Review,
 }
 

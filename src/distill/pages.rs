@@ -3,7 +3,7 @@
 use super::need::in_words;
 use super::{METHODS, MethodSpec, Setting, TapNeed, find, tasks};
 use crate::Result;
-use crate::tasks::TASKS;
+use crate::tasks::{TASKS, detect};
 
 /// A line a method, with the tasks that it is for.
 pub fn list() -> String {
@@ -31,7 +31,7 @@ pub fn page(name: &str) -> Result<String> {
     text += &format!("family   {}\n", family(spec));
     text += &format!("reads    {}\n", reads(spec));
     text += &format!("tasks    {}\n", tasks(spec).join(", "));
-    text += &format!("taps     {}\n", taps(spec.taps));
+    text += &format!("taps     {}\n", taps(spec));
     text += &format!("weights  {}\n", weights(spec));
     let width = spec.settings.iter().map(|s| s.name.len()).max().unwrap_or(0);
     for setting in spec.settings {
@@ -48,7 +48,7 @@ pub fn markdown() -> String {
     text += "\n| name | what it does | tasks | taps |\n|---|---|---|---|\n";
     for spec in METHODS {
         // GitHub's anchors keep letters, digits and hyphens.
-        let (name, about, taps) = (spec.name, cell(spec.about), taps(spec.taps));
+        let (name, about, taps) = (spec.name, cell(spec.about), taps(spec));
         let tasks = tasks(spec).join(", ");
         text += &format!("| [`{name}`](#{name}) | {about} | {tasks} | {taps} |\n");
     }
@@ -70,8 +70,8 @@ rows, one for each anchor of each cell, o is objectness, p the probabilities of 
 the weight: `from`, `until`, `warmup` (shares of the training) and `decay=cosine`. `ce` is the task's own loss: a classifier's
 cross-entropy with the labels, what a detector learns of the boxes that are there.
 
-Of detectors, taps that a method uses by itself are what their heads read: those of one size go together, and the last stage is
-that of every head.
+Of detectors, taps that a method uses by itself are what their heads read, or what the activation before it reads: those of one
+size go together, where there are some, and the last stage is that of every head.
 
 A method fits a task that has all it reads. Families are those of limbeck; beside them stands what a survey calls the method
 (Gou et al. 2006.05525).
@@ -83,7 +83,7 @@ fn section(spec: &MethodSpec) -> String {
     text += &format!("- Paper: {}\n", spec.paper);
     text += &format!("- Family: {}\n", family(spec));
     text += &format!("- Reads: {}; for the tasks {}\n", reads(spec), tasks(spec).join(", "));
-    text += &format!("- Taps: {}\n", taps(spec.taps));
+    text += &format!("- Taps: {}\n", taps(spec));
     text += &format!("- Default weights: {}\n", weights(spec));
     if spec.settings.is_empty() {
         return text;
@@ -104,8 +104,11 @@ fn reads(spec: &MethodSpec) -> String {
     spec.reads.iter().map(|need| in_words(*need)).collect::<Vec<_>>().join(", ")
 }
 
-fn taps(need: TapNeed) -> &'static str {
-    match need {
+fn taps(spec: &MethodSpec) -> &'static str {
+    match spec.taps {
+        TapNeed::Stages if tasks(spec) == [detect::SPEC.name] => {
+            "what every head of both networks reads, paired by the size of the maps"
+        }
         TapNeed::None => "none",
         TapNeed::Last => "the last stage of both networks",
         TapNeed::Middle => "the stage in the middle of both networks",
@@ -144,6 +147,11 @@ mod tests {
             let page = page(spec.name).unwrap();
             assert!(page.contains(spec.formula) && page.contains(spec.paper), "{page}");
             assert!(spec.settings.iter().all(|s| page.contains(s.about)), "{page}");
+        }
+        // Heads of detectors are in no order.
+        for name in ["crosskd", "fgd"] {
+            let page = page(name).unwrap();
+            assert!(page.contains("paired by the size") && !page.contains("from the last"), "{page}");
         }
     }
 }

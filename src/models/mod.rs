@@ -27,6 +27,7 @@ pub use arguments::{Arguments, CLASSES, SIZE};
 pub use config::{Head, InputSpec, MAX_CLASSES, ModelConfig};
 pub use names::NameMap;
 pub use network::{Built, Module, Network, SingleModule};
+pub(crate) use reclassed::chosen_tap;
 pub use reclassed::reclassed;
 pub use registry::register;
 pub use values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS, Outputs, Values};

@@ -62,6 +62,11 @@ pub fn reclassed(network: Network, own: &[String], wanted: &[String]) -> Result<
     Ok(Network { name, config, module, description: None, ..network })
 }
 
+/// The tap of an output that gives the chosen classes.
+pub(crate) fn chosen_tap(output: &str) -> String {
+    format!("{output}.classes")
+}
+
 /// Where each wanted class is among the network's own.
 fn places(network: &str, own: &[String], wanted: &[String]) -> Result<Vec<usize>> {
     let found = report::places(wanted, own);
@@ -146,12 +151,12 @@ impl Module for Reclassed {
         for (name, output) in given.iter() {
             outputs = match given.head_of(name) {
                 Some(head) => {
-                    let map = fx.layer(&format!("{name}.classes"), || self.map(output, head))?;
+                    let map = fx.layer(&chosen_tap(name), || self.map(output, head))?;
                     let head = YoloHead { classes: self.classes, ..YoloHead::clone(head) };
                     outputs.with_boxes(name, map, Arc::new(head))
                 }
                 None if name == LOGITS => {
-                    let logits = fx.layer("logits.classes", || self.chosen(output, 1, 0))?;
+                    let logits = fx.layer(&chosen_tap(LOGITS), || self.chosen(output, 1, 0))?;
                     outputs.with(name, logits)
                 }
                 None => outputs.with(name, output.clone()),

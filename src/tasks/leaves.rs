@@ -1,4 +1,7 @@
-//! A batch's leaves on a tape, one for each field, and how a batch gets there.
+//! A batch's leaves on a tape, one for each field, and how a batch gets there; and what of a batch is recorded once for several.
+
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use crate::data::{Batch, Field, FieldType, HostValues};
 use crate::tape::{Plan, Tape, Tensor};
@@ -12,6 +15,14 @@ pub struct Leaves {
     shown: Vec<(String, Tensor)>,
     ids: Tensor,
     mask: Tensor,
+    noted: Rc<RefCell<Vec<Note>>>,
+}
+
+/// What was recorded of an output.
+struct Note {
+    of: Tensor,
+    name: &'static str,
+    tensors: Vec<Tensor>,
 }
 
 impl Leaves {
@@ -27,7 +38,7 @@ impl Leaves {
         let fields = fields.iter().map(|field| (field.name.to_string(), leaf(field))).collect();
         let ids = tape.input_i32("sample ids", [batch_size]);
         let mask = tape.input("sample mask", [batch_size]);
-        Self { fields, shown: Vec::new(), ids, mask }
+        Self { fields, shown: Vec::new(), ids, mask, noted: Rc::default() }
     }
 
     /// From now on [`Leaves::get`] gives `tensor` for this field: what augmentation made of it, such as boxes that moved with
@@ -47,6 +58,19 @@ impl Leaves {
             let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
             Error::config(format!("field {name}"), format!("the data has {}", names.join(", ")))
         })
+    }
+
+    /// Keeps what a task's loss recorded of the output `of`, by a name, for its meter, which needs the same: recorded twice it
+    /// would be computed twice.
+    pub fn note(&self, of: &Tensor, name: &'static str, tensors: &[Tensor]) {
+        self.noted.borrow_mut().push(Note { of: of.clone(), name, tensors: tensors.to_vec() });
+    }
+
+    /// What [`Leaves::note`] kept of this output by this name.
+    pub fn noted(&self, of: &Tensor, name: &str) -> Option<Vec<Tensor>> {
+        let all = self.noted.borrow();
+        let found = all.iter().find(|note| note.of.id() == of.id() && note.name == name);
+        found.map(|note| note.tensors.clone())
     }
 
     /// The samples' places in the data set, i32 (N).

@@ -1,5 +1,6 @@
 //! Shapes that stand for those of a data set's boxes: k-means of widths and heights.
 
+use crate::ops::boxes::{nearest_shape, shape_iou};
 use crate::rng::Stream;
 use crate::{Error, Result};
 
@@ -56,7 +57,7 @@ pub fn anchors(shapes: &[[f32; 2]], k: usize, seed: u64) -> Result<Anchors> {
 pub fn mean_iou(shapes: &[[f32; 2]], anchors: &[[f32; 2]]) -> f64 {
     let wide = |shape: &[f32; 2]| shape.map(f64::from);
     let anchors: Vec<[f64; 2]> = anchors.iter().map(wide).collect();
-    let sum: f64 = shapes.iter().map(|shape| nearest(wide(shape), &anchors).1).sum();
+    let sum: f64 = shapes.iter().map(|shape| nearest_shape(wide(shape), &anchors).1).sum();
     sum / shapes.len().max(1) as f64
 }
 
@@ -68,24 +69,6 @@ fn drawn(shapes: &[[f32; 2]], stream: &mut Stream) -> Vec<[f64; 2]> {
     (0..MOST_SHAPES).filter_map(|_| shapes.get(stream.below(shapes.len()))).map(wide).collect()
 }
 
-/// The overlap of two boxes on one centre.
-fn iou(a: [f64; 2], b: [f64; 2]) -> f64 {
-    let both = a[0].min(b[0]) * a[1].min(b[1]);
-    both / (a[0] * a[1] + b[0] * b[1] - both)
-}
-
-/// The place of the anchor that overlaps most, and by how much.
-fn nearest(shape: [f64; 2], anchors: &[[f64; 2]]) -> (usize, f64) {
-    let mut best = (0, 0.0);
-    for (k, &anchor) in anchors.iter().enumerate() {
-        let iou = iou(shape, anchor);
-        if iou > best.1 {
-            best = (k, iou);
-        }
-    }
-    best
-}
-
 /// The first anchors: each a shape, drawn in proportion to its distance to those before.
 fn begin(shapes: &[[f64; 2]], k: usize, stream: &mut Stream) -> Vec<[f64; 2]> {
     let mut anchors = vec![shapes[stream.below(shapes.len())]];
@@ -93,7 +76,7 @@ fn begin(shapes: &[[f64; 2]], k: usize, stream: &mut Stream) -> Vec<[f64; 2]> {
     while anchors.len() < k {
         let last = anchors[anchors.len() - 1];
         for (distance, &shape) in distances.iter_mut().zip(shapes) {
-            *distance = distance.min((1.0 - iou(shape, last)).max(0.0));
+            *distance = distance.min((1.0 - shape_iou(shape, last)).max(0.0));
         }
         let mut left = stream.unit() * distances.iter().sum::<f64>();
         let drawn = distances.iter().position(|distance| {
@@ -114,7 +97,7 @@ fn improved(shapes: &[[f64; 2]], mut anchors: Vec<[f64; 2]>) -> (f64, Vec<[f64; 
     let mut best = (f64::NEG_INFINITY, anchors.clone());
     let mut before: Vec<usize> = Vec::new();
     for _ in 0..ROUNDS {
-        let found: Vec<(usize, f64)> = shapes.iter().map(|&shape| nearest(shape, &anchors)).collect();
+        let found: Vec<(usize, f64)> = shapes.iter().map(|&shape| nearest_shape(shape, &anchors)).collect();
         let score: f64 = found.iter().map(|(_, iou)| iou).sum();
         if score > best.0 {
             best = (score, anchors.clone());

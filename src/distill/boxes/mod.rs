@@ -7,4 +7,4 @@ mod rows;
 pub(super) use masks::CellMask;
 pub use pairing::{HeadPair, Pairing, pairing};
 pub(super) use pairing::{heads, same_classes};
-pub(super) use rows::{HeadRows, truths};
+pub(super) use rows::{Chosen, HeadRows, RowWeights, truths};

@@ -5,7 +5,7 @@
 //! A row of the student's head then stands beside a row of the teacher's that was trained for the same place and a like shape.
 
 use crate::models::Outputs;
-use crate::ops::boxes::YoloHead;
+use crate::ops::boxes::{YoloHead, nearest_shape};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -51,7 +51,8 @@ pub fn pairing(student: &Outputs, teacher: &Outputs) -> Result<Pairing> {
             continue;
         };
         same_cells(head, map, their_map)?;
-        let anchors = head.anchors.iter().map(|anchor| nearest(anchor, &other.anchors)).collect();
+        let [own, shapes] = [head, other].map(|head| exact(&head.anchors));
+        let anchors = own.iter().map(|shape| nearest_shape(*shape, &shapes).0).collect();
         pairs.push(HeadPair { student: place, teacher: at, anchors });
     }
     for (at, (_, head)) in theirs.iter().enumerate() {
@@ -122,20 +123,8 @@ fn same_cells(head: &YoloHead, ours: &Tensor, theirs: &Tensor) -> Result<()> {
     Err(Error::config("match", message))
 }
 
-/// The place of the anchor whose shape overlaps best, at a common centre.
-fn nearest(anchor: &[f32; 2], others: &[[f32; 2]]) -> usize {
-    let overlap = |other: &[f32; 2]| {
-        let common = anchor[0].min(other[0]) * anchor[1].min(other[1]);
-        common / (anchor[0] * anchor[1] + other[0] * other[1] - common)
-    };
-    let mut best = (0, f32::NEG_INFINITY);
-    for (place, other) in others.iter().enumerate() {
-        let share = overlap(other);
-        if share > best.1 {
-            best = (place, share);
-        }
-    }
-    best.0
+fn exact(anchors: &[[f32; 2]]) -> Vec<[f64; 2]> {
+    anchors.iter().map(|sides| sides.map(f64::from)).collect()
 }
 
 fn strides(heads: &Heads<'_>) -> String {

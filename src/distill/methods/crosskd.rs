@@ -11,13 +11,14 @@
 //! BCE(p^, p); o max_c p times 1 - GIoU(b^, b). The factors |..|^beta are those of the quality focal loss, through which the
 //! gradient flows. The authors' heads have no objectness; where it is low, classes mean nothing.
 
-use crate::distill::boxes::{HeadRows, heads};
+use crate::distill::boxes::{HeadRows, RowWeights, heads};
 use crate::distill::features::Moments;
 use crate::distill::regressor::{Regressors, Use};
 use crate::distill::{
     Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, TeacherPass,
     features, loss, sum_of,
 };
+use crate::models::chosen_tap;
 use crate::nn::ParamBuilder;
 use crate::ops::boxes::{Overlap, YoloHead};
 use crate::ops::conv2d::Conv2d;
@@ -42,26 +43,26 @@ pub const SPEC: MethodSpec = MethodSpec {
             &["scale", "none"],
             "scale: each channel of the student's map gets the mean and deviation of the teacher's",
         ),
-        Setting::from_zero("box-weight", 1.0, "weight of the boxes"),
-        Setting::from_zero("objectness-weight", 1.0, "weight of objectness"),
-        Setting::from_zero("class-weight", 1.0, "weight of the classes"),
+        WEIGHTS[0],
+        WEIGHTS[1],
+        WEIGHTS[2],
     ],
     taps: TapNeed::Stages,
     reads: &[Need::Boxes, Need::Taps, Need::Weights],
     weight: 1.0,
     ce_weight: 1.0,
     build: |values| {
-        let weights = values.numbers(["box-weight", "objectness-weight", "class-weight"])?;
-        if weights == [0.0; 3] {
-            return Err(Error::config("crosskd", "its three weights are 0: nothing is left to learn"));
-        }
+        let weights = RowWeights::new("crosskd", values)?;
         let (beta, scale) = (values.count("beta")?, values.choice("align")? == "scale");
         Ok(Box::new(CrossKd { focus: Focus { beta, weights }, scale }))
     },
 };
 
+const WEIGHTS: [Setting; 3] = RowWeights::settings(1.0);
+
 /// Added to deviations, as the authors do.
 const EPS: f32 = 1e-6;
+
 #[derive(Debug)]
 struct CrossKd {
     focus: Focus,
@@ -72,8 +73,7 @@ struct CrossKd {
 #[derive(Debug, Clone, Copy)]
 struct Focus {
     beta: usize,
-    /// Of boxes, objectness and classes.
-    weights: [f32; 3],
+    weights: RowWeights,
 }
 
 impl Method for CrossKd {
@@ -133,16 +133,23 @@ impl<'a> LastLayer<'a> {
                 student.shape()
             ));
         }
+        let mut other_ends = Vec::new();
         for (map, head) in heads("teacher", seen.teacher_outputs)? {
             let activation = map.producer::<Unary>();
             let (activation, before) = match &activation {
                 Some((activation, read)) => (Some(*activation), read.first().unwrap_or(map)),
                 None => (None, map),
             };
-            let Some((conv, read)) = before.producer::<Conv2d>() else { continue };
+            let Some((conv, read)) = before.producer::<Conv2d>() else {
+                other_ends.push(map);
+                continue;
+            };
             if let Some((_, params)) = read.split_first().filter(|(input, _)| input.id() == tap.id()) {
                 return Ok(Self { head, map, conv, params: params.to_vec(), activation });
             }
+        }
+        if let Some(map) = other_ends.first() {
+            return refuse(without_last_layer(seen, map));
         }
         refuse(
             "no head of the teacher reads it: name the map that the convolution before a head's boxes reads, which the \
@@ -161,6 +168,23 @@ impl<'a> LastLayer<'a> {
     }
 }
 
+/// Why a teacher's head that ends in something else can't be run again.
+fn without_last_layer(seen: &MethodContext<'_>, map: &Tensor) -> String {
+    let named = seen.teacher_outputs.iter().find(|(_, output)| output.id() == map.id());
+    let name = named.map_or("its head", |(name, _)| name);
+    let chosen = seen.teacher.tap(&chosen_tap(name)).is_ok_and(|tap| tap.id() == map.id());
+    let why = if chosen {
+        "the teacher's classes were brought to the student's, and the channels that are left of its head's are no layer of \
+         its own any more"
+    } else {
+        "what comes after its last convolution is more than an activation"
+    };
+    format!(
+        "crosskd runs the convolution that a head of the teacher ends in, and that of \"{name}\" can't be run: {why}; obj-kd, \
+         pseudo and methods on features do without it"
+    )
+}
+
 /// f (N, C, H, W) with the means and deviations that the channels of `like` have over the batch.
 fn scaled(f: &Tensor, like: &Tensor) -> Result<Tensor> {
     let (own, wanted) = (Moments::of("crosskd", f)?, Moments::of("crosskd", like)?);
@@ -175,8 +199,7 @@ impl Focus {
         let objectness = self.cross_entropy(&student.objectness, &presence)?;
         let classes = self.cross_entropy(&student.classes, &teacher.classes.sigmoid()?)?;
         let parts = [boxes.mul(&teacher.score()?)?, objectness, classes.sum(&[2], false)?.mul(&presence)?];
-        let weighted = parts.iter().zip(self.weights).filter(|(_, weight)| *weight > 0.0);
-        sum_of(weighted.map(|(part, weight)| part.scale(weight)))
+        self.weights.sum(&parts)
     }
 
     /// Cross-entropy of logits with shares, by how much they differ.

@@ -1,7 +1,8 @@
 //! Objectness-scaled distillation of detectors (Mehta and Ozturk 1805.06361): the student learns the teacher's objectness
 //! everywhere, its boxes and classes where the teacher sees something.
 //!
-//! Heads are paired by stride and anchors by shape ([`pairing`]); heads without a partner teach and learn nothing. With o, p
+//! Heads are paired by stride and anchors by shape ([`pairing`]); heads without a partner teach and learn nothing. With
+//! `anchors=objectness` all anchors of a cell learn from that of the teacher's which has the highest objectness there. With o, p
 //! and b the objectness, class probabilities and decoded box of a row, t the teacher's and s the student's:
 //!
 //! - objectness: BCE(o_s, o_t), or with `objectness=mse` (o_s - o_t)^2;
@@ -13,7 +14,8 @@
 //! temperature T softens both sides of objectness and classes, whose cross-entropies then get a factor T^2.
 //!
 //! `fm-nms=on` is the paper's suppression on the map: of the teacher's rows of one class, anywhere among all anchors of 3 x 3
-//! cells, only the one of the highest objectness keeps it, and the others have 0.
+//! cells, only the one of the highest objectness keeps it, and the others have 0. An anchor outdoes others whether or not one of
+//! the student's is paired with it.
 //!
 //! `weights=bckd` weights rows by how much the two differ, as Yang et al. 2308.14286 do, in place of o_t: cross-entropies by
 //! |o_t - o_s| and o_t |p_t - p_s|, boxes by the largest |o_t p_t - o_s p_s| of the classes. Theirs has no objectness; what
@@ -21,14 +23,13 @@
 //!
 //! `match=boxes` teaches by boxes in place of rows: as [`super::pseudo`] does with these weights.
 
-use super::pseudo::Pseudo;
-use crate::distill::boxes::{HeadRows, heads, pairing};
+use super::pseudo::{Pseudo, USUAL};
+use crate::distill::boxes::{Chosen, HeadRows, RowWeights, heads, pairing};
 use crate::distill::{
     Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, SettingValues, TapNeed, parameterless,
     sum_of,
 };
 use crate::nn::Forward;
-use crate::ops::boxes::YoloHead;
 use crate::tape::Tensor;
 use crate::tasks::detect::{binary_cross_entropy, mean_of_samples};
 use crate::{Error, Result};
@@ -48,6 +49,12 @@ pub const SPEC: MethodSpec = MethodSpec {
             &["stride", "boxes"],
             "stride: row by row, heads of one stride; boxes: by the teacher's boxes, as pseudo does, whatever its heads",
         ),
+        Setting::choice(
+            "anchors",
+            &["shape", "objectness"],
+            "an anchor learns from the teacher's of the likest shape, or from the one that is surest in the cell",
+        )
+        .later(),
         Setting::choice("objectness", &["bce", "mse"], "cross-entropy of objectness, or squared difference"),
         Setting::choice(
             "weights",
@@ -60,9 +67,9 @@ pub const SPEC: MethodSpec = MethodSpec {
             "on: of neighbouring rows of a class only the teacher's surest one teaches that something is there",
         ),
         Setting::positive("temperature", 1.0, "softens objectness and classes on both sides"),
-        BOX_WEIGHT,
-        OBJECTNESS_WEIGHT,
-        CLASS_WEIGHT,
+        WEIGHTS[0],
+        WEIGHTS[1],
+        WEIGHTS[2],
     ],
     taps: TapNeed::None,
     reads: &[Need::Boxes],
@@ -71,43 +78,38 @@ pub const SPEC: MethodSpec = MethodSpec {
     build,
 };
 
-/// Weight of the boxes.
-const BOX_WEIGHT: Setting = Setting::from_zero("box-weight", 1.0, "weight of the boxes");
-/// Weight of objectness.
-const OBJECTNESS_WEIGHT: Setting = Setting::from_zero("objectness-weight", 1.0, "weight of objectness");
-/// Weight of the classes.
-const CLASS_WEIGHT: Setting = Setting::from_zero("class-weight", 1.0, "weight of the classes");
+const WEIGHTS: [Setting; 3] = RowWeights::settings(1.0);
 
 #[derive(Debug, Clone)]
 struct ObjKd {
+    by_objectness: bool,
     squared: bool,
     by_difference: bool,
     suppress: bool,
     temperature: f32,
-    /// Of boxes, objectness and classes.
-    weights: [f32; 3],
+    weights: RowWeights,
 }
 
 fn build(values: &SettingValues) -> Result<Box<dyn crate::distill::Method>> {
-    let weights = values.numbers(["box-weight", "objectness-weight", "class-weight"])?;
+    let weights = RowWeights::new("obj-kd", values)?;
     let method = ObjKd {
+        by_objectness: values.choice("anchors")? == "objectness",
         squared: values.choice("objectness")? == "mse",
         by_difference: values.choice("weights")? == "bckd",
         suppress: values.choice("fm-nms")? == "on",
         temperature: values.number("temperature")?,
         weights,
     };
-    if weights == [0.0; 3] {
-        return Err(Error::config("obj-kd", "its three weights are 0: nothing is left to learn"));
-    }
     if values.choice("match")? == "stride" {
         return parameterless(method);
     }
-    if method.squared || method.by_difference || method.suppress || method.temperature != 1.0 {
-        let message = "boxes has no rows to compare; leave out objectness, weights, fm-nms and temperature";
+    let of_rows = [method.by_objectness, method.squared, method.by_difference, method.suppress];
+    if of_rows.contains(&true) || method.temperature != 1.0 {
+        let message =
+            "boxes has no rows to compare; leave out anchors, objectness, weights, fm-nms and temperature";
         return Err(Error::config("match", message));
     }
-    parameterless(Pseudo { weights, ..Pseudo::default() })
+    parameterless(Pseudo { nms: USUAL, weights })
 }
 
 impl Loss for ObjKd {
@@ -120,24 +122,24 @@ impl Loss for ObjKd {
             let (map, head) = ours[pair.student];
             let student = HeadRows::of(map, head)?;
             let (map, other) = theirs[pair.teacher];
-            let teacher = HeadRows::of_anchors(map, other, &pair.anchors)?;
-            let cells = [map.dims()[2], map.dims()[3]];
-            let rows = self.rows(&student, &teacher, (head, cells))?;
+            let (all, anchors) = (HeadRows::of(map, other)?, other.anchors.len());
+            let chosen = match self.by_objectness {
+                true => Chosen::surest(&all, anchors, head.anchors.len())?,
+                false => Chosen::places(anchors, &pair.anchors),
+            };
+            // Of all anchors: those that teach nothing have neighbours, too.
+            let peaks = || chosen.of(&peaks(&all, anchors, [map.dims()[2], map.dims()[3]])?);
+            let peaks = self.suppress.then(peaks).transpose()?;
+            let rows = self.rows(&student, &all.beside(&chosen)?, peaks.as_ref())?;
             mean_of_samples(&rows.sum(&[1], false)?, seen.leaves)
         }))
     }
 }
 
 impl ObjKd {
-    /// What each row of a head adds, (N, R).
-    fn rows(
-        &self,
-        student: &HeadRows,
-        teacher: &HeadRows,
-        (head, cells): (&YoloHead, [usize; 2]),
-    ) -> Result<Tensor> {
-        let mask = self.suppress.then(|| peaks(teacher, head.anchors.len(), cells)).transpose()?;
-        let masked = |x: Tensor| mask.as_ref().map_or(Ok(x.clone()), |mask| x.mul(mask));
+    /// What each row of a head adds, (N, R). Where there are `peaks` (N, R), only those keep the teacher's objectness.
+    fn rows(&self, student: &HeadRows, teacher: &HeadRows, peaks: Option<&Tensor>) -> Result<Tensor> {
+        let masked = |x: Tensor| peaks.map_or(Ok(x.clone()), |peaks| x.mul(peaks));
         let soft = |logits: &Tensor| logits.scale(1.0 / self.temperature);
         let presence = masked(teacher.presence()?)?;
         let wanted = masked(soft(&teacher.objectness)?.sigmoid()?)?;
@@ -156,8 +158,7 @@ impl ObjKd {
                 [boxes.mul(&by.boxes)?, objectness.mul(&by.objectness)?, classes]
             }
         };
-        let weighted = parts.iter().zip(self.weights).filter(|(_, weight)| *weight > 0.0);
-        sum_of(weighted.map(|(part, weight)| part.scale(weight)))
+        self.weights.sum(&parts)
     }
 
     fn cross_entropy(&self, logits: &Tensor, shares: &Tensor) -> Result<Tensor> {

@@ -8,15 +8,15 @@
 //! Any detector teaches so, with other strides and anchors, and unlabelled images do as well as labelled ones: with
 //! `pseudo+ce:0` no label is read. What the teacher knows of background cells is lost; [`super::obj_kd`] keeps it.
 
-use crate::distill::boxes::{HeadRows, heads, same_classes};
+use crate::Result;
+use crate::distill::boxes::{HeadRows, RowWeights, heads, same_classes};
 use crate::distill::{
-    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TapNeed, parameterless, sum_of,
+    Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TapNeed, parameterless,
 };
 use crate::nn::Forward;
 use crate::ops::boxes::{Nms, NmsKind, nms};
 use crate::tape::Tensor;
 use crate::tasks::detect::{TruthLeaves, box_loss, mean_of_samples};
-use crate::{Error, Result};
 
 /// The list entry; weights are those of the task.
 pub const SPEC: MethodSpec = MethodSpec {
@@ -28,44 +28,38 @@ pub const SPEC: MethodSpec = MethodSpec {
               objectness and classes with the score",
     paper: "self-training as Radosavovic et al. 1712.04440 do; on unlabelled images with ce:0 beside it",
     settings: &[
-        Setting::share("threshold", 0.3, "boxes that score no more teach nothing"),
+        Setting::share("threshold", USUAL.threshold, "boxes that score no more teach nothing"),
         Setting::share(
             "overlap",
-            0.45,
+            USUAL.overlap,
             "of two boxes of a class that overlap by more the weaker one is left out",
         ),
-        Setting::count("most", 100, [1, 1000], "boxes of an image at most"),
-        Setting::from_zero("box-weight", 3.0, "weight of the boxes"),
-        Setting::from_zero("objectness-weight", 1.0, "weight of objectness"),
-        Setting::from_zero("class-weight", 1.0, "weight of the classes"),
+        Setting::count("most", USUAL.most as u32, [1, 1000], "boxes of an image at most"),
+        WEIGHTS[0],
+        WEIGHTS[1],
+        WEIGHTS[2],
     ],
     taps: TapNeed::None,
     reads: &[Need::Boxes],
     weight: 1.0,
     ce_weight: 1.0,
     build: |values| {
-        let weights = values.numbers(["box-weight", "objectness-weight", "class-weight"])?;
-        if weights == [0.0; 3] {
-            return Err(Error::config("pseudo", "its three weights are 0: nothing is left to learn"));
-        }
+        let weights = RowWeights::new("pseudo", values)?;
         let [threshold, overlap] = values.numbers(["threshold", "overlap"])?;
-        let nms = Nms { threshold, overlap, most: values.count("most")?, kind: NmsKind::Iou };
+        let nms = Nms { threshold, overlap, most: values.count("most")?, ..USUAL };
         parameterless(Pseudo { nms, weights })
     },
 };
 
+const WEIGHTS: [Setting; 3] = RowWeights::settings(3.0);
+
+/// Which of the teacher's boxes teach where nothing is said.
+pub(super) const USUAL: Nms = Nms { threshold: 0.3, overlap: 0.45, most: 100, kind: NmsKind::Iou };
+
 #[derive(Debug, Clone)]
 pub(super) struct Pseudo {
     pub nms: Nms,
-    /// Of boxes, objectness and classes.
-    pub weights: [f32; 3],
-}
-
-impl Default for Pseudo {
-    fn default() -> Self {
-        let nms = Nms { threshold: 0.3, overlap: 0.45, most: 100, kind: NmsKind::Iou };
-        Self { nms, weights: [3.0, 1.0, 1.0] }
-    }
+    pub weights: RowWeights,
 }
 
 impl Loss for Pseudo {
@@ -88,7 +82,6 @@ impl Loss for Pseudo {
         let truths = TruthLeaves { boxes: &boxes, classes: &classes, scores: Some(&scores) };
         let loss = box_loss(seen.student_outputs, &truths)?;
         let parts = [loss.boxes, loss.objectness, loss.classes];
-        let weighted = parts.iter().zip(self.weights).filter(|(_, weight)| *weight > 0.0);
-        mean_of_samples(&sum_of(weighted.map(|(part, weight)| part.scale(weight)))?, seen.leaves)
+        mean_of_samples(&self.weights.sum(&parts)?, seen.leaves)
     }
 }

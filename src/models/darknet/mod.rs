@@ -207,7 +207,21 @@ impl Cfg {
         let stages: Vec<String> =
             self.heads().map(|(index, _)| format!("layer{}", index.saturating_sub(2))).collect();
         let embedding = stages.last().cloned().unwrap_or_default();
-        Ok(Built { params, module: Box::new(module), stages, preactivations: Vec::new(), embedding })
+        let read = self.heads().map(|(index, _)| self.preactivation(index.saturating_sub(2))).collect();
+        Ok(Built { params, module: Box::new(module), stages, preactivations: read, embedding })
+    }
+
+    /// The tap of what the activation that a layer's output comes from reads, behind the batch norm where there is one; the layer
+    /// itself where it is none's, such as a sum.
+    fn preactivation(&self, index: usize) -> String {
+        match self.layers.get(index).map(|layer| &layer.kind) {
+            Some(LayerKind::Conv(conv)) if conv.batch_norm => format!("layer{index}.bn"),
+            Some(LayerKind::Conv(_)) => format!("layer{index}.conv"),
+            // What passes another layer on as it is.
+            Some(LayerKind::Dropout(_)) if index > 0 => self.preactivation(index - 1),
+            Some(LayerKind::Route { from, groups: 1, .. }) if from.len() == 1 => self.preactivation(from[0]),
+            _ => format!("layer{index}"),
+        }
     }
 
     /// Values that a whole `.weights` file of it holds.

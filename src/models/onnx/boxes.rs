@@ -1,8 +1,10 @@
-//! Which outputs of a graph a detector's heads read.
+//! Which outputs of a graph a detector's heads read, and what these are made of.
 
 use std::sync::Arc;
 
 use crate::ops::boxes::YoloHead;
+use crate::ops::conv2d::Conv2d;
+use crate::ops::unary::Unary;
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -40,4 +42,22 @@ pub(super) fn matched(
         Err(Error::config("outputs", message))
     };
     heads.iter().map(find).collect()
+}
+
+/// For each head the tap that its last convolution reads, as the stages of darknet's networks are; `None` where one does not end
+/// in a convolution, with an activation or without.
+pub(super) fn read_by(
+    heads: &[(String, Arc<YoloHead>)],
+    names: &[String],
+    outputs: &[Tensor],
+    taps: &[(String, Tensor)],
+) -> Option<Vec<String>> {
+    let tap = |(name, _): &(String, Arc<YoloHead>)| {
+        let output = outputs.get(names.iter().position(|other| other == name)?)?;
+        let before = output.producer::<Unary>().and_then(|(_, read)| read.first().cloned());
+        let (_, read) = before.as_ref().unwrap_or(output).producer::<Conv2d>()?;
+        let id = read.first()?.id();
+        taps.iter().rfind(|(_, tensor)| tensor.id() == id).map(|(name, _)| name.clone())
+    };
+    heads.iter().map(tap).collect()
 }

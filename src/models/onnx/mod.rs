@@ -215,7 +215,12 @@ fn network(name: String, mut graph: Graph, input: [usize; 3], heads: Option<&[Yo
         }
     }
     let config = ModelConfig { input: InputSpec::Image(input), head };
-    let stages = stages(&taps);
+    let stages = match &gives {
+        Gives::Logits => stages(&taps),
+        Gives::Boxes(heads) => {
+            boxes::read_by(heads, &wanted, &outputs, &taps).unwrap_or_else(|| stages(&taps))
+        }
+    };
     let preactivations = stages.iter().map(|stage| preactivation(&taps, stage)).collect();
     // The input of the classifier, where that is a linear layer, is not marked in a graph: the deepest map stands for it.
     let embedding = stages.last().cloned().unwrap_or_default();
@@ -242,7 +247,7 @@ fn logits(output: &Tensor, batch: usize) -> Result<Tensor> {
     }
 }
 
-/// Taps for feature methods: the last node of each image size, from large to small.
+/// Taps for feature methods of a classifier: the last node of each image size, from large to small.
 fn stages(taps: &[(String, Tensor)]) -> Vec<String> {
     let mut stages: Vec<(usize, &str)> = Vec::new();
     for (name, tensor) in taps {

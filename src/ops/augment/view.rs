@@ -34,7 +34,7 @@ pub struct Choices {
     /// Width and height.
     sides: [i32; 2],
     settings: BoxAugment,
-    /// What the chance of a mosaic is multiplied by.
+    /// How many epochs have mosaics; all of them where absent.
     mosaic_epochs: Option<u32>,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! v = 4 / pi^2 (atan(w_b / h_b) - atan(w_a / h_a))^2, the term of CIoU (Zheng et al. 1911.08287, equation 9). The gradient is
 //! the derivative as it is, with the 1 / (w^2 + h^2) that the paper and darknet replace by 1: sides that are exp(t) bring
-//! the factor that makes up for it. Where either box has no area, v is 0 and has no gradient.
+//! the factor that makes up for it. Where either box has a side below 1e-30, whose gradient no f32 holds, v is 0 and has no
+//! gradient.
 
 use super::geometry::Frame;
 use super::overlap::{boxes_for_cases, by_each, differences, expect_pairs, row_by_row};
@@ -14,6 +15,9 @@ use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 
 const SHADER: &str = include_str!("../../../shaders/boxes/aspect.wgsl");
 
+/// Shorter sides are none.
+const LEAST_SIDE: f32 = 1e-30;
+
 /// y from a and b.
 #[derive(Debug, Clone, Copy)]
 struct BoxAspect;
@@ -22,12 +26,20 @@ struct BoxAspect;
 #[derive(Debug, Clone, Copy)]
 struct BoxAspectBackward;
 
+fn is_flat(frame: &Frame) -> bool {
+    frame.sides.iter().any(|side| *side < f64::from(LEAST_SIDE))
+}
+
 fn value(a: &Frame, b: &Frame) -> f64 {
-    if a.is_empty() || b.is_empty() {
+    if is_flat(a) || is_flat(b) {
         return 0.0;
     }
     let angle = |frame: &Frame| frame.sides[0].atan2(frame.sides[1]);
     (2.0 / std::f64::consts::PI * (angle(b) - angle(a))).powi(2)
+}
+
+fn kernel(entry: &'static str) -> Kernel {
+    Kernel::new("box_aspect", entry, SHADER).define_f32("LEAST_SIDE", LEAST_SIDE)
 }
 
 impl Op for BoxAspect {
@@ -45,7 +57,7 @@ impl Op for BoxAspect {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let len = to.output(0).iter().product();
-        let kernel = Kernel::new(self.name(), "forward", SHADER);
+        let kernel = kernel("forward");
         per_element(to, kernel, &[Slot::Input(0), Slot::Input(1), Slot::Output(0)], len);
         Ok(())
     }
@@ -75,14 +87,14 @@ impl Op for BoxAspectBackward {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let len = to.input(2).iter().product();
-        let kernel = Kernel::new(self.name(), "backward_a", SHADER);
+        let kernel = kernel("backward_a");
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Input(2), Slot::Output(0)];
         per_element(to, kernel, &bindings, len);
         Ok(())
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
-        vec![differences(inputs, value)]
+        vec![differences(inputs, is_flat, value)]
     }
 
     fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
@@ -112,8 +124,8 @@ fn cases() -> Vec<Case> {
     let input =
         |values: &[f64]| Input::filled([values.len() / 4, 4], Fill::Values(values.to_vec())).no_grad();
     all.push(Case::new(BoxAspect, vec![input(&long), input(&other)]));
-    let flat = [0.1, 0.1, 0.0, 0.2, 0.1, 0.1, 0.2, 0.2, 0.0, 0.0, 0.0, 0.0];
-    let tall = [0.1, 0.1, 0.3, 0.2, 0.1, 0.1, 0.2, -0.2, 0.0, 0.0, 0.0, 0.0];
+    let flat = [0.1, 0.1, 0.0, 0.2, 0.1, 0.1, 0.2, 0.2, 0.0, 0.0, 0.0, 0.0, 0.1, 0.1, 1e-35, 1e-38];
+    let tall = [0.1, 0.1, 0.3, 0.2, 0.1, 0.1, 0.2, -0.2, 0.0, 0.0, 0.0, 0.0, 0.1, 0.1, 0.1, 0.2];
     all.push(Case::new(BoxAspect, vec![input(&flat), input(&tall)]));
     all
 }

@@ -74,7 +74,9 @@ impl YoloHead {
         let (anchor, most) = (f64::from(anchor), f64::from(MOST_GROWTH));
         match self.squared_sides {
             true => [anchor * 4.0 * t * t, anchor * 8.0 * t],
-            false => [anchor * t.min(most).exp(), if t > most { 0.0 } else { anchor * t.exp() }],
+            false if t > most => [anchor * most.exp(), 0.0],
+            // A NaN stays one.
+            false => [anchor * t.exp(); 2],
         }
     }
 

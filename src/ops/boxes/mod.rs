@@ -6,6 +6,7 @@
 mod geometry;
 mod head;
 mod nms_host;
+mod shapes;
 
 pub mod aspect;
 pub mod assign;
@@ -22,3 +23,4 @@ pub use masks::BoxMask;
 pub use nms::{Nms, NmsKind, nms};
 pub use nms_host::nms_host;
 pub use overlap::Overlap;
+pub use shapes::{nearest_shape, shape_iou};

@@ -20,8 +20,9 @@ use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../../shaders/boxes/overlap.wgsl");
 
-/// Keeps alpha of CIoU a number where boxes are equal.
-const LEAST_DIFFERENCE: f32 = 1e-7;
+/// Keeps alpha of CIoU a number where boxes are equal: more than the 2.5 units in the last place by which WGSL lets IoU, a
+/// quotient, be above 1.
+const LEAST_DIFFERENCE: f32 = 1e-6;
 
 /// Which measure of overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl Op for BoxOverlapBackward {
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
-        vec![differences(inputs, |a, b| self.0.value(a, b))]
+        vec![differences(inputs, Frame::is_empty, |a, b| self.0.value(a, b))]
     }
 
     fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
@@ -150,8 +151,13 @@ pub(super) fn row_by_row(inputs: &[Array], value: impl Fn(&Frame, &Frame) -> f64
     Array::new(shape, y.collect())
 }
 
-/// The gradient by the first of a, b and dy, by central differences: where two edges meet, the mean of both sides.
-pub(super) fn differences(inputs: &[Array], value: impl Fn(&Frame, &Frame) -> f64) -> Array {
+/// The gradient by the first of a, b and dy, by central differences: where two edges meet, the mean of both sides. 0 where
+/// either box is a flat one.
+pub(super) fn differences(
+    inputs: &[Array],
+    is_flat: impl Fn(&Frame) -> bool,
+    value: impl Fn(&Frame, &Frame) -> f64,
+) -> Array {
     const H: f64 = 1e-6;
     let mut da = Array::zeros(inputs[0].shape.clone());
     for (at, da) in da.data.iter_mut().enumerate() {
@@ -161,8 +167,11 @@ pub(super) fn differences(inputs: &[Array], value: impl Fn(&Frame, &Frame) -> f6
             numbers[at % 4] += by;
             value(&Frame::at(&numbers, 0), &b)
         };
-        let flat = a.is_empty() || b.is_empty();
-        *da = if flat { 0.0 } else { inputs[2].data[at / 4] * (moved(H) - moved(-H)) / (2.0 * H) };
+        *da = if is_flat(&a) || is_flat(&b) {
+            0.0
+        } else {
+            inputs[2].data[at / 4] * (moved(H) - moved(-H)) / (2.0 * H)
+        };
     }
     da
 }
@@ -234,4 +243,15 @@ fn cases() -> Vec<Case> {
         all.push(flat);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alpha_has_a_divisor_above_zero_however_iou_is_rounded() {
+        let most_iou = 1.0 + 2.5 * f64::from(f32::EPSILON);
+        assert!(f64::from(1.0 + LEAST_DIFFERENCE) - most_iou > 0.5 * f64::from(LEAST_DIFFERENCE));
+    }
 }

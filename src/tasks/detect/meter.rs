@@ -1,7 +1,7 @@
 //! What a detector is measured at: average precision, from what is read back of an evaluation; while it trains, how well the
 //! boxes that answer for a truth overlap it, counted on the device.
 
-use super::{Gathered, Keep, MapKind, SCORE, box_loss, images, truths};
+use super::{Gathered, Keep, MapKind, OVERLAP, SCORE, box_loss, images, truths};
 use crate::data::Batch;
 use crate::gpu::{Buffer, BufferSlice, Gpu};
 use crate::models::Outputs;
@@ -30,7 +30,11 @@ impl BoxMeter {
 impl Meter for BoxMeter {
     fn record(&self, tape: &Tape, outputs: &Outputs, leaves: &Leaves, loss: &Tensor) -> Result<()> {
         let totals = tape.external("detection totals", Meta::f32([TOTALS]), self.totals.whole(), false)?;
-        let [overlap, answering] = box_loss(outputs, &truths(leaves)?)?.overlap;
+        let noted = outputs.boxes().next().and_then(|(map, _)| leaves.noted(map, OVERLAP));
+        let [overlap, answering] = match noted.map(<[Tensor; 2]>::try_from) {
+            Some(Ok(overlap)) => overlap,
+            _ => box_loss(outputs, &truths(leaves)?)?.overlap,
+        };
         let sum = |rows: &Tensor| rows.mul(leaves.mask())?.sum(&[0], false)?.reshape([1]);
         let parts = [
             loss.reshape([1])?,

@@ -117,6 +117,9 @@ impl DetectConfig {
     }
 }
 
+/// [`BoxLoss::overlap`] in [`Leaves::note`], of the first map.
+const OVERLAP: &str = "overlap";
+
 /// Boxes of an image that are measured, at most.
 const MOST_FOUND: usize = 1000;
 
@@ -221,6 +224,9 @@ impl Task for Detect {
 
     fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>> {
         let loss = box_loss(outputs, &truths(leaves)?)?;
+        if let Some((map, _)) = outputs.boxes().next() {
+            leaves.note(map, OVERLAP, &loss.overlap);
+        }
         let term =
             |name, sums: &Tensor, weight| Ok(TaskTerm { name, loss: mean_of_samples(sums, leaves)?, weight });
         Ok(vec![

@@ -18,6 +18,8 @@ pub(super) fn offered(network: &Network, need: TapNeed) -> Vec<String> {
         TapNeed::Last | TapNeed::Middle | TapNeed::Stages => network.stages.clone(),
         TapNeed::PreActivations => network.preactivations.clone(),
         TapNeed::Embedding => vec![network.embedding.clone()],
+        // A detector has no classifier whose input would be a level of its own.
+        TapNeed::Review if matches!(network.head(), Head::Boxes(_)) => network.preactivations.clone(),
         TapNeed::Review => [&network.preactivations[..], std::slice::from_ref(&network.embedding)].concat(),
     }
 }

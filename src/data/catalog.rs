@@ -253,12 +253,14 @@ pub const DATASETS: &[DatasetInfo] = &[
     },
 ];
 
-/// How many of the published files a directory lacks that has some of them, which is what an interrupted download leaves.
-/// `None` where it has all of them, or none: then it holds a copy from elsewhere, in folders of its own. Licences do not count.
+/// How many of the published files a directory lacks that has the first of them and none of those after, which is what an
+/// interrupted download leaves. `None` where it has all of them, and where it lacks others: then it holds a copy from
+/// elsewhere. Licences do not count.
 pub(super) fn missing(dir: &Path, files: &[RemoteFile]) -> Option<usize> {
-    let needed: Vec<&RemoteFile> = files.iter().filter(|file| file.place != "LICENSE").collect();
-    let missing = needed.iter().filter(|file| !dir.join(file.place).is_file()).count();
-    (1..needed.len()).contains(&missing).then_some(missing)
+    let needed = files.iter().filter(|file| file.place != "LICENSE");
+    let there: Vec<bool> = needed.map(|file| dir.join(file.place).is_file()).collect();
+    let first = there.iter().position(|there| !there)?;
+    (first > 0 && !there[first..].contains(&true)).then_some(there.len() - first)
 }
 
 fn has_boxes(name: &str) -> Error {
@@ -297,22 +299,25 @@ mod tests {
 
     #[test]
     fn a_download_that_was_cut_is_not_there() {
-        for (name, cut) in [("bccd", "JPEGImages/BloodImage_00410.jpg"), ("coco128", "labels/val2017/")] {
+        for (name, whole) in [("bccd", 731), ("bccd", 500), ("coco128", 512), ("coco128", 300)] {
             let (dir, info) = (Scratch::new(), find(name).unwrap());
             for file in info.remote() {
                 dir.write(file.place, b"x");
             }
             assert!((info.present)(dir.path()), "{name}");
-            let gone = info.remote().iter().find(|file| file.place.starts_with(cut)).unwrap();
-            std::fs::remove_file(dir.file(gone.place)).unwrap();
-            assert_eq!(missing(dir.path(), info.remote()), Some(1));
+            let gone = &info.remote()[whole..];
+            gone.iter().for_each(|file| std::fs::remove_file(dir.file(file.place)).unwrap());
+            let lost = gone.iter().filter(|file| file.place != "LICENSE").count();
+            assert_eq!(missing(dir.path(), info.remote()), Some(lost));
             assert!(!(info.present)(dir.path()), "{name}");
             let text = message(crate::data::load_boxes(name, Some(dir.path()), &Default::default()));
             let get = format!("limbeck data get {name} --dir {}", dir.path().display());
-            assert!(text.contains("1 of its") && text.contains(&get), "{text}");
-            dir.write(gone.place, b"x");
-            // A licence is not needed, and another's copy may lie in folders of its own.
+            assert!(text.contains(&format!("{lost} of its")) && text.contains(&get), "{text}");
+            gone.iter().for_each(|file| drop(dir.write(file.place, b"x")));
+            // A licence is not needed, and another's copy may have other files.
             let _ = std::fs::remove_file(dir.file("LICENSE"));
+            assert!((info.present)(dir.path()), "{name}");
+            std::fs::remove_file(dir.file(info.remote()[400].place)).unwrap();
             assert!((info.present)(dir.path()), "{name}");
         }
         let dir = Scratch::new();

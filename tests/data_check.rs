@@ -68,6 +68,23 @@ fn a_set_is_described_with_all_that_is_odd() {
 }
 
 #[test]
+fn the_picture_never_becomes_an_image_of_the_set() {
+    let folder = set();
+    let inside = folder.path().join("set");
+    let out = works(&inside, &["data", "check", "."]);
+    assert!(out.contains("80x60 (6)") && folder.path().join("set-boxes.png").is_file(), "{out}");
+    assert!(!inside.join("set-boxes.png").exists());
+    let output = limbeck(folder.path(), &["data", "check", "set", "--sheet", "set/images/train/new/x.png"]);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && err.contains("the data set's own folder set"), "{err}");
+    assert!(!inside.join("images/train/new").exists());
+    // A file that is named without its folder is in this one.
+    write(&inside, "data.yaml", "train: images/train\nnames: [ship, buoy]\n");
+    let out = works(&inside, &["data", "check", "data.yaml", "--no-sheet"]);
+    assert!(out.contains("set: YOLO (data.yaml) in .") && out.contains("80x60 (6)"), "{out}");
+}
+
+#[test]
 fn what_would_be_learned_wrong_fails_after_all_was_said() {
     let folder = set();
     write(folder.path(), "set/labels/train/1.txt", "7 .5 .5 .5 .5\n0 40 30 8 8\nship .5 .5 .5 .5\n");
@@ -93,11 +110,29 @@ fn anchors_are_a_line_for_a_network() {
     let numbers: Vec<f32> =
         line.trim_start_matches("anchors=").split(',').map(|n| n.trim().parse().expect("a number")).collect();
     assert_eq!(numbers.len(), 4, "{out}");
+    assert!(!out.contains("mask"), "{out}");
+    let sides = [".1", ".2", ".3", ".4", ".5", ".6"].map(|side| format!("0 .5 .5 {side} .5\n")).concat();
+    (0..6).for_each(|k| write(folder.path(), &format!("set/labels/train/{k}.txt"), &sides));
+    let six = works(folder.path(), &["data", "anchors", "set", "--count", "6"]);
+    assert!(six.contains("mask = 0,1,2 at stride 16") && six.contains("leaves the first out"), "{six}");
     // Buoys are a tenth of the input, ships half as high as it.
     assert_eq!((numbers[0], numbers[1], numbers[3]), (16.0, 16.0, 80.0), "{out}");
     assert!(out.contains("160x160") && out.contains("(IoU)"), "{out}");
     let output = limbeck(folder.path(), &["data", "anchors", "set", "--count", "99"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("got 99"));
+    // A set to measure on has no boxes to learn from.
+    fs::create_dir_all(folder.path().join("voc/JPEGImages")).expect("a folder");
+    let image = folder.path().join("set/images/train/0.png");
+    fs::copy(image, folder.path().join("voc/JPEGImages/0.png")).expect("an image");
+    let corners = "<xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>15</ymax>";
+    let label = format!("<annotation><object><name>a</name><bndbox>{corners}</bndbox></object></annotation>");
+    write(folder.path(), "voc/Annotations/0.xml", &label);
+    write(folder.path(), "voc/ImageSets/Main/test.txt", "0\n");
+    let output = limbeck(folder.path(), &["data", "anchors", "voc"]);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("voc: has no training part") && err.contains("train.txt"), "{err}");
+    let out = works(folder.path(), &["data", "check", "voc", "--no-sheet"]);
+    assert!(out.contains("no training part") && !out.contains("training  "), "{out}");
     let output = limbeck(folder.path(), &["data", "anchors", "set", "--resize", "crop"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("stretch or letterbox"));
 }

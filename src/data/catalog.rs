@@ -66,8 +66,9 @@ pub struct RemoteFile {
     pub unpack: &'static [&'static str],
 }
 
-/// Every data set, in the order `limbeck data list` shows. The lengths and checksums are those that TensorFlow Datasets
-/// publishes for the same addresses (`url_checksums/` in its repository).
+/// Every data set, in the order `limbeck data list` shows. The lengths and checksums of files here are those that TensorFlow
+/// Datasets publishes for the same addresses (`url_checksums/` in its repository); those of the lists in [`published`] were
+/// taken of the files at the commit that their address names.
 pub const DATASETS: &[DatasetInfo] = &[
     DatasetInfo {
         name: "digits",
@@ -219,7 +220,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         boxes: true,
         base_url: "https://raw.githubusercontent.com/Shenggan/BCCD_Dataset/d272fb14cdff6e473fafeeeba32aba5f560e9e43/",
         remote: Remote::List(published::bccd),
-        present: |dir| boxes::is_there(dir),
+        present: |dir| boxes::is_there(dir) && missing(dir, published::bccd()).is_none(),
         load: |_, _| Err(has_boxes("bccd")),
     },
     DatasetInfo {
@@ -232,7 +233,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         boxes: true,
         base_url: "https://raw.githubusercontent.com/lightly-ai/coco128_yolo/6d6f7a059ea63efffdbe48aca2d52c04d4c510e9/",
         remote: Remote::List(published::coco128),
-        present: |dir| boxes::is_there(dir),
+        present: |dir| boxes::is_there(dir) && missing(dir, published::coco128()).is_none(),
         load: |_, _| Err(has_boxes("coco128")),
     },
     DatasetInfo {
@@ -251,6 +252,16 @@ pub const DATASETS: &[DatasetInfo] = &[
         load: |_, _| Err(has_boxes("boxes")),
     },
 ];
+
+/// How many of the published files a directory lacks that has the first of them and none of those after, which is what an
+/// interrupted download leaves. `None` where it has all of them, and where it lacks others: then it holds a copy from
+/// elsewhere. Licences do not count.
+pub(super) fn missing(dir: &Path, files: &[RemoteFile]) -> Option<usize> {
+    let needed = files.iter().filter(|file| file.place != "LICENSE");
+    let there: Vec<bool> = needed.map(|file| dir.join(file.place).is_file()).collect();
+    let first = there.iter().position(|there| !there)?;
+    (first > 0 && !there[first..].contains(&true)).then_some(there.len() - first)
+}
 
 fn has_boxes(name: &str) -> Error {
     Error::config("data set", format!("{name} has boxes, for detectors, and no label for each image"))
@@ -274,7 +285,7 @@ const fn plain(name: &'static str, bytes: u64, sha256: &'static str) -> RemoteFi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::testing::message;
+    use crate::data::testing::{Scratch, message};
 
     #[test]
     fn names_are_unique_and_an_unknown_one_lists_them() {
@@ -284,6 +295,34 @@ mod tests {
         }
         let text = message(find("imagenet"));
         assert!(DATASETS.iter().all(|info| text.contains(info.name)) && text.contains("imagenet"), "{text}");
+    }
+
+    #[test]
+    fn a_download_that_was_cut_is_not_there() {
+        for (name, whole) in [("bccd", 731), ("bccd", 500), ("coco128", 512), ("coco128", 300)] {
+            let (dir, info) = (Scratch::new(), find(name).unwrap());
+            for file in info.remote() {
+                dir.write(file.place, b"x");
+            }
+            assert!((info.present)(dir.path()), "{name}");
+            let gone = &info.remote()[whole..];
+            gone.iter().for_each(|file| std::fs::remove_file(dir.file(file.place)).unwrap());
+            let lost = gone.iter().filter(|file| file.place != "LICENSE").count();
+            assert_eq!(missing(dir.path(), info.remote()), Some(lost));
+            assert!(!(info.present)(dir.path()), "{name}");
+            let text = message(crate::data::load_boxes(name, Some(dir.path()), &Default::default()));
+            let get = format!("limbeck data get {name} --dir {}", dir.path().display());
+            assert!(text.contains(&format!("{lost} of its")) && text.contains(&get), "{text}");
+            gone.iter().for_each(|file| drop(dir.write(file.place, b"x")));
+            // A licence is not needed, and another's copy may have other files.
+            let _ = std::fs::remove_file(dir.file("LICENSE"));
+            assert!((info.present)(dir.path()), "{name}");
+            std::fs::remove_file(dir.file(info.remote()[400].place)).unwrap();
+            assert!((info.present)(dir.path()), "{name}");
+        }
+        let dir = Scratch::new();
+        dir.write("set/Annotations/1.xml", b"<annotation/>");
+        assert!((find("bccd").unwrap().present)(dir.path()));
     }
 
     #[test]

@@ -4,6 +4,26 @@ use super::shuffle::permutation;
 use super::{Dataset, Split};
 use crate::{Error, Result};
 
+/// How many of the `len` samples of the set `name` are held out: `ceil(fraction * len)`.
+///
+/// # Errors
+/// [`Error::Config`] for a fraction outside (0, 1), and for a part that would be empty.
+pub(super) fn holdout_count(name: &str, len: usize, fraction: f64) -> Result<usize> {
+    if !(fraction > 0.0 && fraction < 1.0) {
+        let message = format!("expected a fraction between 0 and 1, got {fraction}");
+        return Err(Error::config("holdout", message));
+    }
+    // The tiny term keeps 0.2 * 1795, which is 359.00000000000006, from becoming 360.
+    let count = (fraction * len as f64 - 1e-9).ceil() as usize;
+    if count == 0 || count >= len {
+        let message = format!(
+            "a fraction of {fraction} leaves one part of {name} with no samples ({len} in all); add images"
+        );
+        return Err(Error::config("holdout", message));
+    }
+    Ok(count)
+}
+
 impl Dataset {
     /// `n` samples (all, when there are fewer), each class in proportion, chosen by `seed`, in their original order.
     ///
@@ -22,22 +42,7 @@ impl Dataset {
     /// [`Error::Config`] for a fraction outside (0, 1), for a part that would be empty, and those of [`Dataset::check`].
     pub fn split_holdout(&self, fraction: f64, seed: u64) -> Result<(Dataset, Dataset)> {
         self.check()?;
-        if !(fraction > 0.0 && fraction < 1.0) {
-            return Err(Error::config(
-                "holdout",
-                format!("expected a fraction between 0 and 1, got {fraction}"),
-            ));
-        }
-        // The tiny term keeps 0.2 * 1795, which is 359.00000000000006, from becoming 360.
-        let count = (fraction * self.len() as f64 - 1e-9).ceil() as usize;
-        if count == 0 || count >= self.len() {
-            let message = format!(
-                "a fraction of {fraction} leaves one part of {} with no samples ({} in all); add images",
-                self.name,
-                self.len()
-            );
-            return Err(Error::config("holdout", message));
-        }
+        let count = holdout_count(&self.name, self.len(), fraction)?;
         let held_out = self.stratified(count, seed);
         let (test, train): (Vec<usize>, Vec<usize>) = (0..self.len()).partition(|&i| held_out[i]);
         let mut test = self.subset(&test)?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::boxes::{self, BoxSets, OpenOptions};
-use super::{DATASETS, Dataset, DatasetInfo, default_dir, find, places};
+use super::{DATASETS, Dataset, DatasetInfo, catalog, default_dir, find, places};
 use crate::files::places::{Environment, environment};
 use crate::{Error, Result};
 
@@ -100,6 +100,18 @@ fn load_with(
 fn absent(info: &DatasetInfo, dir: Option<&Path>, places: &[PathBuf]) -> Error {
     let shown: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
     let home = dir.map_or_else(|| default_dir(info.name), Path::to_path_buf);
+    if let Some((place, missing)) =
+        places.iter().find_map(|place| Some((place, catalog::missing(place, info.remote())?)))
+    {
+        let message = format!(
+            "{missing} of its {} files are missing, as after a download that was interrupted; `limbeck data get {name} --dir {}` \
+             gets them, and where they are left out on purpose, read it as the data set boxes",
+            info.remote().len(),
+            place.display(),
+            name = info.name,
+        );
+        return Error::file(place, message);
+    }
     let mut message = format!(
         "the data set {} is not here; looked in {}; put {} in one of them",
         info.name,

@@ -15,7 +15,8 @@ Examples:
   limbeck data anchors coco128/data.yaml --count 9 --size 608 --resize letterbox
 
 Prints the line for every [yolo] section of a .cfg. The first masks go to the finest map: 0,1,2 of six to the one of stride
-16, 3,4,5 to the one of stride 32.";
+16, 3,4,5 to the one of stride 32. yolov4-tiny has mask = 1,2,3 at stride 16 and so leaves the first anchor, the smallest, out:
+write mask = 0,1,2 there where the smallest boxes matter.";
 
 /// Flags of `limbeck data anchors`.
 #[derive(Debug, Args)]
@@ -41,6 +42,7 @@ pub struct AnchorFlags {
 pub fn run(flags: &AnchorFlags) -> Result<()> {
     let options = OpenOptions { size: [flags.size, flags.size], resize: flags.resize, ..Default::default() };
     let sets = open(&flags.path, &options)?;
+    sets.require_training()?;
     let shapes = sets.train.shapes();
     let found = anchors(&shapes, flags.count, flags.seed)?;
     let pairs: Vec<String> = found.shapes.iter().map(|[w, h]| format!("{},{}", side(*w), side(*h))).collect();
@@ -51,7 +53,13 @@ pub fn run(flags: &AnchorFlags) -> Result<()> {
         flags.size,
         flags.size,
         found.mean_iou
-    )
+    )?;
+    if flags.count == 6 {
+        say!(
+            "# mask = 0,1,2 at stride 16, 3,4,5 at 32; yolov4-tiny has 1,2,3 at 16 and leaves the first out"
+        )?;
+    }
+    Ok(())
 }
 
 /// Whole pixels, but for small sides.

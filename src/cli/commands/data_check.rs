@@ -1,14 +1,14 @@
 //! `limbeck data check`: what a data set with boxes holds, all that is odd about it, and some of its images in a picture.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::cli::out::say;
 use crate::cli::table::Table;
 use crate::data::Source;
-use crate::data::boxes::{BoxSet, BoxSets, OpenOptions, Severity, inspect};
+use crate::data::boxes::{BoxSet, BoxSets, Format, OpenOptions, Severity, inspect};
 use crate::files::write_atomic;
 use crate::report::{grouped, printable};
 use crate::{Error, Result};
@@ -29,7 +29,8 @@ pub struct CheckFlags {
     /// Folder, data.yaml, obj.data or COCO's .json
     #[arg(value_name = "DIR")]
     path: PathBuf,
-    /// Where to write a picture of some images with their boxes [default: NAME-boxes.png]
+    /// Where to write a picture of some images with their boxes [default: NAME-boxes.png, in this folder or, where that is the
+    /// set's own, beside the set]
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
     /// Write no picture
@@ -41,7 +42,7 @@ pub struct CheckFlags {
     /// A list of class names, one a line, for a set that has none of its own
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
-    /// The share of a side that a box may reach out of its image
+    /// The share of a side that a box may reach out of its image: 0.01 is 1 %
     #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
     tolerance: f64,
     /// Leave images as they are stored, whatever their camera says of how it was held (EXIF), as darknet does
@@ -76,8 +77,7 @@ pub fn run(flags: &CheckFlags) -> Result<()> {
         say!("{}", printable(message))?;
     }
     if !flags.no_sheet && damaged.is_empty() {
-        let default = || PathBuf::from(format!("{}-boxes.png", sets.train.name()));
-        let path = flags.sheet.clone().unwrap_or_else(default);
+        let path = target(flags.sheet.as_deref(), &sets)?;
         let sheet = sets.contact_sheet(flags.images, 0)?;
         let mut bytes = std::io::Cursor::new(Vec::new());
         sheet.write_to(&mut bytes, image::ImageFormat::Png).map_err(|e| Error::file(&path, e))?;
@@ -86,21 +86,47 @@ pub fn run(flags: &CheckFlags) -> Result<()> {
     }
     sets.traps.refuse(&sets.root)?;
     match damaged.len() {
+        0 if sets.train.is_empty() => {
+            say!("the set can be measured on; it has no training part, so nothing can be learned from it")
+        }
         0 => say!("the set can be used"),
         n => Err(Error::file(&sets.root, format!("{n} images can't be decoded; replace or remove them"))),
     }
 }
 
-fn all(sets: &BoxSets) -> Vec<(&'static str, &BoxSet)> {
-    let test = if sets.held_out { "test (held out)" } else { "test" };
-    let parts =
-        [("training", Some(&sets.train)), ("validation", sets.validation.as_ref()), (test, Some(&sets.test))];
-    parts.into_iter().filter_map(|(name, set)| Some((name, set?))).collect()
+/// Where the picture goes: not into a folder whose images are all read as those of the set, as next time it would be one.
+fn target(asked: Option<&Path>, sets: &BoxSets) -> Result<PathBuf> {
+    let reads_folders = match sets.format {
+        Format::Folders | Format::DataYaml | Format::DataFile => true,
+        // What they name is read.
+        Format::Voc | Format::Coco => false,
+    };
+    let root = sets.root.canonicalize().map_err(|e| Error::file(&sets.root, e))?;
+    // The nearest folder above the picture that is there already, as links may lead to it.
+    let is_inside = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or(path.to_path_buf());
+        let folder = path.ancestors().skip(1).find_map(|folder| folder.canonicalize().ok());
+        reads_folders && folder.is_some_and(|folder| folder.starts_with(&root))
+    };
+    let name = PathBuf::from(format!("{}-boxes.png", sets.train.name()));
+    let path = match asked {
+        Some(path) => path.to_path_buf(),
+        None if is_inside(&name) => root.parent().unwrap_or(&root).join(name),
+        None => name,
+    };
+    if is_inside(&path) {
+        let message = format!(
+            "lies in the data set's own folder {}, where it would be read as one of its images; name another place with --sheet",
+            sets.root.display()
+        );
+        return Err(Error::file(path, message));
+    }
+    Ok(path)
 }
 
 fn parts(sets: &BoxSets) -> Table {
     let mut table = Table::new(&["part", ">images", ">boxes", ">median an image", ">most", ">without boxes"]);
-    for (name, set) in all(sets) {
+    for (name, set) in sets.parts() {
         let mut counts: Vec<usize> = set.images().map(|image| image.boxes.len()).collect();
         counts.sort_unstable();
         let cells = [
@@ -117,7 +143,7 @@ fn parts(sets: &BoxSets) -> Table {
 
 /// Boxes of each class in every part, and how large they are.
 fn classes(sets: &BoxSets) -> Table {
-    let parts = all(sets);
+    let parts: Vec<(&str, &BoxSet)> = sets.parts().collect();
     let mut columns = vec![">class".to_string(), "name".to_string()];
     columns.extend(parts.iter().map(|(name, _)| format!(">{name}")));
     columns.push(">median size".into());
@@ -148,7 +174,7 @@ fn median(values: &mut [f32]) -> Option<f32> {
 /// The most frequent sizes of images.
 fn sizes(sets: &BoxSets) -> String {
     let mut counts: BTreeMap<[u32; 2], usize> = BTreeMap::new();
-    for image in all(sets).into_iter().flat_map(|(_, set)| set.images()) {
+    for image in sets.parts().flat_map(|(_, set)| set.images()) {
         *counts.entry(image.size()).or_default() += 1;
     }
     let mut counts: Vec<([u32; 2], usize)> = counts.into_iter().collect();
@@ -178,5 +204,5 @@ fn traps(sets: &BoxSets, places: usize) -> Result<()> {
 
 /// What decoding says of the images that can't be.
 fn undecodable(sets: &BoxSets) -> Vec<String> {
-    all(sets).into_iter().flat_map(|(_, set)| set.undecodable()).map(|e| e.to_string()).collect()
+    sets.parts().flat_map(|(_, set)| set.undecodable()).map(|e| e.to_string()).collect()
 }

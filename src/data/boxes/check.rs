@@ -3,8 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use super::label::{Listed, Place, RawBox, RawClass, relative};
+use super::image::is_seen;
+use super::label::{Listed, Place, RawBox, RawClass};
+use super::parallel::{Cost, in_parallel};
 use super::probe::{self, Probe};
+use super::text::{relative, why};
 use super::traps::{Trap, Traps};
 use super::{Annotation, BoxImage};
 
@@ -30,7 +33,7 @@ pub(super) struct Checker<'a> {
 impl Checker<'_> {
     /// The images that can be used, with their boxes, in the order of `listed`.
     pub(super) fn images(&self, listed: &[Listed], traps: &mut Traps) -> Vec<BoxImage> {
-        let done = in_parallel(listed, |listed| {
+        let done = in_parallel(Cost::Small, listed, |listed| {
             let mut traps = Traps::default();
             (self.image(listed, &mut traps), traps)
         });
@@ -47,9 +50,8 @@ impl Checker<'_> {
         let probe = match probe::file(&listed.image) {
             Ok(probe) => probe,
             Err(e) => {
-                let why = e.to_string();
-                let why = why.strip_prefix(&format!("{}: ", listed.image.display())).unwrap_or(&why);
-                let why = why.strip_suffix("; replace or remove it").unwrap_or(why);
+                let why = why(&listed.image, &e);
+                let why = why.strip_suffix("; replace or remove it").unwrap_or(&why);
                 traps.add(Trap::Damaged, || format!("{name} ({why})"));
                 return None;
             }
@@ -169,13 +171,15 @@ impl Checker<'_> {
         }
         let shown = format!(" ({left:.0},{top:.0} to {right:.0},{bottom:.0} of {width}x{height})");
         let out = [(-left / side[0]), (-top / side[1]), right / side[0] - 1.0, bottom / side[1] - 1.0];
-        if out.iter().any(|&out| out > self.tolerance + 1e-9) {
-            traps.add(Trap::Outside, || at(shown));
+        let farthest = out.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        if farthest > self.tolerance + 1e-9 {
+            let over =
+                format!(", {:.1} % over a tolerance of {} %", 100.0 * farthest, 100.0 * self.tolerance);
+            traps.add(Trap::Outside, || at(format!("{}{over})", shown.trim_end_matches(')'))));
             return None;
         }
         let bounds = [left, top, right - left, bottom - top].map(|value| value as f32);
-        let inside = right.min(side[0]) - left.max(0.0) > 0.0 && bottom.min(side[1]) - top.max(0.0) > 0.0;
-        if !inside || bounds[2] <= 0.0 || bounds[3] <= 0.0 {
+        if !is_seen(bounds, [width, height]) {
             traps.add(Trap::Point, || at(shown));
             return None;
         }
@@ -185,26 +189,6 @@ impl Checker<'_> {
         }
         Some(bounds)
     }
-}
-
-/// Applies `work` on every core; the results are in the order of `items`.
-pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let share = items.len().div_ceil(workers).max(1);
-    if workers == 1 || items.len() < 64 {
-        return items.iter().map(work).collect();
-    }
-    std::thread::scope(|scope| {
-        let work = &work;
-        let started: Vec<_> = items
-            .chunks(share)
-            .map(|part| scope.spawn(move || part.iter().map(work).collect::<Vec<R>>()))
-            .collect();
-        let join = |worker: std::thread::ScopedJoinHandle<'_, Vec<R>>| {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        started.into_iter().flat_map(join).collect()
-    })
 }
 
 #[cfg(test)]

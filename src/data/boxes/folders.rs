@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use super::label::relative;
+use super::text::relative;
 use super::traps::{Trap, Traps};
 use crate::{Error, Result};
 
@@ -15,6 +15,9 @@ const NOT_READ: [&str; 11] =
     ["bmp", "gif", "webp", "tif", "tiff", "heic", "heif", "avif", "ppm", "pgm", "jp2"];
 /// How deep folders may lie in each other.
 const DEEPEST: usize = 16;
+/// A path that a list names has at most so many bytes, and so many folders.
+const LONGEST: usize = 4096;
+const MOST_PARTS: usize = 32;
 
 /// Whether a file is an image by its ending: `Some(false)` for a format that is not read.
 pub(super) fn image_kind(path: &Path) -> Option<bool> {
@@ -143,32 +146,62 @@ pub(super) fn with_folder(path: &Path, from: &str, to: &str) -> Option<PathBuf> 
 
 /// Looks for a path that a file of the data set names: under each of `bases`, as it stands and without its first folders,
 /// which are those of another machine: `true` then.
+///
+/// # Errors
+/// What is wrong with a path that is too long to look for: every folder of it is tried under every base.
 pub(super) fn resolve(
     bases: &[PathBuf],
     text: &str,
     exists: &mut dyn FnMut(&Path) -> Option<PathBuf>,
-) -> Option<(PathBuf, bool)> {
+) -> Result<Option<(PathBuf, bool)>, String> {
+    if text.len() > LONGEST {
+        return Err(format!("a path of {} bytes, and at most {LONGEST} are read", text.len()));
+    }
     let text = if cfg!(windows) { text.to_string() } else { text.replace('\\', "/") };
     let path = Path::new(&text);
     if path.is_absolute()
         && let Some(found) = exists(path)
     {
-        return Some((found, false));
+        return Ok(Some((found, false)));
     }
     let plain: Vec<Component<'_>> = path
         .components()
         .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir))
         .collect();
+    if plain.len() > MOST_PARTS {
+        return Err(format!("a path of {} folders, and at most {MOST_PARTS} are read", plain.len()));
+    }
     let rooted = path.is_absolute();
     for skip in 0..plain.len() {
         let rest: PathBuf = plain[skip..].iter().collect();
         for base in bases {
             if let Some(found) = exists(&base.join(&rest)) {
-                return Some((found, skip > 0 || rooted));
+                return Ok(Some((found, skip > 0 || rooted)));
             }
         }
     }
-    None
+    Ok(None)
+}
+
+/// Whether a path is from the root of a machine's files, whichever system that has.
+pub(super) fn is_rooted(text: &str) -> bool {
+    text.starts_with(['/', '\\'])
+        || matches!(text.as_bytes(), [drive, b':', ..] if drive.is_ascii_alphabetic())
+}
+
+/// The first folders of a path that was found elsewhere, and those of the place it was found at: what both have in common at
+/// their end is left out.
+pub(super) fn moved(text: &str, found: &Path) -> (String, String) {
+    let text = text.replace('\\', "/");
+    let shown = found.to_string_lossy().replace('\\', "/");
+    let (from, to): (Vec<&str>, Vec<&str>) = (text.split('/').collect(), shown.split('/').collect());
+    let same = from.iter().rev().zip(to.iter().rev()).take_while(|(a, b)| a == b).count();
+    let start = |parts: &[&str]| match &parts[..parts.len() - same] {
+        [] => ".".to_string(),
+        [""] => "/".to_string(),
+        parts => parts.join("/"),
+    };
+    (start(&from), start(&to))
 }
 
 #[cfg(test)]
@@ -220,10 +253,45 @@ mod tests {
         let bases = [dir.file("elsewhere"), dir.path().to_path_buf()];
         let mut exists = |path: &Path| path.exists().then(|| path.to_path_buf());
         for text in ["/content/data/obj/a.jpg", "C:\\data\\obj\\a.jpg", "../data/obj/a.jpg"] {
-            assert_eq!(resolve(&bases, text, &mut exists), Some((there.clone(), true)), "{text}");
+            assert_eq!(resolve(&bases, text, &mut exists), Ok(Some((there.clone(), true))), "{text}");
         }
-        assert_eq!(resolve(&bases, "obj/a.jpg", &mut exists), Some((there.clone(), false)));
-        assert_eq!(resolve(&bases, there.to_str().unwrap(), &mut exists), Some((there, false)));
-        assert_eq!(resolve(&bases, "b.jpg", &mut exists), None);
+        assert_eq!(resolve(&bases, "obj/a.jpg", &mut exists), Ok(Some((there.clone(), false))));
+        assert_eq!(resolve(&bases, there.to_str().unwrap(), &mut exists), Ok(Some((there, false))));
+        assert_eq!(resolve(&bases, "b.jpg", &mut exists), Ok(None));
+    }
+
+    #[test]
+    fn paths_that_are_too_long_are_not_looked_for() {
+        let bases = [PathBuf::from("x")];
+        let looked = std::cell::Cell::new(0);
+        let mut exists = |_: &Path| {
+            looked.set(looked.get() + 1);
+            None
+        };
+        let name = |folders: usize| "a/".repeat(folders - 1) + "b.jpg";
+        assert!(resolve(&bases, &name(33), &mut exists).unwrap_err().contains("33 folders"));
+        assert!(resolve(&bases, &"a".repeat(4097), &mut exists).unwrap_err().contains("4097 bytes"));
+        assert!(resolve(&bases, &"./".repeat(1 << 20), &mut exists).is_err());
+        assert_eq!(looked.get(), 0);
+        assert_eq!(resolve(&bases, &name(32), &mut exists), Ok(None));
+        assert_eq!(looked.get(), 32);
+    }
+
+    #[test]
+    fn paths_from_the_root_are_known_of_every_system() {
+        assert!(["/a", "C:\\a", "d:/a", "\\\\server\\a"].into_iter().all(is_rooted));
+        assert!(!["a", "./a", "../a", "ab:/c", "", "C", "1:/a"].into_iter().any(is_rooted));
+    }
+
+    #[test]
+    fn what_moved_is_said_without_what_stayed() {
+        for (text, found, from, to) in [
+            ("/content/x/images/1.jpg", "/me/set/images/1.jpg", "/content/x", "/me/set"),
+            ("C:\\x\\images\\1.jpg", "set/images/1.jpg", "C:/x", "set"),
+            ("/images/1.jpg", "images/1.jpg", "/", "."),
+            ("/content/1.JPG", "set/1.jpg", "/content/1.JPG", "set/1.jpg"),
+        ] {
+            assert_eq!(moved(text, Path::new(found)), (from.to_string(), to.to_string()), "{text}");
+        }
     }
 }

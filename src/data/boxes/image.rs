@@ -39,6 +39,25 @@ impl Annotation {
     }
 }
 
+/// Corners (left, top, right, bottom) of the part of a box (left, top, width, height) that is on an image of this width and
+/// height, all in pixels. The one rule for boxes that reach out of their image.
+pub fn clip([left, top, width, height]: [f32; 4], size: [u32; 2]) -> [f32; 4] {
+    let [wide, high] = size.map(|side| side as f32);
+    let ([x0, x1], [y0, y1]) =
+        ([left, left + width].map(|x| x.clamp(0.0, wide)), [top, top + height].map(|y| y.clamp(0.0, high)));
+    [x0, y0, x1, y1]
+}
+
+/// Whether the part of a box that is on its image has a width and a height: over a thousandth of a pixel, which is more than
+/// rounding leaves at an edge of a box that is none.
+pub(super) fn is_seen(bounds: [f32; 4], size: [u32; 2]) -> bool {
+    let [x0, y0, x1, y1] = clip(bounds, size);
+    x1 - x0 > LEAST_SIDE && y1 - y0 > LEAST_SIDE
+}
+
+/// Pixels of a side that are none.
+const LEAST_SIDE: f32 = 1e-3;
+
 /// An image with boxes. Images in files and compressed ones in memory are decoded when they are needed.
 #[derive(Debug, Clone)]
 pub struct BoxImage {
@@ -123,6 +142,11 @@ impl BoxImage {
         &self.content
     }
 
+    /// Whether the camera's orientation is applied.
+    pub(super) fn is_turned(&self) -> bool {
+        self.turned
+    }
+
     /// Decodes it.
     ///
     /// # Errors
@@ -168,6 +192,18 @@ mod tests {
         assert_eq!(raw.decode().unwrap(), picture);
         assert_eq!(encoded.decode().unwrap(), picture);
         assert_ne!(raw.content(), encoded.content());
+    }
+
+    #[test]
+    fn boxes_are_clipped_to_their_image() {
+        assert_eq!(clip([1.0, 2.0, 3.0, 4.0], [40, 20]), [1.0, 2.0, 4.0, 6.0]);
+        assert_eq!(clip([-1.0, 15.0, 50.0, 9.0], [40, 20]), [0.0, 15.0, 40.0, 20.0]);
+        assert_eq!(clip([50.0, -9.0, 5.0, 4.0], [40, 20]), [40.0, 0.0, 40.0, 0.0]);
+        let seen = [[1.0, 1.0, 0.01, 0.01], [39.9, 0.0, 9.0, 9.0], [-1.0, 0.0, 1.1, 9.0]];
+        assert!(seen.into_iter().all(|bounds| is_seen(bounds, [40, 20])));
+        let hidden =
+            [[1.0, 1.0, 0.0, 9.0], [39.9999, 0.0, 9.0, 9.0], [0.0, 20.0, 9.0, 9.0], [1.0, 1.0, -3.0, 9.0]];
+        assert!(!hidden.into_iter().any(|bounds| is_seen(bounds, [40, 20])));
     }
 
     #[test]

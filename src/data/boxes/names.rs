@@ -2,32 +2,12 @@
 
 use std::path::Path;
 
-use super::label;
+use super::text::{short, small_text};
 use super::traps::Traps;
-use crate::{Error, Result, files};
+use crate::{Error, Result};
 
 /// A list of names has at most so many bytes.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// Reads a small text file whole.
-///
-/// # Errors
-/// [`Error::File`] for a file that is not there, is empty, over `most` bytes, or no UTF-8.
-pub(super) fn small_text(
-    path: &Path,
-    what: &str,
-    most: u64,
-    place: &str,
-    traps: &mut Traps,
-) -> Result<String> {
-    let (_, length) = files::open_as(path, what)?;
-    if length > most {
-        return Err(Error::file(path, format!("expected {what} of at most {most} bytes, found {length}")));
-    }
-    let bytes = files::read(path)?;
-    let text = label::text(&bytes, place, traps).map_err(|why| Error::file(path, why))?;
-    Ok(text.to_string())
-}
 
 /// The names of a file, one a line; empty lines at its end do not count.
 ///
@@ -57,8 +37,7 @@ pub(super) fn distinct(path: &Path, names: &[String]) -> Result<()> {
             return Err(Error::file(path, message));
         }
         if let Some(first) = seen.insert(name, k) {
-            let message =
-                format!("classes {first} and {k} are both called \"{}\"; rename one", label::short(name));
+            let message = format!("classes {first} and {k} are both called \"{}\"; rename one", short(name));
             return Err(Error::file(path, message));
         }
     }
@@ -81,8 +60,10 @@ mod tests {
         let mut read = |text: &str| read(&dir.write("x.names", text), "x.names", &mut traps);
         assert_eq!(read("\u{feff}a b\r\nc \n\n").unwrap(), ["a b", "c"]);
         assert!(message(read("a\n\nb")).contains("class 1 (line 2)"));
+        assert!(message(read("\na")).contains("class 0 (line 1)"));
         assert!(message(read("a\nb\na")).contains("classes 0 and 2"));
-        assert!(message(read("\n \n")).contains("no name") || message(read("")).contains("empty"));
+        assert!(message(read("")).contains("found an empty one"));
+        assert!(message(read("\n \n")).contains("at least one class name"));
         assert!(message(read(&"x".repeat(2 << 20))).contains("at most"));
     }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::check::Checker;
-use super::label::{Listed, relative};
+use super::label::Listed;
 use super::parts::{Format, Parts, Read};
 use super::recognise;
 use super::set::MAX_PLACES;
+use super::text::relative;
 use super::traps::{Trap, Traps};
 use super::{BoxImage, BoxSet, Resize, SetOptions};
 use crate::data::{Source, Split};
@@ -63,7 +64,7 @@ pub struct BoxSets {
     pub format: Format,
     /// Its folder.
     pub root: PathBuf,
-    /// What to learn from.
+    /// What to learn from. Without an image where the set says that it has other parts only: see [`BoxSets::require_training`].
     pub train: BoxSet,
     /// A part of its own to be watched while training, where the set has one beside the test part.
     pub validation: Option<BoxSet>,
@@ -82,19 +83,19 @@ pub struct BoxSets {
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<BoxSets> {
     let sets = inspect(path, options)?;
     sets.traps.refuse(&sets.root)?;
-    let used = sets.train.len() + sets.test.len() + sets.validation.as_ref().map_or(0, BoxSet::len);
-    let lost = sets.traps.count(Trap::Missing)
-        + sets.traps.count(Trap::Damaged)
-        + sets.traps.count(Trap::OtherFormat);
+    let used: usize = sets.parts().map(|(_, set)| set.len()).sum();
+    let mut kinds = vec![Trap::Missing, Trap::Damaged, Trap::OtherFormat];
+    if sets.format == Format::Voc {
+        // Its lists are of label files, so that one without an image is an image that is not there.
+        kinds.push(Trap::LabelsAlone);
+    }
+    let lost: usize = kinds.iter().map(|kind| sets.traps.count(*kind)).sum();
     if lost > used {
-        let traps = &sets.traps;
-        let kinds = [Trap::Missing, Trap::Damaged, Trap::OtherFormat]
-            .into_iter()
-            .filter(|kind| traps.count(*kind) > 0);
-        let shown: Vec<String> =
-            kinds.map(|kind| format!("{}: {}", kind.words(), traps.first(kind, 3))).collect();
-        let message = format!("{lost} images are left out, and {used} remain: {}", shown.join("; "));
-        return Err(Error::file(&sets.root, message));
+        let said = sets.traps.said(kinds);
+        return Err(Error::file(
+            &sets.root,
+            format!("{lost} images are left out, and {used} remain: {said}"),
+        ));
     }
     Ok(sets)
 }
@@ -189,17 +190,18 @@ impl Maker<'_> {
         let train = train.map(|images| set(images, Split::Train, "training")).transpose()?;
         let validation = validation.map(|images| set(images, Split::Validation, "validation")).transpose()?;
         let test = test.map(|images| set(images, Split::Test, "test")).transpose()?;
-        let held_out = |all: BoxSet| {
-            let (train, test) = all.split_holdout(self.options.holdout, self.options.seed)?;
-            Ok((train, None, test, true))
-        };
         match (train, validation, test) {
             (Some(train), validation, Some(test)) => Ok((train, validation, test, false)),
             (Some(train), Some(validation), None) => {
                 Ok((train, None, validation.of_split(Split::Test), false))
             }
-            (Some(all), None, None) | (None, Some(all), None) | (None, None, Some(all)) => held_out(all),
-            (None, Some(train), Some(test)) => Ok((train.of_split(Split::Train), None, test, false)),
+            (Some(all), None, None) => {
+                let (train, test) = all.split_holdout(self.options.holdout, self.options.seed)?;
+                Ok((train, None, test, true))
+            }
+            // To be measured on, and not to be learned from.
+            (None, validation, Some(test)) => Ok((test.without_images(), validation, test, false)),
+            (None, Some(test), None) => Ok((test.without_images(), None, test.of_split(Split::Test), false)),
             (None, None, None) => Err(self.without_images("training")),
         }
     }
@@ -212,15 +214,9 @@ impl Maker<'_> {
 
     /// The error of a part that none is left of, with the likely reason.
     fn without_images(&self, part: &str) -> Error {
-        let lost = self.traps.kinds().into_iter().filter(|kind| {
-            matches!(
-                kind,
-                Trap::Missing | Trap::Damaged | Trap::OtherFormat | Trap::LabelsAlone | Trap::BadLabel
-            )
-        });
-        let shown: Vec<String> =
-            lost.map(|kind| format!("{}: {}", kind.words(), self.traps.first(kind, 3))).collect();
-        let why = if shown.is_empty() { "it lists none".to_string() } else { shown.join("; ") };
+        let kinds = [Trap::BadLabel, Trap::Damaged, Trap::OtherFormat, Trap::Missing, Trap::LabelsAlone];
+        let said = self.traps.said(kinds);
+        let why = if said.is_empty() { "it lists none" } else { &said };
         Error::file(self.root, format!("the {part} part has no image that can be used ({why})"))
     }
 }
@@ -239,6 +235,36 @@ impl BoxSets {
     /// The names of the classes, by number.
     pub fn class_names(&self) -> &[String] {
         self.train.class_names()
+    }
+
+    /// The parts that have images, each with what people call it: training, validation, test.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, &BoxSet)> {
+        let test = if self.held_out { "test (held out)" } else { "test" };
+        let all = [
+            ("training", Some(&self.train)),
+            ("validation", self.validation.as_ref()),
+            (test, Some(&self.test)),
+        ];
+        all.into_iter().filter_map(|(name, set)| Some((name, set.filter(|set| !set.is_empty())?)))
+    }
+
+    /// Fails for a set without a training part: it can be measured on, and nothing is learned from it.
+    ///
+    /// # Errors
+    /// [`Error::File`] for its folder, with what to do.
+    pub fn require_training(&self) -> Result<()> {
+        if !self.train.is_empty() {
+            return Ok(());
+        }
+        let list = match self.format {
+            Format::Voc => "a list of its images (ImageSets/Main/train.txt)",
+            Format::Coco => "its file (annotations/instances_train.json)",
+            Format::Folders | Format::DataYaml | Format::DataFile => "its folder (images/train)",
+        };
+        let message = format!(
+            "has no training part, only one to measure on: nothing can be learned from it; add {list}, or choose another set"
+        );
+        Err(Error::file(&self.root, message))
     }
 }
 

@@ -1,12 +1,17 @@
 //! Which format a folder or file is of.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::folders::Folders;
 use super::parts::Read;
 use super::traps::Traps;
 use super::{coco, voc, yolo};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
+
+/// A description has at most so many bytes; of a folder with more files of its ending no more are looked into.
+const MAX_BYTES: u64 = 4 << 20;
+const MOST_FILES: usize = 64;
 
 /// What a path is.
 #[derive(Debug, PartialEq)]
@@ -74,14 +79,12 @@ fn folder(dir: &Path) -> Result<Option<Layout>> {
     }
     let mut yaml = folders.ending(dir, "yaml");
     yaml.extend(folders.ending(dir, "yml"));
-    yaml.retain(|path| describes(path, &["train:", "names:"]));
-    if let Some(path) = only(dir, yaml, "descriptions of a data set")? {
+    if let Some(path) = only(dir, described(yaml, &["train:", "names:"]), "descriptions of a data set")? {
         return Ok(Some(Layout::DataYaml(path)));
     }
     let mut data = folders.ending(dir, "data");
     data.extend(folders.ending(&dir.join("data"), "data"));
-    data.retain(|path| describes(path, &["train", "names"]));
-    if let Some(path) = only(dir, data, "descriptions of a data set")? {
+    if let Some(path) = only(dir, described(data, &["train", "names"]), "descriptions of a data set")? {
         return Ok(Some(Layout::DataFile(path)));
     }
     if let Some(files) = coco::files_in(dir)? {
@@ -90,21 +93,27 @@ fn folder(dir: &Path) -> Result<Option<Layout>> {
     Ok(yolo::is_plain(dir).then(|| Layout::Folders(dir.to_path_buf())))
 }
 
+/// The files that describe a data set.
+fn described(candidates: Vec<PathBuf>, words: &[&str]) -> Vec<PathBuf> {
+    candidates.into_iter().take(MOST_FILES).filter(|path| describes(path, words)).collect()
+}
+
 fn only(dir: &Path, mut found: Vec<PathBuf>, what: &str) -> Result<Option<PathBuf>> {
     if found.len() > 1 {
-        let names: Vec<String> = found.iter().map(|path| super::label::relative(dir, path)).collect();
+        let names: Vec<String> = found.iter().map(|path| super::text::relative(dir, path)).collect();
         let message = format!("there are {} {what}: {}; name the one to read", names.len(), names.join(", "));
         return Err(Error::file(dir, message));
     }
     Ok(found.pop())
 }
 
-/// Whether lines of a small file begin with all of these words.
+/// Whether lines of a small file begin with all of these words. No more than the limit is read, whatever the file is.
 fn describes(path: &Path, words: &[&str]) -> bool {
-    if path.metadata().is_ok_and(|meta| meta.len() > 4 << 20) {
+    let Ok((file, length)) = files::open_as(path, "a description") else { return false };
+    let mut bytes = Vec::new();
+    if length > MAX_BYTES || file.take(MAX_BYTES).read_to_end(&mut bytes).is_err() {
         return false;
     }
-    let bytes = std::fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let text = text.trim_start_matches('\u{feff}');
     words.iter().all(|word| text.lines().any(|line| line.trim_start().starts_with(word)))
@@ -116,4 +125,27 @@ fn folders_in(dir: &Path) -> Vec<PathBuf> {
     found.sort();
     found.truncate(64);
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::testing::Scratch;
+
+    #[test]
+    fn no_more_is_read_than_a_description_has() {
+        let dir = Scratch::new();
+        let words = ["train:", "names:"];
+        let text = "\u{feff}train: x\n  names: [a]\n";
+        assert!(describes(&dir.write("a.yaml", text), &words));
+        assert!(!describes(&dir.write("b.yaml", "train: x\n"), &words));
+        let long = dir.write("c.yaml", text);
+        std::fs::File::options().write(true).open(&long).unwrap().set_len(MAX_BYTES + 1).unwrap();
+        assert!(!describes(&long, &words));
+        let many: Vec<PathBuf> = (0..100).map(|k| dir.write(&format!("m/{k}.yaml"), text)).collect();
+        assert_eq!(described(many, &words).len(), MOST_FILES);
+        // A device has no end.
+        #[cfg(unix)]
+        assert!(!describes(Path::new("/dev/zero"), &words));
+    }
 }

@@ -1,6 +1,7 @@
 //! Choosing some of the images.
 
 use super::BoxSet;
+use crate::data::holdout::holdout_count;
 use crate::data::{Source, Split};
 use crate::rng::Stream;
 use crate::{Error, Result};
@@ -40,22 +41,15 @@ impl BoxSet {
     /// # Errors
     /// [`Error::Config`] for a fraction outside (0, 1), and for a part that would be empty.
     pub fn split_holdout(&self, fraction: f64, seed: u64) -> Result<(BoxSet, BoxSet)> {
-        if !(fraction > 0.0 && fraction < 1.0) {
-            let message = format!("expected a fraction between 0 and 1, got {fraction}");
-            return Err(Error::config("holdout", message));
-        }
-        let count = (fraction * self.len() as f64 - 1e-9).ceil() as usize;
-        if count == 0 || count >= self.len() {
-            let message = format!(
-                "a fraction of {fraction} leaves one part of {} with no images ({} in all); add images",
-                self.name(),
-                self.len()
-            );
-            return Err(Error::config("holdout", message));
-        }
+        let count = holdout_count(self.name(), self.len(), fraction)?;
         let held_out = self.chosen(count, seed);
         let (test, train): (Vec<usize>, Vec<usize>) = (0..self.len()).partition(|&i| held_out[i]);
         Ok((self.subset(&train)?.of_split(Split::Train), self.subset(&test)?.of_split(Split::Test)))
+    }
+
+    /// A training part that has none of the images: that of a set which has other parts only.
+    pub(super) fn without_images(&self) -> BoxSet {
+        self.with_order(Vec::new()).of_split(Split::Train)
     }
 
     fn chosen(&self, count: usize, seed: u64) -> Vec<bool> {
@@ -104,7 +98,8 @@ mod tests {
     fn what_leaves_nothing_is_refused() {
         assert!(message(tiny(3).subset(&[3])).contains("below 3"));
         assert!(message(tiny(3).sample(0, 0)).contains("subset"));
-        assert!(message(tiny(1).split_holdout(0.5, 0)).contains("holdout"));
+        let text = message(tiny(1).split_holdout(0.5, 0));
+        assert!(text.contains("one part of tiny with no samples (1 in all)"), "{text}");
         assert!(message(tiny(3).split_holdout(1.0, 0)).contains("between 0 and 1"));
     }
 }

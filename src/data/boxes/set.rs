@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-use super::{BOX_CLASSES, BOX_TRUTHS, BOXES, BoxImage, IMAGE_FRAME, Resize};
+use super::image::is_seen;
+use super::parallel::{Cost, in_parallel};
+use super::{BOX_CLASSES, BOX_TRUTHS, BOXES, BoxImage, IMAGE_FRAME, Resize, clip};
 use crate::data::{Field, IGNORE_LABEL, PIXELS, Row, Source, Split, View};
 use crate::files::hex;
 use crate::{Error, Result};
@@ -62,8 +64,8 @@ impl BoxSet {
     /// The images of a program's own, with the names of the classes that their boxes are of.
     ///
     /// # Errors
-    /// [`Error::Config`] for no image, a class without a name, bounds that are not finite or without width or height, and
-    /// sizes that no network has.
+    /// [`Error::Config`] for no image, a class without a name, bounds that are not finite or have no width or height on their
+    /// image, and sizes that no network has.
     pub fn new(
         name: impl Into<String>,
         split: Split,
@@ -196,7 +198,7 @@ impl BoxSet {
     /// Decodes every image on all cores and keeps none: the errors of those that can't be.
     pub fn undecodable(&self) -> Vec<Error> {
         let images: Vec<&BoxImage> = self.images().collect();
-        let errors = super::check::in_parallel(&images, |image| image.decode().err());
+        let errors = in_parallel(Cost::Large, &images, |image| image.decode().err());
         errors.into_iter().flatten().collect()
     }
 
@@ -221,14 +223,13 @@ impl BoxSet {
 }
 
 /// Bounds in pixels of an image, clipped to it, as centre, width and height in shares of a frame.
-fn in_frame([x, y, w, h]: [f32; 4], image: [u32; 2], frame: [f32; 4]) -> [f32; 4] {
-    let along = |from: f32, length: f32, side: u32, start: f32, extent: f32| {
-        let side = side as f32;
-        let (low, high) = (from.clamp(0.0, side), (from + length).clamp(0.0, side));
-        ((((low + high) / 2.0) - start) / extent, (high - low) / extent)
+fn in_frame(bounds: [f32; 4], image: [u32; 2], frame: [f32; 4]) -> [f32; 4] {
+    let [left, top, right, bottom] = clip(bounds, image);
+    let along = |low: f32, high: f32, start: f32, extent: f32| {
+        (((low + high) / 2.0 - start) / extent, (high - low) / extent)
     };
-    let (cx, width) = along(x, w, image[0], frame[0], frame[2]);
-    let (cy, height) = along(y, h, image[1], frame[1], frame[3]);
+    let (cx, width) = along(left, right, frame[0], frame[2]);
+    let (cy, height) = along(top, bottom, frame[1], frame[3]);
     [cx, cy, width, height]
 }
 
@@ -277,11 +278,11 @@ impl Source for BoxSet {
         Ok(())
     }
 
-    /// sha256 over the names of the classes, size and rule of resizing, and of every image its name, size, boxes and content:
-    /// all bytes of one in memory, of a file the length and the last 4 KiB.
+    /// sha256 over the names of the classes, size and rule of resizing, and of every image its name, size, boxes, whether it is
+    /// turned upright, and content: all bytes of one in memory, of a file the length and the last 4 KiB.
     fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        hash.update(b"limbeck boxes 1\0");
+        hash.update(b"limbeck boxes 2\0");
         let text = |hash: &mut Sha256, text: &str| {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
@@ -294,6 +295,7 @@ impl Source for BoxSet {
         for image in self.images() {
             text(&mut hash, &image.name);
             hash.update(image.content());
+            hash.update([u8::from(image.is_turned())]);
             image.size().iter().for_each(|side| hash.update(side.to_le_bytes()));
             hash.update((image.boxes.len() as u64).to_le_bytes());
             for annotation in &image.boxes {
@@ -331,10 +333,11 @@ impl Source for BoxSet {
                         image.name, annotation.bounds
                     ));
                 }
-                let [iw, ih] = image.size().map(|side| side as f32);
-                if x >= iw || y >= ih || x + w <= 0.0 || y + h <= 0.0 {
-                    let bounds = annotation.bounds;
-                    return refuse(format!("box {k} of {} is outside of its image: {bounds:?}", image.name));
+                if !is_seen(annotation.bounds, image.size()) {
+                    return refuse(format!(
+                        "box {k} of {}, {:?}, has no width or height on its image",
+                        image.name, annotation.bounds
+                    ));
                 }
                 if annotation.class >= self.classes.len() {
                     let (class, n) = (annotation.class, self.classes.len());

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::data::boxes::Annotation;
-use crate::data::boxes::testing::{jpeg, picture, png, tiny};
-use crate::data::testing::message;
+use crate::data::boxes::testing::{jpeg, picture, png, tiny, with_exif};
+use crate::data::boxes::{OpenOptions, open};
+use crate::data::testing::{Scratch, message};
 use crate::data::{Loader, LoaderConfig};
 
 fn one(boxes: Vec<Annotation>, options: &SetOptions) -> Result<BoxSet> {
@@ -40,14 +41,18 @@ fn fields_are_as_documented() {
 #[test]
 fn boxes_of_a_letterboxed_image_are_shares_of_the_input() {
     let options = SetOptions { size: [40, 40], resize: Resize::Letterbox, ..Default::default() };
-    let batch = batch(one(vec![Annotation::new([10.0, 0.0, 20.0, 20.0], 0)], &options).unwrap(), 1);
+    let drawn = [10.0, 0.0, 20.0, 20.0];
+    let batch = batch(one(vec![Annotation::new(drawn, 0)], &options).unwrap(), 1);
     // The image is 40x20 pixels, 10 rows below the input's edge.
     assert_eq!(batch.f32(BOXES).unwrap(), [0.5, 0.5, 0.5, 0.5]);
     assert_eq!(batch.f32(IMAGE_FRAME).unwrap(), [0.0, -10.0, 40.0, 40.0]);
     // A share of the frame is a place in the image.
-    let [x, y, w, h]: [f32; 4] = [0.5, 0.5, 0.5, 0.5];
-    let back = [0.0 + (x - w / 2.0) * 40.0, -10.0 + (y - h / 2.0) * 40.0, w * 40.0, h * 40.0];
-    assert_eq!(back, [10.0, 0.0, 20.0, 20.0]);
+    let (&[x, y, w, h], &[left, top, wide, high]) = (
+        batch.f32(BOXES).unwrap().first_chunk().unwrap(),
+        batch.f32(IMAGE_FRAME).unwrap().first_chunk().unwrap(),
+    );
+    let back = [left + (x - w / 2.0) * wide, top + (y - h / 2.0) * high, w * wide, h * high];
+    assert_eq!(back, drawn);
 }
 
 #[test]
@@ -76,19 +81,21 @@ fn several_threads_give_what_one_gives() {
         BoxImage::encoded(format!("{k}"), bytes, vec![Annotation::new([1.0, 1.0, 5.0, 5.0], 0)]).unwrap()
     });
     let options = SetOptions { size: [12, 12], cache_bytes: 3 * 144 * 4, ..Default::default() };
-    let set = BoxSet::new("nine", Split::Train, vec!["a".into()], images.collect(), &options).unwrap();
+    let images: Vec<BoxImage> = images.collect();
+    // A set of its own each time: what one has decoded the other must not find.
     let all = |threads: usize| {
+        let set = BoxSet::new("nine", Split::Train, vec!["a".into()], images.clone(), &options).unwrap();
         let config = LoaderConfig { threads: Some(threads), ..LoaderConfig::in_order(2) };
         let loader = Loader::new(Arc::new(set.clone()), config).unwrap();
         let batches: Vec<_> =
             (0..2).flat_map(|epoch| loader.epoch(epoch)).map(|batch| batch.unwrap()).collect();
+        // The cache holds four of the nine.
+        assert_eq!(set.cache.iter().filter(|kept| kept.get().is_some()).count(), 4);
         batches.iter().map(|batch| batch.packed_u8(PIXELS).unwrap().to_vec()).collect::<Vec<_>>()
     };
     let one = all(1);
     assert_eq!(one, all(4));
     assert_eq!(one[..5], one[5..]);
-    // The cache holds four of the nine.
-    assert_eq!(set.cache.iter().filter(|kept| kept.get().is_some()).count(), 4);
 }
 
 #[test]
@@ -107,6 +114,24 @@ fn a_fingerprint_tells_sets_apart() {
     prints.sort();
     prints.dedup();
     assert_eq!(prints.len(), 5);
+}
+
+/// Upside down an image has the same size and the same bytes.
+#[test]
+fn a_fingerprint_tells_turned_images_from_those_as_stored() {
+    let dir = Scratch::new();
+    dir.write("images/1.jpg", with_exif(&jpeg(&picture(40, 20)), 3));
+    dir.write("images/2.jpg", with_exif(&jpeg(&picture(40, 20)), 3));
+    for name in ["labels/1.txt", "labels/2.txt"] {
+        dir.write(name, "0 .5 .5 .5 .5\n");
+    }
+    let of = |upright: bool| {
+        let options = OpenOptions { upright, holdout: 0.5, ..Default::default() };
+        open(dir.path(), &options).unwrap().train
+    };
+    assert_eq!(of(true).image(0).unwrap().size(), of(false).image(0).unwrap().size());
+    assert_eq!(of(true).fingerprint(), of(true).fingerprint());
+    assert_ne!(of(true).fingerprint(), of(false).fingerprint());
 }
 
 #[test]
@@ -130,7 +155,9 @@ fn what_makes_no_sense_is_refused() {
     assert!(with([0.0, 0.0, 1.0, 1.0], 2).contains("of class 2, but there are 2"));
     assert!(with([0.0, 0.0, 0.0, 1.0], 0).contains("width and height over 0"));
     assert!(with([f32::NAN, 0.0, 1.0, 1.0], 0).contains("finite"));
-    assert!(with([41.0, 0.0, 1.0, 1.0], 0).contains("outside"));
+    for outside in [[41.0, 0.0, 1.0, 1.0], [39.9999, 0.0, 1.0, 1.0], [0.0, -5.0, 1.0, 5.0]] {
+        assert!(with(outside, 0).contains("no width or height on its image"), "{outside:?}");
+    }
     let none = BoxSet::new("none", Split::Train, vec!["a".into()], Vec::new(), &options);
     assert!(message(none).contains("at least one image"));
     let zero = SetOptions { size: [0, 4], ..Default::default() };

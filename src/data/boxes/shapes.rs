@@ -3,12 +3,13 @@
 //! Shapes of 10 to 44 pixels, which may overlap, on a background that varies, all under noise. An image depends on nothing but
 //! the seed and its number.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::{Annotation, BoxImage, BoxSet, SetOptions};
-use crate::Result;
 use crate::data::Split;
 use crate::rng::Stream;
+use crate::{Error, Result};
 
 /// The classes.
 pub const CLASSES: [&str; 4] = ["disc", "square", "triangle", "ring"];
@@ -19,7 +20,10 @@ const COLOURS: [[f64; 3]; 4] = [[230., 90., 80.], [90., 210., 100.], [90., 120.,
 /// Shapes that no more than this share of is covered by later ones are kept.
 const MOST_COVERED: f64 = 0.5;
 
-/// `n` images, `side` pixels wide and high, for a part of a set: parts of the same seed have no image in common.
+/// Pixels of an image's side: the largest shape and a border fit in, and a network's input has no more.
+const SIDES: RangeInclusive<u32> = 48..=8192;
+
+/// `n` images, `side` pixels wide and high (48 to 8192), for a part of a set: parts of the same seed have no image in common.
 ///
 /// ```
 /// use limbeck::data::boxes::{SetOptions, shapes};
@@ -31,11 +35,16 @@ const MOST_COVERED: f64 = 0.5;
 /// ```
 ///
 /// # Errors
-/// As [`BoxSet::new`], such as for no image.
+/// [`Error::Config`] for another side, and those of [`BoxSet::new`], such as for no image.
 pub fn generate(split: Split, n: usize, side: u32, seed: u64, options: &SetOptions) -> Result<BoxSet> {
+    if !SIDES.contains(&side) {
+        let message =
+            format!("expected images of {} to {} pixels a side, got {side}", SIDES.start(), SIDES.end());
+        return Err(Error::config("shapes", message));
+    }
     let images = (0..n).map(|number| {
         let mut random = Stream::new(seed, &format!("shapes {split} {number}"));
-        image(&format!("{split}-{number}"), side.max(48), &mut random)
+        image(&format!("{split}-{number}"), side, &mut random)
     });
     let classes = CLASSES.map(String::from).to_vec();
     BoxSet::new("shapes", split, classes, images.collect::<Result<_>>()?, options)
@@ -119,6 +128,7 @@ fn image(name: &str, side: u32, random: &mut Stream) -> Result<BoxImage> {
 mod tests {
     use super::*;
     use crate::data::Source;
+    use crate::data::testing::message;
 
     fn options() -> SetOptions {
         SetOptions { size: [96, 96], ..Default::default() }
@@ -131,6 +141,16 @@ mod tests {
         assert_ne!(set(Split::Train, 1).fingerprint(), set(Split::Train, 2).fingerprint());
         assert_ne!(set(Split::Train, 1).fingerprint(), set(Split::Test, 1).fingerprint());
         assert!(set(Split::Train, 1).class_counts().iter().all(|n| *n > 5));
+    }
+
+    #[test]
+    fn sides_that_shapes_do_not_fit_in_are_refused() {
+        for side in [0, 47, 8193, u32::MAX] {
+            let text = message(generate(Split::Train, 1, side, 1, &options()));
+            assert!(text.contains("48 to 8192") && text.contains(&format!("got {side}")), "{text}");
+        }
+        let set = generate(Split::Train, 30, 48, 1, &options()).unwrap();
+        assert!(set.images().all(|image| image.size() == [48, 48]));
     }
 
     /// What has pixels in its middle has about its class's colour there, but where another shape lies over it.

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use ::image::imageops::{self, FilterType};
 use ::image::{Rgb, RgbImage};
 
-use super::check::in_parallel;
+use super::parallel::{Cost, in_parallel};
 use super::{BoxImage, BoxSet, BoxSets, Severity};
+use crate::data::Source;
 use crate::report::draw::{self, Labelled};
 use crate::rng::Stream;
 use crate::{Error, Result};
@@ -17,24 +18,27 @@ const TILE: [u32; 2] = [360, 270];
 const GAP: u32 = 8;
 const CAPTION: u32 = 14;
 const COLUMNS: usize = 4;
+/// Images of a sheet.
+const MOST: usize = 400;
 const GROUND: Rgb<u8> = Rgb([24, 26, 30]);
 
 impl BoxSets {
     /// A picture of up to `count` images with their boxes: first those of which something was odd, then others of every part,
-    /// drawn by `seed`. Boxes that are not learned say why.
+    /// drawn by `seed`. Boxes that are not learned say why. 400 images are 1480x29208 pixels.
     ///
     /// # Errors
     /// [`Error::Config`] for no image or more than 400, and [`Error::File`] for one that can't be decoded.
     pub fn contact_sheet(&self, count: usize, seed: u64) -> Result<RgbImage> {
-        if !(1..=400).contains(&count) {
-            return Err(Error::config("contact sheet", format!("expected 1 to 400 images, got {count}")));
+        if !(1..=MOST).contains(&count) {
+            return Err(Error::config("contact sheet", format!("expected 1 to {MOST} images, got {count}")));
         }
         let chosen = self.chosen(count, seed);
-        let columns = COLUMNS.min(chosen.len());
-        let rows = chosen.len().div_ceil(columns.max(1)) as u32;
+        // Every set has an image.
+        let columns = COLUMNS.min(chosen.len()).max(1);
+        let rows = chosen.len().div_ceil(columns) as u32;
         let [wide, high] = [TILE[0] + GAP, TILE[1] + CAPTION + GAP];
         let mut sheet = RgbImage::from_pixel(columns as u32 * wide + GAP, rows * high + GAP, GROUND);
-        let tiles = in_parallel(&chosen, |(image, classes)| tile(image, classes));
+        let tiles = in_parallel(Cost::Large, &chosen, |(image, classes)| tile(image, classes));
         for (k, (drawn, (image, _))) in tiles.into_iter().zip(&chosen).enumerate() {
             let drawn = drawn?;
             let (x, y) = ((k % columns) as u32 * wide + GAP, (k / columns) as u32 * high + GAP);
@@ -46,28 +50,39 @@ impl BoxSets {
         Ok(sheet)
     }
 
-    /// Images with the names of their classes.
+    /// Up to `count` images with the names of their classes, each once.
     fn chosen(&self, count: usize, seed: u64) -> Vec<(&BoxImage, &[String])> {
-        let sets: Vec<&BoxSet> =
-            [Some(&self.train), self.validation.as_ref(), Some(&self.test)].into_iter().flatten().collect();
+        let sets: Vec<&BoxSet> = self.parts().map(|(_, set)| set).collect();
         let odd = self.odd_names();
-        let is_odd = |image: &&BoxImage| odd.contains(stem(&image.name));
-        let mut chosen: Vec<(&BoxImage, &[String])> = Vec::new();
-        for set in &sets {
-            let images = set.images().filter(is_odd).map(|image| (image, set.class_names()));
-            chosen.extend(images.take((count / 2).saturating_sub(chosen.len())));
-        }
-        // The training part has most of the others.
+        let is_odd =
+            |set: &BoxSet, at: usize| set.image(at).is_some_and(|image| odd.contains(stem(&image.name)));
+        // Of every part first its odd images, in its order, then the others in a drawn one.
         let mut stream = Stream::new(seed, "contact sheet");
+        let mut of_parts = Vec::new();
         for (k, set) in sets.iter().enumerate() {
-            let left = count.saturating_sub(chosen.len());
-            let share =
-                if k == 0 && sets.len() > 1 { left.div_ceil(2) } else { left.div_ceil(sets.len() - k) };
-            let drawn = stream.permutation(set.images().len()).into_iter().filter_map(|at| set.image(at));
-            let images = drawn.filter(|image| !odd.contains(stem(&image.name)));
-            chosen.extend(images.take(share).map(|image| (image, set.class_names())));
+            let drawn = stream.permutation(set.len()).into_iter();
+            let (mut first, others): (Vec<usize>, Vec<usize>) = drawn.partition(|&at| is_odd(set, at));
+            first.sort_unstable();
+            of_parts.push((k, first.into_iter(), others.into_iter()));
         }
-        chosen
+        let mut chosen: Vec<(usize, usize)> = Vec::new();
+        for (k, first, _) in &mut of_parts {
+            let free = (count / 2).saturating_sub(chosen.len());
+            chosen.extend(first.take(free).map(|at| (*k, at)));
+        }
+        // The training part, which comes first, has most of the others.
+        for (k, _, others) in &mut of_parts {
+            let left = count.saturating_sub(chosen.len());
+            let parts = if *k == 0 { sets.len().min(2) } else { sets.len() - *k };
+            chosen.extend(others.take(left.div_ceil(parts)).map(|at| (*k, at)));
+        }
+        // Where a part has fewer than its share, others have more.
+        for (k, first, others) in &mut of_parts {
+            let left = count.saturating_sub(chosen.len());
+            chosen.extend(others.chain(first).take(left).map(|at| (*k, at)));
+        }
+        let images = chosen.into_iter().filter_map(|(k, at)| Some((sets.get(k)?, at)));
+        images.filter_map(|(set, at)| Some((set.image(at)?, set.class_names()))).collect()
     }
 
     /// Names, without folder and ending, of files of which something is odd.
@@ -97,12 +112,16 @@ fn caption(name: &str, boxes: usize) -> String {
 fn tile(image: &BoxImage, classes: &[String]) -> Result<RgbImage> {
     let picture = image.decode()?;
     let [w, h] = image.size().map(f64::from);
-    // Small images grow by whole steps at most, so that their pixels are seen.
+    // Small images grow by whole steps, so that their pixels are seen.
     let scale = (f64::from(TILE[0]) / w).min(f64::from(TILE[1]) / h);
+    let scale = if scale > 1.0 { scale.floor() } else { scale };
     let side = |side: f64, most: u32| ((side * scale).round() as u32).clamp(1, most);
     let (width, height) = (side(w, TILE[0]), side(h, TILE[1]));
-    let filter = if scale > 1.0 { FilterType::Nearest } else { FilterType::Triangle };
-    let mut picture = imageops::resize(&picture, width, height, filter);
+    // The mean of the pixels that become one needs no copy of an image that may be very wide.
+    let mut picture = match scale >= 1.0 {
+        true => imageops::resize(&picture, width, height, FilterType::Nearest),
+        false => imageops::thumbnail(&picture, width, height),
+    };
     let labels: Vec<String> = image
         .boxes
         .iter()
@@ -157,7 +176,41 @@ mod tests {
         // The box's colour, at its left edge: an image of 40x20 is 360x180 in its tile.
         let (x, y) = (GAP + 90, GAP + (270 - 180) / 2 + 90);
         assert_eq!(sheet.get_pixel(x, y).0, draw::colour(0));
-        assert!(message(sets.contact_sheet(0, 0)).contains("1 to 400"));
+        for count in [0, MOST + 1] {
+            assert!(message(sets.contact_sheet(count, 0)).contains("1 to 400"));
+        }
+    }
+
+    /// As many as are asked for, each once, whichever part has them and however many are odd.
+    #[test]
+    fn a_sheet_is_filled() {
+        let dir = Scratch::new();
+        for k in 0..20 {
+            let part = if k < 18 { "train" } else { "val" };
+            write_pictures(&dir, &[&format!("images/{part}/{k}.png")]);
+            let text = if k < 9 { "0 .5 .5 0 .1\n0 .5 .5 .5 .5\n" } else { "0 .5 .5 .5 .5\n" };
+            dir.write(&format!("labels/{part}/{k}.txt"), text);
+        }
+        dir.write("classes.txt", "thing\n");
+        let sets = open(dir.path(), &OpenOptions::default()).unwrap();
+        for count in [1, 4, 12, 19, 20] {
+            let names: HashSet<&str> =
+                sets.chosen(count, 0).iter().map(|(image, _)| image.name.as_str()).collect();
+            assert_eq!(names.len(), count);
+        }
+    }
+
+    #[test]
+    fn very_wide_and_very_small_images_fit_in_a_tile() {
+        let of = |w: u32, h: u32| {
+            let image = BoxImage::rgb("a", [w, h], vec![7; (w * h * 3) as usize], Vec::new()).unwrap();
+            let drawn = tile(&image, &[]).unwrap();
+            assert!(drawn.pixels().all(|pixel| pixel.0 == [7; 3]), "{w}x{h}");
+            drawn.dimensions()
+        };
+        assert_eq!((of(1_000_000, 1), of(1, 1_000_000)), ((360, 1), (1, 270)));
+        // By four, and not by four and a half.
+        assert_eq!((of(80, 60), of(1, 1), of(720, 540)), ((320, 240), (270, 270), (360, 270)));
     }
 
     #[test]

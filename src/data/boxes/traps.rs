@@ -46,9 +46,6 @@ macro_rules! traps {
         }
 
         impl Trap {
-            /// Every kind.
-            pub const ALL: &[Trap] = &[$(Trap::$name,)+];
-
             /// In words, and what is done about it.
             pub fn words(self) -> &'static str {
                 match self {
@@ -74,7 +71,7 @@ traps! {
     /// A class name or id that the list does not have.
     ClassName, Refused, "a class that the list of names lacks: correct it, or the list";
     /// A box that reaches far out of its image.
-    Outside, Refused, "a box that reaches out of its image by more than 1 % of a side: is it of another image, or in other units? (`tolerance` allows more)";
+    Outside, Refused, "a box that reaches out of its image by more than the tolerance, 1 % of a side where `tolerance` says nothing else: is it of another image, or in other units?";
     /// An image that can't be decoded, or breaks off.
     Damaged, LeftOut, "damaged image: replace or remove it";
     /// An image of a format that is not read.
@@ -93,12 +90,12 @@ traps! {
     NoLabels, Note, "image without a label file: background";
     /// A label file without boxes.
     EmptyLabels, Note, "image whose labels have no box: background";
-    /// No width or no height.
-    Point, LeftOut, "box without width or height";
+    /// No width or no height on its image.
+    Point, LeftOut, "box without width or height on its image";
     /// Right before left, or bottom before top.
     Reversed, Repaired, "box whose corners are in the wrong order: exchanged";
     /// A box that reaches out a little.
-    Clipped, Repaired, "box that reaches out of its image by at most 1 % of a side: cut off for learning";
+    Clipped, Repaired, "box that reaches out of its image, by no more than the tolerance: cut off for learning";
     /// The same box of the same class again.
     Duplicate, LeftOut, "box that is there twice";
     /// Many boxes.
@@ -142,7 +139,7 @@ traps! {
     /// A, a.
     NameCase, Repaired, "file whose name differs by capital letters from the listed one";
     /// A path of another machine.
-    OtherPlace, Repaired, "path that is not there: found elsewhere in the data set's folder";
+    OtherPlace, Repaired, "path that is not there, but by its end elsewhere: read from there";
     /// Ids with gaps.
     IdGaps, Note, "class ids with gaps: numbered from 0 in their order";
     /// No list.
@@ -161,6 +158,8 @@ pub struct Traps {
 struct Found {
     count: usize,
     places: Vec<String>,
+    /// How many each of the places stands for.
+    counts: Vec<usize>,
 }
 
 impl Traps {
@@ -176,6 +175,7 @@ impl Traps {
             found.count += count;
             if found.places.len() < KEPT {
                 found.places.push(place());
+                found.counts.push(count);
             }
         }
     }
@@ -185,7 +185,9 @@ impl Traps {
         for (trap, found) in other.found {
             let own = self.found.entry(trap).or_default();
             own.count += found.count;
-            own.places.extend(found.places.into_iter().take(KEPT.saturating_sub(own.places.len())));
+            let free = KEPT.saturating_sub(own.places.len());
+            own.places.extend(found.places.into_iter().take(free));
+            own.counts.extend(found.counts.into_iter().take(free));
         }
     }
 
@@ -216,25 +218,30 @@ impl Traps {
     /// # Errors
     /// [`Error::File`] for `root` with the first places of each such kind and what to do.
     pub fn refuse(&self, root: &Path) -> Result<()> {
-        let fatal: Vec<String> = self
-            .kinds()
-            .into_iter()
-            .filter(|kind| kind.severity() == Severity::Refused)
-            .map(|kind| format!("{}: {}", kind.words(), self.first(kind, 3)))
-            .collect();
-        if fatal.is_empty() {
-            return Ok(());
+        let fatal = self.kinds().into_iter().filter(|kind| kind.severity() == Severity::Refused);
+        match self.said(fatal).as_str() {
+            "" => Ok(()),
+            fatal => Err(Error::file(root, format!("{fatal}; `limbeck data check` lists them all"))),
         }
-        let message = format!("{}; `limbeck data check` lists them all", fatal.join("; "));
-        Err(Error::file(root, message))
     }
 
-    /// The first `n` places of a kind, and how many more there are.
+    /// The first `n` places of a kind, and how many more there are, not counting what the places shown stand for.
     pub fn first(&self, trap: Trap, n: usize) -> String {
-        let places = self.places(trap);
-        let shown = places.iter().take(n).cloned().collect::<Vec<_>>().join(", ");
-        // A place may stand for several.
-        if places.len() <= n { shown } else { format!("{shown}, and {} more", self.count(trap) - n) }
+        let Some(found) = self.found.get(&trap) else { return String::new() };
+        let shown = found.places.iter().take(n).cloned().collect::<Vec<_>>().join(", ");
+        match found.count - found.counts.iter().take(n).sum::<usize>() {
+            0 => shown,
+            more if shown.is_empty() => format!("{more} of them"),
+            more => format!("{shown}, and {more} more"),
+        }
+    }
+
+    /// Kinds in words, each with its first places; empty where none of them was found.
+    pub(super) fn said(&self, kinds: impl IntoIterator<Item = Trap>) -> String {
+        let found = kinds.into_iter().filter(|kind| self.count(*kind) > 0);
+        let said: Vec<String> =
+            found.map(|kind| format!("{}: {}", kind.words(), self.first(kind, 3))).collect();
+        said.join("; ")
     }
 }
 
@@ -271,5 +278,20 @@ mod tests {
         assert_eq!((traps.count(Trap::Point), traps.places(Trap::Point).len()), (1000, KEPT));
         assert_eq!(traps.first(Trap::TooMany, 2), "a.jpg");
         assert_eq!(traps.first(Trap::Point, 2), "0, 1, and 998 more");
+        assert_eq!(traps.first(Trap::Point, 0), "1000 of them");
+        assert_eq!(traps.first(Trap::Grey, 2), "");
+    }
+
+    #[test]
+    fn places_that_stand_for_several_count_as_many() {
+        let mut traps = Traps::default();
+        traps.add_many(Trap::OtherPlace, 40, || "a.txt".into());
+        let mut more = Traps::default();
+        more.add_many(Trap::OtherPlace, 3, || "b.txt".into());
+        more.add(Trap::OtherPlace, || "c.txt".into());
+        traps.extend(more);
+        assert_eq!(traps.first(Trap::OtherPlace, 1), "a.txt, and 4 more");
+        assert_eq!(traps.first(Trap::OtherPlace, 2), "a.txt, b.txt, and 1 more");
+        assert_eq!(traps.first(Trap::OtherPlace, 3), "a.txt, b.txt, c.txt");
     }
 }

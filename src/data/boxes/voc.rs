@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::check::in_parallel;
 use super::folders::{Folders, image_kind};
-use super::label::{self, At, Listed, Place, RawBox, RawClass, relative};
+use super::label::{At, Listed, Place, RawBox, RawClass};
 use super::names;
-use super::names::small_text;
+use super::parallel::{Cost, in_parallel};
 use super::parts::{Format, Parts, Read};
+use super::text::{number, relative, short, small_text, why};
 use super::traps::{Trap, Traps};
-use crate::{Error, Result, files};
+use crate::{Error, Result};
 
 /// A label file has at most so many bytes, and elements.
 const MAX_XML: u64 = 16 << 20;
@@ -63,15 +63,12 @@ pub(super) fn read(root: &Path, class_names: Option<&[String]>, traps: &mut Trap
     let mut lists = lists.into_iter();
     let mut next = || lists.next().flatten();
     let (train, trainval, validation, test) = (next(), next(), next(), next());
-    // Without a list of its own the training part is all that both share.
-    let train = train.or(trainval).unwrap_or_else(|| if listed { Vec::new() } else { all });
+    // Without a list of its own the training part is all that both share; where only other parts have a list, there is none.
+    let train = train.or(trainval).or_else(|| (!listed).then_some(all));
     let mut part =
         |files: Option<Vec<PathBuf>>, traps: &mut Traps| files.map(|files| reader.part(&files, traps));
-    let parts = Parts {
-        train: part(Some(train), traps),
-        validation: part(validation, traps),
-        test: part(test, traps),
-    };
+    let parts =
+        Parts { train: part(train, traps), validation: part(validation, traps), test: part(test, traps) };
     let classes = match class_names {
         Some(names) => names.to_vec(),
         None => {
@@ -113,7 +110,7 @@ impl Reader<'_> {
             let Some(id) = ids[0].filter(|id| !id.is_empty()) else { continue };
             let file = |id: &str| self.labels.join(format!("{id}.xml"));
             let hit = ids.into_iter().flatten().map(file).find_map(|path| self.folders.find(&path));
-            let at = || format!("{place}:{} ({})", k + 1, label::short(id));
+            let at = || format!("{place}:{} ({})", k + 1, short(id));
             match hit {
                 None => traps.add(Trap::Missing, at),
                 Some((path, _)) if seen.contains(&path) => traps.add(Trap::ListedTwice, at),
@@ -131,7 +128,7 @@ impl Reader<'_> {
 
     fn part(&mut self, files: &[PathBuf], traps: &mut Traps) -> Vec<Listed> {
         let root = self.root;
-        let parsed = in_parallel(files, |path| {
+        let parsed = in_parallel(Cost::Small, files, |path| {
             let mut traps = Traps::default();
             (read_file(root, path, &mut traps), traps)
         });
@@ -169,7 +166,7 @@ impl Reader<'_> {
             traps.add(Trap::NameCase, || relative(self.root, &image));
         }
         if let Some(named) = named.filter(|named| image.file_name().is_some_and(|name| name != *named)) {
-            traps.add(Trap::OtherName, || format!("{} ({})", place(), label::short(named)));
+            traps.add(Trap::OtherName, || format!("{} ({})", place(), short(named)));
         }
         if xml.boxes.is_empty() {
             traps.add(Trap::EmptyLabels, place);
@@ -189,19 +186,8 @@ pub(super) struct Xml {
 
 fn read_file(root: &Path, path: &Path, traps: &mut Traps) -> Option<Xml> {
     let place = relative(root, path);
-    let bytes = match files::open_as(path, "a label file").and_then(|(_, length)| {
-        if length > MAX_XML {
-            return Err(Error::file(path, format!("expected at most {MAX_XML} bytes, found {length}")));
-        }
-        files::read(path)
-    }) {
-        Ok(bytes) => bytes,
-        Err(e) => {
-            traps.add(Trap::BadLabel, || format!("{place} ({e})"));
-            return None;
-        }
-    };
-    let parsed = label::text(&bytes, &place, traps).and_then(|text| parse(text, &place, traps));
+    let text = small_text(path, "a label file", MAX_XML, &place, traps).map_err(|e| why(path, &e));
+    let parsed = text.and_then(|text| parse(&text, &place, traps));
     parsed.map_err(|why| traps.add(Trap::BadLabel, || format!("{place} ({why})"))).ok()
 }
 
@@ -214,13 +200,18 @@ pub(super) fn parse(text: &str, place: &str, traps: &mut Traps) -> Result<Xml, S
     let side = |name: &str| {
         let size = root.children().find(|node| node.has_tag_name("size"))?;
         // Some programs write 640.0.
-        let side = label::number(child_text(size, name)?).ok()?;
+        let side = number(child_text(size, name)?).ok()?;
         (side >= 0.0 && side.fract() == 0.0).then_some(side as u32)
     };
     let size = [side("width").unwrap_or(0), side("height").unwrap_or(0)];
     let mut boxes = Vec::new();
+    // Objects come in the text's order: every line is counted once.
+    let (mut line, mut counted) = (1, 0);
     for node in root.children().filter(|node| node.has_tag_name("object")) {
-        let line = document.text_pos_at(node.range().start).row;
+        let start = node.range().start;
+        let passed = text.as_bytes().get(counted..start).unwrap_or_default();
+        line += passed.iter().filter(|&&byte| byte == b'\n').count() as u32;
+        counted = start;
         match object(node, line) {
             Ok(raw) => boxes.push(raw),
             Err(why) => traps.add(Trap::BadLabel, || format!("{place}:{line} ({why})")),
@@ -235,7 +226,7 @@ fn object(node: Node<'_, '_>, line: u32) -> Result<RawBox, String> {
         node.children().find(|child| child.has_tag_name("bndbox")).ok_or("an object without bndbox")?;
     let edge = |name: &str| {
         let text = child_text(bounds, name).ok_or_else(|| format!("a bndbox without {name}"))?;
-        label::number(text)
+        number(text)
     };
     let corners = [edge("xmin")?, edge("ymin")?, edge("xmax")?, edge("ymax")?];
     Ok(RawBox {

@@ -80,6 +80,75 @@ fn lists_decide_the_parts() {
 }
 
 #[test]
+fn a_set_of_test_lists_is_measured_on_and_not_learned_from() {
+    let dir = set();
+    std::fs::remove_file(dir.file("ImageSets/Main/train.txt")).unwrap();
+    let sizes = || {
+        let sets = open(dir.path(), &OpenOptions::default()).unwrap();
+        let text = message(sets.require_training());
+        assert!(text.contains("no training part") && text.contains("ImageSets/Main/train.txt"), "{text}");
+        assert!(sets.train.is_empty() && !sets.held_out && sets.parts().all(|(name, _)| name != "training"));
+        assert_eq!(sets.class_names(), sets.test.class_names());
+        // An empty part must not be taken for one.
+        assert!(crate::data::Loader::new(std::sync::Arc::new(sets.train), Default::default()).is_err());
+        (sets.validation.map(|set| set.len()), sets.test.image(0).map(|image| image.name.clone()))
+    };
+    assert_eq!(sizes(), (Some(1), Some("JPEGImages/4.png".into())));
+    std::fs::remove_file(dir.file("ImageSets/Main/val.txt")).unwrap();
+    assert_eq!(sizes(), (None, Some("JPEGImages/4.png".into())));
+    std::fs::rename(dir.file("ImageSets/Main/test.txt"), dir.file("ImageSets/Main/val.txt")).unwrap();
+    assert_eq!(sizes(), (None, Some("JPEGImages/4.png".into())));
+    let options =
+        OpenOptions { names: Some(vec!["dog".into(), "ant".into(), "cat".into()]), ..Default::default() };
+    assert_eq!(open(dir.path(), &options).unwrap().test.class_counts(), [0, 1, 0]);
+    dir.write("ImageSets/Main/train.txt", "1\n");
+    open(dir.path(), &OpenOptions::default()).unwrap().require_training().unwrap();
+}
+
+#[test]
+fn labels_whose_images_are_not_there_are_lost_images() {
+    let dir = set();
+    for name in ["1.jpg", "2.jpg"] {
+        std::fs::remove_file(dir.file("JPEGImages").join(name)).unwrap();
+    }
+    dir.write("ImageSets/Main/train.txt", "1\n2\n3\n");
+    dir.write("ImageSets/Main/val.txt", "1\n");
+    std::fs::remove_file(dir.file("ImageSets/Main/val.txt")).unwrap();
+    // Two of four are lost, and then three of five.
+    open(dir.path(), &OpenOptions::default()).unwrap();
+    dir.write("Annotations/9.xml", xml("9.jpg", ""));
+    dir.write("ImageSets/Main/train.txt", "1\n2\n3\n9\n");
+    let text = message(open(dir.path(), &OpenOptions::default()));
+    assert!(text.contains("3 images are left out, and 2 remain"), "{text}");
+    assert!(text.contains("label file without an image: Annotations/1.xml, Annotations/2.xml"), "{text}");
+}
+
+#[test]
+fn lines_are_those_of_the_parser_and_are_counted_once() {
+    let objects = "<object>\n<name>é</name>\n\n</object><object/>\r\n <object></object>".repeat(3);
+    let text = format!("\n<annotation>\n{objects}\n</annotation>");
+    let document = Document::parse(text.trim_start()).unwrap();
+    let nodes = document.root_element().children().filter(|node| node.has_tag_name("object"));
+    let expected: Vec<u32> = nodes.map(|node| document.text_pos_at(node.range().start).row).collect();
+    let mut traps = Traps::default();
+    parse(text.trim_start(), "a.xml", &mut traps).unwrap();
+    let lines = traps
+        .places(Trap::BadLabel)
+        .iter()
+        .map(|place| place[6..].split(' ').next().unwrap().parse().unwrap());
+    assert_eq!(lines.collect::<Vec<u32>>(), expected);
+    // Counted from the text's start for each object this takes minutes.
+    let many = format!(
+        "<annotation>{}</annotation>",
+        format!("<object>{}</object>\n", " ".repeat(150)).repeat(60_000)
+    );
+    let start = std::time::Instant::now();
+    parse(&many, "a.xml", &mut traps).unwrap();
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    assert_eq!(traps.count(Trap::BadLabel), expected.len() + 60_000);
+}
+
+#[test]
 fn every_trap_is_named() {
     let dir = Scratch::new();
     write_pictures(&dir, &["JPEGImages/a.JPG", "JPEGImages/B.jpg", "JPEGImages/named.jpg"]);

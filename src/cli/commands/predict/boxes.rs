@@ -11,7 +11,7 @@ use super::PredictFlags;
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
 use crate::cli::run::subject::boxed;
-use crate::data::boxes::{BoxImage, BoxSet, SetOptions};
+use crate::data::boxes::{BoxImage, BoxSet, SetOptions, clip};
 use crate::data::{Source, Split};
 use crate::files::write_atomic;
 use crate::gpu::Gpu;
@@ -70,7 +70,10 @@ pub fn run(
         if let Some(target) = target {
             draw(&images[place].decode()?, names, found, target)?;
         }
-        let on_image = |f: &Found| clipped(f.bounds, [width as f32, height as f32]);
+        let on_image = |f: &Found| {
+            let [left, top, right, bottom] = clip(f.bounds, [width, height]);
+            [left, top, right - left, bottom - top]
+        };
         let boxes =
             found.iter().map(|f| FoundBox { class: &names[f.class], score: f.score, bounds: on_image(f) });
         all.push(Prediction {
@@ -99,13 +102,6 @@ pub fn run(
         say!("drawn into {n} image{} in {}", if n == 1 { "" } else { "s" }, folder.display())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The part of a box that is on an image of this size.
-fn clipped([left, top, width, height]: [f32; 4], size: [f32; 2]) -> [f32; 4] {
-    let [x0, x1] = [left, left + width].map(|x| x.clamp(0.0, size[0]));
-    let [y0, y1] = [top, top + height].map(|y| y.clamp(0.0, size[1]));
-    [x0, y0, x1 - x0, y1 - y0]
 }
 
 /// What is in each image, above the score. Blocks.

@@ -75,8 +75,9 @@ impl Boxed {
         let resize = resize(recipe.letterbox == Some(true));
         // What is held out as the test part, and what is left of it, is the same for every seed, and for `eval`.
         let options = OpenOptions { size: [height, width], resize, ..Default::default() };
-        let BoxSets { train, validation, test, traps, .. } =
-            load_boxes(recipe.data_name(), recipe.data_dir.as_deref(), &options)?;
+        let sets = load_boxes(recipe.data_name(), recipe.data_dir.as_deref(), &options)?;
+        sets.require_training()?;
+        let BoxSets { train, validation, test, traps, .. } = sets;
         for trap in traps.kinds().into_iter().filter(|trap| trap.severity() > Severity::Repaired) {
             log::info!("{}: {} ({})", trap.words(), traps.count(trap), traps.first(trap, 3));
         }

@@ -11,15 +11,17 @@ mod file;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use file::{Category, CocoBox, CocoFile, CocoImage, Id, Mask};
 
 use super::folders::{Folders, resolve};
-use super::label::{At, Listed, Place, RawBox, RawClass, relative, short};
+use super::label::{At, Listed, Place, RawBox, RawClass};
 use super::names;
 use super::parts::{Format, Parts, Read};
+use super::text::{folder_of, relative, short};
 use super::traps::{Trap, Traps};
 use crate::{Error, Result};
 
@@ -29,6 +31,9 @@ pub(super) struct Files {
     pub root: PathBuf,
     pub parts: [Option<PathBuf>; 3],
 }
+
+/// Of a folder with more JSON files no more are looked into: those of COCO are few.
+const MOST_FILES: usize = 256;
 
 /// The parts by words in their names.
 const PARTS: [&str; 3] = ["train", "val", "test"];
@@ -40,17 +45,31 @@ fn part_of(path: &Path) -> Option<usize> {
     [name, folder].iter().find_map(|text| PARTS.iter().position(|part| text.contains(part)))
 }
 
+/// The folders that files lie in, each once: by the names that they have, as some file systems find one by several.
+fn dirs_in(root: &Path) -> Vec<PathBuf> {
+    const NAMES: [&str; 5] = ["annotations", "train", "valid", "val", "test"];
+    let place = |name: &OsStr| NAMES.iter().position(|known| name.eq_ignore_ascii_case(known));
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let mut inside: Vec<(usize, PathBuf)> = entries
+        .filter_map(|entry| Some((place(&entry.file_name())?, entry.path())))
+        .filter(|(_, path)| path.is_dir())
+        .collect();
+    inside.sort();
+    let mut seen = HashSet::new();
+    let dirs = inside.into_iter().map(|(_, path)| path).chain([root.to_path_buf()]);
+    dirs.filter(|dir| seen.insert(dir.canonicalize().unwrap_or(dir.clone()))).collect()
+}
+
 /// The JSON files of a folder.
 ///
 /// # Errors
 /// [`Error::File`] where two are of one part.
 pub(super) fn files_in(root: &Path) -> Result<Option<Files>> {
     let mut folders = Folders::default();
-    let dirs = ["annotations", "Annotations", "", "train", "valid", "val", "test"];
     let mut found: Vec<PathBuf> = Vec::new();
-    for dir in dirs {
-        let dir = if dir.is_empty() { root.to_path_buf() } else { root.join(dir) };
-        found.extend(folders.ending(&dir, "json").into_iter().filter(|path| file::looks_so(path)));
+    for dir in dirs_in(root) {
+        let files = folders.ending(&dir, "json").into_iter().take(MOST_FILES);
+        found.extend(files.filter(|path| file::looks_so(path)));
     }
     // Captions and key points lie beside the boxes.
     let is_main =
@@ -80,10 +99,16 @@ pub(super) fn files_in(root: &Path) -> Result<Option<Files>> {
 
 /// A file that was named, with those of other parts beside it.
 pub(super) fn files_of(path: &Path) -> Files {
-    let dir = path.parent().unwrap_or(Path::new(""));
-    let inside = dir.file_name().is_some_and(|name| name.eq_ignore_ascii_case("annotations"));
-    let root = if inside { dir.parent().unwrap_or(dir) } else { dir };
-    let mut files = Files { root: root.to_path_buf(), ..Default::default() };
+    let dir = folder_of(path);
+    let is_inside = |dir: &Path| dir.file_name().is_some_and(|name| name.eq_ignore_ascii_case("annotations"));
+    let root = if is_inside(dir) {
+        folder_of(dir).to_path_buf()
+    } else if dir == Path::new(".") && dir.canonicalize().is_ok_and(|dir| is_inside(&dir)) {
+        PathBuf::from("..")
+    } else {
+        dir.to_path_buf()
+    };
+    let mut files = Files { root, ..Default::default() };
     files.parts[0] = Some(path.to_path_buf());
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if part_of(path) == Some(0) && name.contains("train") {
@@ -219,7 +244,7 @@ impl Reader<'_> {
 
     /// Where images are looked for: first where the first of them is.
     fn bases(&mut self, path: &Path, images: &[CocoImage]) -> Vec<PathBuf> {
-        let dir = path.parent().unwrap_or(Path::new(""));
+        let dir = folder_of(path);
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let word = stem.rsplit('_').next().unwrap_or_default();
         let mut bases = Vec::new();
@@ -256,13 +281,17 @@ impl Reader<'_> {
             other_case = other;
             Some(found)
         };
-        let found = resolve(bases, &image.file_name, &mut exists);
-        match &found {
-            None => traps.add(Trap::Missing, at),
-            Some(_) if other_case => traps.add(Trap::NameCase, at),
-            Some(_) => {}
+        match resolve(bases, &image.file_name, &mut exists) {
+            Err(why) => traps.add(Trap::Missing, || format!("{}: {why}", at())),
+            Ok(None) => traps.add(Trap::Missing, at),
+            Ok(Some((path, _))) => {
+                if other_case {
+                    traps.add(Trap::NameCase, at);
+                }
+                return Some(path);
+            }
         }
-        found.map(|(path, _)| path)
+        None
     }
 }
 

@@ -70,6 +70,26 @@ fn files_as_roboflow_writes_them() {
 }
 
 #[test]
+fn a_folder_that_two_names_lead_to_is_read_once() {
+    let dir = Scratch::new();
+    write_pictures(&dir, &["train2017/a.jpg", "train2017/b.jpg", "val2017/c.jpg"]);
+    dir.write("ANNOTATIONS/instances_train2017.json", TRAIN);
+    dir.write("ANNOTATIONS/instances_val2017.json", VAL);
+    // As a file system finds it that takes capital letters for small ones.
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(dir.file("ANNOTATIONS"), dir.file("annotations")).unwrap();
+    let sets = open(dir.path(), &OpenOptions::default()).unwrap();
+    assert_eq!((sets.train.len(), sets.test.len()), (2, 1));
+}
+
+#[test]
+fn a_file_that_is_named_alone_is_in_this_folder() {
+    assert_eq!(files_of(Path::new("train.json")).root, Path::new("."));
+    assert_eq!(files_of(Path::new("annotations/train.json")).root, Path::new("."));
+    assert_eq!(files_of(Path::new("x/annotations/train.json")).root, Path::new("x"));
+}
+
+#[test]
 fn every_trap_is_named() {
     let dir = set(["train2017/a.jpg", "train2017/B.jpg", "val2017/c.jpg"]);
     let train = TRAIN

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::label;
-use super::super::names::small_text;
+use super::super::folders::is_rooted;
 use super::super::parts::Format;
+use super::super::text::{folder_of, relative, short, small_text};
 use super::super::traps::{Trap, Traps};
 use super::{Spec, names, resolve};
 use crate::{Error, Result};
@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path, traps: &mut Traps) -> Result<Spec> {
         let found = pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim());
         found.filter(|value| !value.is_empty())
     };
-    let dir = path.parent().unwrap_or(Path::new("")).to_path_buf();
+    let dir = folder_of(path).to_path_buf();
     // Paths are from where darknet is started: the folder of the file, or one above, as for data/obj.data.
     let bases: Vec<PathBuf> = ["", "..", "../.."].iter().map(|up| dir.join(up)).collect();
     let required = |key: &str| {
@@ -31,24 +31,22 @@ pub(super) fn read(path: &Path, traps: &mut Traps) -> Result<Spec> {
     let train = required("train")?.to_string();
     let named = required("names")?;
     let mut exists = |path: &Path| path.is_file().then(|| path.to_path_buf());
-    let Some((list, moved)) = resolve(&bases, named, &mut exists) else {
-        let message = format!(
-            "names: found no \"{}\" in {} or above; correct the path",
-            label::short(named),
-            dir.display()
-        );
+    let long = |why: String| Error::file(path, format!("names: \"{}\": {why}", short(named)));
+    let Some((list, moved)) = resolve(&bases, named, &mut exists).map_err(long)? else {
+        let message =
+            format!("names: found no \"{}\" in {} or above; correct the path", short(named), dir.display());
         return Err(Error::file(path, message));
     };
-    if moved && Path::new(named).is_absolute() {
-        traps.add(Trap::OtherPlace, || format!("names: {} (at {})", label::short(named), list.display()));
+    if moved && is_rooted(named) {
+        traps.add(Trap::OtherPlace, || format!("names: {} (at {})", short(named), list.display()));
     }
-    let classes = names::read(&list, &label::relative(&dir, &list), traps)?;
+    let classes = names::read(&list, &relative(&dir, &list), traps)?;
     if let Some(count) = value("classes")
         && count.parse::<usize>().ok() != Some(classes.len())
     {
         let message = format!(
             "classes says {}, but {} has {} names; correct one",
-            label::short(count),
+            short(count),
             list.display(),
             classes.len()
         );
@@ -82,6 +80,7 @@ mod tests {
             ("names = x.names", "train"),
             ("train = t", "names"),
             ("train = t\nnames = none.names", "none.names"),
+            (&format!("train = t\nnames = {}x.names", "a/".repeat(40)), "41 folders"),
             ("train = t\nnames = x.names\nclasses = 3", "classes says 3"),
             ("train = t\nnames = x.names\nclasses = many", "classes says many"),
         ] {

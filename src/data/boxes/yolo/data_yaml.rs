@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::super::label::short;
-use super::super::names::{distinct, small_text};
+use super::super::names::distinct;
 use super::super::parts::Format;
+use super::super::text::{folder_of, short, small_text};
 use super::super::traps::{Trap, Traps};
 use super::super::yaml::{self, Node, Value};
 use super::Spec;
@@ -17,7 +17,15 @@ pub(super) fn read(path: &Path, traps: &mut Traps) -> Result<Spec> {
     let place = path.file_name().unwrap_or_default().to_string_lossy();
     let text = small_text(path, "a description in YAML", MAX_BYTES, &place, traps)?;
     let node = yaml::parse(&text).map_err(|why| Error::file(path, why))?;
-    let dir = path.parent().unwrap_or(Path::new("")).to_path_buf();
+    let dir = folder_of(path).to_path_buf();
+    if let Some(points) = node.get("kpt_shape") {
+        let message = format!(
+            "line {}: kpt_shape says that its labels hold points of a pose behind each box, which are not read; write label \
+             files of boxes alone, and remove kpt_shape",
+            points.line
+        );
+        return Err(Error::file(path, message));
+    }
     let mut bases = Vec::new();
     if let Some(base) = node.get("path").and_then(Node::text) {
         // Relative to the file; ultralytics has it relative to a folder of data sets of its own.
@@ -140,6 +148,7 @@ mod tests {
             ("train: x\nnc: many\nnames: [a]", "line 2: nc"),
             ("train: {a: b}\nnames: [a]", "line 1: train"),
             ("train: x", "the key names"),
+            ("train: x\nnames: [a]\nkpt_shape: [17, 3]", "line 3: kpt_shape"),
             ("names: [a]", "the key train"),
             ("a: [", "line"),
             ("just text", "the key train"),

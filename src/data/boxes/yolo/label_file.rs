@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::super::label::{self, At, Place, RawBox, RawClass, number, relative, short};
+use super::super::label::{At, Place, RawBox, RawClass};
+use super::super::text::{number, relative, short, small_text, why};
 use super::super::traps::{Trap, Traps};
-use crate::files;
 
 /// A label file has at most so many bytes.
 const MAX_BYTES: u64 = 16 << 20;
@@ -12,19 +12,12 @@ const MAX_BYTES: u64 = 16 << 20;
 /// The boxes of a label file. Lines that can't be read are counted, and the others are kept.
 pub(super) fn read(root: &Path, path: &Path, traps: &mut Traps) -> Vec<RawBox> {
     let place = relative(root, path);
-    let bytes = match path.metadata() {
+    let text = match path.metadata() {
         // Files without a box are empty: what `files` refuses.
-        Ok(meta) if meta.is_file() && meta.len() == 0 => Ok(Vec::new()),
-        Ok(meta) if meta.len() > MAX_BYTES => {
-            Err(format!("expected at most {MAX_BYTES} bytes, found {}", meta.len()))
-        }
-        _ => files::read(path).map_err(|e| e.to_string()),
+        Ok(meta) if meta.is_file() && meta.len() == 0 => Ok(String::new()),
+        _ => small_text(path, "a label file", MAX_BYTES, &place, traps).map_err(|e| why(path, &e)),
     };
-    let boxes = bytes.and_then(|bytes| {
-        let text = label::text(&bytes, &place, traps)?;
-        Ok(parse(text, &place, traps))
-    });
-    match boxes {
+    match text.map(|text| parse(&text, &place, traps)) {
         Ok((boxes, lines)) => {
             if lines == 0 {
                 traps.add(Trap::EmptyLabels, || place);

@@ -12,15 +12,15 @@ mod plain;
 #[path = "tests.rs"]
 mod tests;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::check::in_parallel;
-use super::folders::{Folders, image_kind, images_below, resolve, with_folder};
-use super::label::{self, Listed, relative};
+use super::folders::{Folders, image_kind, images_below, is_rooted, moved, resolve, with_folder};
+use super::label::Listed;
 use super::names;
-use super::names::small_text;
+use super::parallel::{Cost, in_parallel};
 use super::parts::{Format, Parts, Read};
+use super::text::{relative, short, small_text};
 use super::traps::{Trap, Traps};
 use crate::{Error, Result};
 
@@ -70,7 +70,13 @@ pub(super) fn read_folder(root: &Path, class_names: Option<&[String]>, traps: &m
     reader.orphans(listed.iter().flatten(), traps);
     let classes = plain::classes(root, class_names, &mut listed, traps)?;
     let [train, validation, test] = listed.map(|part| (!part.is_empty()).then_some(part));
-    let parts = Parts { train, validation, test };
+    let mut parts = Parts { train, validation, test };
+    // Nothing but a folder's name says which part images are of: a set in one part is to be divided.
+    match (&parts.train, &parts.validation, &parts.test) {
+        (None, Some(_), None) => parts.train = parts.validation.take(),
+        (None, None, Some(_)) => parts.train = parts.test.take(),
+        _ => {}
+    }
     Ok(Read { format: Format::Folders, root: root.to_path_buf(), classes, parts })
 }
 
@@ -110,18 +116,18 @@ impl Reader<'_> {
         traps: &mut Traps,
     ) -> Result<Vec<PathBuf>> {
         let mut exists = |path: &Path| path.exists().then(|| path.to_path_buf());
-        let Some((path, moved)) = resolve(bases, entry, &mut exists) else {
+        let bad = |why: String| Error::file(description, format!("{part}: \"{}\": {why}", short(entry)));
+        let Some((path, is_moved)) = resolve(bases, entry, &mut exists).map_err(bad)? else {
             let looked: Vec<String> = bases.iter().map(|base| base.display().to_string()).collect();
             let message = format!(
                 "{part}: found no \"{}\"; looked in {}; correct the path",
-                label::short(entry),
+                short(entry),
                 looked.join(", ")
             );
             return Err(Error::file(description, message));
         };
-        if moved {
-            traps
-                .add(Trap::OtherPlace, || format!("{part}: {} (at {})", label::short(entry), path.display()));
+        if is_moved {
+            traps.add(Trap::OtherPlace, || format!("{part}: {} (at {})", short(entry), path.display()));
         }
         if path.is_dir() {
             return images_below(self.root, &path, traps);
@@ -140,35 +146,41 @@ impl Reader<'_> {
         let beside = path.parent().map(Path::to_path_buf);
         let bases: Vec<PathBuf> = beside.into_iter().chain(bases.iter().cloned()).collect();
         let mut images = Vec::new();
+        // Where paths of another machine begin, and what stands there here: the same for most of a list.
+        let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
         for (k, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() {
                 continue;
             }
-            let at = || format!("{place}:{} ({})", k + 1, label::short(line));
+            let at = || format!("{place}:{} ({})", k + 1, short(line));
             if image_kind(Path::new(line)) == Some(false) {
                 traps.add(Trap::OtherFormat, at);
                 continue;
             }
             let folders = &mut self.folders;
-            let (mut other_case, is_absolute) = (false, Path::new(line).is_absolute());
+            let mut other_case = false;
             let mut exists = |path: &Path| {
                 let (found, other) = folders.find(path)?;
                 other_case = other;
                 Some(found)
             };
             match resolve(&bases, line, &mut exists) {
-                None => traps.add(Trap::Missing, at),
-                Some((image, moved)) => {
+                Err(why) => traps.add(Trap::Missing, || format!("{}: {why}", at())),
+                Ok(None) => traps.add(Trap::Missing, at),
+                Ok(Some((image, is_moved))) => {
                     if other_case {
                         traps.add(Trap::NameCase, at);
                     }
-                    if moved && is_absolute {
-                        traps.add(Trap::OtherPlace, at);
+                    if is_moved && is_rooted(line) {
+                        *places.entry(moved(line, &image)).or_default() += 1;
                     }
                     images.push(image);
                 }
             }
+        }
+        for ((from, to), count) in places {
+            traps.add_many(Trap::OtherPlace, count, || format!("{place}: {count} of {from} (at {to})"));
         }
         Ok(images)
     }
@@ -198,7 +210,7 @@ impl Reader<'_> {
             files.push((image, labels));
         }
         let root = self.root;
-        let read = in_parallel(&files, |(_, labels)| {
+        let read = in_parallel(Cost::Small, &files, |(_, labels)| {
             let mut traps = Traps::default();
             let boxes = labels.as_ref().map(|path| label_file::read(root, path, &mut traps));
             (boxes.unwrap_or_default(), traps)

@@ -1,10 +1,12 @@
 //! A folder of images and label files that nothing describes.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::super::folders::{Folders, images_below};
-use super::super::label::{Listed, RawClass, relative};
+use super::super::label::{Listed, RawClass};
 use super::super::names;
+use super::super::text::relative;
 use super::super::traps::{Trap, Traps};
 use crate::{Error, Result};
 
@@ -49,18 +51,38 @@ pub(in super::super) fn is_plain(root: &Path) -> bool {
     })
 }
 
+/// The folders of images: `images`, else those of parts, else all, where label files are beside images. What lies beside such
+/// folders, such as a picture of the set, is not of the set.
+fn folders_of(root: &Path) -> Vec<PathBuf> {
+    let inside = root.join("images");
+    if inside.is_dir() {
+        return vec![inside];
+    }
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut parts: Vec<PathBuf> = entries
+        .filter(|path| path.is_dir() && path.file_name().is_some_and(|name| part_of(name).is_some()))
+        .collect();
+    parts.sort();
+    if parts.iter().any(|part| part.join("labels").is_dir()) { parts } else { vec![root.to_path_buf()] }
+}
+
+/// The part that a folder's name says.
+fn part_of(folder: &OsStr) -> Option<usize> {
+    let name = folder.to_string_lossy().to_lowercase();
+    ["train", "val", "test"].iter().position(|part| name.starts_with(part))
+}
+
 /// The images for training, validation and test: by the names of the folders they are in. Those of no such folder are for
 /// training.
 pub(super) fn images(root: &Path, traps: &mut Traps) -> Result<[Vec<PathBuf>; 3]> {
-    let inside = root.join("images");
-    let all = images_below(root, if inside.is_dir() { &inside } else { root }, traps)?;
+    let mut all = Vec::new();
+    for folder in folders_of(root) {
+        all.extend(images_below(root, &folder, traps)?);
+    }
     let mut parts = [Vec::new(), Vec::new(), Vec::new()];
     for image in all {
         let folders = image.strip_prefix(root).unwrap_or(&image).parent().unwrap_or(Path::new(""));
-        let part = folders.components().find_map(|part| {
-            let name = part.as_os_str().to_string_lossy().to_lowercase();
-            ["train", "val", "test"].iter().position(|part| name.starts_with(part))
-        });
+        let part = folders.components().find_map(|part| part_of(part.as_os_str()));
         parts[part.unwrap_or(0)].push(image);
     }
     if parts.iter().all(Vec::is_empty) {

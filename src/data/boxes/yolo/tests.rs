@@ -53,6 +53,17 @@ fn paths_of_another_machine() {
     let sets = open(dir.path(), &options()).unwrap();
     assert_eq!(sets.train.len(), 2);
     assert_eq!(sets.traps.places(Trap::Missing), ["list.txt:3 (images/train/9.jpg)"]);
+    // The path itself, and two starts of the list: each is said once, and every path counted.
+    let here = dir.path().to_string_lossy().replace('\\', "/");
+    let places = sets.traps.places(Trap::OtherPlace);
+    assert_eq!((sets.traps.count(Trap::OtherPlace), places.len()), (3, 3), "{places:?}");
+    assert_eq!(places[1], format!("list.txt: 1 of /content/x (at {here})"));
+    let many: String = (0..50).map(|k| format!("/content/x/images/train/{}.jpg\n", 1 + k % 2)).collect();
+    dir.write("list.txt", many + &"a/".repeat(40) + "1.jpg\n");
+    let traps = open(dir.path(), &options()).unwrap().traps;
+    assert_eq!((traps.count(Trap::OtherPlace), traps.places(Trap::OtherPlace).len()), (51, 2));
+    assert_eq!(traps.places(Trap::OtherPlace)[1], format!("list.txt: 50 of /content/x (at {here})"));
+    assert!(traps.places(Trap::Missing)[0].ends_with("a path of 41 folders, and at most 32 are read"));
     dir.write("data.yaml", "train: images/none\nnames: [a, b]\n");
     let text = message(open(dir.path(), &options()));
     assert!(text.contains("data.yaml") && text.contains("images/none"), "{text}");
@@ -115,6 +126,21 @@ fn label_files_beside_images_and_below() {
     dir.write("set/valid/labels/2.txt", BOX);
     let sets = open(dir.path(), &options()).unwrap();
     assert_eq!((sets.train.len(), sets.test.len(), sets.held_out), (1, 1, false));
+    // A picture beside the parts is none of the set's images.
+    write_pictures(&dir, &["set/set-boxes.png", "set/other/3.png"]);
+    let sets = open(dir.path(), &options()).unwrap();
+    assert_eq!((sets.train.len(), sets.test.len()), (1, 1));
+    assert!(sets.train.images().all(|image| image.name == "train/images/1.jpg"));
+}
+
+#[test]
+fn a_set_whose_only_part_is_called_test_is_divided() {
+    let dir = Scratch::new();
+    write_pictures(&dir, &["images/test/1.jpg", "images/test/2.jpg"]);
+    dir.write("labels/test/1.txt", BOX);
+    dir.write("labels/test/2.txt", BOX);
+    let sets = open(dir.path(), &options()).unwrap();
+    assert_eq!((sets.train.len(), sets.test.len(), sets.held_out), (1, 1, true));
 }
 
 #[test]

@@ -132,3 +132,18 @@ fn a_paraphraser_stands_still_after_its_stage() {
     let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(apart(&during[0], &start[1]) < 1e-6, "the copy is not what was learned");
 }
+
+/// Of more weights than are copied at once.
+#[test]
+fn weights_that_move_to_the_device_are_there_and_no_longer_on_the_host() {
+    let gpu = common::gpu();
+    let before = seeded("mlp:3000,3000", 5);
+    let mut moved = seeded("mlp:3000,3000", 5);
+    let params = DeviceParams::moved(&gpu, "network", &mut moved.params).unwrap();
+    assert!(moved.params.iter().all(|param| param.values.is_empty()));
+    assert_eq!(moved.params.trainable_elements(), before.params.trainable_elements());
+    let mut back = seeded("mlp:3000,3000", 6);
+    back.params.iter_mut().for_each(|param| param.values.fill(f32::NAN));
+    params.download(&mut back.params).unwrap();
+    assert_eq!(bits(&back), bits(&before));
+}

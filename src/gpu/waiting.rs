@@ -35,6 +35,16 @@ impl Gpu {
         self.check()
     }
 
+    /// Starts the copies of all that was written so far, and natively waits for them, which frees the memory that they take on
+    /// the host: without it they wait for the next submit.
+    pub(crate) fn send_writes(&self) -> Result<()> {
+        let nothing = self.device().create_command_encoder(&Default::default());
+        self.submit(nothing.finish())?;
+        #[cfg(not(target_arch = "wasm32"))]
+        self.wait_idle()?;
+        Ok(())
+    }
+
     /// Blocks until the GPU has finished all that was submitted.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn wait_idle(&self) -> Result<()> {

@@ -12,6 +12,9 @@ use crate::ops::update::BLOCK;
 use crate::tape::{Gradients, Meta, Tape, Tensor};
 use crate::{Error, Result};
 
+/// Bytes of weights that are copied to the device at once: so many lie on the host a second time.
+const SENT_AT_ONCE: u64 = 32 << 20;
+
 /// A network's parameters on a device.
 #[derive(Debug)]
 pub struct DeviceParams {
@@ -101,6 +104,13 @@ impl DeviceParams {
         Ok(made)
     }
 
+    /// [`DeviceParams::frozen`] of a network whose values are then needed on the device alone: the host's are freed.
+    pub fn moved(gpu: &Gpu, name: &str, params: &mut Params) -> Result<Self> {
+        let made = Self::frozen(gpu, name, params)?;
+        params.free_values();
+        Ok(made)
+    }
+
     /// Whose parameters these are.
     pub fn name(&self) -> &str {
         &self.name
@@ -118,8 +128,14 @@ impl DeviceParams {
 
     /// Writes the values of `params`, which must be those that it was made from.
     pub fn upload(&self, params: &Params) -> Result<()> {
+        let mut waiting = 0;
         for (place, param) in self.layout.iter().zip(params.iter()) {
             self.gpu.write(&self.slice(place, &self.home(place)), &param.values)?;
+            waiting += place.meta.bytes();
+            if waiting > SENT_AT_ONCE {
+                self.gpu.send_writes()?;
+                waiting = 0;
+            }
         }
         Ok(())
     }

@@ -62,11 +62,14 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Names and shapes, for errors.
+    /// Names and shapes, for errors: of many the last ones.
     pub fn list(taps: &[Tap]) -> String {
-        let all: Vec<String> =
-            taps.iter().map(|tap| format!("{} {}", tap.name, tap.tensor.shape())).collect();
-        all.join(", ")
+        const MOST: usize = 48;
+        let earlier = taps.len().saturating_sub(MOST);
+        let last: Vec<String> =
+            taps[earlier..].iter().map(|tap| format!("{} {}", tap.name, tap.tensor.shape())).collect();
+        let more = if earlier > 0 { format!(", and {earlier} before these") } else { String::new() };
+        format!("{}{more}", last.join(", "))
     }
 }
 

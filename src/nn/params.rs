@@ -95,6 +95,11 @@ impl Params {
         Self { outline: true, ..Self::default() }
     }
 
+    /// Frees all values: names and shapes stay.
+    pub fn free_values(&mut self) {
+        self.entries.iter_mut().for_each(|param| param.values = Vec::new());
+    }
+
     /// The parameters, in the order in which they were made.
     pub fn iter(&self) -> impl Iterator<Item = &Param> {
         self.entries.iter()

@@ -23,19 +23,18 @@ pub struct Detection {
     pub seconds: f64,
 }
 
-/// Runs the images through the network; `classes` are the network's and the set's. Blocks.
+/// Runs the images through the network, whose weights are `params`; `classes` are the network's and the set's. Blocks.
 pub fn detect(
     gpu: &Gpu,
-    network: &Network,
+    (network, params): (&Network, &DeviceParams),
     classes: &[String],
     set: &Arc<BoxSet>,
     config: &DetectConfig,
     batch_size: Option<usize>,
 ) -> Result<Detection> {
-    let params = DeviceParams::frozen(gpu, "network", &network.params)?;
     let task = Detect::new(set.as_ref(), classes, config.clone())?;
     let batch_size = batch_size.unwrap_or(BATCH).min(set.len());
-    let evaluator = Evaluator::new(gpu, &task, network, &params, batch_size, set.as_ref())?;
+    let evaluator = Evaluator::new(gpu, &task, network, params, batch_size, set.as_ref())?;
     let loader = evaluator.loader(set)?;
     // The driver compiles a kernel where it first runs.
     if let Some(batch) = loader.epoch(0).next() {

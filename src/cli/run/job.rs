@@ -115,7 +115,7 @@ impl Job {
         let model = recipe.need(&recipe.model, "model", "cnn:8,16,32")?;
         recipe.train_config()?;
         let subject = subject::open(&recipe)?;
-        let recipe = subject::Kind::of(&recipe)?.complete(&recipe)?;
+        let recipe = subject::Kind::of(&recipe)?.complete(&recipe, subject.training().len())?;
         let folder = model.replace([':', ',', '/', '\\', '='], "-");
         let out = recipe.out.clone().unwrap_or_else(|| Path::new("runs").join(folder));
         let command = std::env::args().collect::<Vec<_>>().join(" ");

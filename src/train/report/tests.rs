@@ -86,6 +86,10 @@ fn page_is_whole_and_loads_nothing() {
         "llvmpipe",
         "<span>--seeds</span> <span>3</span>",
         "272\u{202f}474",
+        // A task's own section, with pictures inside the page and none from elsewhere.
+        "<h2>A &lt;part&gt;</h2>",
+        "<b>shown</b>",
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
     ] {
         assert!(html.contains(word), "{word}");
     }

@@ -38,6 +38,7 @@ pub fn run(gpu: &Gpu, flags: &DemoFlags) -> Result<()> {
         config: TrainConfig { epochs, ..Default::default() },
         seeds,
         value: "% of the held-out digits are right",
+        sections: &|_| Ok(Vec::new()),
     };
     compare(&mut demo, &plan, &flags.out, start)
 }

@@ -16,7 +16,7 @@ use crate::distill::MethodConfig;
 use crate::files::{NamedTensor, StoredTensor, write_safetensors};
 use crate::models::Network;
 use crate::report::stats::mean;
-use crate::train::report::SummaryRow;
+use crate::train::report::{Section, SummaryRow};
 use crate::train::{Comparison, StudentVariant, TrainConfig};
 
 /// What `--help` ends with.
@@ -62,7 +62,7 @@ pub fn run(adapter: &AdapterFlags, flags: &DemoFlags) -> Result<ExitCode> {
 }
 
 /// What a demo trains.
-struct Plan {
+struct Plan<'a> {
     teacher: &'static str,
     student: &'static str,
     /// By which students learn, besides alone.
@@ -72,10 +72,12 @@ struct Plan {
     seeds: u64,
     /// What a value is, said behind it.
     value: &'static str,
+    /// What the report shows of the last student, besides its figures.
+    sections: &'a dyn Fn(&Network) -> Result<Vec<Section>>,
 }
 
 /// Trains the teacher, then students alone and by each method; says what they come to and writes the report.
-fn compare(demo: &mut Comparison<'_>, plan: &Plan, out: &Path, start: Instant) -> Result<()> {
+fn compare(demo: &mut Comparison<'_>, plan: &Plan<'_>, out: &Path, start: Instant) -> Result<()> {
     let long = TrainConfig { epochs: plan.config.epochs * 2, ..plan.config.clone() };
     let teacher = demo.teacher(plan.teacher, &long)?;
     announce(demo.report.rows.last(), plan.value)?;
@@ -86,6 +88,7 @@ fn compare(demo: &mut Comparison<'_>, plan: &Plan, out: &Path, start: Instant) -
         let student = demo.student(plan.student, &variant, &teacher, &plan.config, &methods, &seeds)?;
         announce(demo.report.rows.last(), plan.value)?;
         save(&student, out, &variant.label)?;
+        demo.report.sections = (plan.sections)(&student)?;
     }
     demo.report.notes.push(format!("The whole demo took {:.0} s.", start.elapsed().as_secs_f64()));
     say!("\n{}", demo.report.text())?;

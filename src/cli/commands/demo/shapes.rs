@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{DemoFlags, Plan, compare};
 use crate::Result;
 use crate::cli::out::say;
+use crate::cli::run::subject::boxed;
 use crate::data::boxes::{SetOptions, shapes};
 use crate::data::{Source, Split};
 use crate::gpu::Gpu;
@@ -37,8 +38,10 @@ pub fn run(gpu: &Gpu, flags: &DemoFlags) -> Result<()> {
         shapes::CLASSES.join(", ")
     )?;
     let command = std::env::args().collect::<Vec<_>>().join(" ");
-    let task = Arc::new(Detect::new(&training, training.class_names(), DetectConfig::default())?);
-    let sets: (Arc<dyn Source>, Arc<dyn Source>) = (Arc::new(training), Arc::new(held_out));
+    let detection = DetectConfig::default();
+    let task = Arc::new(Detect::new(&training, training.class_names(), detection.clone())?);
+    let shown = Arc::new(held_out);
+    let sets: (Arc<dyn Source>, Arc<dyn Source>) = (Arc::new(training), shown.clone());
     let mut demo = Comparison::of(gpu, task, sets, "Distilling a detector of shapes", command);
     demo.report.subtitle = format!(
         "{TRAINING} training and {HELD_OUT} held-out images of generated shapes; {epochs} epochs per student, {seeds} seeds"
@@ -59,6 +62,7 @@ pub fn run(gpu: &Gpu, flags: &DemoFlags) -> Result<()> {
         config,
         seeds,
         value: "% average precision (COCO) on held-out images",
+        sections: &|student| boxed::sections(gpu, student, &shown, &detection),
     };
     compare(&mut demo, &plan, &flags.out, start)
 }

@@ -15,6 +15,7 @@ use crate::cli::table::Table;
 use crate::data::boxes::{BoxSet, OpenOptions};
 use crate::data::{Source, load_boxes};
 use crate::models::saved::{Overrides, Saved};
+use crate::nn::DeviceParams;
 use crate::report::{count, percent, printable};
 use crate::tasks::detect::{DetectConfig, DetectionResult, ImageMistakes, SCORE, sections};
 use crate::train::report::{Role, TrainingReport};
@@ -24,7 +25,7 @@ const LEAST_SCORE: f32 = 0.005;
 /// Measures the network on the test part of the data, and prints.
 pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     let test = load_boxes(&flags.data, flags.data_dir.as_deref(), &OpenOptions::default())?.test;
-    let saved = flags.model.open(Overrides::default(), &boxed::overrides_from(test.class_names()))?;
+    let mut saved = flags.model.open(Overrides::default(), &boxed::overrides_from(test.class_names()))?;
     boxed::reads_plain_pixels(&saved.metadata.mean, &saved.metadata.std)?;
     let [_, height, width] = saved.network.input().image()?;
     let test = test.resized([height, width], flags.boxes.resize())?;
@@ -34,8 +35,9 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     let map = flags.model.average_precision().unwrap_or_default();
     let config = DetectConfig { map, ..flags.boxes.config(LEAST_SCORE) };
     let classes = &saved.metadata.classes;
+    let params = DeviceParams::moved(&gpu, "network", &mut saved.network.params)?;
     let Detection { gathered, batch_size, seconds } =
-        detect(&gpu, &saved.network, classes, &test, &config, flags.batch_size)?;
+        detect(&gpu, (&saved.network, &params), classes, &test, &config, flags.batch_size)?;
     let found = gathered.measure(config.map, SCORE, classes)?;
     if found.not_finite > 0 {
         log::warn!("{} boxes have numbers that are NaN or infinite, and count as wrong", found.not_finite);

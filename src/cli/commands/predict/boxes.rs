@@ -52,7 +52,7 @@ pub fn run(
     adapter: &AdapterFlags,
     flags: &PredictFlags,
     paths: &[PathBuf],
-    saved: &Saved,
+    mut saved: Saved,
 ) -> Result<ExitCode> {
     let images = paths.iter().map(|path| {
         let name = path.display().to_string();
@@ -61,7 +61,7 @@ pub fn run(
     let images = images.collect::<Result<Vec<_>>>()?;
     let drawn = flags.out.as_ref().map(|folder| targets(folder, paths)).transpose()?;
     let gpu = adapter.open()?;
-    let found = find(&gpu, saved, images.clone(), flags)?;
+    let found = find(&gpu, &mut saved, images.clone(), flags)?;
     let names = &saved.metadata.classes;
     let mut all = Vec::new();
     for (place, (path, found)) in paths.iter().zip(&found).enumerate() {
@@ -105,7 +105,12 @@ pub fn run(
 }
 
 /// What is in each image, above the score. Blocks.
-fn find(gpu: &Gpu, saved: &Saved, images: Vec<BoxImage>, flags: &PredictFlags) -> Result<Vec<Vec<Found>>> {
+fn find(
+    gpu: &Gpu,
+    saved: &mut Saved,
+    images: Vec<BoxImage>,
+    flags: &PredictFlags,
+) -> Result<Vec<Vec<Found>>> {
     boxed::reads_plain_pixels(&saved.metadata.mean, &saved.metadata.std)?;
     let [_, height, width] = saved.network.input().image()?;
     let options = SetOptions {
@@ -118,7 +123,7 @@ fn find(gpu: &Gpu, saved: &Saved, images: Vec<BoxImage>, flags: &PredictFlags) -
     let set = Arc::new(BoxSet::new("images", Split::Test, classes.clone(), images, &options)?);
     let config = flags.boxes.config(LEAST_SCORE);
     let task = Detect::new(set.as_ref(), classes, config.clone())?;
-    let params = DeviceParams::frozen(gpu, "network", &saved.network.params)?;
+    let params = DeviceParams::moved(gpu, "network", &mut saved.network.params)?;
     let size = BATCH.min(set.len());
     let evaluator = Evaluator::new(gpu, &task, &saved.network, &params, size, set.as_ref())?;
     let mut all = Vec::new();

@@ -77,7 +77,7 @@ pub fn run(adapter: &AdapterFlags, flags: &PredictFlags) -> Result<ExitCode> {
     let saved = flags.model.open(said, &like)?;
     let images = files::expand(&flags.images)?;
     match saved.network.head() {
-        Head::Boxes(_) => boxes::run(adapter, flags, &images, &saved),
+        Head::Boxes(_) => boxes::run(adapter, flags, &images, saved),
         Head::Classes(_) | Head::Numbers(_) => classes::run(adapter, flags, &images, &saved),
     }
 }

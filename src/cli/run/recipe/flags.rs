@@ -147,7 +147,7 @@ pub struct Recipe {
     #[arg(long, value_name = "F", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decay_factor: Option<f64>,
-    /// Steps of linear warm-up [default: 0, of boxes 50]
+    /// Steps of linear warm-up [default: 0, of boxes 50 or a tenth of all]
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup_steps: Option<u64>,

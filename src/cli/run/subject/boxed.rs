@@ -10,8 +10,9 @@ use crate::data::{Source, Split, load_boxes};
 use crate::gpu::Gpu;
 use crate::models::saved::{self, ModelMetadata, Overrides, Saved};
 use crate::models::{Network, base_of, native_config, reclassed};
+use crate::nn::DeviceParams;
 use crate::report::Section;
-use crate::tasks::detect::{Detect, SCORE};
+use crate::tasks::detect::{Detect, DetectConfig, SCORE};
 use crate::tasks::{self, Task};
 use crate::{Error, Result};
 
@@ -51,11 +52,11 @@ fn input_of(recipe: &Recipe) -> Result<[usize; 3]> {
 
 /// A detector's loss is a sum over hundreds of cells, so its first gradients are large: the rate is lower than for classes, it
 /// rises from nothing, and gradients are clipped.
-fn defaults(given: &Recipe) -> Recipe {
+fn defaults(given: &Recipe, steps: u64) -> Recipe {
     let sgd = given.optimizer.as_deref().is_none_or(|name| name == "sgd");
     Recipe {
         learning_rate: sgd.then_some(0.01),
-        warmup_steps: Some(50),
+        warmup_steps: Some(50.min(steps / 10)),
         max_grad_norm: Some(10.0),
         ..Default::default()
     }
@@ -150,9 +151,7 @@ impl Subject for Boxed {
     }
 
     fn sections(&self, gpu: &Gpu, network: &Network, recipe: &Recipe) -> Result<Vec<Section>> {
-        let (config, classes) = (recipe.detect_config()?, self.classes());
-        let gathered = detect(gpu, network, classes, &self.test, &config, recipe.batch_size)?.gathered;
-        tasks::detect::sections(&gathered.measure(config.map, SCORE, classes)?, &gathered, &self.test)
+        sections(gpu, network, &self.test, &recipe.detect_config()?)
     }
 
     /// Classes go by their names: of a teacher of COCO's 80 those that the data has are taken.
@@ -179,6 +178,18 @@ impl Subject for Boxed {
         }
         Ok(Saved { network, metadata: ModelMetadata { classes: self.classes().to_vec(), ..metadata } })
     }
+}
+
+/// What a report shows of a network of the set's classes. Blocks.
+pub fn sections(
+    gpu: &Gpu,
+    network: &Network,
+    set: &Arc<BoxSet>,
+    config: &DetectConfig,
+) -> Result<Vec<Section>> {
+    let (params, classes) = (DeviceParams::frozen(gpu, "network", &network.params)?, set.class_names());
+    let gathered = detect(gpu, (network, &params), classes, set, config, None)?.gathered;
+    tasks::detect::sections(&gathered.measure(config.map, SCORE, classes)?, &gathered, set)
 }
 
 /// Fails for a network that wants other pixels than those of detectors.

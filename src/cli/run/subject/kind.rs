@@ -13,8 +13,8 @@ pub struct Kind {
     pub settings: &'static [&'static str],
     /// What a student learns by from a teacher where no method is named.
     pub method: &'static str,
-    /// What is trained with, beside these settings, where they don't say it.
-    pub defaults: fn(&Recipe) -> Recipe,
+    /// What is trained with, beside these settings and for so many steps, where they don't say it.
+    pub defaults: fn(&Recipe, u64) -> Recipe,
     /// Its data.
     pub open: fn(&Recipe) -> Result<Box<dyn Subject>>,
 }
@@ -41,9 +41,11 @@ impl Kind {
         }
     }
 
-    /// The settings, with the kind's defaults where they say nothing.
-    pub fn complete(&self, recipe: &Recipe) -> Result<Recipe> {
-        recipe.over(&(self.defaults)(recipe))
+    /// The settings for so many training samples, with the kind's defaults where they say nothing.
+    pub fn complete(&self, recipe: &Recipe, samples: usize) -> Result<Recipe> {
+        let config = recipe.train_config()?;
+        let steps = config.steps(samples / config.batch_size);
+        recipe.over(&(self.defaults)(recipe, steps))
     }
 }
 
@@ -53,11 +55,14 @@ mod tests {
 
     #[test]
     fn detectors_have_defaults_of_their_own() {
-        let complete = |recipe: Recipe| Kind::of(&recipe).unwrap().complete(&recipe).unwrap();
+        let complete = |recipe: Recipe| Kind::of(&recipe).unwrap().complete(&recipe, 64_000).unwrap();
         let boxes = Recipe { data: Some("bccd".into()), ..Default::default() };
         let config = complete(boxes.clone()).train_config().unwrap();
         assert_eq!((config.learning_rate, config.max_grad_norm), (0.01, Some(10.0)));
         assert_eq!(config.schedule.warmup().steps, 50);
+        // A short training has a short warm-up.
+        let short = Kind::of(&boxes).unwrap().complete(&boxes, 64).unwrap();
+        assert!(short.train_config().unwrap().schedule.warmup().steps <= 3, "{short:?}");
         let adam = complete(Recipe { optimizer: Some("adam".into()), ..boxes.clone() });
         assert_eq!(adam.train_config().unwrap().learning_rate, 0.001);
         let said = complete(Recipe { learning_rate: Some(0.3), warmup_steps: Some(0), ..boxes });

@@ -15,7 +15,7 @@ pub const KIND: Kind = Kind {
     words: "images of classes",
     settings: &["crop_padding", "flip", "label_smoothing", "data_mean", "data_std"],
     method: "kd",
-    defaults: |_| Recipe::default(),
+    defaults: |_, _| Recipe::default(),
     open: |recipe| Ok(Box::new(Labelled::open(recipe)?)),
 };
 

@@ -87,12 +87,10 @@ fn a_detector_is_trained_distilled_measured_and_used() {
 fn a_folder_is_overwritten_whole() {
     squares();
     let run = |more: &str| {
-        format!(
-            "train --data boxes --data-dir squares/data.yaml --batch-size 4 --epochs 1 --out again {more}"
-        )
+        format!("train --data boxes --data-dir squares/data.yaml --batch-size 4 --epochs 1 {more}")
     };
-    works(&run("--model yolov4-tiny:width=0.125,size=64"));
-    let other = "--model yolov4-tiny:width=0.125,size=96";
+    works(&run("--model yolov4-tiny:width=0.125,size=64 --out again"));
+    let other = "--model yolov4-tiny:width=0.125,size=96 --out again";
     refused(&run(other), &["holds a run already"]);
     works(&run(&format!("{other} --overwrite")));
     let cfg = fs::read_to_string(scratch().join("again/model.cfg")).expect("a description");

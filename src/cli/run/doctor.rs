@@ -31,8 +31,12 @@ pub fn classes(job: &Job, label: &str, teachers: &[(Saved, f32)]) {
     }
 }
 
-/// Says what a teacher is measured at before the student's training, and warns of one that knows nothing.
+/// Says what a teacher is measured at before the student's training, and warns of one that knows nothing; not again where a
+/// run goes on.
 pub fn teacher(job: &Job, label: &str, name: &str, metric: Metric) {
+    if job.resumes(label) {
+        return;
+    }
     let quantity = metric.quantity();
     let (shown, sign) = (quantity.shown(metric.value), quantity.sign());
     log::info!("{name}: {} {shown} {sign} on the test images", metric.name);

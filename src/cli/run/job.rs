@@ -104,6 +104,10 @@ impl Job {
         let recipe = flags.recipe.over_file(flags.config.as_deref())?;
         let mut job = Self::open(adapter.open()?, recipe, flags.resume)?;
         job.overwrite = flags.overwrite;
+        if !flags.dry_run {
+            // Before minutes of compiling.
+            job.spare_runs()?;
+        }
         if flags.resume && !flags.dry_run && job.existing_outputs().is_empty() {
             log::warn!("{} holds no run to resume: starting one", job.out.display());
         }

@@ -17,13 +17,19 @@ impl Job {
         Ok(())
     }
 
-    fn write_settings(&self) -> Result<()> {
-        let existing = self.existing_outputs();
-        if !self.resume && !self.overwrite && !existing.is_empty() {
-            let message = "holds a run already; pass --resume to go on with it, --overwrite to start anew, or \
-                           another --out";
-            return Err(Error::file(&self.out, message));
+    /// Fails where a run would be lost.
+    pub(super) fn spare_runs(&self) -> Result<()> {
+        if self.resume || self.overwrite || self.existing_outputs().is_empty() {
+            return Ok(());
         }
+        let message = "holds a run already; pass --resume to go on with it, --overwrite to start anew, or \
+                       another --out";
+        Err(Error::file(&self.out, message))
+    }
+
+    fn write_settings(&self) -> Result<()> {
+        self.spare_runs()?;
+        let existing = self.existing_outputs();
         if self.overwrite {
             // A checkpoint left here would be taken for one of the new run.
             for path in &existing {

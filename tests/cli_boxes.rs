@@ -76,6 +76,11 @@ fn a_detector_is_trained_distilled_measured_and_used() {
     for row in ["teacher", "alone", "obj-kd"] {
         assert!(out.lines().any(|line| line.starts_with(row)), "{row} in {out}");
     }
+    // Nobody learns to find squares in two steps, and the doctor says so of the teacher.
+    let page = fs::read_to_string(scratch().join("student/report.html")).expect("a report");
+    for part in ["it teaches nothing", "--letterbox", "Precision and recall", "data:image/jpeg;base64,"] {
+        assert!(page.contains(part), "no {part:?} in the report");
+    }
     let out = works("predict student/model.safetensors squares/images/val --score 0 --out found --json");
     let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((json.as_array().map(Vec::len), json[0]["width"].as_u64()), (Some(8), Some(64)));

@@ -119,3 +119,25 @@ fn what_does_not_fit_is_refused_in_words() {
         assert!(message.contains(part), "no {part:?} in {message}");
     }
 }
+
+#[test]
+fn damage_is_refused_in_words() {
+    let setting = Setting::new();
+    let path = setting.write(BoxAugment::default(), 1).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let bad = setting.folder.path().join("bad");
+    // In the JSON text inside the header's JSON.
+    for (from, to, parts) in [
+        (r#"\"classes\":3,\"stride\""#, r#"\"classes\":4,\"stride\""#, ["map", "3 classes"]),
+        (r#"\"cells\":[2,2]"#, r#"\"cells\":[3,2]"#, ["tensor \"map.", "expected"]),
+        (r#"\"cells\":[2,2]"#, r#"\"cells\":[0,2]"#, ["map", "cells"]),
+    ] {
+        let find = |part: &str| bytes.windows(part.len()).position(|window| window == part.as_bytes());
+        let at = find(from).unwrap_or_else(|| panic!("no {from}"));
+        let mut damaged = bytes.clone();
+        damaged[at..at + to.len()].copy_from_slice(to.as_bytes());
+        std::fs::write(&bad, damaged).unwrap();
+        let message = StoredOutputs::open(&bad).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| message.contains(part)), "{to}: {message}");
+    }
+}

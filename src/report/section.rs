@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A section of a [`TrainingReport`](crate::train::report::TrainingReport).
+/// A section of a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
     /// Its heading, plain text.

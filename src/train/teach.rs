@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::step::record::{BatchRecording, Pass};
-use super::teacher::outputs::{self, OutputsInfo, StoredMap, map_tensor, output_tensors, tap_tensor};
+use super::teacher::maps::{StoredMap, map_tensor};
+use super::teacher::outputs::{self, OutputsInfo, output_tensors, tap_tensor};
 use crate::data::{Loader, LoaderConfig, Source};
 use crate::files::{Metadata, TensorSpec, TensorWriter};
 use crate::gpu::Gpu;

@@ -99,10 +99,11 @@ fn offline(
         return Ok(());
     }
     job.reserve_outputs()?;
+    let mut notes = Vec::new();
     for (index, (teacher, _)) in source.live().iter().enumerate() {
         let label = if index == 0 { "teacher".to_string() } else { format!("teacher {}", index + 1) };
         let metric = job.row(&label, Role::Teacher, &teacher.network, None)?;
-        doctor::teacher(job, methods, &teacher.network.name, metric);
+        notes.extend(doctor::teacher(job, methods, &teacher.network.name, metric));
     }
     if job.recipe.baseline == Some(true) {
         let mut student = job.network()?;
@@ -110,7 +111,8 @@ fn offline(
         let (run, _) = job.fit("alone", &mut student, &config, Supervision::default(), false)?;
         job.row("alone", Role::Baseline, &student, Some(&run))?;
     }
-    let (run, notes) = job.train(prepared)?;
+    let (run, of_batches) = job.train(prepared)?;
+    notes.extend(of_batches);
     job.row(methods, Role::Distilled, &student, Some(&run))?;
     let title = format!("Distilling {} into {}", source.name(), student.name);
     job.finish(&student, &title, notes)

@@ -31,20 +31,19 @@ pub fn classes(job: &Job, label: &str, teachers: &[(Saved, f32)]) {
     }
 }
 
-/// Says what a teacher is measured at before the student's training, and warns of one that knows nothing; not again where a
-/// run goes on.
-pub fn teacher(job: &Job, label: &str, name: &str, metric: Metric) {
-    if job.resumes(label) {
-        return;
-    }
+/// Says what a teacher is measured at before the student's training, and warns of one that knows nothing: notes for the
+/// report. A run that goes on said it before.
+pub fn teacher(job: &Job, label: &str, name: &str, metric: Metric) -> Vec<String> {
     let quantity = metric.quantity();
-    let (shown, sign) = (quantity.shown(metric.value), quantity.sign());
-    log::info!("{name}: {} {shown} {sign} on the test images", metric.name);
+    let measured =
+        format!("{} {} {} on the test images", metric.name, quantity.shown(metric.value), quantity.sign());
     let teachers = vec![TeacherFigure { name: name.into(), measured: Some(metric), ..Default::default() }];
-    let findings = diagnose(&Figures { teachers, ..Default::default() });
-    if !findings.is_empty() {
-        tell(job, label, Ok(findings));
+    let messages = as_messages(diagnose(&Figures { teachers, ..Default::default() }));
+    if !job.resumes(label) {
+        log::info!("{name}: {measured}");
+        messages.iter().for_each(|message| log::warn!("{label}: {message}"));
     }
+    messages
 }
 
 /// Warns of what the first batches show, and returns it as notes for the report: those of before, where a run goes on. A
@@ -66,7 +65,7 @@ pub fn kept(folder: &Path, label: &str) -> Option<Vec<String>> {
 /// Says it once, and keeps it.
 fn tell(job: &Job, label: &str, findings: Result<Vec<Finding>>) -> Vec<String> {
     let found = findings.and_then(|findings| {
-        let messages: Vec<String> = findings.into_iter().map(|f| as_flags(&f.message)).collect();
+        let messages = as_messages(findings);
         messages.iter().for_each(|message| log::warn!("{label}: {message}"));
         keep(&job.out, label, &messages)?;
         Ok(messages)
@@ -75,6 +74,10 @@ fn tell(job: &Job, label: &str, findings: Result<Vec<Finding>>) -> Vec<String> {
         log::warn!("{label}: the run was not examined: {}", shown(&error));
         Vec::new()
     })
+}
+
+fn as_messages(findings: Vec<Finding>) -> Vec<String> {
+    findings.into_iter().map(|finding| as_flags(&finding.message)).collect()
 }
 
 fn keep(folder: &Path, label: &str, messages: &[String]) -> Result<()> {

@@ -43,9 +43,9 @@ impl Finding {
 /// Every check, in the order in which findings are told.
 pub static CHECKS: &[fn(&Figures) -> Option<Finding>] = &[
     classes::counts,
+    measured::knows_nothing,
     right::at_chance,
     right::worse_than_student,
-    measured::knows_nothing,
     saturation::sharp,
     saturation::flat,
     balance::unbalanced,

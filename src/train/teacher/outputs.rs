@@ -12,10 +12,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::maps::{StoredMap, map_tensor};
 use crate::data::Source;
 use crate::files::{TensorReader, hex};
 use crate::ops::augment::BoxAugment;
-use crate::ops::boxes::YoloHead;
 use crate::platform::Store;
 use crate::tasks::{ImageConfig, Views};
 use crate::{Error, Result};
@@ -77,24 +77,6 @@ pub struct OutputsInfo {
     /// Maps off which boxes are read, in place of logits: NAME of each `map.NAME`, and how that is done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maps: Vec<StoredMap>,
-}
-
-/// A detector's map on disk.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StoredMap {
-    /// Its name among the network's outputs.
-    pub name: String,
-    /// Its height and width.
-    pub cells: [usize; 2],
-    /// How boxes are read off it.
-    pub head: YoloHead,
-}
-
-impl StoredMap {
-    /// Of a sample: (A (5 + C), H, W).
-    pub fn shape(&self) -> [usize; 3] {
-        [self.head.channels(), self.cells[0], self.cells[1]]
-    }
 }
 
 fn is_off(augment: &BoxAugment) -> bool {
@@ -335,17 +317,9 @@ impl StoredOutputs {
             let classes = info.classes;
             return refuse(format!("metadata {KEY}: expected topk from 1 and below {classes}, found {k}"));
         }
-        for StoredMap { name, cells, head } in &info.maps {
-            // Hostile numbers must not overflow.
-            let small = |n: usize| (1..=1 << 20).contains(&n);
-            if !small(head.classes) || head.classes != info.classes || !cells.iter().all(|n| small(*n)) {
-                return refuse(format!(
-                    "metadata {KEY}: map \"{name}\": expected cells and the file's {} classes, found {cells:?} and {}",
-                    info.classes, head.classes
-                ));
-            }
-            let told = |e| format!("metadata {KEY}: map \"{name}\": {e}");
-            head.check("teacher outputs").map_err(|e| Error::file(self.path(), told(e)))?;
+        let wrong = info.maps.iter().find_map(|map| map.check(info.classes).err());
+        if let Some(why) = wrong {
+            return refuse(format!("metadata {KEY}: {why}"));
         }
         if !info.maps.is_empty() && info.topk.is_some() {
             return refuse(format!(
@@ -400,11 +374,6 @@ impl StoredOutputs {
 /// The tensor of a tap.
 pub(in crate::train) fn tap_tensor(name: &str) -> String {
     format!("tap.{name}")
-}
-
-/// The tensor of a map.
-pub(in crate::train) fn map_tensor(name: &str) -> String {
-    format!("map.{name}")
 }
 
 /// Names and shapes of the tensors that hold what the network gave: logits or maps.

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::outputs::{StoredMap, StoredOutputs};
+use super::maps::StoredMap;
+use super::outputs::StoredOutputs;
 use crate::data::{Field, Row, Source, View};
 use crate::distill::Objective;
 use crate::models::{Network, Outputs};

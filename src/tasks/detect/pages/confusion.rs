@@ -8,6 +8,8 @@ use crate::tasks::detect::DetectionResult;
 
 /// With more classes a matrix is wider than a page: the most frequent mix-ups are listed then.
 const MOST_CLASSES: usize = 12;
+/// How many shades tell a row's shares apart: classes s0 to s5 of the style.
+const SHADES: f64 = 5.0;
 /// Mix-ups of a list.
 const LISTED: usize = 20;
 
@@ -45,7 +47,7 @@ fn matrix(names: &[String], rows: &[Vec<usize>]) -> String {
                 count(*times as u64)
             };
             let share = *times as f64 / all as f64;
-            let _ = write!(html, "<td class=\"n\" style=\"--share:{share:.2}\">{shown}</td>");
+            let _ = write!(html, "<td class=\"n s{:.0}\">{shown}</td>", SHADES * share);
         }
         html.push_str("</tr>\n");
     }

@@ -128,7 +128,7 @@ fn damage_is_refused_in_words() {
     let bad = setting.folder.path().join("bad");
     // In the JSON text inside the header's JSON.
     for (from, to, parts) in [
-        (r#"\"classes\":3,\"stride\""#, r#"\"classes\":4,\"stride\""#, ["map", "3 classes"]),
+        (r#"\"classes\":4,\"stride\""#, r#"\"classes\":5,\"stride\""#, ["map", "4 classes"]),
         (r#"\"cells\":[2,2]"#, r#"\"cells\":[3,2]"#, ["tensor \"map.", "expected"]),
         (r#"\"cells\":[2,2]"#, r#"\"cells\":[0,2]"#, ["map", "cells"]),
     ] {

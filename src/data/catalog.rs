@@ -67,7 +67,7 @@ pub struct RemoteFile {
 }
 
 /// Every data set, in the order `limbeck data list` shows. The lengths and checksums of files here are those that TensorFlow
-/// Datasets publishes for the same addresses (`url_checksums/` in its repository); those of the lists in [`published`] were
+/// Datasets publishes for the same addresses (`url_checksums/` in its repository); those of the lists in `published` were
 /// taken of the files at the commit that their address names.
 pub const DATASETS: &[DatasetInfo] = &[
     DatasetInfo {

@@ -25,11 +25,11 @@ pub fn run(gpu: &Gpu, flags: &DemoFlags) -> Result<()> {
     let command = std::env::args().collect::<Vec<_>>().join(" ");
     let mut demo = Comparison::new(gpu, sets, "Distilling handwritten digits", command)?;
     demo.report.subtitle = format!(
-        "{} training and {} held-out images of the UCI digits; {} epochs per student, {} seeds",
+        "{} training and {} held-out images of the UCI digits; {} epochs per student, {}",
         demo.training().len(),
         demo.validation().len(),
         epochs,
-        seeds
+        crate::report::seeds(seeds as usize)
     );
     let plan = Plan {
         teacher: TEACHER,

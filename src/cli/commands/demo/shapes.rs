@@ -44,7 +44,8 @@ pub fn run(gpu: &Gpu, flags: &DemoFlags) -> Result<()> {
     let sets: (Arc<dyn Source>, Arc<dyn Source>) = (Arc::new(training), shown.clone());
     let mut demo = Comparison::of(gpu, task, sets, "Distilling a detector of shapes", command);
     demo.report.subtitle = format!(
-        "{TRAINING} training and {HELD_OUT} held-out images of generated shapes; {epochs} epochs per student, {seeds} seeds"
+        "{TRAINING} training and {HELD_OUT} held-out images of generated shapes; {epochs} epochs per student, {}",
+        crate::report::seeds(seeds as usize)
     );
     let schedule = Schedule::Cosine { total: 0, floor: 0.0, warmup: Warmup { steps: 20, start: 0.0 } };
     let config = TrainConfig {

@@ -13,7 +13,7 @@ use crate::tasks::detect::{Detect, DetectConfig, Gathered, gather};
 use crate::train::Evaluator;
 
 /// Images of a batch: what a plan of a large network has memory for.
-const BATCH: usize = 4;
+pub const BATCH: usize = 4;
 
 /// What was found in all images of a set.
 pub struct Detection {

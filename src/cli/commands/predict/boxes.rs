@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::PredictFlags;
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
+use crate::cli::run::detection::BATCH;
 use crate::cli::run::subject::boxed;
 use crate::data::boxes::{BoxImage, BoxSet, SetOptions, clip};
 use crate::data::{Source, Split};
@@ -25,8 +26,6 @@ use crate::{Error, Result};
 
 /// What people want to see.
 const LEAST_SCORE: f32 = 0.25;
-/// Images of a batch: what a plan of a large network has memory for.
-const BATCH: usize = 4;
 
 #[derive(Serialize)]
 struct Prediction<'a> {

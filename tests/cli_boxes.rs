@@ -31,25 +31,28 @@ fn squares() {
 
 fn write_squares() {
     let folder = scratch().join("squares");
-    for part in ["images/train", "images/val", "labels/train", "labels/val"] {
-        fs::create_dir_all(folder.join(part)).expect("a scratch folder");
-    }
-    for n in 0..8u32 {
-        for part in ["train", "val"] {
-            write_square(&folder, part, n);
+    // The boxes of the specks are of less than a pixel.
+    for (part, side) in [("train", 0.3125), ("val", 0.3125), ("specks", 0.01)] {
+        for kind in ["images", "labels"] {
+            fs::create_dir_all(folder.join(kind).join(part)).expect("a scratch folder");
+        }
+        for n in 0..8u32 {
+            write_square(&folder, part, n, side);
         }
     }
-    let yaml = "path: .\ntrain: images/train\nval: images/val\nnames: [even, odd]\n";
-    fs::write(folder.join("data.yaml"), yaml).expect("a description");
+    for (name, val) in [("data", "val"), ("specks", "specks")] {
+        let yaml = format!("path: .\ntrain: images/train\nval: images/{val}\nnames: [even, odd]\n");
+        fs::write(folder.join(format!("{name}.yaml")), yaml).expect("a description");
+    }
 }
 
-fn write_square(folder: &Path, part: &str, n: u32) {
+fn write_square(folder: &Path, part: &str, n: u32, side: f64) {
     let (x, y) = (8 + 4 * n, 36 - 4 * n);
     let bright = |px: u32, py: u32| (x..x + 20).contains(&px) && (y..y + 20).contains(&py);
     let image = RgbImage::from_fn(64, 64, |px, py| Rgb([if bright(px, py) { 230 } else { 30 }; 3]));
     image.save(folder.join(format!("images/{part}/{n}.png"))).expect("an image");
     let [cx, cy] = [x + 10, y + 10].map(|v| f64::from(v) / 64.0);
-    fs::write(folder.join(format!("labels/{part}/{n}.txt")), format!("{} {cx} {cy} 0.3125 0.3125\n", n % 2))
+    fs::write(folder.join(format!("labels/{part}/{n}.txt")), format!("{} {cx} {cy} {side} {side}\n", n % 2))
         .expect("a label");
 }
 
@@ -76,11 +79,17 @@ fn a_detector_is_trained_distilled_measured_and_used() {
     for row in ["teacher", "alone", "obj-kd"] {
         assert!(out.lines().any(|line| line.starts_with(row)), "{row} in {out}");
     }
-    // Nobody learns to find squares in two steps, and the doctor says so of the teacher.
-    let page = fs::read_to_string(scratch().join("student/report.html")).expect("a report");
-    for part in ["it teaches nothing", "--letterbox", "Precision and recall", "data:image/jpeg;base64,"] {
-        assert!(page.contains(part), "no {part:?} in the report");
-    }
+    let report = |run: &str, parts: &[&str]| {
+        let page = fs::read_to_string(scratch().join(run).join("report.html")).expect("a report");
+        for part in parts {
+            assert!(page.contains(part), "no {part:?} in the report of {run}");
+        }
+    };
+    report("student", &["Precision and recall", "data:image/jpeg;base64,"]);
+    // A teacher of squares finds no specks, and the doctor says so.
+    let data = data.replace("data.yaml", "specks.yaml");
+    works(&format!("distill {data} {model} {teacher} --out blind"));
+    report("blind", &["it teaches nothing", "--letterbox"]);
     let out = works("predict student/model.safetensors squares/images/val --score 0 --out found --json");
     let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((json.as_array().map(Vec::len), json[0]["width"].as_u64()), (Some(8), Some(64)));

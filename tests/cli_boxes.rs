@@ -72,6 +72,10 @@ fn a_detector_is_trained_distilled_measured_and_used() {
         assert_eq!((json["images"].as_u64(), json["truths"].as_u64()), (Some(8), Some(8)), "{json}");
         json["metrics"].clone()
     };
+    let floats = works(
+        "eval teacher/model.safetensors --data boxes --data-dir squares/data.yaml --float-pixels --json",
+    );
+    assert!(floats.contains("\"truths\": 8"), "{floats}");
     // The file of darknet is the same network.
     assert_eq!(eval("teacher/model.safetensors"), eval("teacher/model.weights"));
     let teacher = "--teacher teacher/model.safetensors --method obj-kd --epochs 1";
@@ -138,6 +142,21 @@ fn every_seed_is_measured_on_the_same_images() {
         json["by_image"].as_array().expect("images").len()
     };
     assert_eq!((measured(1), measured(2)), (2, 2));
+}
+
+/// A part of its own to watch is as good as one that is held out of the training part.
+#[test]
+fn patience_wants_images_to_watch() {
+    squares();
+    let yaml = "path: .\ntrain: images/train\nval: images/specks\ntest: images/val\nnames: [even, odd]\n";
+    fs::write(scratch().join("squares/three.yaml"), yaml).expect("a description");
+    let run = |data: &str, more: &str| {
+        let model = "--model yolov4-tiny:width=0.125,size=64 --batch-size 4 --epochs 1 --patience 1";
+        format!("train --data boxes --data-dir squares/{data}.yaml {model} {more}")
+    };
+    refused(&run("data", "--out impatient"), &["patience", "needs --validation"]);
+    works(&run("data", "--validation 0.5 --out half"));
+    works(&run("three", "--out three"));
 }
 
 #[test]

@@ -114,7 +114,9 @@ fn anchors_are_a_line_for_a_network() {
     let sides = [".1", ".2", ".3", ".4", ".5", ".6"].map(|side| format!("0 .5 .5 {side} .5\n")).concat();
     (0..6).for_each(|k| write(folder.path(), &format!("set/labels/train/{k}.txt"), &sides));
     let six = works(folder.path(), &["data", "anchors", "set", "--count", "6"]);
-    assert!(six.contains("mask = 0,1,2 at stride 16") && six.contains("leaves the first out"), "{six}");
+    assert!(six.contains("mask = 0,1,2, then 3,4,5") && six.contains("leaves the first out"), "{six}");
+    let three = works(folder.path(), &["data", "anchors", "set", "--count", "3"]);
+    assert!(three.contains("mask = 0,1,2: the finest") && !three.contains("yolov4-tiny"), "{three}");
     // Buoys are a tenth of the input, ships half as high as it.
     assert_eq!((numbers[0], numbers[1], numbers[3]), (16.0, 16.0, 80.0), "{out}");
     assert!(out.contains("160x160") && out.contains("(IoU)"), "{out}");

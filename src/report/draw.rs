@@ -1,5 +1,6 @@
 //! Boxes with labels, drawn onto a picture.
 
+use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
 use super::font;
@@ -30,6 +31,48 @@ const COLOURS: [[u8; 3]; 12] = [
     [23, 190, 207],
     [166, 118, 72],
 ];
+
+/// A picture of an image that fits somewhere, for boxes in pixels of the image.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    /// Of the picture: at most as wide and high as was asked for.
+    picture: RgbImage,
+    /// Pixels of the picture for one of the image, across and down.
+    scale: [f64; 2],
+}
+
+impl Fitted {
+    /// The image in at most `most` pixels, width and height. Small images grow by whole steps, so that their pixels are seen.
+    /// An image without pixels becomes one of a single pixel.
+    #[must_use]
+    pub fn new(image: &RgbImage, most: [u32; 2]) -> Self {
+        let [w, h] = [image.width(), image.height()].map(|side| f64::from(side.max(1)));
+        let scale = (f64::from(most[0]) / w).min(f64::from(most[1]) / h);
+        let scale = if scale > 1.0 { scale.floor() } else { scale };
+        let side = |side: f64, most: u32| ((side * scale).round() as u32).clamp(1, most.max(1));
+        let (width, height) = (side(w, most[0]), side(h, most[1]));
+        // The mean of the pixels that become one needs no copy of an image that may be very wide.
+        let picture = match scale >= 1.0 {
+            true => imageops::resize(image, width, height, FilterType::Nearest),
+            false => imageops::thumbnail(image, width, height),
+        };
+        Self { picture, scale: [f64::from(width) / w, f64::from(height) / h] }
+    }
+
+    /// The picture with boxes, whose bounds are in pixels of the image.
+    #[must_use]
+    pub fn with_boxes(&self, labelled: &[Labelled<'_>]) -> RgbImage {
+        let [across, down] = self.scale;
+        let scaled = labelled.iter().map(|one| {
+            let [x, y, w, h] = one.bounds.map(f64::from);
+            let bounds = [x * across, y * down, w * across, h * down].map(|value| value as f32);
+            Labelled { bounds, ..*one }
+        });
+        let mut picture = self.picture.clone();
+        boxes(&mut picture, &scaled.collect::<Vec<_>>());
+        picture
+    }
+}
 
 /// The colour of a class: red, green, blue.
 pub fn colour(class: usize) -> [u8; 3] {

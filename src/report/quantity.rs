@@ -29,6 +29,9 @@ pub struct Quantity {
     pub higher_is_better: bool,
 }
 
+/// Names of measures that are read letter by letter.
+const ABBREVIATIONS: [&str; 5] = ["ap", "ar", "mae", "mse", "rmse"];
+
 impl Quantity {
     /// A share from 0 to 1 of which more is better.
     pub fn share(name: impl Into<String>) -> Self {
@@ -45,10 +48,14 @@ impl Quantity {
         Self::error("loss")
     }
 
-    /// Its name at the beginning of a line.
+    /// Its name at the beginning of a line: `Recall`, `RMSE`, `AP50`.
     pub fn title(&self) -> String {
-        let mut letters = self.name.chars();
-        letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+        // COCO's measures end in numbers, or in the first letter of small, medium and large: `APs`.
+        let stem = self.name.trim_end_matches(|c: char| c.is_ascii_digit() || "sml".contains(c));
+        let first = self.name.chars().next().map_or(0, char::len_utf8);
+        let (capital, rest) =
+            self.name.split_at(if ABBREVIATIONS.contains(&stem) { stem.len() } else { first });
+        capital.to_uppercase() + rest
     }
 
     /// Its name over a column, with its unit: `Recall, %`.
@@ -123,7 +130,10 @@ mod tests {
     #[test]
     fn values_read_by_their_unit() {
         let (share, error) = (Quantity::share("recall"), Quantity::error("rmse"));
-        assert_eq!([share.heading(), error.heading()], ["Recall, %", "Rmse"]);
+        assert_eq!([share.heading(), error.heading()], ["Recall, %", "RMSE"]);
+        let titles = ["ap50", "aps", "ar100", "areas", "IoU", "österreich", "F1", ""];
+        let titles = titles.map(|name| Quantity::share(name).title());
+        assert_eq!(titles, ["AP50", "APs", "AR100", "Areas", "IoU", "Österreich", "F1", ""]);
         assert_eq!([share.shown(0.9125), error.shown(0.01234)], ["91.25", "0.0123"]);
         assert_eq!(share.mean_and_spread(&[0.5]), Some(("50.00".into(), None)));
         assert_eq!(share.mean_and_spread(&[0.5, f64::NAN]), None);

@@ -54,10 +54,12 @@ pub fn run(flags: &AnchorFlags) -> Result<()> {
         flags.size,
         found.mean_iou
     )?;
+    if flags.count % 3 == 0 {
+        let masks = (0..flags.count).step_by(3).map(|k| format!("{},{},{}", k, k + 1, k + 2));
+        say!("# mask = {}: the finest map has the first", masks.collect::<Vec<_>>().join(", then "))?;
+    }
     if flags.count == 6 {
-        say!(
-            "# mask = 0,1,2 at stride 16, 3,4,5 at 32; yolov4-tiny has 1,2,3 at 16 and leaves the first out"
-        )?;
+        say!("# of strides 16 and 32; yolov4-tiny has 1,2,3 at 16 and leaves the first out")?;
     }
     Ok(())
 }

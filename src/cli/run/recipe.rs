@@ -36,11 +36,6 @@ impl Recipe {
     pub fn train_config(&self) -> Result<TrainConfig> {
         let defaults = TrainConfig::default();
         let optimizer = self.optimizer_config()?;
-        if self.patience.is_some() && self.validation.is_none() {
-            let message =
-                "needs --validation, such as 0.1: stopping by the test set would flatter the result";
-            return Err(Error::config("patience", message));
-        }
         let config = TrainConfig {
             epochs: self.epochs.unwrap_or(defaults.epochs),
             max_steps: self.max_steps,
@@ -180,8 +175,6 @@ mod tests {
     fn settings_that_do_not_go_together_are_refused() {
         let recipe = Recipe { optimizer: Some("adam".into()), momentum: Some(0.9), ..Default::default() };
         assert!(recipe.train_config().unwrap_err().to_string().contains("of sgd"));
-        let recipe = Recipe { patience: Some(3), ..Default::default() };
-        assert!(recipe.train_config().unwrap_err().to_string().contains("--validation"));
         let recipe = Recipe { schedule: Some("multistep".into()), ..Default::default() };
         assert!(recipe.train_config().unwrap_err().to_string().contains("--milestones"));
         let both = Recipe { milestones: Some(vec![9]), milestone_epochs: Some(vec![3]), ..recipe };

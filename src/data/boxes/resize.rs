@@ -7,14 +7,15 @@ use ::image::RgbImage;
 
 use crate::{Error, Result};
 
-/// The value around a letterboxed image: darknet's 0.5, rounded as all pixels are (127.5 becomes 128).
-const GREY: u8 = 128;
+/// The value around a letterboxed image, of 255: darknet's 0.5.
+const GREY: f32 = 127.5;
 
 /// How an image is brought to the network's size.
 ///
 /// Both interpolate linearly between the four pixels around a place with the corners of both images on each other, so that
 /// the pixel x of n shows the place x (N - 1) / (n - 1) of N; nothing is averaged where an image shrinks. That is
-/// darknet's `resize_image`, whose networks expect it. darknet keeps floats, here values are rounded to bytes.
+/// darknet's `resize_image`, whose networks expect it. darknet keeps floats; [`Resize::write`] rounds values to bytes, a grey of
+/// 127.5 to 128, and [`Resize::write_floats`] does as darknet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Resize {
     /// To the whole input, whatever that does to its proportions.
@@ -87,16 +88,35 @@ impl Resize {
     /// # Errors
     /// [`Error::Config`] where `out` has another length, or the image no pixels.
     pub fn write(self, image: &RgbImage, input: [usize; 2], out: &mut [u8]) -> Result<()> {
+        self.write_as(image, input, out, |value| value.round() as u8)
+    }
+
+    /// The same, from 0 to 1 and not rounded.
+    ///
+    /// # Errors
+    /// As [`Resize::write`].
+    pub fn write_floats(self, image: &RgbImage, input: [usize; 2], out: &mut [f32]) -> Result<()> {
+        self.write_as(image, input, out, |value| value / 255.0)
+    }
+
+    /// `stored` makes a value of 0 to 255 what is written.
+    fn write_as<T: Copy>(
+        self,
+        image: &RgbImage,
+        input: [usize; 2],
+        out: &mut [T],
+        stored: impl Fn(f32) -> T,
+    ) -> Result<()> {
         let [height, width] = input;
         let plane = height * width;
         if out.len() != 3 * plane || plane == 0 || image.width() == 0 || image.height() == 0 {
             let (w, h) = image.dimensions();
-            let message = format!("{w}x{h} pixels can't become {width}x{height} in {} bytes", out.len());
+            let message = format!("{w}x{h} pixels can't become {width}x{height} in {} values", out.len());
             return Err(Error::config("image size", message));
         }
         let place = self.place([image.width(), image.height()], input);
         if self == Resize::Letterbox {
-            out.fill(GREY);
+            out.fill(stored(GREY));
         }
         let across = taps(image.width(), place.width);
         let mut rows = Rows { image, across: &across, kept: Default::default() };
@@ -108,7 +128,7 @@ impl Resize {
             for x in 0..place.width as usize {
                 for c in 0..3 {
                     let (a, b) = (above[3 * x + c], below[3 * x + c]);
-                    out[c * plane + start + x] = (a * (1.0 - share) + b * share).round() as u8;
+                    out[c * plane + start + x] = stored(a * (1.0 - share) + b * share);
                 }
             }
         }

@@ -42,6 +42,26 @@ fn stretching_follows_the_formula() {
     }
 }
 
+/// Bytes are the floats rounded, grey included.
+#[test]
+fn floats_are_not_rounded() {
+    for rule in [Resize::Stretch, Resize::Letterbox] {
+        let (image, input) = (picture(37, 23), [16, 20]);
+        let (mut bytes, mut floats) = (vec![0; 3 * 320], vec![f32::NAN; 3 * 320]);
+        rule.write(&image, input, &mut bytes).unwrap();
+        rule.write_floats(&image, input, &mut floats).unwrap();
+        let rounded: Vec<u8> = floats.iter().map(|value| (value * 255.0).round() as u8).collect();
+        assert_eq!(bytes, rounded, "{rule}");
+        assert!(floats.iter().any(|value| (value * 255.0).fract() != 0.0), "{rule}");
+    }
+    let (mut floats, input) = (vec![f32::NAN; 3 * 16 * 16], [16, 16]);
+    Resize::Stretch.write_floats(&picture(37, 23), input, &mut floats).unwrap();
+    let want = expected(&picture(37, 23), input, [1, 7, 9]) / 255.0;
+    assert!((f64::from(floats[(16 + 7) * 16 + 9]) - want).abs() < 1e-6);
+    Resize::Letterbox.write_floats(&picture(37, 23), input, &mut floats).unwrap();
+    assert_eq!(floats[0], 0.5);
+}
+
 #[test]
 fn the_same_size_keeps_every_pixel() {
     let image = picture(13, 7);
@@ -64,7 +84,7 @@ fn letterboxes_are_darknets() {
     let image = picture(8, 4);
     let mut out = vec![7; 3 * 64];
     Resize::Letterbox.write(&image, [8, 8], &mut out).unwrap();
-    assert!(out[..16].iter().all(|&v| v == GREY) && out[48..64].iter().all(|&v| v == GREY));
+    assert!(out[..16].iter().all(|&v| v == 128) && out[48..64].iter().all(|&v| v == 128));
     assert_eq!(out[16], image.get_pixel(0, 0)[0]);
     assert_eq!(out[64 + 47], image.get_pixel(7, 3)[1]);
 }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::image::is_seen;
 use super::parallel::{Cost, in_parallel};
 use super::{BOX_CLASSES, BOX_TRUTHS, BOXES, BoxImage, IMAGE_FRAME, Resize, clip};
-use crate::data::{Field, IGNORE_LABEL, PIXELS, Row, Source, Split, View};
+use crate::data::{Field, FieldType, IGNORE_LABEL, PIXELS, Row, Source, Split, View};
 use crate::files::hex;
 use crate::{Error, Result};
 
@@ -57,6 +57,8 @@ pub struct BoxSet {
     /// Which of the images, in which order.
     order: Vec<u32>,
     options: SetOptions,
+    /// How pixels are stored: bytes or floats.
+    pixels: FieldType,
     places: usize,
 }
 
@@ -96,6 +98,7 @@ impl BoxSet {
             images: images.into(),
             budget,
             options: options.clone(),
+            pixels: FieldType::U8,
             places,
         };
         set.check()?;
@@ -195,6 +198,14 @@ impl BoxSet {
         Ok(set)
     }
 
+    /// The same images with pixels as darknet has them, floats (f32) from 0 to 1 that are not rounded to bytes: to measure, not
+    /// to train, as augmentation works on bytes. They take four times the memory, and none is kept.
+    #[must_use]
+    pub fn with_float_pixels(mut self) -> Self {
+        self.pixels = FieldType::F32;
+        self
+    }
+
     /// Decodes every image on all cores and keeps none: the errors of those that can't be.
     pub fn undecodable(&self) -> Vec<Error> {
         let images: Vec<&BoxImage> = self.images().collect();
@@ -245,7 +256,7 @@ impl Source for BoxSet {
     fn fields(&self) -> Vec<Field> {
         let [height, width] = self.options.size;
         vec![
-            Field::u8(PIXELS, [3, height, width]),
+            Field { dtype: self.pixels, ..Field::u8(PIXELS, [3, height, width]) },
             Field::f32(BOXES, [self.places, 4]),
             Field::classes(BOX_CLASSES, [self.places]),
             Field::f32(BOX_TRUTHS, [self.places, TRUTH]),
@@ -258,7 +269,13 @@ impl Source for BoxSet {
             let message = format!("sample {id} is past the end: there are {}", self.len());
             return Err(Error::config(format!("data set {}", self.name), message));
         };
-        self.write_pixels(at as usize, image, row.u8(PIXELS)?)?;
+        match self.pixels {
+            FieldType::F32 => {
+                let pixels = row.f32(PIXELS)?;
+                self.options.resize.write_floats(&image.decode()?, self.options.size, pixels)?;
+            }
+            _ => self.write_pixels(at as usize, image, row.u8(PIXELS)?)?,
+        }
         let frame = self.options.resize.frame(image.size(), self.options.size);
         row.f32(IMAGE_FRAME)?.copy_from_slice(&frame);
         for (place, annotation) in row.f32(BOXES)?.chunks_exact_mut(4).zip(&image.boxes) {

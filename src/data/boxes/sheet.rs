@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use ::image::imageops::{self, FilterType};
+use ::image::imageops;
 use ::image::{Rgb, RgbImage};
 
 use super::parallel::{Cost, in_parallel};
 use super::{BoxImage, BoxSet, BoxSets, Severity};
 use crate::data::Source;
-use crate::report::draw::{self, Labelled};
+use crate::report::draw::{self, Fitted, Labelled};
 use crate::rng::Stream;
 use crate::{Error, Result};
 
@@ -110,18 +110,6 @@ fn caption(name: &str, boxes: usize) -> String {
 
 /// An image no larger than a tile, with its boxes.
 fn tile(image: &BoxImage, classes: &[String]) -> Result<RgbImage> {
-    let picture = image.decode()?;
-    let [w, h] = image.size().map(f64::from);
-    // Small images grow by whole steps, so that their pixels are seen.
-    let scale = (f64::from(TILE[0]) / w).min(f64::from(TILE[1]) / h);
-    let scale = if scale > 1.0 { scale.floor() } else { scale };
-    let side = |side: f64, most: u32| ((side * scale).round() as u32).clamp(1, most);
-    let (width, height) = (side(w, TILE[0]), side(h, TILE[1]));
-    // The mean of the pixels that become one needs no copy of an image that may be very wide.
-    let mut picture = match scale >= 1.0 {
-        true => imageops::resize(&picture, width, height, FilterType::Nearest),
-        false => imageops::thumbnail(&picture, width, height),
-    };
     let labels: Vec<String> = image
         .boxes
         .iter()
@@ -134,19 +122,12 @@ fn tile(image: &BoxImage, classes: &[String]) -> Result<RgbImage> {
             }
         })
         .collect();
-    let scale = [f64::from(width) / w, f64::from(height) / h];
-    let boxes: Vec<Labelled<'_>> = image
-        .boxes
-        .iter()
-        .zip(&labels)
-        .map(|(annotation, label)| {
-            let [x, y, w, h] = annotation.bounds.map(f64::from);
-            let bounds = [x * scale[0], y * scale[1], w * scale[0], h * scale[1]].map(|value| value as f32);
-            Labelled { bounds, label, class: annotation.class }
-        })
-        .collect();
-    draw::boxes(&mut picture, &boxes);
-    Ok(picture)
+    let labelled = image.boxes.iter().zip(&labels).map(|(annotation, label)| Labelled {
+        bounds: annotation.bounds,
+        label,
+        class: annotation.class,
+    });
+    Ok(Fitted::new(&image.decode()?, TILE).with_boxes(&labelled.collect::<Vec<_>>()))
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ const MOST_FOUND: usize = 1000;
 /// Detection of boxes.
 #[derive(Debug, Clone)]
 pub struct Detect {
-    /// The field of pixels, u8 (3, H, W).
+    /// The field of pixels (3, H, W), u8 or f32.
     pixels: Field,
     size: [usize; 2],
     classes: Vec<String>,
@@ -135,19 +135,18 @@ pub struct Detect {
 
 impl Detect {
     /// For a source with the fields of [`data::boxes`](crate::data::boxes), of boxes of these classes. Images are read as
-    /// pixel / 255.
+    /// pixel / 255 where they are bytes, and as they are where they are floats, which are not augmented.
     ///
     /// # Errors
     /// [`Error::Config`] for a source without these fields, and for settings that make no sense.
     pub fn new(source: &dyn Source, classes: &[String], config: DetectConfig) -> Result<Self> {
         config.check()?;
-        check_fields(source)?;
-        let pixels = source.field(PIXELS)?;
-        let &[3, height, width] = &pixels.shape[..] else {
-            let message = format!("expected u8 [3, height, width], got {pixels}");
+        let (pixels, size) = check_fields(source)?;
+        if pixels.dtype != FieldType::U8 && config.augment != BoxAugment::default() {
+            let message = format!("augmentation works on u8 pixels, got {pixels}; leave it out");
             return Err(Error::config(format!("field {PIXELS} of {}", source.name()), message));
-        };
-        Ok(Self { size: [height, width], pixels, classes: classes.to_vec(), config })
+        }
+        Ok(Self { size, pixels, classes: classes.to_vec(), config })
     }
 
     /// Its settings.
@@ -156,11 +155,17 @@ impl Detect {
     }
 }
 
-/// Fails where a source lacks a field of boxes, or has one of another form.
-fn check_fields(source: &dyn Source) -> Result<()> {
+/// The pixels, and their height and width. Fails where a source lacks a field of boxes, or has one of another form.
+fn check_fields(source: &dyn Source) -> Result<(Field, [usize; 2])> {
+    let refuse = |expected: &str, field: &Field| {
+        let name = format!("field {} of {}", field.name, source.name());
+        Err(Error::config(name, format!("expected {expected}, got {field}")))
+    };
     let pixels = source.field(PIXELS)?;
-    let forms: [(&str, FieldType, &[usize], &str); 5] = [
-        (PIXELS, FieldType::U8, pixels.shape.get(1..).unwrap_or_default(), "u8 [3, height, width]"),
+    let (FieldType::U8 | FieldType::F32, &[3, height, width]) = (pixels.dtype, &pixels.shape[..]) else {
+        return refuse("u8 or f32 [3, height, width]", &pixels);
+    };
+    let forms: [(&str, FieldType, &[usize], &str); 4] = [
         (BOXES, FieldType::F32, &[4], "f32 [M, 4]"),
         (BOX_CLASSES, FieldType::I32, &[], "i32 [M]"),
         (BOX_TRUTHS, FieldType::F32, &[8], "f32 [M, 8]"),
@@ -169,11 +174,10 @@ fn check_fields(source: &dyn Source) -> Result<()> {
     for (name, dtype, tail, expected) in forms {
         let field = source.field(name)?;
         if field.dtype != dtype || field.shape.get(1..) != Some(tail) {
-            let message = format!("expected {expected}, got {field}");
-            return Err(Error::config(format!("field {name} of {}", source.name()), message));
+            return refuse(expected, &field);
         }
     }
-    Ok(())
+    Ok((pixels, [height, width]))
 }
 
 /// The boxes that are there, as the step sees them.
@@ -199,9 +203,8 @@ impl Task for Detect {
     }
 
     fn check(&self, source: &dyn Source) -> Result<()> {
-        check_fields(source)?;
-        let found = source.field(PIXELS)?;
-        if found.shape == self.pixels.shape {
+        let (found, _) = check_fields(source)?;
+        if (&found.shape, found.dtype) == (&self.pixels.shape, self.pixels.dtype) {
             return Ok(());
         }
         let message = format!("expected {} as in the training set, got {found}", self.pixels);
@@ -209,6 +212,9 @@ impl Task for Detect {
     }
 
     fn inputs(&self, leaves: &mut Leaves, mode: Mode) -> Result<Values> {
+        if self.pixels.dtype == FieldType::F32 {
+            return Ok(Values::images(leaves.get(PIXELS)?));
+        }
         let augment = match mode {
             Mode::Train => self.config.augment,
             Mode::Eval => BoxAugment::default(),

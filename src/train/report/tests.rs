@@ -184,7 +184,7 @@ fn other_metrics_have_their_own_direction_and_unit() {
     assert_eq!(facts[0].label, "Distilled, kd", "the least error is the best");
     assert!(facts[1].detail.starts_with("less is better; "), "{}", facts[1].detail);
     let (html, text) = (texts(&report), report.text());
-    assert!(html.contains("<h2>Rmse</h2>") && html.contains("<th class=\"n\">Rmse<"), "{html}");
+    assert!(html.contains("<h2>RMSE</h2>") && html.contains("<th class=\"n\">RMSE<"), "{html}");
     assert!(!html.contains("Recall</h2>") && text.contains(" rmse ") && !text.contains("recall"), "{text}");
     assert!(text.contains("0.305 ± 0.00707"), "{text}");
 }

@@ -67,7 +67,7 @@ fn other_metrics_gain_by_falling() {
         outcome.metric = Quantity::error("rmse");
     }
     let text = sweep.markdown();
-    assert!(text.contains("Rmse on the test set, last epoch") && !text.contains('%'), "{text}");
+    assert!(text.contains("RMSE on the test set, last epoch") && !text.contains('%'), "{text}");
     assert!(text.contains("| kd | 0.740 ± 0.0141 | 0.750 | -0.0300 | 2 |"), "{text}");
     assert!(
         text.contains("| teacher | 0.800 |") && text.contains("| method | last epoch | best epoch |"),

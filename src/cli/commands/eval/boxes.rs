@@ -30,7 +30,8 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     let [_, height, width] = saved.network.input().image()?;
     let test = test.resized([height, width], flags.boxes.resize())?;
     let test = boxed::limit(test, flags.limit_test, "--limit-test")?;
-    let test = Arc::new(in_classes(&saved, test)?);
+    let test = in_classes(&saved, test)?;
+    let test = Arc::new(if flags.float_pixels { test.with_float_pixels() } else { test });
     let gpu = adapter.open()?;
     let map = flags.model.average_precision().unwrap_or_default();
     let config = DetectConfig { map, ..flags.boxes.config(LEAST_SCORE) };

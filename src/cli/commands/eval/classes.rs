@@ -28,8 +28,9 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     if flags.model.average_precision().is_some() {
         return Err(not_of_classes("--map"));
     }
-    if flags.report.is_some() {
-        return Err(not_of_classes("--report"));
+    let given = [("--report", flags.report.is_some()), ("--float-pixels", flags.float_pixels)];
+    if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
+        return Err(not_of_classes(flag));
     }
     let (_, test) = labelled::load(&flags.data, flags.data_dir.as_deref())?;
     let mut test = labelled::limit(test, flags.limit_test, "--limit-test")?;

@@ -41,6 +41,9 @@ pub struct EvalFlags {
     batch_size: Option<usize>,
     #[command(flatten)]
     boxes: BoxFlags,
+    /// Keep the fractions of resized pixels, as darknet does; by default they are bytes, as in training
+    #[arg(long, help_heading = "Detection")]
+    float_pixels: bool,
     /// Write a page with curves, confusions and pictures of the worst images
     #[arg(long, value_name = "FILE.html", help_heading = "Detection")]
     report: Option<PathBuf>,

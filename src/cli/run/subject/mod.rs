@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::recipe::Recipe;
-use crate::Result;
+use crate::{Error, Result};
 use crate::data::boxes::OpenOptions;
 use crate::data::{Source, Split, find, load_boxes};
 use crate::gpu::Gpu;
@@ -64,7 +64,12 @@ pub trait Subject {
 pub fn open(recipe: &Recipe) -> Result<Box<dyn Subject>> {
     let kind = Kind::of(recipe)?;
     kind.owns(recipe)?;
-    (kind.open)(recipe)
+    let subject = (kind.open)(recipe)?;
+    if recipe.patience.is_some() && subject.validation().is_none() {
+        let message = "needs --validation, such as 0.1: stopping by the test set would flatter the result";
+        return Err(Error::config("patience", message));
+    }
+    Ok(subject)
 }
 
 /// What a data set tells about a network that was trained on it: of one with boxes the classes, as these come in any size.

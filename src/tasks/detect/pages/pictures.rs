@@ -4,13 +4,13 @@ use std::fmt::Write;
 use std::io::Cursor;
 
 use ::image::codecs::jpeg::JpegEncoder;
-use ::image::imageops::{self, FilterType};
+use ::image::imageops;
 use ::image::{Rgb, RgbImage};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::data::boxes::{BoxImage, BoxSet};
-use crate::report::draw::{self, Labelled};
+use crate::report::draw::{Fitted, Labelled};
 use crate::report::{Section, escape};
 use crate::tasks::detect::{DetectionResult, Found, Gathered, ImageMistakes, Truth};
 use crate::{Error, Result};
@@ -60,13 +60,7 @@ fn about(mistakes: &ImageMistakes) -> String {
 
 /// A JPEG of the image twice.
 fn beside(image: &BoxImage, truths: &[Truth], found: &[Found], classes: &[String]) -> Result<Vec<u8>> {
-    let decoded = image.decode()?;
-    let (width, height) = decoded.dimensions();
-    let scale = f64::from(SIDE) / f64::from(width.max(height)).max(1.0);
-    let side = |side: u32| ((f64::from(side) * scale).round() as u32).clamp(1, SIDE);
-    let filter = if scale > 1.0 { FilterType::Nearest } else { FilterType::Triangle };
-    let small = imageops::resize(&decoded, side(width), side(height), filter);
-    let scale = [f64::from(small.width()) / f64::from(width), f64::from(small.height()) / f64::from(height)];
+    let picture = Fitted::new(&image.decode()?, [SIDE; 2]);
     let name = |class: usize| classes.get(class).map_or("?", String::as_str);
     let there = truths.iter().map(|truth| {
         let note = if truth.crowd {
@@ -78,11 +72,11 @@ fn beside(image: &BoxImage, truths: &[Truth], found: &[Found], classes: &[String
         };
         (truth.bounds, format!("{}{note}", name(truth.class)), truth.class)
     });
-    let left = panel(small.clone(), there, scale);
+    let left = panel(&picture, there);
     // The surest on top.
     let found =
         found.iter().rev().map(|f| (f.bounds, format!("{} {:.0}", name(f.class), 100.0 * f.score), f.class));
-    let right = panel(small, found, scale);
+    let right = panel(&picture, found);
     let mut both = RgbImage::from_pixel(2 * left.width() + GAP, left.height(), Rgb([128; 3]));
     imageops::replace(&mut both, &left, 0, 0);
     imageops::replace(&mut both, &right, i64::from(left.width() + GAP), 0);
@@ -93,21 +87,12 @@ fn beside(image: &BoxImage, truths: &[Truth], found: &[Found], classes: &[String
     Ok(bytes.into_inner())
 }
 
-/// The picture with boxes, which are given in pixels of the image.
-fn panel(
-    mut picture: RgbImage,
-    boxes: impl Iterator<Item = ([f32; 4], String, usize)>,
-    [across, down]: [f64; 2],
-) -> RgbImage {
+/// The picture with boxes, labels and classes.
+fn panel(picture: &Fitted, boxes: impl Iterator<Item = ([f32; 4], String, usize)>) -> RgbImage {
     let boxes: Vec<_> = boxes.collect();
     let labelled: Vec<Labelled<'_>> = boxes
         .iter()
-        .map(|([x, y, w, h], label, class)| {
-            let [x, w] = [x, w].map(|v| (f64::from(*v) * across) as f32);
-            let [y, h] = [y, h].map(|v| (f64::from(*v) * down) as f32);
-            Labelled { bounds: [x, y, w, h], label, class: *class }
-        })
+        .map(|(bounds, label, class)| Labelled { bounds: *bounds, label, class: *class })
         .collect();
-    draw::boxes(&mut picture, &labelled);
-    picture
+    picture.with_boxes(&labelled)
 }

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 13] = [
     &["ops"],
     &["nn"],
     &["optim", "data", "models"],
-    &["tasks"],
+    &["tasks", "vectors"],
     &["distill"],
     &["train"],
     &["bench"],

@@ -2,8 +2,10 @@
 //!
 //! A [`WordVectors`] is read from the files of GloVe, word2vec and fastText, and written back to them.
 
+pub mod shrink;
 mod words;
 
+pub use shrink::Recipe;
 pub use words::Words;
 
 use crate::{Error, Result};

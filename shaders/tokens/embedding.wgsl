@@ -40,7 +40,7 @@ fn forward(
 }
 
 @compute @workgroup_size(256)
-fn forward4(
+fn forward_vectors(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
@@ -117,7 +117,7 @@ fn backward_table(
 }
 
 @compute @workgroup_size(256)
-fn backward_table4(
+fn backward_vectors(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,

@@ -69,7 +69,7 @@ impl Op for Embedding {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let tokens = to.input(1)[0];
-        let (kernel, width) = kernel(["forward", "forward4"], to.input(0), tokens);
+        let (kernel, width) = kernel(["forward", "forward_vectors"], to.input(0), tokens);
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
         per_element(to, kernel.define("VEC4S", 0), &bindings, tokens * width);
         Ok(())
@@ -135,7 +135,7 @@ impl Op for EmbeddingBackward {
         let (tokens, table) = (to.input(1)[0], self.table.dims());
         let clear = kernel(["clear", "clear"], table, tokens).0.define("LEN", 0);
         elementwise(to, clear, &[Slot::Output(0)], self.table.len());
-        let (kernel, width) = kernel(["backward_table", "backward_table4"], table, tokens);
+        let (kernel, width) = kernel(["backward_table", "backward_vectors"], table, tokens);
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Input(2), Slot::Output(0)];
         per_element(to, kernel.define("VEC4S", 0), &bindings, tokens * width);
         Ok(())

@@ -1,7 +1,13 @@
 //! Word vectors: a table of words and their vectors, and a smaller one that keeps what it knows.
 //!
-//! A [`WordVectors`] is read from the files of GloVe, word2vec and fastText, and written back to them.
+//! A [`WordVectors`] is read from the files of GloVe, word2vec and fastText, and written back to them: [`files`]. What a
+//! table knows, and what a smaller one keeps of it: [`measure`].
 
+pub mod files;
+mod lines;
+pub mod measure;
+#[cfg(test)]
+mod testing;
 mod words;
 
 pub use words::Words;

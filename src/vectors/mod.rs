@@ -1,8 +1,14 @@
 //! Word vectors: a table of words and their vectors, and a smaller one that keeps what it knows.
 //!
-//! A [`WordVectors`] is read from the files of GloVe, word2vec and fastText, and written back to them.
+//! A [`WordVectors`] is read from the files of GloVe, word2vec and fastText, and written back to them: [`files`]. A [`Recipe`] makes
+//! it smaller: [`shrink`]. What a table knows, and what a smaller one keeps of it: [`measure`].
 
+pub mod files;
+mod lines;
+pub mod measure;
 pub mod shrink;
+#[cfg(test)]
+mod testing;
 mod words;
 
 pub use shrink::Recipe;

@@ -60,7 +60,7 @@ pub struct ReadOptions {
 
 /// Reads a safetensors file as `f32` tensors in the order of their bytes, with the file's metadata.
 ///
-/// Takes F32, F16, BF16, F64, I32 and I64 (integers above 2^24 are rounded). Refuses anything truncated, inconsistent
+/// Takes F32, F16, BF16, F64, I32, I64, I8 and U8 (integers above 2^24 are rounded). Refuses anything truncated, inconsistent
 /// or not finite, naming the tensor and the offset or index.
 pub fn read_safetensors(path: impl AsRef<Path>) -> Result<(Vec<NamedTensor>, Metadata)> {
     read_safetensors_with(path, ReadOptions::default())
@@ -210,11 +210,13 @@ pub(super) fn to_f32(path: &Path, name: &str, dtype: Dtype, raw: &[u8]) -> Resul
         Dtype::F64 => values(raw, |b| f64::from_le_bytes(b) as f32),
         Dtype::I32 => values(raw, |b| i32::from_le_bytes(b) as f32),
         Dtype::I64 => values(raw, |b| i64::from_le_bytes(b) as f32),
+        Dtype::I8 => values(raw, |b| f32::from(i8::from_le_bytes(b))),
+        Dtype::U8 => values(raw, |b| f32::from(u8::from_le_bytes(b))),
         other => {
             return Err(Error::file(
                 path,
                 format!(
-                    "tensor {} has type {other:?}; expected F32, F16, BF16, F64, I32 or I64; convert it with \
+                    "tensor {} has type {other:?}; expected F32, F16, BF16, F64, I32, I64, I8 or U8; convert it with \
                      `.float()` before saving",
                     shown(name)
                 ),

@@ -33,10 +33,11 @@ use std::io::{BufReader, Read as _, Seek};
 use std::path::Path;
 use std::str::FromStr;
 
+pub(super) use tensors::{CODEBOOKS, CODES, SCALES, TENSOR, WORDS};
 pub use write::{expect_writable, write};
 
 use super::WordVectors;
-use crate::files::{open_as, read_error};
+use crate::files::{TensorReader, open_as, read_error};
 use crate::{Error, Result};
 
 /// How a file holds words and vectors.
@@ -115,6 +116,19 @@ pub struct Read {
     pub format: Format,
     /// What a user should know of it, a sentence each: words that came again, empty lines, words that are not UTF-8.
     pub notes: Vec<String>,
+}
+
+/// The bytes of the numbers of a safetensors file, without the words; `None` for other files, whose numbers are text or f32.
+///
+/// # Errors
+/// [`Error::File`] for a safetensors file that can't be read.
+pub fn numbers(path: impl AsRef<Path>) -> Result<Option<u64>> {
+    let path =
+        if path.as_ref().is_dir() { path.as_ref().join(IN_FOLDER) } else { path.as_ref().to_path_buf() };
+    if Format::of_name(&path) != Some(Format::Safetensors) {
+        return Ok(None);
+    }
+    Ok(Some(TensorReader::open(&path)?.bytes()))
 }
 
 /// What messages call such a file.

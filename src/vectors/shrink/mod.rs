@@ -18,6 +18,7 @@ use std::path::Path;
 use crate::Result;
 use crate::files::{Metadata, StoredTensor, write_safetensors};
 use crate::vectors::WordVectors;
+use crate::vectors::files::WORDS;
 
 /// A table as a recipe made it.
 #[derive(Debug, Clone)]
@@ -45,7 +46,7 @@ impl Small {
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let words: Vec<&str> = self.vectors.words().iter().collect();
         let words = serde_json::to_string(&words).map_err(|e| crate::Error::file(&path, e))?;
-        let metadata = Metadata::from([("form".into(), self.form.into()), ("words".into(), words)]);
+        let metadata = Metadata::from([("form".into(), self.form.into()), (WORDS.into(), words)]);
         write_safetensors(path, &self.tensors, &metadata)
     }
 }

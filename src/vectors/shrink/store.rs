@@ -7,9 +7,7 @@ use super::codes::Codes;
 use crate::Result;
 use crate::files::{Data, StoredTensor};
 use crate::vectors::WordVectors;
-
-/// The tensor of the vectors, (words, width).
-pub(super) const EMBEDDINGS: &str = "embeddings";
+use crate::vectors::files::{CODEBOOKS, CODES, SCALES, TENSOR};
 
 /// A form of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +37,12 @@ impl Store {
         let (form, values, tensors) = match self {
             Self::F32 => {
                 let values = vectors.values().to_vec();
-                ("f32", values.clone(), vec![all(EMBEDDINGS, [words, width], values.into())])
+                ("f32", values.clone(), vec![all(TENSOR, [words, width], values.into())])
             }
             Self::F16 => {
                 let halves: Vec<f16> = vectors.values().iter().map(|v| f16::from_f32(*v)).collect();
                 let values = halves.iter().map(|v| v.to_f32()).collect();
-                ("f16", values, vec![all(EMBEDDINGS, [words, width], halves.into())])
+                ("f16", values, vec![all(TENSOR, [words, width], halves.into())])
             }
             Self::Int8 => {
                 let scales = scales(vectors);
@@ -52,15 +50,15 @@ impl Store {
                 let bytes: Vec<i8> = vectors.values().iter().zip(scales.iter().cycle()).map(byte).collect();
                 let values =
                     bytes.iter().zip(scales.iter().cycle()).map(|(v, s)| f32::from(*v) * s).collect();
-                let scales = StoredTensor::new("scales", vec![width], scales);
-                ("int8", values, vec![all(EMBEDDINGS, [words, width], bytes.into()), scales])
+                let scales = StoredTensor::new(SCALES, vec![width], scales);
+                ("int8", values, vec![all(TENSOR, [words, width], bytes.into()), scales])
             }
             Self::Codes { parts, bits } => {
                 let found = Codes::find(vectors, parts, bits, seed)?;
                 let values = found.decode();
                 let shape = vec![parts, found.sizes[0], found.sizes[1]];
-                let centroids = StoredTensor::new("codebooks", shape, found.centroids);
-                ("codes", values, vec![all("codes", [words, parts], found.codes.into()), centroids])
+                let centroids = StoredTensor::new(CODEBOOKS, shape, found.centroids);
+                ("codes", values, vec![all(CODES, [words, parts], found.codes.into()), centroids])
             }
         };
         Ok(Small { vectors: vectors.with_values(width, values)?, form, tensors })

@@ -52,7 +52,8 @@ impl<'a, R: BufRead> Lines<'a, R> {
             let at = e.valid_up_to();
             let byte = line.get(at).copied().unwrap_or_default();
             let message = format!(
-                "line {}: expected UTF-8 text, found byte 0x{byte:02x} after {at} bytes of it; save the file as UTF-8",
+                "line {}: expected UTF-8 text, found byte 0x{byte:02x} after {at} bytes of it; save the file as UTF-8 \
+                 (`iconv -c -f utf-8 -t utf-8` drops what can't be read)",
                 self.number
             );
             Error::file(self.path, message)
@@ -89,10 +90,8 @@ mod tests {
         let mut lines = Lines::new(Path::new("x"), &b"a\nb\xe9c\n"[..]);
         lines.next().unwrap();
         let message = lines.next().unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "x: line 2: expected UTF-8 text, found byte 0xe9 after 1 bytes of it; save the file as UTF-8"
-        );
+        let expected = "x: line 2: expected UTF-8 text, found byte 0xe9 after 1 bytes of it; save the file as UTF-8 (`iconv";
+        assert!(message.starts_with(expected), "{message}");
         let mut endless = Lines::new(Path::new("x"), std::io::BufReader::new(std::io::repeat(b'a')));
         assert!(endless.next().unwrap_err().to_string().contains("line 1 is longer than 16 MiB"));
         assert_eq!(shown(&"ä\"".repeat(100)).chars().count(), 60 + 30 + 2 + 3);

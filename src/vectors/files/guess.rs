@@ -46,21 +46,32 @@ pub(super) fn refuse_others(path: &Path, start: &[u8]) -> Result<()> {
 }
 
 /// The format of a file of `length` bytes which begins with `start`.
-pub(super) fn format(path: &Path, start: &[u8], length: u64) -> Format {
+///
+/// # Errors
+/// [`Error::File`] for a file that can't be any of them.
+pub(super) fn format(path: &Path, start: &[u8], length: u64) -> Result<Format> {
     if is_safetensors(start, length) {
-        return Format::Safetensors;
+        return Ok(Format::Safetensors);
     }
     let start = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start);
     let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let header = std::str::from_utf8(first).ok().and_then(text::header);
-    let Some((_, width)) = header else { return Format::Glove };
+    let Some((_, width)) = header else {
+        // fastText's first .bin began with no number of its own.
+        if start.iter().take(1024).any(|byte| *byte == 0) {
+            let message = "expected word vectors, found a file that is neither text nor has a header of words and width; check \
+                           that this is the file you meant (of fastText's files use the .vec)";
+            return Err(Error::file(path, message));
+        }
+        return Ok(Format::Glove);
+    };
     let rest = start.get(first.len() + 1..).unwrap_or_default();
-    match is_text(rest, width) {
+    Ok(match is_text(rest, width) {
         Some(true) => Format::Vec,
         Some(false) => Format::Word2vec,
         None if Format::of_name(path) == Some(Format::Word2vec) => Format::Word2vec,
         None => Format::Vec,
-    }
+    })
 }
 
 /// Whether it is a length that the file has room for, and then JSON.
@@ -94,7 +105,7 @@ mod tests {
     use super::*;
 
     fn of(name: &str, bytes: &[u8]) -> Format {
-        format(Path::new(name), bytes, bytes.len() as u64)
+        format(Path::new(name), bytes, bytes.len() as u64).unwrap()
     }
 
     #[test]
@@ -105,7 +116,10 @@ mod tests {
         assert_eq!(of("x.bin", b"\xef\xbb\xbf2 2\r\n\nthe 0.5 1 \n"), Format::Vec);
         assert_eq!(of("x.txt", b"1 1\nthe \0\0\x80\x3f"), Format::Word2vec);
         assert_eq!(of("x.txt", b"\x02\0\0\0\0\0\0\0{}"), Format::Safetensors);
-        assert_eq!(of("x.safetensors", b"\x03\0\0\0\0\0\0\0{}"), Format::Glove, "no room for the header");
+        for bytes in [b"\x03\0\0\0\0\0\0\0{}", b"\x0a\0\0\0\x05\0\0\0\0\0"] {
+            let message = format(Path::new("x.safetensors"), bytes, 10).unwrap_err().to_string();
+            assert!(message.contains("neither text nor has a header"), "{message}");
+        }
     }
 
     #[test]

@@ -164,7 +164,10 @@ pub fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Read> {
         .and_then(|_| file.rewind())
         .map_err(|e| read_error(path, &e))?;
     guess::refuse_others(path, &start)?;
-    let format = options.format.unwrap_or_else(|| guess::format(path, &start, length));
+    let format = match options.format {
+        Some(format) => format,
+        None => guess::format(path, &start, length)?,
+    };
     let reader = BufReader::with_capacity(1 << 18, file);
     let gathered = match format {
         Format::Glove => text::read_glove(path, reader, options.most_words),

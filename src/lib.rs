@@ -33,5 +33,6 @@ pub mod rng;
 pub mod tape;
 pub mod tasks;
 pub mod train;
+pub mod vectors;
 
 pub use error::{Error, Result};

@@ -19,6 +19,7 @@ mod table;
 
 use commands::{
     adapters, bench, check, data, demo, distill, eval, methods, models, predict, profile, teach, train, tune,
+    vectors,
 };
 
 /// Knowledge distillation on any GPU.
@@ -95,6 +96,9 @@ enum Command {
     /// List distillation methods, or show one: loss, paper, settings, taps
     #[command(after_help = methods::EXAMPLES)]
     Methods(methods::MethodsFlags),
+    /// Make tables of word vectors smaller, measure them, look into them
+    #[command(after_help = vectors::EXAMPLES)]
+    Vectors(vectors::VectorsFlags),
     /// Time every op of a model's training step
     #[command(after_help = profile::EXAMPLES)]
     Profile(profile::ProfileFlags),
@@ -161,6 +165,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Data(flags) => data::run(&flags),
         Command::Models(flags) => models::run(&cli.adapter, &flags),
         Command::Methods(flags) => methods::run(&flags),
+        Command::Vectors(flags) => vectors::run(&cli.adapter, &flags),
         Command::Profile(flags) => profile::run(&cli.adapter, &flags),
         Command::Tune(flags) => tune::run(&cli.adapter, &flags),
         Command::Bench(flags) => bench::run(&cli.adapter, &flags),

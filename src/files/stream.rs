@@ -84,6 +84,13 @@ impl TensorReader {
         &self.metadata
     }
 
+    /// The bytes of all tensors together.
+    pub fn bytes(&self) -> u64 {
+        let of =
+            |stored: &Stored| (stored.shape.iter().product::<usize>() * stored.dtype.bitsize() / 8) as u64;
+        self.tensors.values().map(of).sum()
+    }
+
     /// Names and shapes, by name.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize])> {
         self.tensors.iter().map(|(name, stored)| (&**name, &*stored.shape))

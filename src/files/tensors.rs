@@ -43,6 +43,12 @@ pub enum Data<'a> {
     F32(Cow<'a, [f32]>),
     /// Labels and indices.
     I32(Cow<'a, [i32]>),
+    /// Numbers of half the size.
+    F16(Cow<'a, [f16]>),
+    /// Numbers of a quarter of the size, which a scale belongs to.
+    I8(Cow<'a, [i8]>),
+    /// Codes.
+    U8(Cow<'a, [u8]>),
 }
 
 /// How [`read_safetensors_with`] reads.
@@ -54,7 +60,7 @@ pub struct ReadOptions {
 
 /// Reads a safetensors file as `f32` tensors in the order of their bytes, with the file's metadata.
 ///
-/// Takes F32, F16, BF16, F64, I32 and I64 (integers above 2^24 are rounded). Refuses anything truncated, inconsistent
+/// Takes F32, F16, BF16, F64, I32, I64, I8 and U8 (integers above 2^24 are rounded). Refuses anything truncated, inconsistent
 /// or not finite, naming the tensor and the offset or index.
 pub fn read_safetensors(path: impl AsRef<Path>) -> Result<(Vec<NamedTensor>, Metadata)> {
     read_safetensors_with(path, ReadOptions::default())
@@ -131,7 +137,15 @@ impl Data<'_> {
         match self {
             Data::F32(v) => v.len(),
             Data::I32(v) => v.len(),
+            Data::F16(v) => v.len(),
+            Data::I8(v) => v.len(),
+            Data::U8(v) => v.len(),
         }
+    }
+
+    /// The bytes that the values take in a file.
+    pub fn bytes(&self) -> usize {
+        self.len() * self.dtype().bitsize() / 8
     }
 
     /// Whether there are no values.
@@ -144,6 +158,9 @@ impl Data<'_> {
         match self {
             Data::F32(_) => Dtype::F32,
             Data::I32(_) => Dtype::I32,
+            Data::F16(_) => Dtype::F16,
+            Data::I8(_) => Dtype::I8,
+            Data::U8(_) => Dtype::U8,
         }
     }
 }
@@ -162,7 +179,7 @@ macro_rules! data_from {
         }
     )*};
 }
-data_from!(F32 f32, I32 i32);
+data_from!(F32 f32, I32 i32, F16 f16, I8 i8, U8 u8);
 
 /// Little-endian values of `N` bytes each.
 fn values<T, const N: usize>(raw: &[u8], of: impl Fn([u8; N]) -> T) -> Vec<T> {
@@ -193,11 +210,13 @@ pub(super) fn to_f32(path: &Path, name: &str, dtype: Dtype, raw: &[u8]) -> Resul
         Dtype::F64 => values(raw, |b| f64::from_le_bytes(b) as f32),
         Dtype::I32 => values(raw, |b| i32::from_le_bytes(b) as f32),
         Dtype::I64 => values(raw, |b| i64::from_le_bytes(b) as f32),
+        Dtype::I8 => values(raw, |b| f32::from(i8::from_le_bytes(b))),
+        Dtype::U8 => values(raw, |b| f32::from(u8::from_le_bytes(b))),
         other => {
             return Err(Error::file(
                 path,
                 format!(
-                    "tensor {} has type {other:?}; expected F32, F16, BF16, F64, I32 or I64; convert it with \
+                    "tensor {} has type {other:?}; expected F32, F16, BF16, F64, I32, I64, I8 or U8; convert it with \
                      `.float()` before saving",
                     shown(name)
                 ),

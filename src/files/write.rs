@@ -1,7 +1,8 @@
 //! Writing safetensors: the same tensors and metadata always give the same bytes.
 //!
 //! The `safetensors` crate's writer takes metadata as a `HashMap`, whose order differs between runs; so the header is
-//! written here. All elements are of 4 bytes, so every tensor is aligned in the caller's order, which readers get back.
+//! written here. Tensors are in the caller's order, which readers get back; where all elements are of 4 bytes, as those of models
+//! are, every one is aligned.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -113,6 +114,9 @@ fn write(writer: &mut dyn Write, header: &[u8], tensors: &[StoredTensor<'_>]) ->
         match &tensor.data {
             Data::F32(values) => write_values(writer, values, |v| v.to_le_bytes())?,
             Data::I32(values) => write_values(writer, values, |v| v.to_le_bytes())?,
+            Data::F16(values) => write_values(writer, values, |v| v.to_le_bytes())?,
+            Data::I8(values) => write_values(writer, values, |v| v.to_le_bytes())?,
+            Data::U8(values) => writer.write_all(values)?,
         }
     }
     Ok(())

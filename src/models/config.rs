@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS};
+use super::values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS, WORDS};
 use crate::{Error, Result};
 
 /// Most values of one sample: beyond this, products of sizes could overflow.
@@ -26,6 +26,8 @@ pub enum InputSpec {
     Image([usize; 3]),
     /// So many numbers in no order.
     Features(usize),
+    /// One of so many words, by number.
+    Words(usize),
 }
 
 /// What a network gives for each sample.
@@ -47,7 +49,10 @@ impl ModelConfig {
 
     /// Fails for sizes that no host could hold, and for none.
     pub(super) fn check(&self) -> Result<()> {
-        let dims = self.input.dims();
+        let dims = match &self.input {
+            InputSpec::Words(words) => std::slice::from_ref(words),
+            other => other.dims(),
+        };
         let values = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if values.is_none_or(|n| n == 0 || n > MAX_INPUT) || !(1..=MAX_CLASSES).contains(&self.head.width()) {
             let message = format!(
@@ -69,6 +74,7 @@ impl InputSpec {
         match self {
             Self::Image(_) => IMAGES,
             Self::Features(_) => FEATURES,
+            Self::Words(_) => WORDS,
         }
     }
 
@@ -77,6 +83,7 @@ impl InputSpec {
         match self {
             Self::Image(dims) => dims,
             Self::Features(n) => std::slice::from_ref(n),
+            Self::Words(_) => &[],
         }
     }
 
@@ -102,12 +109,20 @@ impl InputSpec {
                     format!("it takes images (channels, height, width), not {n} features; mlp takes these");
                 Err(Error::config("model", message))
             }
+            Self::Words(n) => {
+                let message =
+                    format!("it takes images (channels, height, width), not {n} words; table takes these");
+                Err(Error::config("model", message))
+            }
         }
     }
 }
 
 impl fmt::Display for InputSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Words(words) = self {
+            return write!(f, "{words} words");
+        }
         let dims: Vec<String> = self.dims().iter().map(usize::to_string).collect();
         f.write_str(&dims.join("x"))
     }

@@ -1,9 +1,9 @@
 //! A multi-layer perceptron: linear and relu layers, `fc1`, `relu1`, .., and `fc` for the logits.
 
-use super::{Arguments, Built, ModelConfig, ModelSpec, SingleModule};
-use crate::Result;
+use super::{Arguments, Built, InputSpec, ModelConfig, ModelSpec, SingleModule};
 use crate::nn::{Forward, Linear, ParamBuilder, Params};
 use crate::tape::Tensor;
+use crate::{Error, Result};
 
 /// The list entry.
 pub const SPEC: ModelSpec = ModelSpec::new("mlp", "mlp:128,64 hidden sizes", build);
@@ -18,6 +18,10 @@ fn build(config: &ModelConfig, arguments: &Arguments) -> Result<Built> {
         [] => &[128, 64],
         some => some,
     };
+    if let InputSpec::Words(words) = config.input {
+        let message = format!("it takes numbers, not {words} words; table takes these");
+        return Err(Error::config("model", message));
+    }
     let mut params = Params::outline();
     let mut root = ParamBuilder::new(&mut params);
     let mut c_in = config.input.len();

@@ -19,6 +19,7 @@ mod registry;
 mod resnet;
 pub mod reuse;
 pub mod saved;
+mod table;
 mod values;
 mod vgg;
 mod wrn;
@@ -30,7 +31,7 @@ pub use network::{Built, Module, Network, SingleModule};
 pub(crate) use reclassed::chosen_tap;
 pub use reclassed::reclassed;
 pub use registry::register;
-pub use values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS, Outputs, Values};
+pub use values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS, Outputs, Values, WORDS};
 
 use std::path::Path;
 
@@ -74,6 +75,7 @@ pub static MODELS: &[ModelSpec] = &[
     mobilenetv2::SPEC,
     resnet::OPTION_A,
     resnet::OPTION_B,
+    table::SPEC,
     vgg::SPEC,
     wrn::SPEC,
     darknet::named::YOLOV4,

@@ -10,6 +10,8 @@ use crate::{Error, Result};
 pub const IMAGES: &str = "images";
 /// Flat numbers (N, F), as a model reads them.
 pub const FEATURES: &str = "features";
+/// Words by number, i32 (N), as a model reads them.
+pub const WORDS: &str = "words";
 /// Scores of classes before any softmax, (N, C), as a classifier gives them.
 pub const LOGITS: &str = "logits";
 /// Predicted numbers (N, K).

@@ -48,6 +48,26 @@ impl Linear {
     }
 }
 
+/// Rows of a table by number. Parameter `weight` (rows, width), normal with a standard deviation of 1, as PyTorch's.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    path: String,
+    weight: ParamId,
+}
+
+impl Embedding {
+    /// A row of `width` numbers for each of `rows`; weight decay leaves them alone.
+    pub fn new(mut at: ParamBuilder<'_>, rows: usize, width: usize) -> Self {
+        let weight = at.weight("weight", [rows, width], Init::Normal(1.0), false);
+        Self { path: at.path().to_string(), weight }
+    }
+
+    /// Numbers, i32 (N), to rows (N, width).
+    pub fn forward(&self, fx: &Forward<'_>, numbers: &Tensor) -> Result<Tensor> {
+        fx.layer(&self.path, || fx.param(self.weight)?.embedding(numbers))
+    }
+}
+
 /// 2-D convolution. Parameters `weight` (c_out, c_in / groups, k, k) and `bias` (c_out).
 #[derive(Debug, Clone)]
 pub struct Conv {

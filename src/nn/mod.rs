@@ -14,6 +14,6 @@ mod params;
 pub use device::DeviceParams;
 pub use forward::{Forward, Mode, Precision, Tap};
 pub use init::Init;
-pub use layers::{BatchNorm, Conv, LayerNorm, Linear};
+pub use layers::{BatchNorm, Conv, Embedding, LayerNorm, Linear};
 pub use load::{LoadReport, Misshapen, Started};
 pub use params::{Param, ParamBuilder, ParamId, ParamKind, Params};

@@ -34,6 +34,7 @@ pub mod reduce;
 pub mod scale;
 pub mod shape;
 pub mod softmax;
+pub mod tokens;
 pub mod unary;
 pub mod update;
 
@@ -50,6 +51,7 @@ pub use norm::{batch as batch_norm, layer as layer_norm, normalize};
 pub use pool::{average as average_pool, upsample};
 pub use shape::{concat, gather, one_hot, pad, permute, reshape, slice};
 pub use spec::{Case, Fill, Input, OpSpec};
+pub use tokens::embedding;
 pub use update::{adam, grad_norm, l2_sp, lerp, loss_scale, sgd};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
@@ -78,6 +80,7 @@ pub static OPS: &[&OpSpec] = &[
     &cross_entropy::SPEC,
     &distance::SPEC,
     &dropout::SPEC,
+    &embedding::SPEC,
     &gather::SPEC,
     &gemm::SPEC,
     &gemm_fused::SPEC,

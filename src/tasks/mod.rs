@@ -12,6 +12,7 @@ mod leaves;
 mod meter;
 mod metric;
 pub mod regress;
+pub mod vectors;
 
 pub use classify::{Classify, ClassifyConfig};
 pub use detect::{Detect, DetectConfig};
@@ -20,6 +21,7 @@ pub use leaves::Leaves;
 pub use meter::{Meter, Tally};
 pub use metric::{Measured, Metric, Unit};
 pub use regress::Regress;
+pub use vectors::Vectors;
 
 use crate::data::Source;
 use crate::gpu::Gpu;
@@ -29,7 +31,7 @@ use crate::tape::Tensor;
 use crate::{Error, Result};
 
 /// Every task.
-pub static TASKS: &[&TaskSpec] = &[&classify::SPEC, &detect::SPEC, &regress::SPEC];
+pub static TASKS: &[&TaskSpec] = &[&classify::SPEC, &detect::SPEC, &regress::SPEC, &vectors::SPEC];
 
 /// An entry of [`TASKS`].
 #[derive(Debug)]

@@ -16,4 +16,5 @@ pub mod profile;
 pub mod teach;
 pub mod train;
 pub mod tune;
+pub mod vectors;
 mod workload;

@@ -63,7 +63,7 @@ impl FileMetadata<'_> {
     ) -> Result<ModelMetadata> {
         let path = self.path;
         let read = |text: &str| list(path, "mean", text);
-        if let InputSpec::Features(_) = input {
+        if let InputSpec::Features(_) | InputSpec::Words(_) = input {
             return Ok(ModelMetadata { classes, mean: Vec::new(), std: Vec::new() });
         }
         let mean: Vec<f32> = self.one("mean", "mean", [&overrides.mean, &fallback.mean], read)?;
@@ -137,8 +137,11 @@ pub(super) fn class_names(names: &Option<Vec<String>>, classes: usize) -> Vec<St
     fit.unwrap_or_else(|| (0..classes).map(|class| class.to_string()).collect())
 }
 
-/// `3x32x32` for an image, `12` for 12 features.
+/// `3x32x32` for an image, `12` for 12 features, `400 words`.
 pub(super) fn parse_spec(text: &str) -> Result<InputSpec> {
+    if let Some(words) = text.trim().strip_suffix(" words").and_then(|n| n.parse().ok()) {
+        return Ok(InputSpec::Words(words));
+    }
     match text.trim().parse() {
         Ok(n) if n > 0 => Ok(InputSpec::Features(n)),
         _ => parse_input(text).map(InputSpec::Image),

@@ -1,0 +1,3 @@
+//! Ops on tokens: words, or parts of words, by number.
+
+pub mod embedding;

@@ -1,0 +1,78 @@
+//! Narrower vectors that are trained to be like the wide ones: word-vector distillation.
+//!
+//! The student is a table of its own, trained by [`Trainer`] for the task [`Vectors`], from where the best linear map for cosines
+//! leaves it. Batches are of different words, by the same seed in the same order: the same bits every time.
+
+use std::sync::Arc;
+
+use super::linear;
+use crate::data::InMemory;
+use crate::gpu::Gpu;
+use crate::models::{WORDS, build};
+use crate::optim::{OptimizerConfig, Schedule};
+use crate::tasks::vectors::{Closeness, VECTORS};
+use crate::tasks::{Task, Vectors};
+use crate::train::{TrainConfig, Trainer};
+use crate::vectors::WordVectors;
+use crate::{Error, Result};
+
+/// How narrower vectors are trained.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Learning {
+    /// Numbers of a vector.
+    pub width: usize,
+    /// What they shall have in common with the wide ones.
+    pub closeness: Closeness,
+    /// Steps; 400 is usual.
+    pub steps: u64,
+    /// Words of a step, all compared with each other; 1024 is usual, or half the words where there are fewer than twice as many.
+    pub batch_size: usize,
+    /// Adam's learning rate, which falls to 0 along half a cosine; 0.005 is usual.
+    pub learning_rate: f64,
+    /// Keys the order of the words.
+    pub seed: u64,
+}
+
+impl Learning {
+    /// The usual ones for this width.
+    #[must_use]
+    pub fn new(width: usize, closeness: Closeness) -> Self {
+        Self { width, closeness, steps: 400, batch_size: 1024, learning_rate: 0.005, seed: 0 }
+    }
+
+    /// Trains. Blocks.
+    pub(super) fn run(&self, gpu: &Gpu, wide: &WordVectors) -> Result<WordVectors> {
+        let start = linear::cosines(wide, self.width)?;
+        let (unit, words) = (wide.unit(), wide.len());
+        if words < 4 || u32::try_from(words).is_err() {
+            return Err(Error::config("words", format!("expected 4 or more, fewer than 2^32, got {words}")));
+        }
+        let source = |count: usize| {
+            let numbers = (0..count as u32).collect();
+            let values = unit.iter().copied().take(count * wide.width()).collect();
+            let set = InMemory::new("word vectors").with_labels(WORDS, numbers)?;
+            Ok::<_, Error>(Arc::new(set.with_f32(VECTORS, [wide.width()], values)?))
+        };
+        let batch_size = self.batch_size.min(words / 2).max(2);
+        let (training, watched) = (source(words)?, source(batch_size)?);
+        let task = Vectors::new(training.as_ref(), words, self.width, self.closeness)?;
+        let mut network = build("table", &task.model_config())?;
+        let table = network.params.iter_mut().next();
+        let table = table.ok_or_else(|| Error::misuse("table", "one parameter", "none"))?;
+        table.values = start.values().to_vec();
+        let config = TrainConfig {
+            epochs: self.steps.div_ceil((words / batch_size) as u64).max(1),
+            max_steps: Some(self.steps),
+            batch_size,
+            learning_rate: self.learning_rate,
+            schedule: Schedule::cosine(),
+            optimizer: OptimizerConfig::adam(),
+            seed: self.seed,
+            ..Default::default()
+        };
+        Trainer::new(gpu, task, &config, &training, &watched).fit(&mut network)?;
+        let table = network.params.iter().next();
+        let table = table.ok_or_else(|| Error::misuse("table", "one parameter", "none"))?;
+        wide.with_values(self.width, table.values.clone())
+    }
+}

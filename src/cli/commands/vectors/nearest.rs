@@ -29,12 +29,13 @@ pub struct NearestFlags {
 /// Finds and prints.
 pub fn run(flags: &NearestFlags) -> Result<()> {
     let vectors = flags.read.read(&flags.file)?;
+    let mut lines = Vec::new();
     for word in &flags.of {
         let found = nearest(&vectors, word, flags.count)?;
         let words = found.iter().map(|(row, cosine)| {
             format!("{} {cosine:.3}", printable(vectors.words().get(*row).unwrap_or_default()))
         });
-        say!("{}: {}", printable(word), words.collect::<Vec<_>>().join(", "))?;
+        lines.push(format!("{}: {}", printable(word), words.collect::<Vec<_>>().join(", ")));
     }
-    Ok(())
+    say!("{}", lines.join("\n"))
 }

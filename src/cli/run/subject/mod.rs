@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::recipe::Recipe;
-use crate::{Error, Result};
 use crate::data::boxes::OpenOptions;
 use crate::data::{Source, Split, find, load_boxes};
 use crate::gpu::Gpu;
@@ -16,6 +15,7 @@ use crate::models::Network;
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
 use crate::report::{Section, printable};
 use crate::tasks::Task;
+use crate::{Error, Result};
 
 pub use kind::Kind;
 

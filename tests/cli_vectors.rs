@@ -73,6 +73,9 @@ fn one_table_is_written_as_its_name_says() {
     assert!(out.contains("cosines:5") && out.contains("kept"), "{out}");
     let text = fs::read_to_string(scratch().join("five.vec")).expect("a table");
     assert!(text.starts_with("40 5\nw0 ") && text.lines().count() == 41, "{text}");
+    // A word alone has no neighbours to keep.
+    let alone = rows("vectors shrink words.txt --to words:1 --out one.safetensors --json");
+    assert!(alone[1]["kept"].is_null() && alone[1]["words"] == 1, "{}", alone[1]);
     let out = works("vectors eval words.txt five.vec");
     assert!(out.contains("five.vec"), "{out}");
 }
@@ -83,8 +86,13 @@ fn mistakes_are_named() {
     refused("vectors shrink words.txt --to pca:9", &["1 to the 8 numbers"]);
     refused("vectors shrink words.txt --to codes:3x8", &["8 numbers", "one of 1, 2, 4, 8"]);
     refused("vectors shrink words.txt --to pca:2 --to pca:3 --out a.vec", &["--out", "give a folder"]);
-    refused("vectors shrink words.txt --to pca:2 --to pca:2 --out twice", &["two of them"]);
-    refused("vectors shrink words.txt --to pca:2 --out words.txt", &["is the table that is read"]);
+    refused("vectors shrink words.txt --to pca:2 --to pca:2 --out twice", &["two of --to"]);
+    refused("vectors shrink words.txt --to pca:2 --out ./words.txt", &["is the table that is read"]);
+    refused("vectors shrink words.txt --to neighbours:4+codes:3x8 --out a.vec", &["one of 1, 2, 4"]);
+    refused("vectors shrink words.txt --to pca:2 --out small.npz", &["--out", ".safetensors"]);
+    refused("vectors shrink words.txt --to pca:2 --out pairs.txt/x", &["pairs.txt"]);
+    fs::write(scratch().join("spaces.txt"), "a b 1 2 3 4\nc 1 2 3 4\n").expect("a file");
+    refused("vectors shrink spaces.txt --to pca:2 --out a.vec", &["vec can't hold"]);
     refused("vectors nearest words.txt w7 nobody", &["nobody"]);
     refused("vectors eval words.txt --pairs nowhere.txt", &["nowhere.txt"]);
     fs::write(scratch().join("half.txt"), "a 1 2 3\nb 1 2\n").expect("a file");

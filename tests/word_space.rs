@@ -72,13 +72,13 @@ fn training_keeps_more_neighbours_than_components_do_and_gives_the_same_bits() {
     let names: Vec<String> = (0..words).map(|n| format!("w{n}")).collect();
     let names = names.iter().map(String::as_str).collect();
     let vectors = WordVectors::new(names, width, (0..words * width).map(value).collect()).unwrap();
-    let made = |steps: &str| steps.parse::<Recipe>().unwrap().apply(&gpu, &vectors, 3).unwrap().vectors;
+    let made = |steps: &str| steps.parse::<Recipe>().unwrap().apply(Some(&gpu), &vectors, 3).unwrap().vectors;
     let kept = |small: &WordVectors| neighbours_kept(&vectors, small, &Default::default()).unwrap().share;
     let (learned, plain) = (made("neighbours:4,steps=120"), made("cosines:4"));
     assert!(kept(&learned) > kept(&plain) + 0.02, "{} and {}", kept(&learned), kept(&plain));
     assert_eq!(learned, made("neighbours:4,steps=120"));
     assert_ne!(learned, made("similarities:4,steps=120"));
-    let wrong = "pca:13".parse::<Recipe>().unwrap().apply(&gpu, &vectors, 0).unwrap_err().to_string();
+    let wrong = "pca:13".parse::<Recipe>().unwrap().apply(Some(&gpu), &vectors, 0).unwrap_err().to_string();
     assert!(wrong.contains("1 to the 12 numbers"), "{wrong}");
 }
 

@@ -84,11 +84,11 @@ impl TensorReader {
         &self.metadata
     }
 
-    /// The bytes of all tensors together.
-    pub fn bytes(&self) -> u64 {
+    /// The bytes of a tensor; 0 where it is not there.
+    pub fn bytes_of(&self, name: &str) -> u64 {
         let of =
             |stored: &Stored| (stored.shape.iter().product::<usize>() * stored.dtype.bitsize() / 8) as u64;
-        self.tensors.values().map(of).sum()
+        self.tensors.get(name).map_or(0, of)
     }
 
     /// Names and shapes, by name.

@@ -43,7 +43,6 @@ pub struct Fitted {
 
 impl Fitted {
     /// The image in at most `most` pixels, width and height. Small images grow by whole steps, so that their pixels are seen.
-    /// An image without pixels becomes one of a single pixel.
     #[must_use]
     pub fn new(image: &RgbImage, most: [u32; 2]) -> Self {
         let [w, h] = [image.width(), image.height()].map(|side| f64::from(side.max(1)));

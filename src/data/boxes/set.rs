@@ -309,6 +309,9 @@ impl Source for BoxSet {
             hash.update((n as u64).to_le_bytes());
         }
         self.classes.iter().for_each(|name| text(&mut hash, name));
+        if self.pixels != FieldType::U8 {
+            text(&mut hash, "float pixels");
+        }
         for image in self.images() {
             text(&mut hash, &image.name);
             hash.update(image.content());

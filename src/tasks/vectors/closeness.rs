@@ -5,7 +5,7 @@ use crate::tape::Tensor;
 use crate::{Error, Result};
 
 /// What a cosine loses that does not count, at any temperature in use.
-const OUT: f32 = 1e4;
+pub(super) const OUT: f32 = 1e4;
 
 /// What two spaces shall have in common. With the cosines s_ij of the small space and t_ij of the large one:
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,32 +33,29 @@ impl Closeness {
 
     pub(super) fn check(self) -> Result<()> {
         match self {
-            Self::Neighbours { temperature } if !(0.001..=100.0).contains(&temperature) => {
-                Err(Error::config("temperature", format!("expected 0.001 to 100, got {temperature}")))
+            Self::Neighbours { temperature } if !(0.01..=100.0).contains(&temperature) => {
+                Err(Error::config("temperature", format!("expected 0.01 to 100, got {temperature}")))
             }
             _ => Ok(()),
         }
     }
 
-    /// The loss (1) of cosines (N, N) of both spaces, of which the rows and columns of `mask` (N) count.
+    /// The loss (1) of [`products`](super::products) (N, N) of both spaces, of which the rows and columns of `mask` (N) count.
     pub(super) fn loss(self, small: &Tensor, large: &Tensor, mask: &Tensor) -> Result<Tensor> {
-        let counts = mask.sum(&[0], false)?;
-        let (rows, columns) = sides(mask)?;
+        let words = mask.sum(&[0], false)?.reshape([1])?;
         match self {
             Self::Similarities => {
-                let squared = small.sub(large)?.square()?.mul(&rows)?.mul(&columns)?.sum(&[0, 1], false)?;
-                squared.reshape([1])?.div(&pairs(&counts.reshape([1])?)?)
+                small.sub(large)?.square()?.sum(&[0, 1], false)?.reshape([1])?.div(&pairs(&words)?)
             }
             Self::Neighbours { temperature } => {
                 let n = mask.dims()[0];
-                let own: Vec<f32> = (0..n * n).map(|i| if i % (n + 1) == 0 { OUT } else { 0.0 }).collect();
-                let out = mask.tape().constant([n, n], &own)?.add(&columns.scale(-OUT)?.add_scalar(OUT)?)?;
+                let own: Vec<f32> = (0..n * n).map(|i| if i % (n + 1) == 0 { -OUT } else { 0.0 }).collect();
+                let own = mask.tape().constant([n, n], &own)?;
                 // A row that does not count is the same on both sides, and adds nothing.
-                let seen = |cosines: &Tensor| cosines.sub(&out)?.mul(&rows);
-                let loss = seen(small)?.kl_div(&seen(large)?, temperature, KlReduction::BatchMean)?;
+                let loss = small.add(&own)?.kl_div(&large.add(&own)?, temperature, KlReduction::BatchMean)?;
                 // kl_div has the factor T^2 of soft targets, and divides by all rows.
                 let factor = n as f32 / (temperature * temperature);
-                loss.reshape([1])?.scale(factor)?.div(&counts.reshape([1])?)
+                loss.reshape([1])?.scale(factor)?.div(&words)
             }
         }
     }
@@ -67,11 +64,4 @@ impl Closeness {
 /// n (n - 1) of n (1), pairs of different words, and a little where there is none: to divide by.
 pub(super) fn pairs(n: &Tensor) -> Result<Tensor> {
     n.mul(&n.add_scalar(-1.0)?)?.add_scalar(1e-9)
-}
-
-/// A mask (N) along the rows and along the columns of (N, N).
-pub(super) fn sides(mask: &Tensor) -> Result<(Tensor, Tensor)> {
-    let n = mask.dims()[0];
-    let along = |shape: [usize; 2]| mask.reshape(shape)?.broadcast_to([n, n]);
-    Ok((along([n, 1])?, along([1, n])?))
 }

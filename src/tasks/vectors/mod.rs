@@ -2,12 +2,14 @@
 //!
 //! The data has `words`, i32, and `vectors`, f32 (D), of the large space; the model gives `numbers` (N, K). What is compared
 //! are the cosines of all pairs of a batch in both spaces, so that D and K may differ: see [`Closeness`]. Measured is
-//! the root mean square of the cosines' differences, over the pairs of different words of each batch.
+//! the root mean square of the cosines' differences, over the pairs of different words of each batch. (A word's cosine with itself
+//! is 1 in both, but for a row of zeros, whose is 0.)
 
 mod closeness;
 mod meter;
 
 pub use closeness::Closeness;
+use closeness::OUT;
 
 use super::{Leaves, Meter, Need, Rows, Task, TaskSpec, TaskTerm, Views};
 use crate::data::{FieldType, Source};
@@ -70,13 +72,39 @@ fn check(source: &dyn Source) -> Result<usize> {
     }
 }
 
-/// Cosines of all pairs of a batch in the small space and in the large one, (N, N) each.
-fn cosines(outputs: &Outputs, leaves: &Leaves) -> Result<[Tensor; 2]> {
+/// Most words of a batch, which are all compared with each other: 64 MiB a space.
+pub const MOST_WORDS: usize = 4096;
+
+/// [`products`] in [`Leaves::note`], of the numbers.
+const PRODUCTS: &str = "products";
+
+/// Cosines of all pairs of a batch in the small space and in the large one, (N, N) each: of what only fills the batch up, a row
+/// is 0 and a column [`OUT`] below 0, in both.
+fn products(outputs: &Outputs, leaves: &Leaves) -> Result<[Tensor; 2]> {
+    let numbers = outputs.get(NUMBERS)?;
+    if let Some(Ok(noted)) = leaves.noted(numbers, PRODUCTS).map(<[Tensor; 2]>::try_from) {
+        return Ok(noted);
+    }
+    let n = leaves.batch_size();
+    if n > MOST_WORDS {
+        let message = format!(
+            "all words of a batch are compared with each other: expected at most {MOST_WORDS}, got {n}"
+        );
+        return Err(Error::config("batch_size", message));
+    }
+    let mask = leaves.mask().reshape([n, 1])?;
+    // What rows and columns have beside their vectors: four numbers, as products are fastest for multiples of four.
+    let beside =
+        |first: &Tensor| Tensor::concat(&[first, &first.tape().constant([n, 3], &vec![0.0; 3 * n])?], 1);
+    let (of_rows, of_columns) = (beside(&mask)?, beside(&mask.add_scalar(-1.0)?.scale(OUT)?)?);
     let pairs = |x: &Tensor| {
-        let unit = x.normalize()?;
-        unit.gemm(&unit, false, true)
+        let unit = x.normalize()?.mul(&mask.broadcast_to(x.shape().clone())?)?;
+        let [rows, columns] = [&of_rows, &of_columns].map(|beside| Tensor::concat(&[&unit, beside], 1));
+        rows?.gemm(&columns?, false, true)
     };
-    Ok([pairs(outputs.get(NUMBERS)?)?, pairs(leaves.get(VECTORS)?)?.detach()?])
+    let found = [pairs(numbers)?, pairs(leaves.get(VECTORS)?)?.detach()?];
+    leaves.note(numbers, PRODUCTS, &found);
+    Ok(found)
 }
 
 impl Task for Vectors {
@@ -103,7 +131,7 @@ impl Task for Vectors {
     }
 
     fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>> {
-        let [small, large] = cosines(outputs, leaves)?;
+        let [small, large] = products(outputs, leaves)?;
         let loss = self.closeness.loss(&small, &large, leaves.mask())?;
         Ok(vec![TaskTerm { name: self.closeness.name(), loss, weight: 1.0 }])
     }

@@ -31,6 +31,10 @@ const BATCH_VALUES: usize = 1 << 18;
 /// A multiple of `least`, as large as is of use for so many samples.
 fn batch_size_for(input: InputSpec, least: usize, samples: usize) -> usize {
     let least = least.max(1);
+    // Words of a batch are compared with each other: more of them is another measure.
+    if let InputSpec::Words(_) = input {
+        return least;
+    }
     let most = samples.div_ceil(least).max(1);
     least * (BATCH_VALUES / input.len().max(1) / least).clamp(1, most)
 }
@@ -224,5 +228,6 @@ mod tests {
         // Never less than what is given.
         assert_eq!(batch_size_for(image(3, 224), 64, 10_000), 64);
         assert_eq!(batch_size_for(InputSpec::Features(32), 7, 0), 7);
+        assert_eq!(batch_size_for(InputSpec::Words(32), 7, 10_000), 7);
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct Gather {
     again: Tally,
     unreadable: Tally,
     empty: Tally,
+    /// Bytes of a row as it is stored, and of what all rows share.
+    stored: [u64; 2],
 }
 
 impl Gather {
@@ -71,7 +73,13 @@ impl Gather {
             again: Tally::default(),
             unreadable: Tally::default(),
             empty: Tally::default(),
+            stored: [4 * width as u64, 0],
         }
+    }
+
+    /// Says what a row takes where its numbers are not f32, and what all rows share.
+    pub fn stored_as(&mut self, of_row: u64, shared: u64) {
+        self.stored = [of_row, shared];
     }
 
     /// Makes room for the rows that a header speaks of, after it was checked against the file's length.
@@ -130,11 +138,11 @@ impl Gather {
         self.empty.add(|| place.to_string());
     }
 
-    /// The table, and what there is to say of it.
+    /// The table, the bytes of its numbers, and what there is to say of it.
     ///
     /// # Errors
     /// [`Error::File`] for no words.
-    pub fn finish(mut self) -> Result<(WordVectors, Vec<String>)> {
+    pub fn finish(mut self) -> Result<(WordVectors, u64, Vec<String>)> {
         if self.words.is_empty() {
             return Err(Error::file(
                 &self.path,
@@ -163,6 +171,8 @@ impl Gather {
             ));
         }
         self.values.shrink_to_fit();
-        Ok((WordVectors::new(self.words, self.width, self.values)?, notes))
+        let [of_row, shared] = self.stored;
+        let bytes = shared + of_row * self.words.len() as u64;
+        Ok((WordVectors::new(self.words, self.width, self.values)?, bytes, notes))
     }
 }

@@ -34,10 +34,11 @@ use std::path::Path;
 use std::str::FromStr;
 
 pub(super) use tensors::{CODEBOOKS, CODES, SCALES, TENSOR, WORDS};
+pub(super) use write::words_as_json;
 pub use write::{expect_writable, write};
 
 use super::WordVectors;
-use crate::files::{TensorReader, open_as, read_error};
+use crate::files::{open_as, read_error};
 use crate::{Error, Result};
 
 /// How a file holds words and vectors.
@@ -114,27 +115,16 @@ pub struct Read {
     pub vectors: WordVectors,
     /// What the file is.
     pub format: Format,
+    /// Bytes of the numbers as they are stored, of text as f32; without the words.
+    pub bytes: u64,
     /// What a user should know of it, a sentence each: words that came again, empty lines, words that are not UTF-8.
     pub notes: Vec<String>,
-}
-
-/// The bytes of the numbers of a safetensors file, without the words; `None` for other files, whose numbers are text or f32.
-///
-/// # Errors
-/// [`Error::File`] for a safetensors file that can't be read.
-pub fn numbers(path: impl AsRef<Path>) -> Result<Option<u64>> {
-    let path =
-        if path.as_ref().is_dir() { path.as_ref().join(IN_FOLDER) } else { path.as_ref().to_path_buf() };
-    if Format::of_name(&path) != Some(Format::Safetensors) {
-        return Ok(None);
-    }
-    Ok(Some(TensorReader::open(&path)?.bytes()))
 }
 
 /// What messages call such a file.
 const WHAT: &str = "a file of word vectors";
 /// The table's name in a folder.
-const IN_FOLDER: &str = "vectors.safetensors";
+pub(crate) const IN_FOLDER: &str = "vectors.safetensors";
 
 /// Reads a file of word vectors, or a folder with `vectors.safetensors` and `words.txt`.
 ///
@@ -175,6 +165,6 @@ pub fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Read> {
         Format::Word2vec => binary::read(path, reader, length, options.most_words),
         Format::Safetensors => tensors::read(path, options.most_words),
     }?;
-    let (vectors, notes) = gathered.finish()?;
-    Ok(Read { vectors, format, notes })
+    let (vectors, bytes, notes) = gathered.finish()?;
+    Ok(Read { vectors, format, bytes, notes })
 }

@@ -49,6 +49,8 @@ pub(super) fn read(path: &Path, most: Option<usize>) -> Result<Gather> {
     let mut rows_of = RowsOf { file: &file, tensor, form, rows, stored, width, values: Vec::new(), first: 0 };
     let mut gather = Gather::new(path, width, most);
     gather.reserve(wanted)?;
+    let of_row = file.bytes_of(tensor) / (rows as u64).max(1);
+    gather.stored_as(of_row, file.bytes_of(CODEBOOKS) + file.bytes_of(SCALES));
     match file.metadata().get(WORDS) {
         Some(words) => in_metadata(path, words, &mut rows_of, &mut gather)?,
         None => beside(path, &mut rows_of, &mut gather)?,
@@ -74,7 +76,7 @@ impl RowsOf<'_> {
     /// Adds a row, which the tensor has.
     fn add(&mut self, number: usize, word: &str, gather: &mut Gather) -> Result<()> {
         if self.values.len() <= (number - self.first) * self.width {
-            let count = (AT_ONCE / self.stored).max(1).min(self.rows - number);
+            let count = (AT_ONCE / self.width.max(self.stored)).clamp(1, self.rows - number);
             self.values.clear();
             self.file.read(self.tensor, number * self.stored, count * self.stored, &mut self.values)?;
             self.form.decode(self.file.path(), number, &mut self.values)?;
@@ -146,9 +148,10 @@ impl Form {
                 let parts = books.len() / (count * part);
                 let mut decoded = Vec::with_capacity(values.len() * part);
                 for (i, code) in values.iter().enumerate() {
+                    let whole = code.fract() == 0.0;
                     let centroid = books
                         .get((i % parts * count + *code as usize) * part..)
-                        .filter(|_| (0.0..*count as f32).contains(code));
+                        .filter(|_| whole && (0.0..*count as f32).contains(code));
                     let Some(centroid) = centroid else {
                         let message = format!(
                             "tensor {CODES:?}: part {} of row {} is {code}, and there are {count} centroids",
@@ -211,6 +214,6 @@ fn expect_as_many(path: &Path, what: &str, words: usize, rows: usize) -> Result<
     if words == rows {
         return Ok(());
     }
-    let message = format!("{what}: expected a word for each of the {rows} rows of {TENSOR:?}, found {words}");
+    let message = format!("{what}: expected a word for each of the {rows} rows, found {words}");
     Err(Error::file(path, message))
 }

@@ -76,7 +76,8 @@ fn is_glove(vectors: &WordVectors, word: &str, first: bool) -> bool {
     is_line && !(first && (word.starts_with('\u{feff}') || text::width(&line) != width))
 }
 
-fn words_as_json(vectors: &WordVectors) -> Result<String> {
+/// The words for a safetensors header, where they fit.
+pub(in crate::vectors) fn words_as_json(vectors: &WordVectors) -> Result<String> {
     let words: Vec<&str> = vectors.words().iter().collect();
     let json = serde_json::to_string(&words).map_err(|e| Error::config("format", &e).because(e))?;
     // Escaped once more in the header.

@@ -1,5 +1,5 @@
 //! Product codes (Jegou et al. 2011): a vector is cut into parts, and of each the nearest of 2^bits centroids is kept, found by
-//! k-means (Lloyd 1982). Rows are coded at unit length: what is kept are directions, and so cosines.
+//! k-means (Lloyd 1982). Rows are coded at unit length: what is kept are directions, and so cosines, not lengths.
 
 use crate::rng::Stream;
 use crate::vectors::WordVectors;
@@ -25,12 +25,7 @@ impl Codes {
     pub(super) fn find(vectors: &WordVectors, parts: usize, bits: usize, seed: u64) -> Result<Self> {
         let width = vectors.width();
         if parts == 0 || !width.is_multiple_of(parts) {
-            let fit = (1..=width).filter(|n| width.is_multiple_of(*n)).map(|n| n.to_string());
-            let message = format!(
-                "a vector of {width} numbers can't be cut into {parts} equal parts; take one of {}",
-                fit.collect::<Vec<_>>().join(", ")
-            );
-            return Err(Error::config("codes", message));
+            return Err(uneven(parts, width));
         }
         if !(1..=8).contains(&bits) {
             return Err(Error::config("codes", format!("expected 1 to 8 bits a part, got {bits}")));
@@ -68,6 +63,16 @@ impl Codes {
     }
 }
 
+/// What is said of vectors that can't be cut into so many parts.
+pub(super) fn uneven(parts: usize, width: usize) -> Error {
+    let fit = (1..=width).filter(|n| width.is_multiple_of(*n)).map(|n| n.to_string());
+    let message = format!(
+        "a vector of {width} numbers can't be cut into {parts} equal parts; take one of {}",
+        fit.collect::<Vec<_>>().join(", ")
+    );
+    Error::config("codes", message)
+}
+
 /// `work` of 0 to `count` - 1, in order.
 fn on_all_cores<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count).max(1);
@@ -77,7 +82,9 @@ fn on_all_cores<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<
             scope.spawn(move || (first..count).step_by(threads).map(|at| (at, work(at))).collect::<Vec<_>>())
         });
         let lines: Vec<_> = lines.collect();
-        lines.into_iter().filter_map(|line| line.join().ok()).flatten().collect()
+        let joined =
+            lines.into_iter().map(|line| line.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        joined.flatten().collect()
     });
     found.sort_by_key(|(at, _)| *at);
     found.into_iter().map(|(_, found)| found).collect()

@@ -10,6 +10,7 @@ use crate::data::InMemory;
 use crate::gpu::Gpu;
 use crate::models::{WORDS, build};
 use crate::optim::{OptimizerConfig, Schedule};
+use crate::rng::Stream;
 use crate::tasks::vectors::{Closeness, VECTORS};
 use crate::tasks::{Task, Vectors};
 use crate::train::{TrainConfig, Trainer};
@@ -18,14 +19,14 @@ use crate::{Error, Result};
 
 /// How narrower vectors are trained.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Learning {
+pub(super) struct Learning {
     /// Numbers of a vector.
     pub width: usize,
     /// What they shall have in common with the wide ones.
     pub closeness: Closeness,
     /// Steps; 400 is usual.
     pub steps: u64,
-    /// Words of a step, all compared with each other; 1024 is usual, or half the words where there are fewer than twice as many.
+    /// Words of a step, all compared with each other; all words where there are fewer. 1024 is usual.
     pub batch_size: usize,
     /// Adam's learning rate, which falls to 0 along half a cosine; 0.005 is usual.
     pub learning_rate: f64,
@@ -42,24 +43,21 @@ impl Learning {
 
     /// Trains. Blocks.
     pub(super) fn run(&self, gpu: &Gpu, wide: &WordVectors) -> Result<WordVectors> {
-        let start = linear::cosines(wide, self.width)?;
+        let start = start(wide, self.width, self.seed)?;
         let (unit, words) = (wide.unit(), wide.len());
-        if words < 4 || u32::try_from(words).is_err() {
-            return Err(Error::config("words", format!("expected 4 or more, fewer than 2^32, got {words}")));
-        }
         let source = |count: usize| {
             let numbers = (0..count as u32).collect();
             let values = unit.iter().copied().take(count * wide.width()).collect();
             let set = InMemory::new("word vectors").with_labels(WORDS, numbers)?;
             Ok::<_, Error>(Arc::new(set.with_f32(VECTORS, [wide.width()], values)?))
         };
-        let batch_size = self.batch_size.min(words / 2).max(2);
+        let batch_size = self.batch_size.min(words);
         let (training, watched) = (source(words)?, source(batch_size)?);
         let task = Vectors::new(training.as_ref(), words, self.width, self.closeness)?;
         let mut network = build("table", &task.model_config())?;
         let table = network.params.iter_mut().next();
         let table = table.ok_or_else(|| Error::misuse("table", "one parameter", "none"))?;
-        table.values = start.values().to_vec();
+        table.values = start;
         let config = TrainConfig {
             epochs: self.steps.div_ceil((words / batch_size) as u64).max(1),
             max_steps: Some(self.steps),
@@ -75,4 +73,17 @@ impl Learning {
         let table = table.ok_or_else(|| Error::misuse("table", "one parameter", "none"))?;
         wide.with_values(self.width, table.values.clone())
     }
+}
+
+/// What the best linear map for cosines makes of the rows. A row that it takes to nothing has no direction to learn from, and
+/// gets one by chance.
+fn start(wide: &WordVectors, width: usize, seed: u64) -> Result<Vec<f32>> {
+    let mut values = linear::cosines(wide, width)?.values().to_vec();
+    let mut stream = Stream::new(seed, "word vectors");
+    for row in values.chunks_exact_mut(width) {
+        if row.iter().all(|v| v.abs() < 1e-5) {
+            row.iter_mut().for_each(|v| *v = (0.1 * stream.normal()) as f32);
+        }
+    }
+    Ok(values)
 }

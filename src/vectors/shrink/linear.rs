@@ -30,6 +30,7 @@ pub(super) fn all_but_the_top(vectors: &WordVectors, top: usize) -> Result<WordV
             format!("expected fewer directions than the {width} there are, got {top}"),
         ));
     }
+    expect_width(width)?;
     let mean = mean(vectors);
     let components = components(width, vectors.values(), &mean, top);
     let mut values = Vec::with_capacity(vectors.values().len());
@@ -44,6 +45,20 @@ pub(super) fn all_but_the_top(vectors: &WordVectors, top: usize) -> Result<WordV
     vectors.with_values(width, values)
 }
 
+/// Widest vectors that components are computed of: the work grows with the cube.
+const MOST_WIDTH: usize = 4096;
+
+/// Fails for vectors that are too wide.
+fn expect_width(width: usize) -> Result<()> {
+    if width <= MOST_WIDTH {
+        return Ok(());
+    }
+    Err(Error::config(
+        "width",
+        format!("components are of vectors of at most {MOST_WIDTH} numbers, these have {width}"),
+    ))
+}
+
 /// Rows minus `mean` on the first `width` directions of the rest.
 fn project(vectors: &WordVectors, rows: &[f32], mean: &[f64], width: usize) -> Result<WordVectors> {
     let from = vectors.width();
@@ -53,6 +68,7 @@ fn project(vectors: &WordVectors, rows: &[f32], mean: &[f64], width: usize) -> R
             format!("expected 1 to the {from} numbers of a vector, got {width}"),
         ));
     }
+    expect_width(from)?;
     let components = components(from, rows, mean, width);
     let mut values: Vec<f32> = Vec::with_capacity(vectors.len() * width);
     for row in rows.chunks_exact(from) {

@@ -10,7 +10,7 @@ mod linear;
 mod recipe;
 mod store;
 
-pub use learned::Learning;
+use learned::Learning;
 pub use recipe::Recipe;
 
 use std::path::Path;
@@ -18,7 +18,7 @@ use std::path::Path;
 use crate::Result;
 use crate::files::{Metadata, StoredTensor, write_safetensors};
 use crate::vectors::WordVectors;
-use crate::vectors::files::WORDS;
+use crate::vectors::files::{WORDS, words_as_json};
 
 /// A table as a recipe made it.
 #[derive(Debug, Clone)]
@@ -42,10 +42,10 @@ impl Small {
     /// [`files::read`](super::files::read) opens.
     ///
     /// # Errors
-    /// [`Error::File`](crate::Error::File) where it can't be written.
+    /// [`Error::File`](crate::Error::File) where it can't be written, and [`Error::Config`](crate::Error::Config) for more words than a
+    /// header has room for.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
-        let words: Vec<&str> = self.vectors.words().iter().collect();
-        let words = serde_json::to_string(&words).map_err(|e| crate::Error::file(&path, e))?;
+        let words = words_as_json(&self.vectors)?;
         let metadata = Metadata::from([("form".into(), self.form.into()), (WORDS.into(), words)]);
         write_safetensors(path, &self.tensors, &metadata)
     }

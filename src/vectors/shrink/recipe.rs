@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::codes::uneven;
 use super::store::Store;
 use super::{Learning, Small, linear};
 use crate::gpu::Gpu;
-use crate::tasks::vectors::Closeness;
+use crate::tasks::vectors::{Closeness, MOST_WORDS};
 use crate::vectors::WordVectors;
 use crate::{Error, Result};
 
@@ -40,16 +41,65 @@ enum Step {
     Learned(Learning),
 }
 
+/// Fewest words that are compared with each other.
+const FEWEST: usize = 4;
 /// Names of the steps, for messages.
 const NAMES: &str =
     "words:N, pca:K, cosines:K, ppa:N, similarities:K, neighbours:K, f32, f16, int8, codes:PxB";
 
 impl Recipe {
-    /// Makes the table smaller. `seed` keys what is drawn at random. Blocks where something is trained.
+    /// Whether a step is trained, on a device.
+    #[must_use]
+    pub fn trains(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Learned(_)))
+    }
+
+    /// Fails where a step does not fit a table of so many words and numbers a word.
     ///
     /// # Errors
-    /// [`Error::Config`] for steps that do not fit the table, by name, and those of the device.
-    pub fn apply(&self, gpu: &Gpu, vectors: &WordVectors, seed: u64) -> Result<Small> {
+    /// [`Error::Config`] that names the step.
+    pub fn check(&self, mut words: usize, mut width: usize) -> Result<()> {
+        for step in &self.steps {
+            let (name, narrower) = match step {
+                Step::Words(count) => {
+                    words = words.min(*count);
+                    continue;
+                }
+                Step::AllButTheTop(top) if *top >= width => {
+                    let message =
+                        format!("expected fewer directions than the {width} numbers of a vector, got {top}");
+                    return Err(refuse(&format!("ppa:{top}"), message));
+                }
+                Step::AllButTheTop(_) => continue,
+                Step::Pca(narrower) => ("pca", *narrower),
+                Step::Cosines(narrower) => ("cosines", *narrower),
+                Step::Learned(learning) => (learning.closeness.name(), learning.width),
+            };
+            let step = format!("{name}:{narrower}");
+            if narrower > width {
+                return Err(refuse(&step, format!("expected 1 to the {width} numbers of a vector")));
+            }
+            if matches!(name, "similarities" | "neighbours") && words < FEWEST {
+                return Err(refuse(
+                    &step,
+                    format!("is trained on {FEWEST} words or more, and there are {words}"),
+                ));
+            }
+            width = narrower;
+        }
+        match self.store {
+            Store::Codes { parts, .. } if !width.is_multiple_of(parts) => Err(uneven(parts, width)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the table smaller. `seed` keys what is drawn at random. Blocks where something is trained, which is all that
+    /// needs a device.
+    ///
+    /// # Errors
+    /// As [`Recipe::check`]; [`Error::Config`] for a step that is trained and no device; and those of the device.
+    pub fn apply(&self, gpu: Option<&Gpu>, vectors: &WordVectors, seed: u64) -> Result<Small> {
+        self.check(vectors.len(), vectors.width())?;
         let mut made = vectors.clone();
         for step in &self.steps {
             made = match step {
@@ -57,7 +107,12 @@ impl Recipe {
                 Step::Pca(width) => linear::pca(&made, *width)?,
                 Step::Cosines(width) => linear::cosines(&made, *width)?,
                 Step::AllButTheTop(count) => linear::all_but_the_top(&made, *count)?,
-                Step::Learned(learning) => Learning { seed, ..*learning }.run(gpu, &made)?,
+                Step::Learned(learning) => {
+                    let gpu = gpu.ok_or_else(|| {
+                        refuse(learning.closeness.name(), "is trained on a device; give one")
+                    })?;
+                    Learning { seed, ..*learning }.run(gpu, &made)?
+                }
             };
         }
         self.store.store(&made, seed)
@@ -80,6 +135,14 @@ fn whole(part: &str, text: &str) -> Result<usize> {
     number.ok_or_else(|| refuse(part, format!("expected a whole number above 0, got {text:?}")))
 }
 
+/// A whole number of a setting.
+fn within(part: &str, name: &str, text: &str, least: usize, most: usize) -> Result<usize> {
+    let number = text.trim().parse().ok().filter(|n| (least..=most).contains(n));
+    number.ok_or_else(|| {
+        refuse(part, format!("{name}: expected a whole number from {least} to {most}, got {text:?}"))
+    })
+}
+
 /// `16,steps=800,temperature=0.1`.
 fn learning(part: &str, text: &str, mut closeness: Closeness) -> Result<Step> {
     let mut settings = text.split(',');
@@ -93,10 +156,15 @@ fn learning(part: &str, text: &str, mut closeness: Closeness) -> Result<Step> {
             .filter(|n: &f64| n.is_finite() && *n > 0.0)
             .ok_or_else(|| refuse(part, format!("{name}: expected a number above 0, got {value:?}")))?;
         match (name.trim(), &mut closeness) {
-            ("steps", _) => learning.steps = whole(part, value)? as u64,
-            ("batch", _) => learning.batch_size = whole(part, value)?,
+            ("steps", _) => learning.steps = within(part, "steps", value, 1, 1_000_000)? as u64,
+            ("batch", _) => learning.batch_size = within(part, "batch", value, FEWEST, MOST_WORDS)?,
             ("lr", _) => learning.learning_rate = number,
-            ("temperature", Closeness::Neighbours { temperature }) => *temperature = number as f32,
+            ("temperature", Closeness::Neighbours { temperature }) if (0.01..=100.0).contains(&number) => {
+                *temperature = number as f32;
+            }
+            ("temperature", Closeness::Neighbours { .. }) => {
+                return Err(refuse(part, format!("temperature: expected 0.01 to 100, got {number}")));
+            }
             (other, _) => {
                 let message = format!(
                     "has no setting {other:?}; there are steps, batch, lr, and temperature of neighbours"
@@ -125,7 +193,7 @@ impl FromStr for Recipe {
                     let (parts, bits) = rest
                         .split_once('x')
                         .ok_or_else(|| refuse(part, "expected parts x bits, such as codes:10x8"))?;
-                    Some(Store::Codes { parts: whole(part, parts)?, bits: whole(part, bits)? })
+                    Some(Store::Codes { parts: whole(part, parts)?, bits: within(part, "bits", bits, 1, 8)? })
                 }
                 _ => None,
             };
@@ -166,6 +234,22 @@ mod tests {
     }
 
     #[test]
+    fn steps_that_do_not_fit_a_table_are_named() {
+        let message = |text: &str, words, width| {
+            text.parse::<Recipe>().unwrap().check(words, width).err().map(|e| e.to_string())
+        };
+        assert!(message("neighbours:16+codes:3x8", 100, 50).unwrap().contains("one of 1, 2, 4, 8, 16"));
+        assert!(message("pca:16+pca:17", 100, 50).unwrap().contains("pca:17"));
+        assert!(message("ppa:50", 100, 50).unwrap().contains("ppa:50"));
+        assert!(message("words:3+similarities:2", 100, 50).unwrap().contains("there are 3"));
+        assert_eq!(message("words:9+ppa:3+neighbours:16+codes:8x8", 100, 50), None);
+        assert!(
+            "neighbours:16".parse::<Recipe>().unwrap().trains()
+                && !"pca:3".parse::<Recipe>().unwrap().trains()
+        );
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let message = |text: &str| text.parse::<Recipe>().unwrap_err().to_string();
         for (text, part) in [
@@ -174,6 +258,10 @@ mod tests {
             ("pac:3", "is none of words:N"),
             ("int8+pca:3", "the last step"),
             ("codes:3", "codes:10x8"),
+            ("codes:3x9", "bits: expected a whole number from 1 to 8"),
+            ("neighbours:3,batch=2", "batch: expected a whole number from 4 to 4096"),
+            ("neighbours:3,steps=999999999999", "steps: expected"),
+            ("neighbours:3,temperature=0.001", "temperature: expected 0.01 to 100"),
             ("neighbours:3,speed=2", "no setting \"speed\""),
             ("similarities:3,temperature=2", "no setting \"temperature\""),
             ("neighbours:3,lr=-1", "lr: expected a number above 0"),

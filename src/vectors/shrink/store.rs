@@ -4,10 +4,10 @@ use half::f16;
 
 use super::Small;
 use super::codes::Codes;
-use crate::Result;
 use crate::files::{Data, StoredTensor};
 use crate::vectors::WordVectors;
 use crate::vectors::files::{CODEBOOKS, CODES, SCALES, TENSOR};
+use crate::{Error, Result};
 
 /// A form of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +40,19 @@ impl Store {
                 ("f32", values.clone(), vec![all(TENSOR, [words, width], values.into())])
             }
             Self::F16 => {
+                let largest = vectors.values().iter().fold(0f32, |most, v| most.max(v.abs()));
+                if largest > f16::MAX.to_f32() {
+                    let message =
+                        format!("holds numbers up to {}, and the largest is {largest}; take int8", f16::MAX);
+                    return Err(Error::config("step \"f16\"", message));
+                }
                 let halves: Vec<f16> = vectors.values().iter().map(|v| f16::from_f32(*v)).collect();
                 let values = halves.iter().map(|v| v.to_f32()).collect();
                 ("f16", values, vec![all(TENSOR, [words, width], halves.into())])
             }
             Self::Int8 => {
                 let scales = scales(vectors);
-                let byte = |(v, scale): (&f32, &f32)| (v / scale).round() as i8;
+                let byte = |(v, scale): (&f32, &f32)| (v / scale).round().clamp(-127.0, 127.0) as i8;
                 let bytes: Vec<i8> = vectors.values().iter().zip(scales.iter().cycle()).map(byte).collect();
                 let values =
                     bytes.iter().zip(scales.iter().cycle()).map(|(v, s)| f32::from(*v) * s).collect();
@@ -71,7 +77,7 @@ fn scales(vectors: &WordVectors) -> Vec<f32> {
     for row in vectors.values().chunks_exact(vectors.width()) {
         largest.iter_mut().zip(row).for_each(|(most, v)| *most = most.max(v.abs()));
     }
-    largest.into_iter().map(|most| if most > 0.0 { most / 127.0 } else { 1.0 }).collect()
+    largest.into_iter().map(|most| if most / 127.0 > 0.0 { most / 127.0 } else { 1.0 }).collect()
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
         data: test.name().to_string(),
         adapter: format!("{} ({})", gpu.caps().name, gpu.caps().backend),
         resize: test.resize().to_string(),
+        float_pixels: flags.float_pixels,
         images_per_second: test.len() as f64 / seconds,
         batch_size,
         worst: worst(&test, &found),
@@ -87,6 +88,7 @@ struct Evaluation {
     data: String,
     adapter: String,
     resize: String,
+    float_pixels: bool,
     images_per_second: f64,
     batch_size: usize,
     /// The images with most mistakes above the score of the confusion, worst first.

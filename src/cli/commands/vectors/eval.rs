@@ -27,14 +27,11 @@ pub struct EvalFlags {
 pub fn run(flags: &EvalFlags) -> Result<()> {
     let questions = Questions::read(&flags.questions)?;
     let original = flags.read.read(&flags.original)?;
-    let plain = |values: usize| 4 * values as u64;
     let name = |path: &PathBuf| path.display().to_string();
-    let mut rows =
-        vec![questions.ask(name(&flags.original), plain(original.values().len()), &original, None)?];
+    let mut rows = vec![questions.ask(name(&flags.original), original.bytes, &original.vectors, None)?];
     for path in &flags.small {
-        let small = flags.read.read(path)?;
-        let bytes = crate::vectors::files::numbers(path)?.unwrap_or(plain(small.values().len()));
-        rows.push(questions.ask(name(path), bytes, &original, Some(&small))?);
+        let small = flags.read.read_as(path, None)?;
+        rows.push(questions.ask(name(path), small.bytes, &original.vectors, Some(&small.vectors))?);
     }
     questions.print(&rows)
 }

@@ -6,7 +6,7 @@ use super::QuestionFlags;
 use crate::Result;
 use crate::cli::out::{json, say};
 use crate::cli::table::Table;
-use crate::report::{bytes, count};
+use crate::report::{bytes, count, printable};
 use crate::vectors::WordVectors;
 use crate::vectors::measure::{
     Analogies, NeighbourOptions, SimilarityOptions, WordPairs, neighbours_kept, similarity_error, spearman,
@@ -37,7 +37,10 @@ impl Questions {
     ) -> Result<Measured> {
         let vectors = small.unwrap_or(original);
         let [mut kept, mut error] = [None; 2];
-        if let Some(small) = small {
+        // A word alone has no neighbours.
+        let shared =
+            |small: &WordVectors| original.words().iter().filter(|word| small.find(word).is_some()).nth(1);
+        if let Some(small) = small.filter(|small| shared(small).is_some()) {
             let neighbours = NeighbourOptions { seed: self.seed, ..Default::default() };
             kept = Some(neighbours_kept(original, small, &neighbours)?.share);
             let similarities = SimilarityOptions { seed: self.seed, ..Default::default() };
@@ -95,8 +98,14 @@ impl Questions {
             "kept: the share of a word's ten nearest that are still among its ten nearest; error: root mean square of what cosines"
         )?;
         say!("differ by; bytes: of the numbers, without the words.")?;
-        for asked in &first.questions {
-            say!("{}: {} questions of which this table knows the words", asked.of, asked.known)?;
+        for (at, asked) in first.questions.iter().enumerate() {
+            let known = |row: &Measured| row.questions.get(at).map_or(0, |asked| asked.known);
+            let fewer: Vec<String> = rows
+                .iter()
+                .filter(|row| known(row) != asked.known)
+                .map(|row| format!(", {} of {}", known(row), printable(&row.table)))
+                .collect();
+            say!("{}: {} questions that can be asked{}", printable(&asked.of), asked.known, fewer.concat())?;
         }
         Ok(())
     }

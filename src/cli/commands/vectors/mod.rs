@@ -12,8 +12,7 @@ use clap::{Args, Subcommand};
 
 use crate::Result;
 use crate::cli::AdapterFlags;
-use crate::vectors::WordVectors;
-use crate::vectors::files::{Format, ReadOptions, read};
+use crate::vectors::files::{Format, Read, ReadOptions, read};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -46,19 +45,24 @@ struct ReadFlags {
     /// Read the first N words only; files have the most frequent first
     #[arg(long, value_name = "N")]
     words: Option<usize>,
-    /// glove, vec, word2vec or safetensors, where the file does not tell
+    /// glove, vec, word2vec or safetensors, where the first file does not tell
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
 }
 
 impl ReadFlags {
-    /// Reads a table, and says what is odd about it.
-    fn read(&self, path: &Path) -> Result<WordVectors> {
-        let found = read(path, &ReadOptions { format: self.format, most_words: self.words })?;
+    /// Reads the first table, and says what is odd about it.
+    fn read(&self, path: &Path) -> Result<Read> {
+        self.read_as(path, self.format)
+    }
+
+    /// Reads a table of this format, or of what it is told to be by its content.
+    fn read_as(&self, path: &Path, format: Option<Format>) -> Result<Read> {
+        let found = read(path, &ReadOptions { format, most_words: self.words })?;
         for note in &found.notes {
             log::warn!("{}: {note}", path.display());
         }
-        Ok(found.vectors)
+        Ok(found)
     }
 }
 

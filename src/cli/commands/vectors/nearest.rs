@@ -20,18 +20,18 @@ pub struct NearestFlags {
     #[arg(value_name = "WORD", required = true)]
     of: Vec<String>,
     /// How many
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    count: usize,
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
     #[command(flatten)]
     read: ReadFlags,
 }
 
 /// Finds and prints.
 pub fn run(flags: &NearestFlags) -> Result<()> {
-    let vectors = flags.read.read(&flags.file)?;
+    let vectors = flags.read.read(&flags.file)?.vectors;
     let mut lines = Vec::new();
     for word in &flags.of {
-        let found = nearest(&vectors, word, flags.count)?;
+        let found = nearest(&vectors, word, flags.count as usize)?;
         let words = found.iter().map(|(row, cosine)| {
             format!("{} {cosine:.3}", printable(vectors.words().get(*row).unwrap_or_default()))
         });

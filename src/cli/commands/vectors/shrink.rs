@@ -10,7 +10,7 @@ use super::measured::Questions;
 use super::{QuestionFlags, ReadFlags};
 use crate::cli::AdapterFlags;
 use crate::vectors::Recipe;
-use crate::vectors::files::{Format, write};
+use crate::vectors::files::{Format, IN_FOLDER, Read, expect_writable, write};
 use crate::vectors::shrink::Small;
 use crate::{Error, Result};
 
@@ -28,7 +28,7 @@ Steps, joined by +:
   similarities:K   K numbers trained to keep all similarities
   neighbours:K     K numbers trained to keep the nearest words
   f16, int8        fewer bytes a number; last
-  codes:PxB        product codes, P parts of B bits; last
+  codes:PxB        product codes, P parts of B bits, of directions and not of lengths; last
 Trained ones have settings: neighbours:16,steps=800,temperature=0.1,batch=1024,lr=0.005.
 
 Files: with one --to the file's ending says the format (.vec, .txt, .bin hold plain numbers, .safetensors what is stored);
@@ -60,17 +60,23 @@ pub fn run(adapter: &AdapterFlags, flags: &ShrinkFlags) -> Result<()> {
         flags.to.iter().map(|recipe| flags.place(recipe)).collect::<Result<_>>()?;
     if let Some(twice) = places.iter().flatten().find(|place| !seen.insert(place.path.clone())) {
         return Err(Error::config(
-            "--to",
-            format!("two of them would be written to {}", twice.path.display()),
+            "--out",
+            format!("two of --to would be written to {}", twice.path.display()),
         ));
     }
-    let vectors = flags.read.read(&flags.file)?;
-    let gpu = adapter.open()?;
-    let plain = 4 * vectors.values().len() as u64;
-    let mut rows = vec![questions.ask("as it is".into(), plain, &vectors, None)?];
+    let Read { vectors, bytes, .. } = flags.read.read(&flags.file)?;
+    // What can be known to fail is not found out after a training.
+    for (recipe, place) in flags.to.iter().zip(&places) {
+        recipe.check(vectors.len(), vectors.width())?;
+        if let Some(format) = place.as_ref().and_then(|place| place.format) {
+            expect_writable(&vectors, format)?;
+        }
+    }
+    let gpu = flags.to.iter().any(Recipe::trains).then(|| adapter.open()).transpose()?;
+    let mut rows = vec![questions.ask("as it is".into(), bytes, &vectors, None)?];
     for (recipe, place) in flags.to.iter().zip(places) {
         let start = Instant::now();
-        let small = recipe.apply(&gpu, &vectors, flags.questions.seed)?;
+        let small = recipe.apply(gpu.as_ref(), &vectors, flags.questions.seed)?;
         let seconds = start.elapsed().as_secs_f64();
         if let Some(place) = place {
             place.write(&small)?;
@@ -92,23 +98,31 @@ struct Place {
 impl ShrinkFlags {
     fn place(&self, recipe: &Recipe) -> Result<Option<Place>> {
         let Some(out) = &self.out else { return Ok(None) };
-        let format = Format::of_name(out);
-        if self.to.len() > 1 || format.is_none() {
-            if format.is_some() {
-                let message = "names a file, and there are several --to; give a folder";
-                return Err(Error::config("--out", message));
+        let refuse = |message: String| Err(Error::config("--out", message));
+        let place = match Format::of_name(out) {
+            Some(_) if self.to.len() > 1 => {
+                return refuse("names a file, and there are several --to; give a folder".into());
             }
-            let name: String = recipe
-                .to_string()
-                .chars()
-                .map(|c| if c.is_ascii_alphanumeric() || "+.".contains(c) { c } else { '-' })
-                .collect();
-            return Ok(Some(Place { path: out.join(format!("{name}.safetensors")), format: None }));
+            Some(format) => {
+                Place { path: out.clone(), format: Some(format).filter(|f| *f != Format::Safetensors) }
+            }
+            None if !out.is_dir() && (out.exists() || out.extension().is_some()) => {
+                let message =
+                    "expected a folder, or a file that ends in .txt, .vec, .bin or .safetensors, got";
+                return refuse(format!("{message} {}", out.display()));
+            }
+            None => {
+                let letter = |c: char| if c.is_ascii_alphanumeric() || "+.".contains(c) { c } else { '-' };
+                let name: String = recipe.to_string().chars().map(letter).collect();
+                Place { path: out.join(format!("{name}.safetensors")), format: None }
+            }
+        };
+        let read = if self.file.is_dir() { self.file.join(IN_FOLDER) } else { self.file.clone() };
+        let same = |a: &Path, b: &Path| Some(a.canonicalize().ok()? == b.canonicalize().ok()?);
+        if same(&place.path, &read) == Some(true) {
+            return refuse(format!("{} is the table that is read; give another place", place.path.display()));
         }
-        if out == &self.file {
-            return Err(Error::config("--out", "is the table that is read; give another file"));
-        }
-        Ok(Some(Place { path: out.clone(), format: format.filter(|format| *format != Format::Safetensors) }))
+        Ok(Some(place))
     }
 }
 

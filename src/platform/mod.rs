@@ -2,6 +2,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+pub(crate) mod parallel;
 pub mod store;
 #[cfg(target_arch = "wasm32")]
 mod web;

@@ -54,7 +54,7 @@ pub fn run(flags: &AnchorFlags) -> Result<()> {
         flags.size,
         found.mean_iou
     )?;
-    if flags.count % 3 == 0 {
+    if flags.count.is_multiple_of(3) {
         let masks = (0..flags.count).step_by(3).map(|k| format!("{},{},{}", k, k + 1, k + 2));
         say!("# mask = {}: the finest map has the first", masks.collect::<Vec<_>>().join(", then "))?;
     }

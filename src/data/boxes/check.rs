@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::image::is_seen;
 use super::label::{Listed, Place, RawBox, RawClass};
-use super::parallel::{Cost, in_parallel};
 use super::probe::{self, Probe};
 use super::text::{relative, why};
 use super::traps::{Trap, Traps};
 use super::{Annotation, BoxImage};
+use crate::platform::parallel::{Cost, in_parallel};
 
 /// A box that reaches out by less than this many pixels does so because someone rounded it.
 const ROUNDED: f64 = 0.02;

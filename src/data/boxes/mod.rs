@@ -26,7 +26,6 @@ mod image;
 mod label;
 mod names;
 mod open;
-mod parallel;
 mod parts;
 mod probe;
 mod recognise;

@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 use sha2::{Digest, Sha256};
 
 use super::image::is_seen;
-use super::parallel::{Cost, in_parallel};
 use super::{BOX_CLASSES, BOX_TRUTHS, BOXES, BoxImage, IMAGE_FRAME, Resize, clip};
 use crate::data::{Field, FieldType, IGNORE_LABEL, PIXELS, Row, Source, Split, View};
 use crate::files::hex;
+use crate::platform::parallel::{Cost, in_parallel};
 use crate::{Error, Result};
 
 /// Values of a truth: bounds, area, class, crowd, difficult.

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use ::image::imageops;
 use ::image::{Rgb, RgbImage};
 
-use super::parallel::{Cost, in_parallel};
 use super::{BoxImage, BoxSet, BoxSets, Severity};
 use crate::data::Source;
+use crate::platform::parallel::{Cost, in_parallel};
 use crate::report::draw::{self, Fitted, Labelled};
 use crate::rng::Stream;
 use crate::{Error, Result};

@@ -11,10 +11,10 @@ use roxmltree::{Document, Node, ParsingOptions};
 use super::folders::{Folders, image_kind};
 use super::label::{At, Listed, Place, RawBox, RawClass};
 use super::names;
-use super::parallel::{Cost, in_parallel};
 use super::parts::{Format, Parts, Read};
 use super::text::{number, relative, short, small_text, why};
 use super::traps::{Trap, Traps};
+use crate::platform::parallel::{Cost, in_parallel};
 use crate::{Error, Result};
 
 /// A label file has at most so many bytes, and elements.

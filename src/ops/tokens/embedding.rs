@@ -1,4 +1,4 @@
-//! Rows of a table by number: y_n = W[id_n], as torch.nn.functional.embedding.
+//! Rows of a table by number: y_n = W_(id_n), as torch.nn.functional.embedding.
 //!
 //! W is (V, D), `ids` i32 (T), y (T, D). -1 is no row: y is 0 there, and nothing is learned from it; other numbers outside
 //! 0..V give NaN and no gradient, as [`gather`](crate::ops::gather). For dW the tokens are sorted by row, each by counting

@@ -218,9 +218,7 @@ fn tensors_have_their_words_inside_or_beside() {
     assert_eq!(read(&path, &first(2)).unwrap().vectors, expected.first(2).unwrap());
     for (words, found) in [("a\nb\nc\n", 3), ("a\nb\nc\nd\n\ne\n", 5)] {
         dir.write("words.txt", words);
-        let message = format!(
-            "words.txt: the list: expected a word for each of the 4 rows, found {found}"
-        );
+        let message = format!("words.txt: the list: expected a word for each of the 4 rows, found {found}");
         refuses(read(&path, &ReadOptions::default()), &message);
     }
 }

@@ -1,6 +1,7 @@
 //! Product codes (Jegou et al. 2011): a vector is cut into parts, and of each the nearest of 2^bits centroids is kept, found by
 //! k-means (Lloyd 1982). Rows are coded at unit length: what is kept are directions, and so cosines, not lengths.
 
+use crate::platform::parallel::{Cost, in_parallel};
 use crate::rng::Stream;
 use crate::vectors::WordVectors;
 use crate::{Error, Result};
@@ -42,7 +43,7 @@ impl Codes {
             (centroids, codes)
         };
         // A part has nothing to do with the others.
-        let all = on_all_cores(parts, found);
+        let all = in_parallel(Cost::Large, &(0..parts).collect::<Vec<_>>(), |at| found(*at));
         let mut codes = vec![0; vectors.len() * parts];
         for (at, (_, of_part)) in all.iter().enumerate() {
             codes.iter_mut().skip(at).step_by(parts).zip(of_part).for_each(|(to, code)| *to = *code);
@@ -71,23 +72,6 @@ pub(super) fn uneven(parts: usize, width: usize) -> Error {
         fit.collect::<Vec<_>>().join(", ")
     );
     Error::config("codes", message)
-}
-
-/// `work` of 0 to `count` - 1, in order.
-fn on_all_cores<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count).max(1);
-    let mut found: Vec<(usize, T)> = std::thread::scope(|scope| {
-        let work = &work;
-        let lines = (0..threads).map(|first| {
-            scope.spawn(move || (first..count).step_by(threads).map(|at| (at, work(at))).collect::<Vec<_>>())
-        });
-        let lines: Vec<_> = lines.collect();
-        let joined =
-            lines.into_iter().map(|line| line.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
-        joined.flatten().collect()
-    });
-    found.sort_by_key(|(at, _)| *at);
-    found.into_iter().map(|(_, found)| found).collect()
 }
 
 fn distance(a: &[f32], b: &[f32]) -> f32 {

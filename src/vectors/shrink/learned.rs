@@ -41,8 +41,8 @@ impl Learning {
         Self { width, closeness, steps: 400, batch_size: 1024, learning_rate: 0.005, seed: 0 }
     }
 
-    /// Trains. Blocks.
-    pub(super) fn run(&self, gpu: &Gpu, wide: &WordVectors) -> Result<WordVectors> {
+    /// Trains.
+    pub(super) async fn run(&self, gpu: &Gpu, wide: &WordVectors) -> Result<WordVectors> {
         let start = start(wide, self.width, self.seed)?;
         let (unit, words) = (wide.unit(), wide.len());
         let source = |count: usize| {
@@ -68,7 +68,7 @@ impl Learning {
             seed: self.seed,
             ..Default::default()
         };
-        Trainer::new(gpu, task, &config, &training, &watched).fit(&mut network)?;
+        Trainer::new(gpu, task, &config, &training, &watched).fit_async(&mut network).await?;
         let table = network.params.iter().next();
         let table = table.ok_or_else(|| Error::misuse("table", "one parameter", "none"))?;
         wide.with_values(self.width, table.values.clone())

@@ -7,6 +7,8 @@ use super::codes::uneven;
 use super::store::Store;
 use super::{Learning, Small, linear};
 use crate::gpu::Gpu;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::platform::block_on;
 use crate::tasks::vectors::{Closeness, MOST_WORDS};
 use crate::vectors::WordVectors;
 use crate::{Error, Result};
@@ -98,7 +100,21 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Recipe::check`]; [`Error::Config`] for a step that is trained and no device; and those of the device.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn apply(&self, gpu: Option<&Gpu>, vectors: &WordVectors, seed: u64) -> Result<Small> {
+        let made = self.apply_async(gpu, vectors, seed);
+        match gpu {
+            Some(gpu) => gpu.block_on(made),
+            // There is nothing to wait for.
+            None => block_on(made),
+        }
+    }
+
+    /// [`Recipe::apply`] for callers that may not block.
+    ///
+    /// # Errors
+    /// As [`Recipe::apply`].
+    pub async fn apply_async(&self, gpu: Option<&Gpu>, vectors: &WordVectors, seed: u64) -> Result<Small> {
         self.check(vectors.len(), vectors.width())?;
         let mut made = vectors.clone();
         for step in &self.steps {
@@ -111,7 +127,7 @@ impl Recipe {
                     let gpu = gpu.ok_or_else(|| {
                         refuse(learning.closeness.name(), "is trained on a device; give one")
                     })?;
-                    Learning { seed, ..*learning }.run(gpu, &made)?
+                    Learning { seed, ..*learning }.run(gpu, &made).await?
                 }
             };
         }

@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 use super::folders::{Folders, image_kind, images_below, is_rooted, moved, resolve, with_folder};
 use super::label::Listed;
 use super::names;
-use super::parallel::{Cost, in_parallel};
 use super::parts::{Format, Parts, Read};
 use super::text::{relative, short, small_text};
 use super::traps::{Trap, Traps};
+use crate::platform::parallel::{Cost, in_parallel};
 use crate::{Error, Result};
 
 pub(super) use plain::is_plain;

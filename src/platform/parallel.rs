@@ -1,8 +1,8 @@
-//! Work on many files at once.
+//! Work on many things at once.
 
 /// What one piece of work takes: a thread is started for as many as are worth it.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Cost {
+pub(crate) enum Cost {
     /// Microseconds, such as reading a label file or an image's head: as long as many of them take, a thread takes to start.
     Small,
     /// Milliseconds, such as decoding an image.
@@ -10,7 +10,7 @@ pub(super) enum Cost {
 }
 
 /// Applies `work` on every core; the results are in the order of `items`.
-pub(super) fn in_parallel<T: Sync, R: Send>(
+pub(crate) fn in_parallel<T: Sync, R: Send>(
     cost: Cost,
     items: &[T],
     work: impl Fn(&T) -> R + Sync,

@@ -14,14 +14,13 @@ use crate::optim::{Schedule, Warmup};
 use crate::tasks::{Detect, DetectConfig};
 use crate::train::{Comparison, TrainConfig};
 
-/// Of images, in pixels, and of the networks' input.
-const IMAGE: u32 = 96;
-const SIDE: usize = 64;
+/// Of images, in pixels.
+const SIDE: usize = 96;
 const TRAINING: usize = 320;
 const HELD_OUT: usize = 96;
 // The finer head of yolov4-tiny has the second to the fourth anchor, the coarser one the fourth to the sixth.
-const TEACHER: &str = "yolov4-tiny:width=0.25,size=64,anchors=4x4/9x9/13x13/17x17/22x22/27x27";
-const STUDENT: &str = "yolov4-tiny:width=0.125,size=64,anchors=4x4/9x9/13x13/17x17/22x22/27x27";
+const TEACHER: &str = "yolov4-tiny:width=0.25,size=96,anchors=6x6/13x13/19x19/26x26/33x33/41x41";
+const STUDENT: &str = "yolov4-tiny:width=0.125,size=96,anchors=6x6/13x13/19x19/26x26/33x33/41x41";
 /// Passes of a student over the training data.
 const EPOCHS: u64 = 8;
 /// Seeds of a student.
@@ -32,10 +31,10 @@ pub fn run(gpu: &Gpu, flags: &DemoFlags) -> Result<()> {
     let start = Instant::now();
     let (epochs, seeds) = (flags.epochs.unwrap_or(EPOCHS), flags.seeds.unwrap_or(SEEDS));
     let options = SetOptions { size: [SIDE, SIDE], places: Some(8), ..Default::default() };
-    let part = |split, n| shapes::generate(split, n, IMAGE, 1, &options);
+    let part = |split, n| shapes::generate(split, n, SIDE as u32, 1, &options);
     let (training, held_out) = (part(Split::Train, TRAINING)?, part(Split::Test, HELD_OUT)?);
     say!(
-        "{TRAINING} training and {HELD_OUT} held-out images of {IMAGE}x{IMAGE} pixels: {}",
+        "{TRAINING} training and {HELD_OUT} held-out images of {SIDE}x{SIDE} pixels: {}",
         shapes::CLASSES.join(", ")
     )?;
     let command = std::env::args().collect::<Vec<_>>().join(" ");

@@ -23,7 +23,7 @@ use crate::{Error, Result};
 pub const SPEC: TaskSpec = TaskSpec {
     name: "vectors",
     about: "vectors of words that are like those of a larger space",
-    offers: &[Need::Numbers, Need::Taps, Need::Weights],
+    offers: &[Need::Taps, Need::Weights],
 };
 
 /// The field of the vectors of the large space, f32 (D).
@@ -136,8 +136,9 @@ impl Task for Vectors {
         Ok(vec![TaskTerm { name: self.closeness.name(), loss, weight: 1.0 }])
     }
 
-    fn rows(&self, outputs: &Outputs, _: &Leaves) -> Result<Option<Rows>> {
-        Ok(Some(Rows { values: outputs.get(NUMBERS)?.clone(), labels: None, weights: None }))
+    /// Numbers of spaces of different widths have nothing in common, one by one.
+    fn rows(&self, _: &Outputs, _: &Leaves) -> Result<Option<Rows>> {
+        Ok(None)
     }
 
     fn meter(&self, gpu: &Gpu) -> Result<Box<dyn Meter>> {

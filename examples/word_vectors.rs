@@ -2,8 +2,8 @@
 //!
 //!     cargo run --example word_vectors
 //!
-//! Expect 16 numbers that were trained to keep the neighbours to keep far more of them than 16 principal components, nearly as
-//! many as 25 of these, and product codes to do so in a ninth of the bytes; and the words nearest to "music" in the small table.
+//! Expect 16 numbers that were trained to keep the neighbours to keep far more of them than 16 principal components, and more than
+//! 25 of these; product codes to do so in a quarter of the bytes; and the words nearest to "music" before and after.
 
 use std::path::Path;
 

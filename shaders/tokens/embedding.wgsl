@@ -1,19 +1,21 @@
-// Rows of a table by number, and the table's gradient. A row is WIDTH items: vectors of four where its numbers are a multiple
-// of four, else single numbers.
+// Rows of a table by number, and the table's gradient. A row is WIDTH items.
 
-@group(0) @binding(0) var<storage, read> table: array<f32>;
-@group(0) @binding(0) var<storage, read> table4: array<vec4<f32>>;
+// Four numbers at once where a row has a multiple of four.
+#if FOUR
+alias Item = vec4<f32>;
+#else
+alias Item = f32;
+#end
+
+@group(0) @binding(0) var<storage, read> table: array<Item>;
 @group(0) @binding(0) var<storage, read> ids: array<i32>;
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(0) var<storage, read> dy4: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> dy: array<Item>;
 @group(0) @binding(0) var<storage, read_write> cleared: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> rows: array<i32>;
 @group(0) @binding(1) var<storage, read_write> order: array<i32>;
 @group(0) @binding(2) var<storage, read> sorted: array<i32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y4: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> dtable: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dtable4: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<Item>;
+@group(0) @binding(3) var<storage, read_write> dtable: array<Item>;
 
 // What stands for a row that is none: 0 for -1, NaN for other numbers out of range.
 fn no_row(id: i32) -> f32 {
@@ -35,25 +37,7 @@ fn forward(
     if id >= 0 && id < ROWS {
         y[i] = table[u32(id) * WIDTH + i % WIDTH];
     } else {
-        y[i] = no_row(id);
-    }
-}
-
-@compute @workgroup_size(256)
-fn forward_vectors(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) grid: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = flat_workgroup(workgroup, grid) * 256u + lane;
-    if i >= LEN {
-        return;
-    }
-    let id = rows[i / WIDTH];
-    if id >= 0 && id < ROWS {
-        y4[i] = table4[u32(id) * WIDTH + i % WIDTH];
-    } else {
-        y4[i] = vec4(no_row(id));
+        y[i] = Item(no_row(id));
     }
 }
 
@@ -109,28 +93,9 @@ fn backward_table(
         return;
     }
     let id = rows[sorted[first]];
-    var sum = 0.0;
+    var sum = Item();
     for (var k = first; k < TOKENS && rows[sorted[min(k, TOKENS - 1u)]] == id; k++) {
         sum += dy[u32(sorted[k]) * WIDTH + i % WIDTH];
     }
     dtable[u32(id) * WIDTH + i % WIDTH] = sum;
-}
-
-@compute @workgroup_size(256)
-fn backward_vectors(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) grid: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = flat_workgroup(workgroup, grid) * 256u + lane;
-    let first = i / WIDTH;
-    if i >= LEN || !begins(first) {
-        return;
-    }
-    let id = rows[sorted[first]];
-    var sum = vec4<f32>();
-    for (var k = first; k < TOKENS && rows[sorted[min(k, TOKENS - 1u)]] == id; k++) {
-        sum += dy4[u32(sorted[k]) * WIDTH + i % WIDTH];
-    }
-    dtable4[u32(id) * WIDTH + i % WIDTH] = sum;
 }

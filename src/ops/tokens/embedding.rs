@@ -27,11 +27,12 @@ struct EmbeddingBackward {
     table: Shape,
 }
 
-/// The kernel for a table (V, D), of single numbers or of vectors of four, and how many of these a row has.
-fn kernel([single, vectors]: [&'static str; 2], table: &[usize], tokens: usize) -> (Kernel, usize) {
+/// The kernel for a table (V, D), and how many items a row has: single numbers, or vectors of four.
+fn kernel(entry: &'static str, table: &[usize], tokens: usize) -> (Kernel, usize) {
     let four = table[1].is_multiple_of(4);
     let width = if four { table[1] / 4 } else { table[1] };
-    let kernel = Kernel::new("embedding", if four { vectors } else { single }, SHADER)
+    let kernel = Kernel::new("embedding", entry, SHADER)
+        .define("FOUR", four.into())
         .define_i32("ROWS", i32::try_from(table[0]).unwrap_or(i32::MAX))
         .define("WIDTH", width.max(1))
         .define("TOKENS", tokens.max(1));
@@ -69,7 +70,7 @@ impl Op for Embedding {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let tokens = to.input(1)[0];
-        let (kernel, width) = kernel(["forward", "forward_vectors"], to.input(0), tokens);
+        let (kernel, width) = kernel("forward", to.input(0), tokens);
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Output(0)];
         per_element(to, kernel.define("VEC4S", 0), &bindings, tokens * width);
         Ok(())
@@ -105,7 +106,7 @@ impl Op for Sort {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let tokens = to.input(0)[0];
-        let (kernel, _) = kernel(["sort", "sort"], &[0, 1], tokens);
+        let (kernel, _) = kernel("sort", &[0, 1], tokens);
         per_element(to, kernel.define("VEC4S", 0), &[Slot::Input(0), Slot::Output(0)], tokens);
         Ok(())
     }
@@ -133,9 +134,9 @@ impl Op for EmbeddingBackward {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let (tokens, table) = (to.input(1)[0], self.table.dims());
-        let clear = kernel(["clear", "clear"], table, tokens).0.define("LEN", 0);
+        let clear = kernel("clear", table, tokens).0.define("LEN", 0);
         elementwise(to, clear, &[Slot::Output(0)], self.table.len());
-        let (kernel, width) = kernel(["backward_table", "backward_vectors"], table, tokens);
+        let (kernel, width) = kernel("backward_table", table, tokens);
         let bindings = [Slot::Input(0), Slot::Input(1), Slot::Input(2), Slot::Output(0)];
         per_element(to, kernel.define("VEC4S", 0), &bindings, tokens * width);
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS, WORDS};
+use super::values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS, TOKENS, WORDS};
 use crate::{Error, Result};
 
 /// Most values of one sample: beyond this, products of sizes could overflow.
@@ -28,6 +28,13 @@ pub enum InputSpec {
     Features(usize),
     /// One of so many words, by number.
     Words(usize),
+    /// A text: tokens of a vocabulary of so many, by number. Texts are packed, see [`SPANS`](super::SPANS).
+    Tokens {
+        /// Tokens that there are.
+        vocabulary: usize,
+        /// Most tokens of one text.
+        longest: usize,
+    },
 }
 
 /// What a network gives for each sample.
@@ -51,6 +58,7 @@ impl ModelConfig {
     pub(super) fn check(&self) -> Result<()> {
         let dims = match &self.input {
             InputSpec::Words(words) => std::slice::from_ref(words),
+            InputSpec::Tokens { vocabulary, .. } => std::slice::from_ref(vocabulary),
             other => other.dims(),
         };
         let values = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
@@ -75,6 +83,7 @@ impl InputSpec {
             Self::Image(_) => IMAGES,
             Self::Features(_) => FEATURES,
             Self::Words(_) => WORDS,
+            Self::Tokens { .. } => TOKENS,
         }
     }
 
@@ -83,7 +92,7 @@ impl InputSpec {
         match self {
             Self::Image(dims) => dims,
             Self::Features(n) => std::slice::from_ref(n),
-            Self::Words(_) => &[],
+            Self::Words(_) | Self::Tokens { .. } => &[],
         }
     }
 
@@ -114,14 +123,22 @@ impl InputSpec {
                     format!("it takes images (channels, height, width), not {n} words; table takes these");
                 Err(Error::config("model", message))
             }
+            Self::Tokens { .. } => {
+                let message = "it takes images (channels, height, width), not texts; bert takes these";
+                Err(Error::config("model", message))
+            }
         }
     }
 }
 
 impl fmt::Display for InputSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Self::Words(words) = self {
-            return write!(f, "{words} words");
+        match self {
+            Self::Words(words) => return write!(f, "{words} words"),
+            Self::Tokens { vocabulary, longest } => {
+                return write!(f, "texts of {longest} out of {vocabulary} tokens");
+            }
+            Self::Image(_) | Self::Features(_) => {}
         }
         let dims: Vec<String> = self.dims().iter().map(usize::to_string).collect();
         f.write_str(&dims.join("x"))

@@ -18,8 +18,13 @@ fn build(config: &ModelConfig, arguments: &Arguments) -> Result<Built> {
         [] => &[128, 64],
         some => some,
     };
-    if let InputSpec::Words(words) = config.input {
-        let message = format!("it takes numbers, not {words} words; table takes these");
+    let takes = match config.input {
+        InputSpec::Image(_) | InputSpec::Features(_) => None,
+        InputSpec::Words(_) => Some("table"),
+        InputSpec::Tokens { .. } => Some("bert"),
+    };
+    if let Some(other) = takes {
+        let message = format!("it takes numbers, not {}; {other} takes these", config.input);
         return Err(Error::config("model", message));
     }
     let mut params = Params::outline();

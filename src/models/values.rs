@@ -12,6 +12,12 @@ pub const IMAGES: &str = "images";
 pub const FEATURES: &str = "features";
 /// Words by number, i32 (N), as a model reads them.
 pub const WORDS: &str = "words";
+/// Tokens by number, i32 (T), as a model reads them: the texts of a batch one behind the other, and -1 for places that no
+/// token fills.
+pub const TOKENS: &str = "tokens";
+/// Where among the tokens each text of a batch is, i32 (N, 2): its first place and the one behind its last. One of equal
+/// numbers is of a place in the batch that no text fills.
+pub const SPANS: &str = "spans";
 /// Scores of classes before any softmax, (N, C), as a classifier gives them.
 pub const LOGITS: &str = "logits";
 /// Predicted numbers (N, K).

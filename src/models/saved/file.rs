@@ -63,7 +63,7 @@ impl FileMetadata<'_> {
     ) -> Result<ModelMetadata> {
         let path = self.path;
         let read = |text: &str| list(path, "mean", text);
-        if let InputSpec::Features(_) | InputSpec::Words(_) = input {
+        if let InputSpec::Features(_) | InputSpec::Words(_) | InputSpec::Tokens { .. } = input {
             return Ok(ModelMetadata { classes, mean: Vec::new(), std: Vec::new() });
         }
         let mean: Vec<f32> = self.one("mean", "mean", [&overrides.mean, &fallback.mean], read)?;
@@ -137,8 +137,11 @@ pub(super) fn class_names(names: &Option<Vec<String>>, classes: usize) -> Vec<St
     fit.unwrap_or_else(|| (0..classes).map(|class| class.to_string()).collect())
 }
 
-/// `3x32x32` for an image, `12` for 12 features, `400 words`.
+/// `3x32x32` for an image, `12` for 12 features, `400 words`, `texts of 128 out of 30522 tokens`.
 pub(super) fn parse_spec(text: &str) -> Result<InputSpec> {
+    if let Some((longest, vocabulary)) = tokens(text.trim()) {
+        return Ok(InputSpec::Tokens { vocabulary, longest });
+    }
     if let Some(words) = text.trim().strip_suffix(" words").and_then(|n| n.parse().ok()) {
         return Ok(InputSpec::Words(words));
     }
@@ -146,6 +149,13 @@ pub(super) fn parse_spec(text: &str) -> Result<InputSpec> {
         Ok(n) if n > 0 => Ok(InputSpec::Features(n)),
         _ => parse_input(text).map(InputSpec::Image),
     }
+}
+
+/// The two numbers of `texts of 128 out of 30522 tokens`.
+fn tokens(text: &str) -> Option<(usize, usize)> {
+    let (longest, vocabulary) =
+        text.strip_prefix("texts of ")?.strip_suffix(" tokens")?.split_once(" out of ")?;
+    Some((longest.parse().ok().filter(|n| *n > 0)?, vocabulary.parse().ok()?))
 }
 
 fn list<T: serde::de::DeserializeOwned>(path: &Path, key: &str, text: &str) -> Result<Vec<T>> {

@@ -31,8 +31,8 @@ const BATCH_VALUES: usize = 1 << 18;
 /// A multiple of `least`, as large as is of use for so many samples.
 fn batch_size_for(input: InputSpec, least: usize, samples: usize) -> usize {
     let least = least.max(1);
-    // Words of a batch are compared with each other: more of them is another measure.
-    if let InputSpec::Words(_) = input {
+    // Words of a batch are compared with each other: more of them is another measure. Texts are many values each.
+    if let InputSpec::Words(_) | InputSpec::Tokens { .. } = input {
         return least;
     }
     let most = samples.div_ceil(least).max(1);

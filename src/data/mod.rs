@@ -31,6 +31,7 @@ mod shuffle;
 mod source;
 #[cfg(test)]
 mod testing;
+pub mod text;
 
 pub use crate::ops::IGNORE_LABEL;
 pub use batch::{Batch, HostValues, Row};

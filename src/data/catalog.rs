@@ -316,9 +316,17 @@ pub const DATASETS: &[DatasetInfo] = &[
         content: Content::Sentences,
         base_url: "https://raw.githubusercontent.com/zhangzhenhu/Semantic-Texual-Similarity-Toolkits/c55a72f51bd15a8bd75114247c06984b432050f9/data/stsbenchmark/",
         remote: Remote::Files(&[
-            plain("sts-train.csv", 901_177, "0f71910b59aa1ad973c5897f0791f3b0965a92b8f82b1a95f3eea9f4162fda82"),
+            plain(
+                "sts-train.csv",
+                901_177,
+                "0f71910b59aa1ad973c5897f0791f3b0965a92b8f82b1a95f3eea9f4162fda82",
+            ),
             plain("sts-dev.csv", 255_680, "5d7e944d8b02734b07bfdb5df67db3420c64bed153fcaa1ba47ad03480cf4234"),
-            plain("sts-test.csv", 282_419, "affe45928a66ee5a708531233c95b7dacbbdc57f974f002a3d32ea0180cf816a"),
+            plain(
+                "sts-test.csv",
+                282_419,
+                "affe45928a66ee5a708531233c95b7dacbbdc57f974f002a3d32ea0180cf816a",
+            ),
         ]),
         present: |dir| dir.join("sts-test.csv").is_file(),
         load: |_, _| Err(no_images("stsb", Content::Sentences)),

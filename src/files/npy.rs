@@ -1,6 +1,5 @@
 //! NumPy's format for an array: `.npy`, version 1.0, f32, row by row.
 
-use std::io::Write;
 use std::path::Path;
 
 use super::write_atomic;

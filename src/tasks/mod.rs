@@ -35,7 +35,8 @@ use crate::tape::Tensor;
 use crate::{Error, Result};
 
 /// Every task.
-pub static TASKS: &[&TaskSpec] = &[&classify::SPEC, &detect::SPEC, &embed::SPEC, &regress::SPEC, &vectors::SPEC];
+pub static TASKS: &[&TaskSpec] =
+    &[&classify::SPEC, &detect::SPEC, &embed::SPEC, &regress::SPEC, &vectors::SPEC];
 
 /// An entry of [`TASKS`].
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::boxes::{self, BoxSets, OpenOptions};
-use super::{DATASETS, Dataset, DatasetInfo, catalog, default_dir, find, places};
+use super::{Content, DATASETS, Dataset, DatasetInfo, catalog, default_dir, find, places};
 use crate::files::places::{Environment, environment};
 use crate::{Error, Result};
 
@@ -46,8 +46,8 @@ pub fn load(name: &str, dir: Option<&Path>, options: &LoadOptions) -> Result<(Da
 /// none, with each place looked at and what belongs there.
 pub fn load_boxes(name: &str, dir: Option<&Path>, options: &OpenOptions) -> Result<BoxSets> {
     let info = find(name)?;
-    if !info.boxes {
-        let known: Vec<&str> = DATASETS.iter().filter(|info| info.boxes).map(|info| info.name).collect();
+    if info.content != Content::Boxes {
+        let known = named(Content::Boxes);
         let message = format!("{name} has no boxes to detect; expected one of {}", known.join(", "));
         return Err(Error::config("data set", message));
     }
@@ -94,6 +94,11 @@ fn load_with(
     train.check()?;
     test.check()?;
     Ok((train, test))
+}
+
+/// The data sets of such samples.
+fn named(content: Content) -> Vec<&'static str> {
+    DATASETS.iter().filter(|info| info.content == content).map(|info| info.name).collect()
 }
 
 /// The error when no place holds the data: where, what, and how to get it.

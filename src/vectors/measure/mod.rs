@@ -18,7 +18,6 @@ mod analogies;
 mod kept;
 mod nearest;
 mod pairs;
-mod ranks;
 mod scan;
 
 #[cfg(test)]

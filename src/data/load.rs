@@ -51,14 +51,7 @@ pub fn load_boxes(name: &str, dir: Option<&Path>, options: &OpenOptions) -> Resu
         let message = format!("{name} has no boxes to detect; expected one of {}", known.join(", "));
         return Err(Error::config("data set", message));
     }
-    let places = match dir {
-        Some(dir) => vec![dir.to_path_buf()],
-        None => places::search(info, &environment),
-    };
-    let Some(place) = places.iter().find(|place| (info.present)(place)) else {
-        return Err(absent(info, dir, &places));
-    };
-    boxes::open(place, options)
+    boxes::open(&place_of(info, dir, &environment)?, options)
 }
 
 /// The first of the usual places that holds the data set, as [`load`] looks for it; `None` where none does.
@@ -82,18 +75,40 @@ fn load_with(
             format!("image_size and channels apply to the data set folder; {name} has a fixed layout");
         return Err(Error::config("image size", message));
     }
-    let places = match dir {
-        Some(dir) => vec![dir.to_path_buf()],
-        None => places::search(info, env),
-    };
-    let Some(place) = places.iter().find(|place| (info.present)(place)) else {
-        return Err(absent(info, dir, &places));
-    };
+    let place = &place_of(info, dir, env)?;
     log::debug!("data set {name}: reading {}", place.display());
     let (train, test) = (info.load)(place, options)?;
     train.check()?;
     test.check()?;
     Ok((train, test))
+}
+
+/// The data set `name`, which must be one of these, and where it is.
+#[cfg(feature = "text")]
+pub(super) fn find_place(
+    name: &str,
+    dir: Option<&Path>,
+    contents: &[Content],
+) -> Result<(&'static DatasetInfo, PathBuf)> {
+    let info = find(name)?;
+    if !contents.contains(&info.content) {
+        let known: Vec<&str> = contents.iter().flat_map(|&content| named(content)).collect();
+        let message = format!("{name} has {}; expected one of {}", info.content.words(), known.join(", "));
+        return Err(Error::config("data set", message));
+    }
+    Ok((info, place_of(info, dir, &environment)?))
+}
+
+/// The directory, or the first of the usual places, that holds it.
+fn place_of(info: &DatasetInfo, dir: Option<&Path>, env: Environment<'_>) -> Result<PathBuf> {
+    let places = match dir {
+        Some(dir) => vec![dir.to_path_buf()],
+        None => places::search(info, env),
+    };
+    match places.iter().find(|place| (info.present)(place)) {
+        Some(place) => Ok(place.clone()),
+        None => Err(absent(info, dir, &places)),
+    }
 }
 
 /// The data sets of such samples.

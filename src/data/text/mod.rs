@@ -10,6 +10,8 @@
 mod damaged_tests;
 mod json;
 mod labels;
+#[cfg(feature = "text")]
+mod load;
 mod options;
 mod read;
 mod records;
@@ -19,6 +21,8 @@ mod texts;
 #[cfg(feature = "text")]
 mod tokenizer;
 
+#[cfg(feature = "text")]
+pub use load::{TextSets, load_texts};
 pub use options::{Column, TextFormat, TextOptions};
 pub use read::read;
 pub use set::TextSet;

@@ -98,6 +98,21 @@ impl Texts {
         all.filter(|text| text.trim().is_empty()).count()
     }
 
+    /// Pairs as two samples each, 2 i and 2 i + 1, which both have the pair's label and score. Where there is one text a sample, all
+    /// as it is.
+    pub fn one_by_one(&self) -> Texts {
+        let Some(seconds) = &self.seconds else { return self.clone() };
+        let pairs = self.firsts.iter().zip(seconds);
+        Texts {
+            name: self.name.clone(),
+            firsts: pairs.flat_map(|(first, second)| [first.clone(), second.clone()]).collect(),
+            seconds: None,
+            labels: self.labels.as_ref().map(|labels| labels.iter().flat_map(|&label| [label; 2]).collect()),
+            class_names: self.class_names.clone(),
+            scores: self.scores.as_ref().map(|scores| scores.iter().flat_map(|&score| [score; 2]).collect()),
+        }
+    }
+
     /// The first and the second texts, each as texts of their own without labels and scores: what two sides of pairs are embedded
     /// as. `None` where there is one text a sample.
     pub fn sides(&self) -> Option<[Texts; 2]> {

@@ -14,10 +14,11 @@ use super::places::{seen, span};
 use crate::gpu::Kernel;
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
-use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
+use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor, Variant};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../../shaders/tokens/attention.wgsl");
+const LANES: &str = include_str!("../../../shaders/tokens/attention_lanes.wgsl");
 
 /// Keys that share one scaling of what was summed before.
 const KEYS: usize = 4;
@@ -42,11 +43,22 @@ struct BackwardQueries(Attention);
 struct BackwardKeys(Attention);
 
 impl Attention {
-    fn dispatch(self, to: &mut Lowering<'_>, entry: &'static str, bindings: &[Slot]) {
+    fn kernel(self, entry: &'static str, source: &'static str) -> Kernel {
+        Kernel::new("attention", entry, source).define("KEYS", KEYS).define_f32("SCALE", self.scale)
+    }
+
+    /// One dispatch: an invocation for each token and head, or where there are subgroups of 8 one of these for 8 tokens.
+    fn dispatch(self, to: &mut Lowering<'_>, entry: &'static str, bindings: &[Slot]) -> Result<()> {
         let heads = Heads::of(to.input(0), self.heads);
-        let kernel =
-            Kernel::new("attention", entry, SHADER).define("KEYS", KEYS).define_f32("SCALE", self.scale);
-        heads.by_row(to, kernel, &[heads.each], bindings);
+        let rows = Variant::new("rows", move |to| {
+            heads.by_row(to, self.kernel(entry, SHADER), &[heads.each], bindings);
+            Ok(())
+        });
+        let eights = Variant::new("eights", move |to| {
+            heads.by_eights(to, self.kernel(entry, LANES), &[heads.each], bindings);
+            Ok(())
+        });
+        to.lower_by(if Heads::has_eights(to, &[heads.each]) { vec![eights, rows] } else { vec![rows] })
     }
 
     /// Calls `f` with the token, the head, the key, p, and dp - o . do of every pair that a gradient sums over.
@@ -106,8 +118,7 @@ impl Op for Attention {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings = [&[0, 1, 2, 3].map(Slot::Input)[..], &[Slot::Output(0), Slot::Output(1)]].concat();
-        self.dispatch(to, "forward", &bindings);
-        Ok(())
+        self.dispatch(to, "forward", &bindings)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -151,7 +162,8 @@ impl Op for BackwardRows {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings = [&[0, 1, 2].map(Slot::Input)[..], &[Slot::Output(0)]].concat();
-        self.0.dispatch(to, "backward_rows", &bindings);
+        let heads = Heads::of(to.input(0), self.0.heads);
+        heads.by_row(to, self.0.kernel("backward_rows", SHADER), &[heads.each], &bindings);
         Ok(())
     }
 
@@ -180,8 +192,7 @@ impl Op for BackwardQueries {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings = [&[0, 1, 2, 3, 4, 5].map(Slot::Input)[..], &[Slot::Output(0)]].concat();
-        self.0.dispatch(to, "backward_queries", &bindings);
-        Ok(())
+        self.0.dispatch(to, "backward_queries", &bindings)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -210,8 +221,7 @@ impl Op for BackwardKeys {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings =
             [&[0, 1, 2, 3, 4, 5].map(Slot::Input)[..], &[Slot::Output(0), Slot::Output(1)]].concat();
-        self.0.dispatch(to, "backward_keys", &bindings);
-        Ok(())
+        self.0.dispatch(to, "backward_keys", &bindings)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

@@ -38,6 +38,10 @@ impl Method for Standardised {
         self.0.needs_teacher()
     }
 
+    fn taps(&self) -> Option<TapNeed> {
+        self.0.taps()
+    }
+
     fn reads_teacher(&self) -> bool {
         self.0.reads_teacher()
     }

@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use limbeck::data::boxes::{BOX_CLASSES, BOXES};
-use limbeck::data::{Field, FieldType, PIXELS, Pad, Row, Source, View};
+use limbeck::data::{Field, PIXELS, Row, Source, View};
 use limbeck::distill::{self, MethodConfig, MethodContext, TaskRows, TeacherPass};
 use limbeck::gpu::{Buffer, BufferSlice, Gpu};
 use limbeck::models::darknet::Cfg;
@@ -37,8 +37,7 @@ impl Source for Squares {
     }
 
     fn fields(&self) -> Vec<Field> {
-        let classes =
-            Field { name: BOX_CLASSES.into(), shape: vec![PLACES], dtype: FieldType::I32, pad: Pad::Ignore };
+        let classes = Field::classes(BOX_CLASSES, [PLACES]);
         vec![Field::u8(PIXELS, [3, SIDE, SIDE]), Field::f32(BOXES, [PLACES, 4]), classes]
     }
 

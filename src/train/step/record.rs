@@ -1,6 +1,6 @@
 //! The one place where a network's side of a batch is recorded: step, doctor, evaluation and `teach` all start from it.
 
-use crate::data::Source;
+use crate::data::{Order, Source};
 use crate::gpu::Gpu;
 use crate::models::{ModelConfig, Network, Outputs, Values};
 use crate::nn::{DeviceParams, Forward, Mode, Precision};
@@ -72,7 +72,9 @@ impl<'a> BatchRecording<'a> {
         task.check(source)?;
         fits(task, pass.network)?;
         let tape = Tape::new();
-        let mut leaves = Leaves::new(&tape, batch_size, &source.fields());
+        // What measures is given samples as they follow each other, or as a training deals them.
+        let order = if pass.mode == Mode::Train { Order::Dealt } else { Order::Any };
+        let mut leaves = Leaves::new(&tape, batch_size, &source.batch_fields(batch_size, order)?);
         let inputs = task.inputs(&mut leaves, pass.views)?;
         let grad = pass.mode == Mode::Train;
         let forward = Forward::new(&tape, pass.params, pass.mode, grad);

@@ -65,7 +65,9 @@ impl Method for Embedded {
         let Vectors { teacher, student } = Vectors::of(method, seen)?;
         let (c_s, c_t) = (student.dims()[1], teacher.dims()[1]);
         if projection == Use::Never && c_s != c_t {
-            let message = format!("the student's vectors have {c_s} numbers and the teacher's {c_t}; use projection=auto");
+            let message = format!(
+                "the student's vectors have {c_s} numbers and the teacher's {c_t}; use projection=auto"
+            );
             return Err(Error::config("projection", message));
         }
         let wanted = projection == Use::Always || c_s != c_t;

@@ -8,13 +8,13 @@
 //! a query.) Samples that only fill a batch up are in none. The vectors are a sentence encoder's outputs, or what classifiers
 //! see.
 
+use crate::Result;
 use crate::distill::vectors::{Pairs, Vectors, products};
 use crate::distill::{
     Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TapNeed, parameterless,
 };
 use crate::nn::Forward;
 use crate::tape::Tensor;
-use crate::Result;
 
 /// The list entry.
 pub const SPEC: MethodSpec = MethodSpec {

@@ -10,7 +10,7 @@ use crate::distill::{
     Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, loss, sum_of,
 };
 use crate::nn::ParamBuilder;
-use crate::ops::relation::RelationForm;
+use crate::ops::tokens::relation::RelationForm;
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -32,8 +32,11 @@ pub const SPEC: MethodSpec = MethodSpec {
     weight: 1.0,
     ce_weight: 1.0,
     build: |values| {
-        let relations =
-            if values.choice("values")? == "on" { &[(QUERY, KEY), (VALUE, VALUE)][..] } else { &[(QUERY, KEY)] };
+        let relations = if values.choice("values")? == "on" {
+            &[(QUERY, KEY), (VALUE, VALUE)][..]
+        } else {
+            &[(QUERY, KEY)]
+        };
         Ok(Box::new(Relations { method: "minilm", relations, heads: values.count("heads")?, most: None }))
     },
 };
@@ -99,6 +102,11 @@ impl Method for Relations {
     }
 }
 
-fn related(tokens: &Tokens<'_>, [a_s, b_s]: [&Tensor; 2], [a_t, b_t]: [&Tensor; 2], heads: usize) -> Result<Tensor> {
+fn related(
+    tokens: &Tokens<'_>,
+    [a_s, b_s]: [&Tensor; 2],
+    [a_t, b_t]: [&Tensor; 2],
+    heads: usize,
+) -> Result<Tensor> {
     a_s.relation_loss(b_s, a_t, b_t, &tokens.ranges, heads, RelationForm::Kl)
 }

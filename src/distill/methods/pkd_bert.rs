@@ -53,7 +53,8 @@ impl Method for PkdBert {
 
     fn prepare(&self, seen: &MethodContext<'_>, at: ParamBuilder<'_>) -> Result<Box<dyn Loss>> {
         if seen.taps.is_empty() {
-            let message = "pkd-bert leaves the last layer out, and no other pair is there; name a pair of taps";
+            let message =
+                "pkd-bert leaves the last layer out, and no other pair is there; name a pair of taps";
             return Err(Error::config("taps", message));
         }
         let regressors = Regressors::new("pkd-bert", seen, at, Use::Auto, true)?;

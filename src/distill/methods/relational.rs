@@ -8,6 +8,7 @@
 //! Samples that only fill a batch up are in no pair. The vectors are a sentence encoder's outputs, or what classifiers see.
 //! Batches of 128 and more have enough pairs to tell.
 
+use crate::Result;
 use crate::distill::vectors::{Pairs, Vectors, cosines};
 use crate::distill::{
     Family, Knowledge, Loss, MethodContext, MethodSpec, Need, Setting, TapNeed, parameterless,
@@ -15,7 +16,6 @@ use crate::distill::{
 use crate::nn::Forward;
 use crate::ops::kl_div::KlReduction;
 use crate::tape::Tensor;
-use crate::Result;
 
 /// The list entry.
 pub const SPEC: MethodSpec = MethodSpec {

@@ -150,6 +150,9 @@ mod tests {
         assert_eq!(pairs(2, 3), owned(&[("t0", "s0"), ("t0", "s1"), ("t1", "s2")]));
         assert_eq!(pairs(0, 2), Pairs::new());
         assert_eq!(but_last(pairs(6, 2)), owned(&[("t2", "s0")]));
-        assert_eq!(but_last(from_the_deepest(&names("t", 6), &names("s", 3))), owned(&[("t3", "s0"), ("t4", "s1")]));
+        assert_eq!(
+            but_last(from_the_deepest(&names("t", 6), &names("s", 3))),
+            owned(&[("t3", "s0"), ("t4", "s1")])
+        );
     }
 }

@@ -39,7 +39,6 @@ pub(super) mod folder;
 mod keep;
 mod module;
 mod shape;
-mod stub;
 
 pub use keep::keep_layers;
 pub use shape::{Pooling, Shape, TextHead};

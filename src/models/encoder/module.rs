@@ -2,7 +2,6 @@
 
 use super::has_classifier;
 use super::shape::{Pooling, Shape, TextHead};
-use super::stub::Stub;
 use crate::Result;
 use crate::models::{Head, Module, Outputs, SPANS, TOKENS, Values};
 use crate::nn::{Embedding, Forward, Init, LayerNorm, Linear, ParamBuilder, ParamId};

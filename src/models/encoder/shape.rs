@@ -197,3 +197,72 @@ fn one_of<T: Copy>(arguments: &Arguments, name: &str, words: &[(&str, T)]) -> Re
 fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
     words.iter().find(|(_, other)| other == value).map_or("", |(word, _)| word)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{Network, build, encoder};
+
+    fn built(name: &str, head: Head) -> Result<Network> {
+        let input = InputSpec::Tokens { vocabulary: 30, longest: 8 };
+        build(name, &ModelConfig { input, head })
+    }
+
+    #[test]
+    fn numbers_and_settings_say_the_same() {
+        let shape = |name: &str| encoder::shape_of(&built(name, Head::Numbers(128)).unwrap()).unwrap();
+        let whole = shape("bert:2,128,2,512");
+        for other in [
+            "bert",
+            "bert:2",
+            "bert:2,128",
+            "bert:layers=2,width=128,heads=2,inner=512",
+            "bert:2,positions=8",
+        ] {
+            assert_eq!(shape(other), whole, "{other}");
+        }
+        assert_eq!(whole.name(8), "bert:2,128,2,512");
+        assert_eq!(whole.name(4), "bert:2,128,2,512,positions=8");
+        let all = "bert:1,128,4,16,positions=9,types=3,pooling=cls,normalize=yes,activation=relu,eps=1e-5,dropout=0.1";
+        assert_eq!(shape(all).name(8), all);
+        let heads = built("bert:1,128,4,16,head=relu", Head::Classes(3)).unwrap();
+        assert_eq!(encoder::shape_of(&heads).unwrap().name(8), heads.name);
+    }
+
+    #[test]
+    fn what_it_can_t_be_is_said() {
+        let fails = |name: &str, head: Head| built(name, head).err().expect("an error").to_string();
+        for (name, expected) in [
+            ("bert:1,8,3", "3 heads do not divide a width of 8"),
+            ("bert:1,8,2,16,5", "got 5 numbers"),
+            ("bert:1,layers=2", "layers is said twice"),
+            ("bert:pooling=max", "pooling=max: expected one of mean, cls"),
+            ("bert:positions=7", "7 positions for texts of 8 tokens"),
+            ("bert:head=pooler,pooling=mean", "head=pooler reads the first token"),
+            ("bert:head=pooler,normalize=yes", "normalize=yes is for sentence vectors"),
+            ("bert:dropout=1", "dropout=1"),
+            ("bert:eps=x", "eps=x"),
+        ] {
+            let message = fails(name, Head::Numbers(8));
+            assert!(message.contains(expected), "{name}: {message}");
+        }
+        assert!(fails("bert:normalize=yes", Head::Classes(3)).contains("sentence vectors"));
+        assert!(fails("bert", Head::Boxes(3)).contains("boxes are wanted"));
+        let images = build("bert", &ModelConfig::classifier([3, 8, 8], 2)).err().unwrap().to_string();
+        assert!(images.contains("it takes texts, not images of 3x8x8"), "{images}");
+        let huge = fails("bert:60000,60000,1,60000", Head::Numbers(2));
+        assert!(huge.contains("too large"), "{huge}");
+        let cnn = build("cnn:2", &ModelConfig::classifier([3, 8, 8], 2)).unwrap();
+        assert!(encoder::shape_of(&cnn).unwrap_err().to_string().contains("no encoder of texts"));
+    }
+
+    #[test]
+    fn parameters_are_as_many_as_transformers_has() {
+        // BertModel(BertConfig(vocab_size=30, max_position_embeddings=8, ..), add_pooling_layer=False)
+        let network = built("bert:2,128,2,512", Head::Numbers(128)).unwrap();
+        assert_eq!(network.params.trainable_elements(), 401_920);
+        let classes = built("bert:2,128,2,512", Head::Classes(3)).unwrap();
+        assert_eq!(classes.params.trainable_elements(), 401_920 + 3 * 129);
+        assert_eq!(network.stages, ["encoder.layer.0", "encoder.layer.1"]);
+    }
+}

@@ -343,7 +343,7 @@ impl Case<'_> {
     fn fields(&self) -> Vec<Field> {
         if self.has("tokens") {
             let shape = self.fixture.shape(&self.key("tokens"));
-            return vec![Field { shape, ..Field::packed(TOKENS) }];
+            return vec![Field { shape: shape.to_vec(), ..Field::packed(TOKENS) }];
         }
         if !self.has("truths.boxes") {
             return Vec::new();

@@ -16,7 +16,7 @@ use crate::distill::{
     Family, Knowledge, Loss, Method, MethodContext, MethodSpec, Need, Setting, TapNeed, sum_of,
 };
 use crate::nn::{Forward, ParamBuilder};
-use crate::ops::tokens::relation::RelationForm;
+use crate::ops::relation::RelationForm;
 use crate::tape::Tensor;
 use crate::{Error, Result};
 

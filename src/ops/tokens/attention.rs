@@ -233,6 +233,11 @@ impl Op for BackwardKeys {
 }
 
 impl Tensor {
+    /// The heads of the attention that made this tensor; `None` where something else did.
+    pub fn attention_heads(&self) -> Option<usize> {
+        self.producer::<Attention>().map(|(op, _)| op.heads)
+    }
+
     /// Attention of these queries (T, D) to keys and values (T, D) in the ranges i32 (T, 2) of [`Tensor::token_places`], by
     /// `heads` heads side by side in a row: (T, D). `scale` is usually 1 / sqrt(D / heads). See [the module](self).
     ///

@@ -151,7 +151,7 @@ pub fn spearman(vectors: &WordVectors, pairs: &WordPairs) -> Option<Similarity> 
     let row = |word: &str| vectors.row(look_up(vectors, word)?);
     let found = pairs.pairs.iter().filter_map(|(a, b, score)| Some((cosine(row(a)?, row(b)?), *score)));
     let (cosines, scores): (Vec<f64>, Vec<f64>) = found.unzip();
-    let rho = ranks::correlation(&cosines, &scores)?;
+    let rho = ranks::rank_correlation(&cosines, &scores)?;
     Some(Similarity { rho, found: cosines.len(), pairs: pairs.pairs.len() })
 }
 

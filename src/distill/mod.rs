@@ -27,7 +27,6 @@ mod term;
 mod transfer;
 
 pub use context::{MethodContext, TaskRows, TeacherPass, UnrunPass};
-pub(crate) use low_rank::orthogonal;
 pub use low_rank::{Factors, Rank, low_rank};
 pub use method::{Loss, Method, Parameterless, loss};
 pub use methods::{METHODS, find};

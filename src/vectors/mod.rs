@@ -10,7 +10,7 @@ pub mod measure;
 pub mod shrink;
 mod symmetric;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod words;
 
 pub use shrink::Recipe;

@@ -81,7 +81,7 @@ impl StaticModel {
         self.each(&lists, |ids, vectors| self.encode_to(ids, vectors))
     }
 
-    /// Vectors (texts, dims) of texts, on every core. `tokenize` appends the token numbers of a text, without anything put around
+    /// Vectors (texts, dims) of texts, on every core. `tokenize` gives the token numbers of a text, without anything put around
     /// it; it is not given more of a long text than counts.
     ///
     /// # Errors
@@ -89,12 +89,10 @@ impl StaticModel {
     pub fn encode_texts<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
-        tokenize: impl Fn(&str, &mut Vec<u32>) -> Result<()> + Sync,
+        tokenize: impl Fn(&str) -> Result<Vec<u32>> + Sync,
     ) -> Result<Rows> {
         self.each(texts, |text, vectors| {
-            let mut ids = Vec::new();
-            tokenize(self.vocabulary.start(text.as_ref()), &mut ids)?;
-            self.encode_to(&ids, vectors)
+            self.encode_to(&tokenize(self.vocabulary.start(text.as_ref()))?, vectors)
         })
     }
 

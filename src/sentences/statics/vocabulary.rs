@@ -203,7 +203,10 @@ fn gone(value: &Value, all: &BTreeMap<u32, String>) -> HashSet<String> {
         Some(id) => u32::try_from(id).ok().and_then(|id| all.get(&id)).map(String::as_str),
         None => model["unk_token"].as_str(),
     };
-    let stays = |token: &str| Some(token) == unknown || Some(token) == value["padding"]["pad_token"].as_str();
+    let padding = value["padding"]["pad_token"].as_str();
+    // A file that does not pad does not say by what others would.
+    let pads = |token: &str| padding.map_or(["[PAD]", "<pad>"].contains(&token), |padding| token == padding);
+    let stays = |token: &str| Some(token) == unknown || pads(token);
     let added =
         value["added_tokens"].as_array().into_iter().flatten().filter_map(|added| added["content"].as_str());
     let unused = all.values().map(String::as_str).filter(|token| is_unused(token));
@@ -249,7 +252,11 @@ fn edit(value: &mut Value, names: &HashMap<String, u32>, now: &HashMap<u32, u32>
     value["padding"] = Value::Null;
     value["truncation"] =
         json!({"direction": "Right", "max_length": LONGEST, "strategy": "LongestFirst", "stride": 0});
-    if let Some(added) = value["added_tokens"].as_array_mut() {
+    // A word at the start is the same token as elsewhere.
+    if let Some(pre_tokenizer) = value.get_mut("pre_tokenizer") {
+        bytes_begin_with_a_space(pre_tokenizer);
+    }
+    if let Some(added) = value.get_mut("added_tokens").and_then(Value::as_array_mut) {
         added.retain(|token| token["content"].as_str().is_some_and(|token| names.contains_key(token)));
         for token in added {
             if let Some(id) = token["content"].as_str().and_then(|token| names.get(token)) {
@@ -274,7 +281,7 @@ fn edit(value: &mut Value, names: &HashMap<String, u32>, now: &HashMap<u32, u32>
         }
         _ => {}
     }
-    if let Some(merges) = model["merges"].as_array_mut() {
+    if let Some(merges) = model.get_mut("merges").and_then(Value::as_array_mut) {
         merges.retain(|merge| {
             let parts = match merge {
                 Value::String(both) => both.split_once(' '),
@@ -284,6 +291,16 @@ fn edit(value: &mut Value, names: &HashMap<String, u32>, now: &HashMap<u32, u32>
             parts.is_none_or(|(a, b)| known(a) && known(b) && known(&format!("{a}{b}")))
         });
     }
+}
+
+/// Of a pre-tokenizer on bytes, which may be one of several, the first one puts a space before the text.
+fn bytes_begin_with_a_space(pre_tokenizer: &mut Value) -> bool {
+    if pre_tokenizer["type"] == "ByteLevel" {
+        pre_tokenizer["add_prefix_space"] = Value::Bool(true);
+        return true;
+    }
+    let several = pre_tokenizer.get_mut("pretokenizers").and_then(Value::as_array_mut);
+    several.is_some_and(|several| several.iter_mut().any(bytes_begin_with_a_space))
 }
 
 #[cfg(test)]

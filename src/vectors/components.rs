@@ -43,10 +43,22 @@ impl Components {
             let column = directions.iter_mut().skip(k).step_by(chosen.len());
             column.zip(direction).for_each(|(to, v)| *to = *v);
         }
-        // What rounding leaves of a direction that no row has is nothing.
-        let least = spectrum.first().map_or(0.0, |(largest, _)| largest * 1e-13);
-        let variances = chosen.iter().map(|(v, _)| if *v > least { *v } else { 0.0 }).collect();
+        let largest = spectrum.first().map_or(0.0, |(largest, _)| *largest);
+        let variances = chosen.iter().map(|(variance, _)| without_rounding(*variance, largest)).collect();
         Self { mean, directions, variances }
+    }
+
+    /// The same directions for rows that are others: with their mean, and their variances.
+    pub(crate) fn seen_by(self, rows: &[f32]) -> Self {
+        let moved = Self { mean: mean(self.mean.len(), rows), ..self };
+        let mut squares = vec![0.0; moved.len()];
+        for row in moved.project(rows, &vec![1.0; moved.len()]).chunks_exact(moved.len()) {
+            squares.iter_mut().zip(row).for_each(|(sum, v)| *sum += f64::from(*v) * f64::from(*v));
+        }
+        let count = (rows.len() / moved.mean.len()) as f64;
+        let largest = squares.iter().copied().fold(0.0, f64::max) / count;
+        let variances = squares.iter().map(|sum| without_rounding(sum / count, largest)).collect();
+        Self { variances, ..moved }
     }
 
     /// How many there are.
@@ -94,6 +106,11 @@ impl Components {
         }
         values
     }
+}
+
+/// What rounding leaves of a direction that no row has is nothing.
+fn without_rounding(variance: f64, largest: f64) -> f64 {
+    if variance > largest * 1e-13 { variance } else { 0.0 }
 }
 
 /// Mean products (width, width) of the numbers of rows minus `mean`. Every sum goes from the first row to the last.
@@ -176,5 +193,14 @@ mod tests {
         assert!(projected[6] > 0.0 && projected[4] < 0.0);
         let second = Components::of(&rows, mean(2, &rows), 1, 2);
         assert_eq!((second.len(), second.directions().len()), (1, 1));
+        // The second direction is all that these rows have.
+        let others = Components::of(&rows, mean(2, &rows), 0, 2).seen_by(&[1.0, 3.0, 2.0, 2.0]);
+        assert!(
+            others.variances()[0] == 0.0 && (others.variances()[1] - 0.5).abs() < 1e-6,
+            "{:?}",
+            others.variances()
+        );
+        let projected = others.project(&[1.0, 3.0, 2.0, 2.0], &[1.0, 1.0]);
+        assert!((projected[1] + projected[3]).abs() < 1e-6 && projected[1].abs() > 0.7, "{projected:?}");
     }
 }

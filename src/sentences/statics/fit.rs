@@ -9,7 +9,8 @@
 //!
 //! which is one linear system for all columns of E, solved by conjugate gradients from E0, a column by itself: no learning rate, no
 //! epochs, and the same bits however many cores share the columns. A is a list of token numbers; only rows of tokens that are
-//! in a sentence move. The components are those of the sentences' means, A E.
+//! in a sentence move. Rows are then seen along the components of T, in which the teacher's sentences differ most: with few
+//! numbers those keep more of what other texts differ in than components of A E do.
 
 use super::build::{check, components, scales};
 use super::{Recipe, bag::Bag};
@@ -79,10 +80,9 @@ pub fn fit(
             row.zip(moved).for_each(|(v, moved)| *v = (f64::from(*v) + moved) as f32);
         }
     }
+    let wanted = targets.columns(&(0..width)).into_iter().map(|v| v as f32).collect();
     drop(targets);
-    let means = Rows::new(width, bag.means(width, &rows))?;
-    let components = components(&means, recipe);
-    drop(means);
+    let components = components(&Rows::new(width, wanted)?, recipe).seen_by(&bag.means(width, &rows));
     Rows::new(recipe.dims, components.project(&rows, &scales(&components, recipe.scaling)))
 }
 

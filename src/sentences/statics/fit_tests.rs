@@ -108,35 +108,73 @@ fn rows_solve_the_normal_equations() {
     }
 }
 
-/// Fewer steps are less near, and components are those of sentences: uncorrelated there, of falling variance.
-#[test]
-fn components_are_those_of_the_sentences() {
-    let problem = problem(60);
-    let rows = fit(&problem.sentences, &problem.targets, &problem.tokens, &recipe(4), &FitOptions::default())
-        .unwrap();
-    assert_eq!((rows.len(), rows.width()), (TOKENS, 4));
-    let counts = problem.sentences.counts(TOKENS).unwrap();
-    let bag = Bag::new(&problem.sentences, &counts);
-    assert_eq!(
-        (bag.len(), bag.tokens().len()),
-        (problem.sentences.iter().filter(|ids| !ids.is_empty()).count(), 11)
-    );
-    let means = bag.means(4, rows.values());
-    let products = |a: usize, b: usize| -> f64 {
-        means.chunks_exact(4).map(|row| f64::from(row[a]) * f64::from(row[b])).sum()
-    };
-    for (a, b) in [(0, 1), (0, 2), (1, 2), (2, 3)] {
-        assert!(products(a, a) > products(b, b), "{a} {b}");
-        assert!(products(a, b).abs() < 1e-4 * products(a, a), "{a} {b}");
+/// The direction of most variance of rows, by powers of their covariance.
+fn first_direction(rows: &[Vec<f64>]) -> Vec<f64> {
+    let mut direction = vec![1.0; WIDTH];
+    for _ in 0..3000 {
+        let mut next = vec![0.0; WIDTH];
+        for row in rows {
+            let along: f64 = row.iter().zip(&direction).map(|(v, d)| v * d).sum();
+            next.iter_mut().zip(row).for_each(|(n, v)| *n += along * v);
+        }
+        let length = next.iter().map(|v| v * v).sum::<f64>().sqrt();
+        direction = next.iter().map(|v| v / length).collect();
     }
-    let scaled = Recipe { scaling: Scaling::QuarterRoot, ..recipe(4) };
-    let scaled =
-        fit(&problem.sentences, &problem.targets, &problem.tokens, &scaled, &FitOptions::default()).unwrap();
-    // Of each column only the size is another one, and variances lie nearer together.
-    let ratio = |c: usize| scaled.values()[c] / rows.values()[c];
-    assert!(
-        (scaled.values()[4] / rows.values()[4] - ratio(0)).abs() < 1e-5 * ratio(0) && ratio(1) > ratio(0)
-    );
+    direction
+}
+
+fn less_mean(rows: &mut [Vec<f64>]) {
+    for c in 0..WIDTH {
+        let mean = rows.iter().map(|row| row[c]).sum::<f64>() / rows.len() as f64;
+        rows.iter_mut().for_each(|row| row[c] -= mean);
+    }
+}
+
+/// Rows along the direction in which the teacher's sentences differ most, which are in the middle of the sentences' means.
+#[test]
+fn components_are_those_of_the_teachers_sentences() {
+    let problem = problem(60);
+    let fitted = |recipe: Recipe, steps: usize| {
+        let options = FitOptions { steps, ..FitOptions::default() };
+        fit(&problem.sentences, &problem.targets, &problem.tokens, &recipe, &options).unwrap()
+    };
+    let rows = fitted(recipe(4), 60);
+    assert_eq!((rows.len(), rows.width()), (TOKENS, 4));
+    let with: Vec<usize> = (0..60).filter(|at| !problem.sentences.get(*at).unwrap().is_empty()).collect();
+    let mut targets: Vec<Vec<f64>> = with
+        .iter()
+        .map(|at| problem.targets.row(*at).unwrap().iter().map(|v| f64::from(*v)).collect())
+        .collect();
+    less_mean(&mut targets);
+    for row in &mut targets {
+        let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
+        row.iter_mut().for_each(|v| *v /= length);
+    }
+    less_mean(&mut targets);
+    let direction = first_direction(&targets);
+    let solution = dense(&problem, 0.03);
+    let along: Vec<f64> =
+        solution.chunks(WIDTH).map(|row| row.iter().zip(&direction).map(|(a, b)| a * b).sum()).collect();
+    let middle = with
+        .iter()
+        .map(|at| {
+            let ids = problem.sentences.get(*at).unwrap();
+            ids.iter().map(|id| along[*id as usize]).sum::<f64>() / ids.len() as f64
+        })
+        .sum::<f64>()
+        / with.len() as f64;
+    let largest =
+        along.iter().map(|v| v - middle).fold(0.0f64, |most, v| if v.abs() > most.abs() { v } else { most });
+    for (got, want) in rows.iter().zip(&along) {
+        let want = (want - middle) * largest.signum();
+        assert!((f64::from(got[0]) - want).abs() < 1e-4 * largest.abs(), "{} instead of {want}", got[0]);
+    }
+    // The first of four are the first of two, one step is less near, and of scaled columns only the size is another one.
+    assert_eq!(fitted(recipe(2), 60).row(7).unwrap(), &rows.row(7).unwrap()[..2]);
+    assert!((fitted(recipe(4), 1).row(7).unwrap()[0] - rows.row(7).unwrap()[0]).abs() > 1e-3);
+    let scaled = fitted(Recipe { scaling: Scaling::QuarterRoot, ..recipe(4) }, 60);
+    let ratio = |row: usize, c: usize| scaled.row(row).unwrap()[c] / rows.row(row).unwrap()[c];
+    assert!((0..4).all(|c| (ratio(1, c) / ratio(2, c) - 1.0).abs() < 1e-4));
 }
 
 #[test]

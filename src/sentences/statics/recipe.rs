@@ -79,6 +79,12 @@ impl Recipe {
         Self { scaling: Scaling::None, ..Self::new(dims) }
     }
 
+    /// The default of [`fit`](super::fit): weights that are flatter, since sentences say what counts. Classes gain.
+    #[must_use]
+    pub fn for_sentences(dims: usize) -> Self {
+        Self { weights: Weights::Zipf { a: 1e-3 }, ..Self::new(dims) }
+    }
+
     /// Components that are left out.
     pub(super) fn dropped(&self) -> usize {
         if let Scaling::DropLargest(count) = self.scaling { count } else { 0 }

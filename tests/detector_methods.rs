@@ -6,18 +6,18 @@ mod common;
 use std::sync::Arc;
 
 use limbeck::data::boxes::{BOX_CLASSES, BOXES};
-use limbeck::data::{Field, FieldType, PIXELS, Pad, Row, Source, View};
+use limbeck::data::{Field, PIXELS, Row, Source, View};
 use limbeck::distill::{self, MethodConfig, MethodContext, TaskRows, TeacherPass};
 use limbeck::gpu::{Buffer, BufferSlice, Gpu};
 use limbeck::models::darknet::Cfg;
-use limbeck::models::{Head, InputSpec, ModelConfig, Network, Outputs, Values, reclassed};
+use limbeck::models::{Head, ModelConfig, Network, Outputs, Values, reclassed};
 use limbeck::nn::{DeviceParams, Forward, Mode, ParamBuilder, Params, Precision, Tap};
 use limbeck::ops::boxes::YoloHead;
 use limbeck::ops::conv2d::Conv2d;
 use limbeck::tape::{Meta, Plan, Step, Tape, Tensor};
 use limbeck::tasks::detect::{TruthLeaves, box_loss, mean_of_samples};
 use limbeck::tasks::{
-    ImageConfig, Images, Leaves, Meter, Metric, Need, Rows, Tally, Task, TaskSpec, TaskTerm, Views,
+    ImageConfig, Images, Leaves, Meter, Metric, Need, Reads, Rows, Tally, Task, TaskSpec, TaskTerm, Views,
 };
 use limbeck::train::{Run, Teacher, TrainConfig, Trainer};
 
@@ -37,8 +37,7 @@ impl Source for Squares {
     }
 
     fn fields(&self) -> Vec<Field> {
-        let classes =
-            Field { name: BOX_CLASSES.into(), shape: vec![PLACES], dtype: FieldType::I32, pad: Pad::Ignore };
+        let classes = Field::classes(BOX_CLASSES, [PLACES]);
         vec![Field::u8(PIXELS, [3, SIDE, SIDE]), Field::f32(BOXES, [PLACES, 4]), classes]
     }
 
@@ -86,7 +85,7 @@ impl Task for Find {
     }
 
     fn model_config(&self) -> ModelConfig {
-        ModelConfig { input: InputSpec::Image(self.0.shape()), head: Head::Boxes(2) }
+        ModelConfig { input: self.0.input(), head: Head::Boxes(2) }
     }
 
     fn check(&self, source: &dyn Source) -> limbeck::Result<()> {

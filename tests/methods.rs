@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::fixture::Fixture;
+use limbeck::data::Field;
 use limbeck::data::boxes::{BOX_CLASSES, BOXES};
-use limbeck::data::{Field, FieldType, Pad};
 use limbeck::distill::{self, LogitRows, MethodConfig, MethodContext, TaskRows, TeacherPass};
 use limbeck::gpu::Gpu;
 use limbeck::models::reuse::{self, Projector};
@@ -336,8 +336,7 @@ impl Case<'_> {
             return Vec::new();
         }
         let places = self.fixture.shape(&self.key("truths.boxes"))[1];
-        let classes =
-            Field { name: BOX_CLASSES.into(), shape: vec![places], dtype: FieldType::I32, pad: Pad::Ignore };
+        let classes = Field::classes(BOX_CLASSES, [places]);
         vec![Field::f32(BOXES, [places, 4]), classes]
     }
 

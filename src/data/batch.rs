@@ -1,7 +1,8 @@
 //! A batch: one host tensor for each field, the samples one behind the other.
 
-use super::IGNORE_LABEL;
-use super::field::{Field, FieldType, Pad, find_field};
+use std::ops::Range;
+
+use super::field::{Field, FieldType, Places, find_field};
 use crate::{Error, Result};
 
 /// One batch, always of the loader's size, the first `len` samples of which are real.
@@ -15,6 +16,9 @@ pub struct Batch {
     pub len: usize,
     /// (N): places in the data set, 0 from `len` on.
     pub ids: Vec<u32>,
+    /// (N): of each sample the first place of its values in packed fields, and the one behind its last; equal from `len` on.
+    /// Empty where no field is packed.
+    pub spans: Vec<[i32; 2]>,
     fields: Vec<HostTensor>,
 }
 
@@ -37,10 +41,12 @@ pub enum HostValues {
 }
 
 impl Batch {
-    /// `size` places that no sample fills yet.
+    /// `size` places that no sample fills yet. Of packed fields the shape is known.
     pub(super) fn padded(fields: &[Field], size: usize) -> Self {
         let tensor = |field: &Field| HostTensor { field: field.clone(), values: padding(field, size) };
-        Self { index: 0, epoch: 0, len: 0, ids: vec![0; size], fields: fields.iter().map(tensor).collect() }
+        let spans = if fields.iter().any(Field::is_packed) { vec![[0; 2]; size] } else { Vec::new() };
+        let fields = fields.iter().map(tensor).collect();
+        Self { index: 0, epoch: 0, len: 0, ids: vec![0; size], spans, fields }
     }
 
     /// Samples, those that only fill it up included.
@@ -48,13 +54,27 @@ impl Batch {
         self.ids.len()
     }
 
-    /// The places of sample `slot`.
-    pub(super) fn row(&mut self, slot: usize) -> Row<'_> {
-        Row { fields: &mut self.fields, slot }
+    /// The places of one more sample, the one of number `id`, which has `packed` values in packed fields.
+    pub(super) fn next_row(&mut self, id: u32, packed: u32) -> Row<'_> {
+        let (slot, first) = (self.len, self.packed_len());
+        let end = first.saturating_add_unsigned(packed);
+        if let Some(span) = self.spans.get_mut(slot) {
+            *span = [first, end];
+        }
+        self.ids[slot] = id;
+        self.len += 1;
+        Row { fields: &mut self.fields, slot, packed: first as usize..end as usize }
+    }
+
+    /// Values that the samples have so far in packed fields.
+    fn packed_len(&self) -> i32 {
+        self.len.checked_sub(1).and_then(|last| self.spans.get(last)).map_or(0, |span| span[1])
     }
 
     /// To be called when all samples are written: words are what the device reads on any host.
     pub(super) fn finish(&mut self) {
+        let (len, end) = (self.len, self.packed_len());
+        self.spans.iter_mut().skip(len).for_each(|span| *span = [end; 2]);
         for tensor in &mut self.fields {
             if let HostValues::U8(words) = &mut tensor.values {
                 words.iter_mut().for_each(|word| *word = u32::from_le(*word));
@@ -67,7 +87,7 @@ impl Batch {
         self.fields.iter().map(|tensor| &tensor.field)
     }
 
-    /// The values of a field, (N, ..).
+    /// The values of a field, (N, ..), or (T) of a packed one.
     ///
     /// # Errors
     /// [`Error::Config`] that lists the fields there are.
@@ -119,18 +139,19 @@ impl Batch {
 pub struct Row<'a> {
     fields: &'a mut [HostTensor],
     slot: usize,
+    /// Its places in packed fields.
+    packed: Range<usize>,
 }
 
 impl Row<'_> {
-    /// The bytes of a field.
+    /// The bytes of a field; of a packed one, as many as [`super::Source::lengths`] says.
     ///
     /// # Errors
     /// [`Error::Config`] where there is no such field, or it holds something else.
     pub fn u8(&mut self, name: &str) -> Result<&mut [u8]> {
-        let (slot, tensor) = self.tensor(name)?;
-        let len = tensor.field.len();
+        let (range, tensor) = self.tensor(name)?;
         match &mut tensor.values {
-            HostValues::U8(words) => part(bytemuck::cast_slice_mut(words), name, slot, len),
+            HostValues::U8(words) => part(bytemuck::cast_slice_mut(words), name, range),
             _ => Err(holds_other(name, "u8")),
         }
     }
@@ -140,10 +161,9 @@ impl Row<'_> {
     /// # Errors
     /// As [`Row::u8`].
     pub fn i32(&mut self, name: &str) -> Result<&mut [i32]> {
-        let (slot, tensor) = self.tensor(name)?;
-        let len = tensor.field.len();
+        let (range, tensor) = self.tensor(name)?;
         match &mut tensor.values {
-            HostValues::I32(values) => part(values, name, slot, len),
+            HostValues::I32(values) => part(values, name, range),
             _ => Err(holds_other(name, "i32")),
         }
     }
@@ -153,37 +173,39 @@ impl Row<'_> {
     /// # Errors
     /// As [`Row::u8`].
     pub fn f32(&mut self, name: &str) -> Result<&mut [f32]> {
-        let (slot, tensor) = self.tensor(name)?;
-        let len = tensor.field.len();
+        let (range, tensor) = self.tensor(name)?;
         match &mut tensor.values {
-            HostValues::F32(values) => part(values, name, slot, len),
+            HostValues::F32(values) => part(values, name, range),
             _ => Err(holds_other(name, "f32")),
         }
     }
 
-    fn tensor(&mut self, name: &str) -> Result<(usize, &mut HostTensor)> {
-        let slot = self.slot;
-        let found = self.fields.iter_mut().find(|tensor| tensor.field.name == name);
-        found
-            .map(|tensor| (slot, tensor))
-            .ok_or_else(|| Error::config(format!("field {name}"), "the source does not declare it"))
+    /// A field, and the sample's places in it.
+    fn tensor(&mut self, name: &str) -> Result<(Range<usize>, &mut HostTensor)> {
+        let Some(tensor) = self.fields.iter_mut().find(|tensor| tensor.field.name == name) else {
+            return Err(Error::config(format!("field {name}"), "the source does not declare it"));
+        };
+        let len = tensor.field.len();
+        let range = match tensor.field.places {
+            Places::Each => self.slot * len..(self.slot + 1) * len,
+            Places::Packed => self.packed.clone(),
+        };
+        Ok((range, tensor))
     }
 }
 
-fn part<'v, T>(values: &'v mut [T], name: &str, slot: usize, len: usize) -> Result<&'v mut [T]> {
-    let range = slot * len..(slot + 1) * len;
+fn part<'v, T>(values: &'v mut [T], name: &str, range: Range<usize>) -> Result<&'v mut [T]> {
     values
         .get_mut(range)
         .ok_or_else(|| Error::config(format!("field {name}"), "the row is past the batch's end"))
 }
 
 fn padding(field: &Field, size: usize) -> HostValues {
-    let len = field.len() * size;
-    match (field.dtype, field.pad) {
-        (FieldType::U8, _) => HostValues::U8(vec![0; len.div_ceil(4)]),
-        (FieldType::I32, Pad::Zero) => HostValues::I32(vec![0; len]),
-        (FieldType::I32, Pad::Ignore) => HostValues::I32(vec![IGNORE_LABEL; len]),
-        (FieldType::F32, _) => HostValues::F32(vec![0.0; len]),
+    let len = field.batch_len(size);
+    match field.dtype {
+        FieldType::U8 => HostValues::U8(vec![0; len.div_ceil(4)]),
+        FieldType::I32 => HostValues::I32(vec![field.pad.integer(); len]),
+        FieldType::F32 => HostValues::F32(vec![0.0; len]),
     }
 }
 

@@ -1,13 +1,16 @@
 //! Batches of a data set, made on background threads.
 //!
 //! Every batch has the same shape: the last one is filled up with each field's padding. The order depends on nothing but
-//! (seed, epoch), so a run can be resumed at any batch. Where a source is worth more than one thread, thread k of T makes
+//! (seed, epoch), so a run can be resumed at any batch. Samples of different lengths are dealt to batches as `packing`
+//! says where they are shuffled. Where a source is worth more than one thread, thread k of T makes
 //! the batches k, k + T, k + 2T, .., and they are handed out in order whoever is ready first.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
+use super::packing::{Packing, consecutive};
+use super::source::{give_room, packed_lengths};
 use super::{Batch, Field, Source, View, shuffle};
 use crate::{Error, Result};
 
@@ -49,6 +52,10 @@ impl LoaderConfig {
 pub struct Loader {
     source: Arc<dyn Source>,
     config: LoaderConfig,
+    /// Those of a batch.
+    fields: Arc<[Field]>,
+    /// Of a source with packed fields, where it is shuffled.
+    packing: Option<Arc<Packing>>,
 }
 
 impl Loader {
@@ -63,7 +70,9 @@ impl Loader {
             let message = format!("expected at most {} samples, got {}", u32::MAX, source.len());
             return Err(Error::config(format!("data set {}", source.name()), message));
         }
-        let bytes = source.fields().iter().map(|field| field.bytes() as u64).max().unwrap_or(0).max(1);
+        let mut fields = source.fields();
+        let samples = fields.iter().filter(|field| !field.is_packed());
+        let bytes = samples.map(|field| field.bytes() as u64).max().unwrap_or(0).max(1);
         let fits = (config.batch_size as u64).checked_mul(bytes).is_some_and(|all| all <= MAX_FIELD_BYTES);
         if config.batch_size == 0 || !fits {
             let (most, got) = (MAX_FIELD_BYTES / bytes, config.batch_size);
@@ -71,7 +80,14 @@ impl Loader {
                 format!("expected at least 1 and at most {most} samples of {bytes} bytes, got {got}");
             return Err(Error::config("batch_size", message));
         }
-        let loader = Loader { source, config };
+        let mut packing = None;
+        if let Some(lengths) = packed_lengths(&source, &fields)? {
+            packing = config.shuffle.then(|| Arc::new(Packing::new(lengths, config.batch_size)));
+            let in_order = || consecutive(lengths, config.batch_size);
+            let capacity = packing.as_ref().map_or_else(in_order, |packing| packing.capacity());
+            give_room(&source, &mut fields, capacity)?;
+        }
+        let loader = Loader { source, config, fields: fields.into(), packing };
         if loader.batches() == 0 {
             let (n, b) = (loader.source.len(), loader.config.batch_size);
             let message = format!("the data set {} has {n} samples, no batch of {b}", loader.source.name());
@@ -91,6 +107,11 @@ impl Loader {
         &self.source
     }
 
+    /// The fields of its batches.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
     /// How it is cut.
     pub fn config(&self) -> &LoaderConfig {
         &self.config
@@ -106,13 +127,16 @@ impl Loader {
         let batches = self.batches();
         let first = first_batch.min(batches);
         let n = self.source.len() as u32;
-        let order = match self.config.shuffle {
+        let mut order = match self.config.shuffle {
             true => shuffle::permutation(n, self.config.seed, epoch),
             false => (0..n).collect(),
         };
+        if let (Some(packing), Some(lengths)) = (&self.packing, self.source.lengths()) {
+            order = packing.order(lengths, &order);
+        }
         let producer = Producer {
             source: Arc::clone(&self.source),
-            fields: self.source.fields().into(),
+            fields: Arc::clone(&self.fields),
             view: View { seed: self.config.seed, epoch },
             batch_size: self.config.batch_size,
             order: order.into(),
@@ -246,11 +270,10 @@ struct Producer {
 impl Producer {
     fn make(&self, index: usize) -> Result<Batch> {
         let mut batch = Batch::padded(&self.fields, self.batch_size);
-        let ids = self.order.iter().skip(index * self.batch_size).take(self.batch_size);
-        for (slot, &id) in ids.enumerate() {
-            self.source.fill(id as usize, self.view, &mut batch.row(slot))?;
-            batch.ids[slot] = id;
-            batch.len += 1;
+        let lengths = self.source.lengths().unwrap_or_default();
+        for &id in self.order.iter().skip(index * self.batch_size).take(self.batch_size) {
+            let packed = lengths.get(id as usize).copied().unwrap_or(0);
+            self.source.fill(id as usize, self.view, &mut batch.next_row(id, packed))?;
         }
         batch.finish();
         (batch.index, batch.epoch) = (index, self.view.epoch);

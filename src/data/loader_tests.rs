@@ -1,6 +1,6 @@
 use super::*;
 use crate::data::testing::{message, tiny};
-use crate::data::{IGNORE_LABEL, LABELS, PIXELS};
+use crate::data::{IGNORE_LABEL, LABELS, Order, PIXELS};
 
 fn loader(n: usize, config: LoaderConfig) -> Loader {
     Loader::new(Arc::new(tiny(n, 3)), config).unwrap()
@@ -156,4 +156,142 @@ fn a_sample_that_fails_ends_the_epoch_with_its_error() {
         let message = made[2].as_ref().unwrap_err().to_string();
         assert!(message.contains("sample 5 can't be read"), "{message}");
     }
+}
+
+/// Sample i has the numbers i * 100, i * 100 + 1, .., as many as `lengths` says, and their count once more.
+struct Ragged(Vec<u32>);
+
+impl Source for Ragged {
+    fn name(&self) -> &str {
+        "ragged"
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        vec![Field::packed("tokens"), Field::f32("count", [1])]
+    }
+
+    fn lengths(&self) -> Option<&[u32]> {
+        Some(&self.0)
+    }
+
+    fn fill(&self, id: usize, _: View, row: &mut crate::data::Row<'_>) -> crate::Result<()> {
+        let tokens = row.i32("tokens")?;
+        assert_eq!(tokens.len(), self.0[id] as usize);
+        tokens.iter_mut().zip(id as i32 * 100..).for_each(|(token, value)| *token = value);
+        row.f32("count")?[0] = self.0[id] as f32;
+        Ok(())
+    }
+
+    fn fingerprint(&self) -> String {
+        "ragged".into()
+    }
+}
+
+fn ragged(lengths: &[u32], config: LoaderConfig) -> Loader {
+    Loader::new(Arc::new(Ragged(lengths.to_vec())), config).unwrap()
+}
+
+#[test]
+fn packed_values_lie_one_behind_the_other() {
+    let all = batches(&ragged(&[2, 0, 3, 1, 1], plain(3)), 0);
+    assert_eq!(all[0].i32("tokens").unwrap(), [0, 1, 200, 201, 202]);
+    assert_eq!(all[0].spans, [[0, 2], [2, 2], [2, 5]]);
+    assert_eq!(all[1].i32("tokens").unwrap(), [300, 400, -1, -1, -1]);
+    assert_eq!(all[1].spans, [[0, 1], [1, 2], [2, 2]]);
+    assert_eq!((all[1].len, &all[1].ids[..]), (2, &[3, 4, 0][..]));
+    assert_eq!(all[1].f32("count").unwrap(), [1.0, 1.0, 0.0]);
+    let empty = batches(&ragged(&[0, 0], plain(2)), 0);
+    assert_eq!((empty[0].i32("tokens").unwrap(), &empty[0].spans[..]), (&[-1][..], &[[0, 0], [0, 0]][..]));
+    assert!(batches(&loader(5, plain(3)), 0).iter().all(|batch| batch.spans.is_empty()));
+}
+
+#[test]
+fn shuffled_packed_batches_have_one_size_in_every_epoch() {
+    let lengths: Vec<u32> = (0..230).map(|i| 3 + i * i % 41).collect();
+    let source: Arc<dyn Source> = Arc::new(Ragged(lengths.clone()));
+    let made = |prefetch, threads| {
+        let config = LoaderConfig { batch_size: 16, prefetch, threads, ..LoaderConfig::default() };
+        ragged(&lengths, config)
+    };
+    let whole = made(0, None);
+    let room = |order| source.batch_fields(16, order).unwrap()[0].len();
+    for epoch in 0..5 {
+        let all = batches(&whole, epoch);
+        let mut seen = vec![0; lengths.len()];
+        for batch in &all {
+            let tokens = batch.i32("tokens").unwrap();
+            assert_eq!(tokens.len(), room(Order::Dealt));
+            let mut end = 0;
+            for (&id, &[first, last]) in batch.ids.iter().zip(&batch.spans).take(batch.len) {
+                seen[id as usize] += 1;
+                assert_eq!(first, end);
+                end = last;
+                let values: Vec<i32> =
+                    (0..lengths[id as usize] as i32).map(|k| id as i32 * 100 + k).collect();
+                assert_eq!(tokens[first as usize..last as usize], values);
+            }
+            assert!(tokens[end as usize..].iter().all(|&token| token == -1));
+            assert!(batch.spans[batch.len..].iter().all(|&span| span == [end; 2]));
+        }
+        assert!(seen.iter().all(|&times| times == 1));
+        assert_eq!(all.iter().map(|batch| batch.len).collect::<Vec<_>>(), [vec![16; 14], vec![6]].concat());
+        assert_eq!(batches(&made(2, Some(3)), epoch), all);
+        for first in 0..all.len() {
+            let rest: Vec<Batch> = whole.epoch_from(epoch, first).collect::<crate::Result<_>>().unwrap();
+            assert_eq!(rest, all[first..]);
+        }
+    }
+    assert_ne!(batches(&whole, 0)[0].ids, batches(&whole, 1)[0].ids);
+    assert_eq!(room(Order::Any), room(Order::Kept).max(room(Order::Dealt)));
+    assert_eq!(room(Order::Kept), batches(&ragged(&lengths, plain(16)), 0)[0].i32("tokens").unwrap().len());
+    assert!(room(Order::Kept) > room(Order::Dealt));
+}
+
+/// A source that has packed fields and says other lengths than it has samples.
+struct Unmeasured(Option<Vec<u32>>);
+
+impl Source for Unmeasured {
+    fn name(&self) -> &str {
+        "unmeasured"
+    }
+
+    fn len(&self) -> usize {
+        3
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        vec![Field::packed("tokens")]
+    }
+
+    fn lengths(&self) -> Option<&[u32]> {
+        self.0.as_deref()
+    }
+
+    fn fill(&self, _: usize, _: View, _: &mut crate::data::Row<'_>) -> crate::Result<()> {
+        Ok(())
+    }
+
+    fn fingerprint(&self) -> String {
+        String::new()
+    }
+}
+
+#[test]
+fn packed_fields_need_lengths() {
+    for (lengths, says) in [
+        (None, "there are 0"),
+        (Some(vec![1, 2]), "there are 2"),
+        (Some(vec![1, u32::MAX, 2]), "smaller batches"),
+    ] {
+        let source: Arc<dyn Source> = Arc::new(Unmeasured(lengths));
+        let fields = message(source.batch_fields(3, Order::Dealt));
+        let refused = message(Loader::new(source, plain(3)));
+        assert!(refused.contains(says) && fields == refused, "{refused}");
+    }
+    let source: Arc<dyn Source> = Arc::new(Unmeasured(Some(vec![1; 3])));
+    assert!(message(source.batch_fields(0, Order::Kept)).contains("at least 1"));
 }

@@ -23,6 +23,7 @@ pub mod image_file;
 mod load;
 mod loader;
 mod memory;
+mod packing;
 mod places;
 mod published;
 mod read;
@@ -30,14 +31,15 @@ mod shuffle;
 mod source;
 #[cfg(test)]
 mod testing;
+pub mod text;
 
 pub use crate::ops::IGNORE_LABEL;
 pub use batch::{Batch, HostValues, Row};
-pub use catalog::{DATASETS, DatasetInfo, RemoteFile, find};
+pub use catalog::{Content, DATASETS, DatasetInfo, RemoteFile, find};
 pub use dataset::{Dataset, ImageSpec, LABELS, PIXELS, Split};
-pub use field::{Field, FieldType, Pad};
+pub use field::{Field, FieldType, Pad, Places};
 pub use load::{LoadOptions, load, load_boxes, locate};
 pub use loader::{Batches, Loader, LoaderConfig};
 pub use memory::InMemory;
 pub use places::default_dir;
-pub use source::{Source, View};
+pub use source::{Order, Source, View};

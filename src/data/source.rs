@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::batch::Row;
 use super::field::{Field, find_field};
-use crate::Result;
+use super::packing::{Packing, consecutive};
+use crate::{Error, Result};
 
 /// Which look at a sample is wanted. Augmentation on the host is keyed by it, so that a resumed run sees the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +66,11 @@ pub trait Source: Send + Sync {
     /// What every sample consists of.
     fn fields(&self) -> Vec<Field>;
 
+    /// Values of each sample in packed fields, (N): all of them have as many. `None` where no field is packed.
+    fn lengths(&self) -> Option<&[u32]> {
+        None
+    }
+
     /// Writes sample `id`, below [`Source::len`], into `row`, whose places hold each field's padding before. Runs on loader
     /// threads, on several at once, and gives the same values for the same (`id`, `view`).
     fn fill(&self, id: usize, view: View, row: &mut Row<'_>) -> Result<()>;
@@ -102,6 +108,10 @@ impl<S: Source + ?Sized> Source for Arc<S> {
         (**self).fields()
     }
 
+    fn lengths(&self) -> Option<&[u32]> {
+        (**self).lengths()
+    }
+
     fn fill(&self, id: usize, view: View, row: &mut Row<'_>) -> Result<()> {
         (**self).fill(id, view, row)
     }
@@ -123,12 +133,73 @@ impl<S: Source + ?Sized> Source for Arc<S> {
     }
 }
 
+/// Which samples share a batch, as far as its room depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As a [`super::Loader`] that shuffles deals them: those of different lengths together, so that all batches are about full.
+    Dealt,
+    /// As they follow each other in the source.
+    Kept,
+    /// One or the other.
+    Any,
+}
+
+/// The packed values of each sample; `None` where none of these fields of `source` is packed.
+pub(super) fn packed_lengths<'s, S: Source + ?Sized>(
+    source: &'s S,
+    fields: &[Field],
+) -> Result<Option<&'s [u32]>> {
+    let Some(packed) = fields.iter().find(|field| field.is_packed()) else { return Ok(None) };
+    match source.lengths() {
+        Some(lengths) if lengths.len() == source.len() => Ok(Some(lengths)),
+        lengths => {
+            let (expected, got) = (source.len(), lengths.map_or(0, <[u32]>::len));
+            let message = format!("the field {packed} needs lengths of {expected} samples, there are {got}");
+            Err(Error::config(format!("data set {}", source.name()), message))
+        }
+    }
+}
+
+/// Gives packed fields room for `capacity` values.
+pub(super) fn give_room<S: Source + ?Sized>(source: &S, fields: &mut [Field], capacity: u64) -> Result<()> {
+    if capacity > i32::MAX as u64 {
+        let message = format!("a batch of it has up to {capacity} values; use smaller batches");
+        return Err(Error::config(format!("data set {}", source.name()), message));
+    }
+    for field in fields.iter_mut().filter(|field| field.is_packed()) {
+        // A tensor of nothing can't be bound.
+        field.shape = vec![(capacity as usize).max(1)];
+    }
+    Ok(())
+}
+
 impl dyn Source + '_ {
     /// The field called `name`.
     ///
     /// # Errors
-    /// [`crate::Error::Config`] that lists the fields there are.
+    /// [`Error::Config`] that lists the fields there are.
     pub fn field(&self, name: &str) -> Result<Field> {
         find_field(&self.fields(), self.name(), name).cloned()
+    }
+
+    /// The fields of batches of `batch_size` samples: packed ones have room, T, for every batch of such an order.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where there are packed fields and [`Source::lengths`] does not have a number for each sample, and for a
+    /// batch size of 0.
+    pub fn batch_fields(&self, batch_size: usize, order: Order) -> Result<Vec<Field>> {
+        let mut fields = self.fields();
+        let Some(lengths) = packed_lengths(self, &fields)? else { return Ok(fields) };
+        if batch_size == 0 {
+            return Err(Error::config("batch_size", "expected at least 1, got 0"));
+        }
+        let dealt = || Packing::new(lengths, batch_size).capacity();
+        let capacity = match order {
+            Order::Dealt => dealt(),
+            Order::Kept => consecutive(lengths, batch_size),
+            Order::Any => dealt().max(consecutive(lengths, batch_size)),
+        };
+        give_room(self, &mut fields, capacity)?;
+        Ok(fields)
     }
 }

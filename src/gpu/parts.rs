@@ -6,6 +6,7 @@ pub const PARTS: &[(&str, &str)] = &[
     ("boxes", include_str!("../../shaders/boxes/boxes.wgsl")),
     ("box_view", include_str!("../../shaders/augment/box_view.wgsl")),
     ("depthwise_rows", include_str!("../../shaders/conv/depthwise_rows.wgsl")),
+    ("heads", include_str!("../../shaders/tokens/heads.wgsl")),
     ("norm_fold", include_str!("../../shaders/conv/norm_fold.wgsl")),
     ("row_loss", include_str!("../../shaders/loss/row_loss.wgsl")),
     ("rows", include_str!("../../shaders/shared/rows.wgsl")),

@@ -7,6 +7,7 @@ mod arguments;
 mod cnn;
 mod config;
 pub mod darknet;
+pub mod encoder;
 pub mod low_rank;
 mod mlp;
 mod mobilenetv2;
@@ -70,6 +71,7 @@ impl ModelSpec {
 /// Every family of architectures.
 #[rustfmt::skip]
 pub static MODELS: &[ModelSpec] = &[
+    encoder::SPEC,
     cnn::SPEC,
     mlp::SPEC,
     mobilenetv2::SPEC,

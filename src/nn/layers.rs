@@ -48,7 +48,7 @@ impl Linear {
     }
 }
 
-/// Rows of a table by number. Parameter `weight` (rows, width), normal with a standard deviation of 1, as PyTorch's.
+/// Rows of a table by number. Parameter `weight` (rows, width).
 #[derive(Debug, Clone)]
 pub struct Embedding {
     path: String,
@@ -56,9 +56,15 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// A row of `width` numbers for each of `rows`; weight decay leaves them alone.
-    pub fn new(mut at: ParamBuilder<'_>, rows: usize, width: usize) -> Self {
-        let weight = at.weight("weight", [rows, width], Init::Normal(1.0), false);
+    /// A row of `width` numbers for each of `rows`, normal with a standard deviation of 1, as PyTorch's; weight decay leaves
+    /// them alone.
+    pub fn new(at: ParamBuilder<'_>, rows: usize, width: usize) -> Self {
+        Self::with_init(at, rows, width, Init::Normal(1.0))
+    }
+
+    /// [`Embedding::new`], initialised as said.
+    pub fn with_init(mut at: ParamBuilder<'_>, rows: usize, width: usize, init: Init) -> Self {
+        let weight = at.weight("weight", [rows, width], init, false);
         Self { path: at.path().to_string(), weight }
     }
 

@@ -51,7 +51,7 @@ pub use norm::{batch as batch_norm, layer as layer_norm, normalize};
 pub use pool::{average as average_pool, upsample};
 pub use shape::{concat, gather, one_hot, pad, permute, reshape, slice};
 pub use spec::{Case, Fill, Input, OpSpec};
-pub use tokens::embedding;
+pub use tokens::{attention, embedding, places as token_places, segment};
 pub use update::{adam, grad_norm, l2_sp, lerp, loss_scale, sgd};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
@@ -60,6 +60,7 @@ pub static OPS: &[&OpSpec] = &[
     &accumulate::SPEC,
     &adam::SPEC,
     &argmax::SPEC,
+    &attention::SPEC,
     &augment::SPEC,
     &augment_boxes::SPEC,
     &average_pool::SPEC,
@@ -101,9 +102,11 @@ pub static OPS: &[&OpSpec] = &[
     &regression::SPEC,
     &reshape::SPEC,
     &scale::SPEC,
+    &segment::SPEC,
     &sgd::SPEC,
     &slice::SPEC,
     &softmax::SPEC,
+    &token_places::SPEC,
     &unary::SPEC,
     &upsample::SPEC,
     &yolo_assign::SPEC,

@@ -1,7 +1,8 @@
 //! How well cosines of vectors agree with people's scores of pairs: what STS-B and its like are measured by.
 
 use super::Rows;
-use crate::vectors::measure::{correlation, cosine, rank_correlation};
+use crate::report::{pearson, spearman};
+use crate::vectors::measure::cosine;
 use crate::{Error, Result};
 
 /// How cosines and scores of pairs go together, each -1 to 1.
@@ -32,7 +33,7 @@ pub fn agreement(a: &Rows, b: &Rows, scores: &[f64]) -> Result<Option<Agreement>
         return Err(Error::config("scores", format!("pair {at} has {score}: expected finite numbers")));
     }
     let cosines: Vec<f64> = a.iter().zip(b.iter()).map(|(a, b)| cosine(a, b)).collect();
-    let both = rank_correlation(&cosines, scores).zip(correlation(&cosines, scores));
+    let both = spearman(&cosines, scores).zip(pearson(&cosines, scores));
     Ok(both.map(|(spearman, pearson)| Agreement { spearman, pearson }))
 }
 

@@ -1,9 +1,10 @@
 //! A batch's leaves on a tape, one for each field, and how a batch gets there; and what of a batch is recorded once for several.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::data::{Batch, Field, FieldType, HostValues};
+use crate::data::{Batch, Field, FieldType, HostValues, Places};
 use crate::tape::{Plan, Tape, Tensor};
 use crate::{Error, Result};
 
@@ -15,6 +16,8 @@ pub struct Leaves {
     shown: Vec<(String, Tensor)>,
     ids: Tensor,
     mask: Tensor,
+    /// Of data with packed fields.
+    spans: Option<Tensor>,
     noted: Rc<RefCell<Vec<Note>>>,
 }
 
@@ -27,18 +30,23 @@ struct Note {
 
 impl Leaves {
     /// A leaf for each field of batches of `batch_size` samples: f32 (N, ..), i32 (N, ..), or, for bytes, i32 words of four
-    /// each over the whole batch.
+    /// each over the whole batch. A packed field is a leaf (T), which [`crate::data::Source::batch_fields`] gives it.
     pub fn new(tape: &Tape, batch_size: usize, fields: &[Field]) -> Self {
-        let sized = |field: &Field| [&[batch_size], &field.shape[..]].concat();
+        let sized = |field: &Field| match field.places {
+            Places::Each => [&[batch_size], &field.shape[..]].concat(),
+            Places::Packed => vec![field.len()],
+        };
         let leaf = |field: &Field| match field.dtype {
-            FieldType::U8 => tape.input_i32(&field.name, [(batch_size * field.len()).div_ceil(4)]),
+            FieldType::U8 => tape.input_i32(&field.name, [field.batch_len(batch_size).div_ceil(4)]),
             FieldType::I32 => tape.input_i32(&field.name, sized(field)),
             FieldType::F32 => tape.input(&field.name, sized(field)),
         };
+        let packed = fields.iter().any(Field::is_packed);
         let fields = fields.iter().map(|field| (field.name.to_string(), leaf(field))).collect();
         let ids = tape.input_i32("sample ids", [batch_size]);
         let mask = tape.input("sample mask", [batch_size]);
-        Self { fields, shown: Vec::new(), ids, mask, noted: Rc::default() }
+        let spans = packed.then(|| tape.input_i32("sample spans", [batch_size, 2]));
+        Self { fields, shown: Vec::new(), ids, mask, spans, noted: Rc::default() }
     }
 
     /// From now on [`Leaves::get`] gives `tensor` for this field: what augmentation made of it, such as boxes that moved with
@@ -83,25 +91,43 @@ impl Leaves {
         &self.mask
     }
 
+    /// Where in packed fields the values of each sample are, i32 (N, 2): the first place, and the one behind the last. The two
+    /// are equal where a place of the batch is only filled up.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the data has no packed field.
+    pub fn spans(&self) -> Result<&Tensor> {
+        let none =
+            || Error::config("data", "expected a packed field, such as the tokens of texts; it has none");
+        self.spans.as_ref().ok_or_else(none)
+    }
+
     /// Samples of a batch, N.
     pub fn batch_size(&self) -> usize {
         self.ids.dims()[0]
     }
 
-    /// Writes those fields that the plan reads.
+    /// Writes those fields that the plan reads. Packed ones may be shorter than the plan's, and are filled up.
     ///
     /// # Errors
-    /// [`Error::Config`] where the batch lacks a field, and those of [`Plan::write`].
+    /// [`Error::Config`] where the batch lacks a field, or has more packed values than the plan takes, and those of
+    /// [`Plan::write`].
     pub fn write(&self, plan: &Plan, batch: &Batch) -> Result<()> {
         for (name, leaf) in self.fields.iter().filter(|(_, leaf)| plan.holds(leaf)) {
-            match batch.values(name)? {
-                HostValues::U8(words) => plan.write(leaf, words)?,
-                HostValues::I32(values) => plan.write(leaf, values)?,
-                HostValues::F32(values) => plan.write(leaf, values)?,
+            let values = batch.values(name)?;
+            let field = batch.fields().find(|field| field.is_packed() && field.name == *name);
+            let pad = field.map(|field| field.pad.integer());
+            match values {
+                HostValues::U8(words) => plan.write(leaf, &*filled(words, pad.map(|_| 0), leaf)?)?,
+                HostValues::I32(values) => plan.write(leaf, &*filled(values, pad, leaf)?)?,
+                HostValues::F32(values) => plan.write(leaf, &*filled(values, pad.map(|_| 0.0), leaf)?)?,
             }
         }
         if plan.holds(&self.ids) {
             plan.write(&self.ids, &batch.ids)?;
+        }
+        if let Some(spans) = self.spans.as_ref().filter(|spans| plan.holds(spans)) {
+            plan.write(spans, batch.spans.as_flattened())?;
         }
         if plan.holds(&self.mask) {
             let mask: Vec<f32> =
@@ -109,5 +135,44 @@ impl Leaves {
             plan.write(&self.mask, &mask)?;
         }
         Ok(())
+    }
+}
+
+/// Packed values of a batch as the leaf takes them, filled up with `pad`; without one, as they are.
+fn filled<'v, T: Copy>(values: &'v [T], pad: Option<T>, leaf: &Tensor) -> Result<Cow<'v, [T]>> {
+    let (got, most) = (values.len(), leaf.meta().len());
+    match pad {
+        Some(_) if got > most => {
+            let message = format!(
+                "a batch has {got} packed values, and this was recorded for {most}; record it with the source that the \
+                 batch is of, and for that order of samples"
+            );
+            Err(Error::config("batch", message))
+        }
+        Some(pad) if got < most => {
+            Ok(values.iter().copied().chain(std::iter::repeat_n(pad, most - got)).collect())
+        }
+        _ => Ok(values.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_values_are_filled_up_and_never_cut() {
+        let tape = Tape::new();
+        let fields = [Field { shape: vec![5], ..Field::packed("tokens") }, Field::label("labels")];
+        let leaves = Leaves::new(&tape, 3, &fields);
+        let leaf = leaves.get("tokens").unwrap();
+        assert_eq!((leaf.dims(), leaves.spans().unwrap().dims()), (&[5][..], &[3, 2][..]));
+        assert_eq!(*filled(&[1, 2, 3], Some(-1), leaf).unwrap(), [1, 2, 3, -1, -1]);
+        assert_eq!(*filled(&[1, 2, 3, 4, 5], Some(-1), leaf).unwrap(), [1, 2, 3, 4, 5]);
+        assert_eq!(*filled(&[1, 2, 3], None, leaf).unwrap(), [1, 2, 3]);
+        let message = filled(&[0; 6], Some(-1), leaf).unwrap_err().to_string();
+        assert!(message.contains("a batch has 6 packed values, and this was recorded for 5"), "{message}");
+        let message = Leaves::new(&Tape::new(), 3, &fields[1..]).spans().unwrap_err().to_string();
+        assert!(message.contains("packed field"), "{message}");
     }
 }

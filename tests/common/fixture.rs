@@ -36,6 +36,10 @@ impl Fixture {
         Self { json: json.unwrap(), tensors: stored.collect() }
     }
 
+    pub fn has(&self, key: &str) -> bool {
+        self.tensors.contains_key(key)
+    }
+
     pub fn is_i32(&self, key: &str) -> bool {
         self.tensor(key).dtype == Dtype::I32
     }

@@ -2,24 +2,32 @@
 //!
 //! Metadata: `limbeck.model` (`cnn:8,16,32`), `limbeck.input` (`3x32x32`, or `12` for flat features), the names of the
 //! outputs as `limbeck.classes`, `limbeck.numbers` or, of a detector, `limbeck.box_classes`, `limbeck.mean` and
-//! `limbeck.std` (JSON lists), and `limbeck.cfg` with the text of a network that is described by a darknet `.cfg` of a user's
+//! `limbeck.std` (JSON lists), `limbeck.tokenizer` with the `tokenizer.json` of a network that reads texts, and `limbeck.cfg` with the text of a network that is described by a darknet `.cfg` of a user's
 //! own. Files that another program wrote have none of it; [`Overrides`] says it then. State dicts
-//! of PyTorch, ONNX graphs, which may have the same metadata, and darknet's `.weights` are opened here too.
+//! of PyTorch, ONNX graphs, which may have the same metadata, darknet's `.weights`, and the folders of transformers and
+//! sentence-transformers are opened here too.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 mod file;
+mod folder;
 mod start;
 mod weights;
 
 use super::{
-    Head, InputSpec, ModelConfig, NameMap, Network, darknet, native_config, native_config_by, onnx, outline,
+    Head, InputSpec, ModelConfig, NameMap, Network, darknet, encoder, native_config, native_config_by, onnx,
+    outline,
 };
 use crate::files::{self, Metadata, StoredTensor};
 use crate::{Error, Result};
 use file::{FileMetadata, parse_spec};
 
+pub use folder::save_folder;
 pub use start::start_from;
+
+/// The metadata key of a tokenizer.
+const TOKENIZER: &str = "limbeck.tokenizer";
 
 /// A network that can be used as it is: architecture, weights, class names, normalisation.
 pub struct Saved {
@@ -38,6 +46,8 @@ pub struct ModelMetadata {
     pub mean: Vec<f32>,
     /// Standard deviation of `pixel / 255` for each channel.
     pub std: Vec<f32>,
+    /// Of a network that reads texts: the `tokenizer.json` of its tokens.
+    pub tokenizer: Option<Arc<str>>,
 }
 
 /// What the user says about a file, over what the file says.
@@ -95,15 +105,22 @@ fn strings(network: &Network, metadata: &ModelMetadata) -> Metadata {
     if let Some(text) = &network.description {
         all.insert("limbeck.cfg".to_string(), text.to_string());
     }
+    if let Some(text) = &metadata.tokenizer {
+        all.insert(TOKENIZER.to_string(), text.to_string());
+    }
     all
 }
 
-/// Reads a network that [`save`] wrote, or one of another program (safetensors, `.pth`, `.onnx`, darknet's `.weights`) with
-/// what `overrides` adds.
+/// Reads a network that [`save`] wrote, or one of another program (safetensors, `.pth`, `.onnx`, darknet's `.weights`, a folder of
+/// transformers) with what `overrides` adds.
 ///
 /// Layers of a `.weights` file are those of its `model`, the path of a `.cfg` or a name such as `yolov4`, or of the `.cfg`
 /// that has its name and lies beside it. Names of its classes are those of the `.names` beside it, or of a `coco.names` there
 /// that has as many, or else numbers. A name without `classes=` is for as many as the file's length says.
+///
+/// A folder is that of an encoder of texts (BERT, MiniLM, DistilBERT, RoBERTa), with `config.json`, `model.safetensors` or
+/// `pytorch_model.bin`, and, of sentence vectors, `modules.json`. It says all; `overrides` may only name its classes. Where it says neither
+/// how tokens are pooled nor a classifier, it gives the mean of the tokens, as sentence-transformers does.
 ///
 /// # Errors
 /// [`Error::File`] for a damaged file, weights that are not finite, and tensors that do not fit the architecture;
@@ -118,6 +135,9 @@ pub fn open(path: impl AsRef<Path>, overrides: &Overrides) -> Result<Saved> {
 /// As [`open`].
 pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overrides) -> Result<Saved> {
     let path = path.as_ref();
+    if path.is_dir() {
+        return folder::open(path, overrides);
+    }
     let bytes = files::read(path)?;
     if darknet::is_weights(path) {
         let beside = |name: &str| files::read(path.with_file_name(name));
@@ -187,6 +207,9 @@ fn plain(fallback: &Overrides, input: InputSpec) -> Overrides {
 /// [`Error::File`] for an ONNX file that is damaged.
 pub fn files_of(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     let path = path.as_ref();
+    if path.is_dir() {
+        return encoder::folder::files_of(path);
+    }
     if onnx::is_onnx(path) {
         return onnx::files(path);
     }
@@ -290,7 +313,7 @@ mod tests {
         let mut network = build("cnn:2,3", &ModelConfig::classifier([1, 8, 8], 3)).unwrap();
         network.params.initialise(7);
         let classes = ["a", "b \"quoted\"", "c"].map(String::from).to_vec();
-        let metadata = ModelMetadata { classes, mean: vec![0.1], std: vec![0.3] };
+        let metadata = ModelMetadata { classes, mean: vec![0.1], std: vec![0.3], ..Default::default() };
         save(&path, &network, &metadata).unwrap();
         let none = Overrides::default();
         assert_eq!(std::fs::read(&path).unwrap(), to_bytes(&network, &metadata).unwrap());

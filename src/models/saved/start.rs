@@ -5,12 +5,14 @@ use std::path::Path;
 use super::weights::{companions, text_of};
 use crate::Result;
 use crate::files::{self, NamedTensor};
-use crate::models::Network;
 use crate::models::darknet::{self, Cfg, Change};
+use crate::models::{Network, encoder};
 use crate::nn::Started;
 
 /// Gives `network` what fits it by name and shape of a file with weights (safetensors, `.pth`, darknet's `.weights` and
 /// backbones such as `yolov4.conv.137`); the rest keeps the values that it has. [`Started::summary`] says what was left.
+///
+/// A folder of transformers with an encoder of texts gives its layers, and its positions as far as the network has them.
 ///
 /// A `.weights` file has no names. Its layers are those of the `.cfg` that has its name and lies beside it, or else the
 /// network's own: for as many classes as the file's length says, and as far as a backbone goes.
@@ -31,10 +33,10 @@ use crate::nn::Started;
 /// ```
 pub fn start_from(network: &mut Network, path: impl AsRef<Path>) -> Result<Started> {
     let path = path.as_ref();
-    let bytes = files::read(path)?;
-    let tensors = match darknet::is_weights(path) {
-        true => of_darknet(network, path, &bytes)?,
-        false => files::decode_weights(path, &bytes)?.0,
+    let tensors = match () {
+        () if path.is_dir() => encoder::folder::tensors_for(network, path)?,
+        () if darknet::is_weights(path) => of_darknet(network, path, &files::read(path)?)?,
+        () => files::read_weights(path)?.0,
     };
     network.params.load_fitting(&tensors, &format!("{} as {}", path.display(), network.name))
 }

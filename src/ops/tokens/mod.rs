@@ -1,3 +1,8 @@
-//! Ops on tokens: words, or parts of words, by number.
+//! Ops on tokens: words, or parts of words, by number, and what a packed batch of texts makes of their rows.
 
+pub mod attention;
 pub mod embedding;
+pub mod places;
+pub mod segment;
+
+mod heads;

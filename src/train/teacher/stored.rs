@@ -101,6 +101,10 @@ impl Source for StoredSource {
         [self.inner.fields(), self.fields.clone()].concat()
     }
 
+    fn lengths(&self) -> Option<&[u32]> {
+        self.inner.lengths()
+    }
+
     fn fill(&self, id: usize, view: View, row: &mut Row<'_>) -> Result<()> {
         self.inner.fill(id, view, row)?;
         let mut values = Vec::new();

@@ -18,7 +18,6 @@ mod analogies;
 mod kept;
 mod nearest;
 mod pairs;
-mod ranks;
 mod scan;
 
 #[cfg(test)]
@@ -30,7 +29,6 @@ pub use kept::{
 };
 pub use nearest::{nearest, nearest_to};
 pub use pairs::{Similarity, WordPairs, spearman};
-pub(crate) use ranks::{correlation, rank_correlation};
 
 use super::WordVectors;
 

@@ -2,7 +2,7 @@
 
 use super::{Subject, boxed, labelled};
 use crate::cli::run::recipe::Recipe;
-use crate::data::find;
+use crate::data::{Content, find};
 use crate::{Error, Result};
 
 /// A kind of data, as settings see it.
@@ -24,7 +24,10 @@ const ALL: [&Kind; 2] = [&labelled::KIND, &boxed::KIND];
 impl Kind {
     /// The kind of the data that the settings name.
     pub fn of(recipe: &Recipe) -> Result<&'static Kind> {
-        Ok(if find(recipe.data_name())?.boxes { &boxed::KIND } else { &labelled::KIND })
+        Ok(match find(recipe.data_name())?.content {
+            Content::Images | Content::Texts | Content::Sentences => &labelled::KIND,
+            Content::Boxes => &boxed::KIND,
+        })
     }
 
     /// Fails for a setting that is given and that only other data has.

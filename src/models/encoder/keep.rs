@@ -1,0 +1,56 @@
+//! A student of some of its teacher's layers (DistilBERT, Sanh et al. 1910.01108; sentence-transformers' layer reduction).
+
+use super::shape_of;
+use crate::models::{InputSpec, Network, outline};
+use crate::{Error, Result};
+
+/// The network of the chosen layers of another one, in this order, with its values, embeddings and head. DistilBERT's start is every
+/// other layer of twelve: `[0, 2, 4, 7, 9, 11]`.
+///
+/// # Errors
+/// [`Error::Config`] for a network that is no encoder, for no layers, and for one that it does not have.
+///
+/// ```
+/// use limbeck::models::{Head, InputSpec, ModelConfig, build, encoder};
+///
+/// let input = InputSpec::Tokens { vocabulary: 100, longest: 16 };
+/// let teacher = build("bert:6,32,2,64", &ModelConfig { input, head: Head::Numbers(32) })?;
+/// let student = encoder::keep_layers(&teacher, &[1, 4])?;
+/// assert_eq!(student.name, "bert:2,32,2,64");
+/// let values = |network: &limbeck::models::Network, layer: usize| {
+///     let name = format!("encoder.layer.{layer}.output.dense.weight");
+///     network.params.find(&name).unwrap().values.clone()
+/// };
+/// assert_eq!(values(&student, 1), values(&teacher, 4));
+/// # Ok::<(), limbeck::Error>(())
+/// ```
+pub fn keep_layers(network: &Network, keep: &[usize]) -> Result<Network> {
+    let mut shape = shape_of(network)?;
+    if keep.is_empty() || keep.iter().any(|layer| *layer >= shape.layers) {
+        let last = shape.layers - 1;
+        let message = format!("expected layers from 0 to {last}, which {} has, got {keep:?}", network.name);
+        return Err(Error::config("layers", message));
+    }
+    shape.layers = keep.len();
+    let InputSpec::Tokens { longest, .. } = network.input() else {
+        return Err(Error::config("model", "expected an encoder of texts"));
+    };
+    let mut student = outline(&shape.name(longest), network.config(), None)?;
+    for param in student.params.iter_mut() {
+        let source = source(&param.name, keep);
+        let found = network.params.find(&source);
+        let found =
+            found.ok_or_else(|| Error::config("layers", format!("{} has no {source}", network.name)))?;
+        param.values.clone_from(&found.values);
+    }
+    Ok(student)
+}
+
+/// The name in the whole network of a student's parameter.
+fn source(name: &str, keep: &[usize]) -> String {
+    let of_layer = || {
+        let (layer, rest) = name.strip_prefix("encoder.layer.")?.split_once('.')?;
+        Some(format!("encoder.layer.{}.{rest}", keep.get(layer.parse::<usize>().ok()?)?))
+    };
+    of_layer().unwrap_or_else(|| name.to_string())
+}

@@ -1,0 +1,41 @@
+//! Encoders of texts as folders, see [`encoder::folder`](crate::models::encoder::folder).
+
+use std::path::Path;
+
+use super::{ModelMetadata, Overrides, Saved};
+use crate::models::{Network, encoder};
+use crate::{Error, Result};
+
+/// Opens a folder that transformers or sentence-transformers wrote.
+pub(super) fn open(path: &Path, overrides: &Overrides) -> Result<Saved> {
+    let own = [
+        ("model", overrides.model.is_some()),
+        ("input", overrides.input.is_some()),
+        ("map", overrides.map.is_some()),
+    ];
+    if let Some((setting, _)) = own.into_iter().find(|(_, given)| *given) {
+        return Err(Error::file(path, format!("a folder brings its own {setting}; leave out `{setting}`")));
+    }
+    let folder = encoder::folder::open(path, overrides.classes.as_deref())?;
+    let metadata = ModelMetadata { classes: folder.names, ..ModelMetadata::default() };
+    Ok(Saved { network: folder.network, metadata })
+}
+
+/// Writes an encoder of texts (`bert:..`) as a folder that transformers or sentence-transformers opens, with the `tokenizer.json` by
+/// which its texts became tokens.
+///
+/// A network of sentence vectors gets the `modules.json` of sentence-transformers; so does a classifier with `head=linear`, which
+/// transformers has no class for: sentence-transformers gives its logits as a text's vector. One with `head=pooler` is a
+/// `BertForSequenceClassification`, one with `head=relu` a `DistilBertForSequenceClassification`.
+///
+/// # Errors
+/// [`Error::Config`] for a network that is no encoder, [`Error::File`] where a file can't be written, for a tokenizer that is no JSON, and
+/// for a classifier where a model of sentence vectors is in the way.
+pub fn save_folder(
+    dir: impl AsRef<Path>,
+    network: &Network,
+    metadata: &ModelMetadata,
+    tokenizer: Option<&[u8]>,
+) -> Result<()> {
+    encoder::folder::save(dir.as_ref(), network, &metadata.classes, tokenizer)
+}

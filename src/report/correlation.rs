@@ -1,0 +1,64 @@
+//! How two lists of numbers go together: Pearson's correlation, and Spearman's, which is that of ranks.
+
+use super::stats::mean;
+
+/// Ranks from 1, with the mean of their places for equal values.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    let value = |at: usize| values.get(at).copied().unwrap_or_default();
+    order.sort_by(|a, b| value(*a).total_cmp(&value(*b)));
+    let mut ranks = vec![0.0; values.len()];
+    let mut first = 0;
+    for equal in order.chunk_by(|a, b| value(*a) == value(*b)) {
+        // The mean of first + 1 to first + n.
+        let mean = first as f64 + (equal.len() as f64 + 1.0) / 2.0;
+        first += equal.len();
+        for at in equal {
+            if let Some(rank) = ranks.get_mut(*at) {
+                *rank = mean;
+            }
+        }
+    }
+    ranks
+}
+
+/// Spearman's correlation of two lists of one length; none below two values and where one list has but one value.
+pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
+    pearson(&ranks(a), &ranks(b))
+}
+
+/// Pearson's correlation of two lists of one length; none below two values and where one list has but one value.
+pub fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
+    let centred = |values: &[f64]| -> Option<Vec<f64>> {
+        let mean = mean(values)?;
+        Some(values.iter().map(|v| v - mean).collect())
+    };
+    let (a, b) = (centred(a)?, centred(b)?);
+    let product = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    let (aa, bb) = (product(&a, &a), product(&b, &b));
+    (aa > 0.0 && bb > 0.0).then(|| (product(&a, &b) / (aa * bb).sqrt()).clamp(-1.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_values_share_a_rank() {
+        assert_eq!(ranks(&[3.0, -1.0, 3.0, 0.0, -0.0, 3.0]), [5.0, 1.0, 5.0, 2.5, 2.5, 5.0]);
+    }
+
+    /// By scipy.stats.spearmanr and pearsonr 1.17.1.
+    #[test]
+    fn correlations_are_those_of_scipy() {
+        let a = [1.0, 2.0, 2.0, 5.0, 3.0, 0.5, 2.0];
+        let b = [10.0, 9.0, 20.0, 30.0, 30.0, -5.0, 9.0];
+        let rho = spearman(&a, &b).unwrap();
+        assert!((rho - 0.811_465_207_803_627).abs() < 1e-12, "{rho}");
+        let r = pearson(&a, &b).unwrap();
+        assert!((r - 0.851525614766335).abs() < 1e-12, "{r}");
+        assert_eq!(spearman(&[1.0, 2.0], &[4.0, 3.0]), Some(-1.0));
+        assert_eq!(spearman(&[1.0], &[4.0]), None);
+        assert_eq!(spearman(&[1.0, 1.0], &[4.0, 3.0]), None);
+    }
+}

@@ -201,3 +201,30 @@ fn folders_of_others_are_opened() {
         }
     }
 }
+
+/// From texts to vectors: the tokenizers that are left tokenise as model2vec's.
+#[cfg(feature = "text")]
+#[test]
+fn texts_are_tokenised_as_model2vec_does() {
+    use limbeck::data::text::Tokenizer;
+
+    let expected = expected();
+    let texts: Vec<&str> =
+        expected["texts"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    for (name, dims, _) in CASES {
+        let of = &expected[name];
+        let built = built(name, dims);
+        let opened = StaticModel::open_folder(fixture(name)).unwrap();
+        for model in [&built, &opened] {
+            let json = String::from_utf8(model.vocabulary().json().to_vec()).unwrap();
+            let tokenizer = Tokenizer::parse("tokenizer.json", json).unwrap();
+            for (text, want) in texts.iter().zip(sentences(&of["ids"]).iter()) {
+                let got = tokenizer.bare(model.vocabulary().start(text)).unwrap();
+                assert_eq!(got[..got.len().min(512)], *want, "{name}: {text:.20}");
+            }
+            let vectors = model.encode_texts(&texts, |text| tokenizer.bare(text)).unwrap();
+            near(&vectors, &of["vectors"], 0.02);
+            assert_eq!(vectors, model.encode_all(&sentences(&of["ids"])).unwrap());
+        }
+    }
+}

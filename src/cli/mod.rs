@@ -18,7 +18,7 @@ mod sweep;
 mod table;
 
 use commands::{
-    adapters, bench, check, data, demo, distill, eval, methods, models, predict, profile, teach, train, tune,
+    adapters, bench, check, data, demo, distill, embed, eval, methods, models, predict, profile, statics, teach, train, tune,
     vectors,
 };
 
@@ -99,6 +99,12 @@ enum Command {
     /// Make tables of word vectors smaller, measure them, look into them
     #[command(after_help = vectors::EXAMPLES)]
     Vectors(vectors::VectorsFlags),
+    /// Make vectors of texts, by an encoder or a static model
+    #[command(after_help = embed::EXAMPLES)]
+    Embed(embed::EmbedFlags),
+    /// Make a static model of an encoder of sentences: a vector for each token, thousands of sentences a second
+    #[command(name = "static", after_help = statics::EXAMPLES)]
+    Static(statics::StaticFlags),
     /// Time every op of a model's training step
     #[command(after_help = profile::EXAMPLES)]
     Profile(profile::ProfileFlags),
@@ -166,6 +172,8 @@ pub fn run() -> Result<ExitCode> {
         Command::Models(flags) => models::run(&cli.adapter, &flags),
         Command::Methods(flags) => methods::run(&flags),
         Command::Vectors(flags) => vectors::run(&cli.adapter, &flags),
+        Command::Embed(flags) => embed::run(&cli.adapter, &flags),
+        Command::Static(flags) => statics::run(&cli.adapter, &flags),
         Command::Profile(flags) => profile::run(&cli.adapter, &flags),
         Command::Tune(flags) => tune::run(&cli.adapter, &flags),
         Command::Bench(flags) => bench::run(&cli.adapter, &flags),

@@ -2,12 +2,17 @@
 //! say which sentences are alike.
 //!
 //! A static model is made of what a sentence encoder says of single tokens ([`statics::build`]), and of sentences
-//! ([`statics::fit`]). Nothing here knows the encoder: it works from rows of numbers and from lists of token numbers.
+//! ([`statics::fit`]). Static models know no encoder: they
+//! are made of rows of numbers and of lists of token numbers, and [`encode_async`] gives an encoder's.
 
+mod encode;
 mod rows;
 pub mod similarity;
 pub mod statics;
 mod texts;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use encode::encode;
+pub use encode::{encode_async, plain_means};
 pub use rows::Rows;
 pub use texts::Sentences;

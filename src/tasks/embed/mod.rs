@@ -14,7 +14,7 @@ use super::{Leaves, Meter, Need, Rows, Task, TaskSpec, TaskTerm, Views};
 use crate::data::Source;
 pub use crate::data::text::SCORE;
 use crate::gpu::Gpu;
-use crate::models::{Head, ModelConfig, NUMBERS, Outputs, Values};
+use crate::models::{Head, ModelConfig, Outputs, Values};
 use crate::nn::Mode;
 use crate::{Error, Result};
 
@@ -67,8 +67,9 @@ impl Task for Embed {
         Ok(Vec::new())
     }
 
-    fn rows(&self, outputs: &Outputs, _: &Leaves) -> Result<Option<Rows>> {
-        Ok(Some(Rows { values: outputs.get(NUMBERS)?.clone(), labels: None, weights: None }))
+    /// Vectors of spaces of different widths have nothing in common, one by one.
+    fn rows(&self, _: &Outputs, _: &Leaves) -> Result<Option<Rows>> {
+        Ok(None)
     }
 
     fn meter(&self, gpu: &Gpu) -> Result<Box<dyn Meter>> {

@@ -193,9 +193,7 @@ fn everyone(
     }
     let theirs = |outputs: &Outputs| {
         let theirs = task.some_rows(outputs, student.leaves)?.values;
-        // Vectors of two spaces may be of two widths: what compares them knows.
-        let alike = task.spec().offers.contains(&Need::Numbers);
-        ours.filter(|_| alike).map_or(Ok(()), |ours| same_width(&ours.values, &theirs))?;
+        ours.map_or(Ok(()), |ours| same_width(&ours.values, &theirs))?;
         Ok::<_, Error>(theirs)
     };
     let mut all = vec![(theirs(first)?, scheme.first_weight)];

@@ -10,8 +10,8 @@ use crate::files::{Metadata, StoredTensor};
 use crate::models::build;
 use crate::models::saved::{self, ModelMetadata, Overrides};
 
-const TOKENIZER: &[u8] =
-    br#"{"added_tokens": [{"id": 3, "content": "[PAD]"}, {"id": 5, "content": "[CLS]"}]}"#;
+const TOKENIZER: &str =
+    r#"{"added_tokens": [{"id": 3, "content": "[PAD]"}, {"id": 5, "content": "[CLS]"}]}"#;
 
 fn built(name: &str, head: Head) -> Network {
     let input = InputSpec::Tokens { vocabulary: 30, longest: 8 };
@@ -23,6 +23,11 @@ fn built(name: &str, head: Head) -> Network {
 fn names(count: usize) -> ModelMetadata {
     let classes = (0..count).map(|n| format!("class \"{n}\"")).collect();
     ModelMetadata { classes, ..ModelMetadata::default() }
+}
+
+/// With a tokenizer.
+fn with(tokenizer: &str, metadata: ModelMetadata) -> ModelMetadata {
+    ModelMetadata { tokenizer: Some(tokenizer.into()), ..metadata }
 }
 
 fn same(a: &Network, b: &Network) {
@@ -56,12 +61,12 @@ fn folders_come_back() {
     ] {
         let dir = Scratch::new();
         let path = dir.file("folder");
-        let (mut network, metadata) = (built(name, head), names(head.width()));
+        let (mut network, metadata) = (built(name, head), with(TOKENIZER, names(head.width())));
         if name.ends_with("head=relu") {
             // DistilBERT has no types: they come back within the positions.
             network.params.find_mut(TYPES).unwrap().values.fill(0.0);
         }
-        saved::save_folder(&path, &network, &metadata, Some(TOKENIZER)).unwrap();
+        saved::save_folder(&path, &network, &metadata).unwrap();
         let again = saved::open(&path, &Overrides::default()).unwrap();
         let name = network.name.replace(",dropout=0.5", "");
         network.name = name;
@@ -69,7 +74,7 @@ fn folders_come_back() {
         if matches!(head, Head::Classes(_)) {
             assert_eq!(again.metadata, metadata);
         }
-        assert_eq!(fs::read(path.join("tokenizer.json")).unwrap(), TOKENIZER);
+        assert_eq!(text(path.join("tokenizer.json")), TOKENIZER);
         assert_eq!(value(path.join("config.json"))["pad_token_id"], json!(3));
         assert_eq!(value(path.join("tokenizer_config.json"))["cls_token"], json!("[CLS]"));
         assert!(saved::files_of(&path).unwrap().iter().all(|file| file.is_file()));
@@ -86,7 +91,7 @@ fn types_are_added_to_distilberts_positions() {
     let path = dir.file("folder");
     let mut network = built("bert:1,8,2,16,head=relu", Head::Classes(2));
     network.params.find_mut(TYPES).unwrap().values = (0..16).map(|n| n as f32).collect();
-    saved::save_folder(&path, &network, &names(2), None).unwrap();
+    saved::save_folder(&path, &network, &names(2)).unwrap();
     let again = saved::open(&path, &Overrides::default()).unwrap().network;
     let row = |network: &Network| network.params.find(POSITIONS).unwrap().values[8..16].to_vec();
     let sums: Vec<f32> = row(&network).iter().enumerate().map(|(n, value)| value + n as f32).collect();
@@ -110,7 +115,7 @@ fn old_names_and_what_belongs_to_other_tasks_are_understood() {
     let dir = Scratch::new();
     let path = dir.file("folder");
     let network = built("bert:1,8,2,16", Head::Numbers(8));
-    saved::save_folder(&path, &network, &names(8), None).unwrap();
+    saved::save_folder(&path, &network, &names(8)).unwrap();
     let config = value(path.join("config.json"));
     fs::remove_file(path.join("modules.json")).unwrap();
     let mut old: Vec<(String, NamedTensor)> = network
@@ -145,7 +150,7 @@ fn what_is_wrong_with_a_folder_is_said() {
     let dir = Scratch::new();
     let path = dir.file("folder");
     let network = built("bert:1,8,2,16,head=pooler", Head::Classes(3));
-    saved::save_folder(&path, &network, &names(3), None).unwrap();
+    saved::save_folder(&path, &network, &names(3)).unwrap();
     let config = value(path.join("config.json"));
     let refused = || saved::open(&path, &Overrides::default()).err().expect("an error").to_string();
     for (key, wrong, expected) in [
@@ -188,7 +193,7 @@ fn what_is_wrong_with_modules_is_said() {
     let dir = Scratch::new();
     let path = dir.file("folder");
     let network = built("bert:1,8,2,16,normalize=yes", Head::Numbers(5));
-    saved::save_folder(&path, &network, &names(5), None).unwrap();
+    saved::save_folder(&path, &network, &names(5)).unwrap();
     let modules = value(path.join("modules.json"));
     let refused = || saved::open(&path, &Overrides::default()).err().expect("an error").to_string();
     let types: Vec<&str> = modules.as_array().unwrap().iter().map(|m| m["type"].as_str().unwrap()).collect();
@@ -232,14 +237,14 @@ fn what_can_t_be_a_folder_is_said() {
     let dir = Scratch::new();
     let path = dir.file("folder");
     let cnn = build("cnn:2", &ModelConfig::classifier([3, 8, 8], 2)).unwrap();
-    let message = saved::save_folder(&path, &cnn, &names(2), None).unwrap_err().to_string();
+    let message = saved::save_folder(&path, &cnn, &names(2)).unwrap_err().to_string();
     assert!(message.contains("\"cnn:2\" is no encoder of texts"), "{message}");
     let vectors = built("bert:1,8,2,16", Head::Numbers(8));
-    let message = saved::save_folder(&path, &vectors, &names(8), Some(b"{")).unwrap_err().to_string();
+    let message = saved::save_folder(&path, &vectors, &with("{", names(8))).unwrap_err().to_string();
     assert!(message.contains("tokenizer.json") && !path.exists(), "{message}");
-    saved::save_folder(&path, &vectors, &names(8), None).unwrap();
+    saved::save_folder(&path, &vectors, &names(8)).unwrap();
     let classes = built("bert:1,8,2,16,head=pooler", Head::Classes(2));
-    let message = saved::save_folder(&path, &classes, &names(2), None).unwrap_err().to_string();
+    let message = saved::save_folder(&path, &classes, &names(2)).unwrap_err().to_string();
     assert!(message.contains("modules.json") && message.contains("another folder"), "{message}");
     let mut mlp = build("mlp:4", &ModelConfig::classifier([1, 4, 4], 2)).unwrap();
     assert!(saved::start_from(&mut mlp, &path).unwrap_err().to_string().contains("does not fit"));

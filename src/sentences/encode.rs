@@ -1,0 +1,74 @@
+//! Vectors of texts by an encoder, on the device: many texts a batch, one behind the other.
+
+use std::sync::Arc;
+
+use super::Rows;
+use crate::data::text::TextSet;
+use crate::data::{Loader, LoaderConfig, Source};
+use crate::gpu::Gpu;
+use crate::models::{InputSpec, Network, build, encoder};
+use crate::nn::DeviceParams;
+use crate::tasks::Embed;
+use crate::train::Evaluator;
+use crate::{Error, Result};
+
+/// Tokens of a batch that are worth a pass: activations of a width of 384 are some MiB then.
+const TOKENS: usize = 1024;
+
+/// The network's vector (N, D) of each text, in order.
+///
+/// # Errors
+/// [`Error::Config`] for a network that gives no vectors of texts, or for shorter texts or fewer tokens, and those of the device.
+pub async fn encode_async(gpu: &Gpu, network: &Network, texts: &Arc<TextSet>) -> Result<Rows> {
+    let InputSpec::Tokens { .. } = network.input() else {
+        let message = format!("{} takes {}, not texts", network.name, network.input());
+        return Err(Error::config("model", message));
+    };
+    let width = network.head().width();
+    let task = Embed::new(texts.as_ref(), [texts.vocabulary(), texts.longest()], width)?;
+    let mean = texts.all_tokens().len() / texts.len().max(1);
+    let batch = (TOKENS / mean.max(1)).clamp(1, texts.len().max(1));
+    let params = DeviceParams::frozen(gpu, "network", &network.params)?;
+    let evaluator = Evaluator::new_async(gpu, &task, network, &params, batch, texts.as_ref()).await?;
+    let loader = Loader::new(texts.clone(), LoaderConfig::in_order(batch))?;
+    let mut all = Vec::with_capacity(texts.len() * width);
+    for batch in loader.epoch(0) {
+        let batch = batch?;
+        let rows = evaluator.outputs_async(&batch).await?;
+        all.extend(rows.into_iter().take(batch.len * width));
+    }
+    Rows::new(width, all)
+}
+
+/// [`encode_async`]. Blocks.
+///
+/// # Errors
+/// As [`encode_async`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn encode(gpu: &Gpu, network: &Network, texts: &Arc<TextSet>) -> Result<Rows> {
+    gpu.block_on(encode_async(gpu, network, texts))
+}
+
+/// The same encoder with vectors that are the plain means of all tokens: what static models are made of.
+///
+/// # Errors
+/// [`Error::Config`] for a network that is no encoder of texts, or has another layer behind the mean.
+pub fn plain_means(network: Network) -> Result<Network> {
+    let (config, mut shape) = (*network.config(), encoder::shape_of(&network)?);
+    let InputSpec::Tokens { longest, .. } = config.input else {
+        return Err(Error::config("model", "expected an encoder of texts"));
+    };
+    if config.head.width() != shape.width {
+        let message = format!(
+            "{} gives vectors of {} numbers, and its tokens have {}; a static model is made of the tokens' own",
+            network.name,
+            config.head.width(),
+            shape.width
+        );
+        return Err(Error::config("model", message));
+    }
+    (shape.normalize, shape.pooling) = (false, encoder::Pooling::Mean);
+    let mut plain = build(&shape.name(longest), &config)?;
+    plain.params = network.params;
+    Ok(plain)
+}

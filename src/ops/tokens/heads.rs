@@ -58,7 +58,7 @@ impl Heads {
     }
 
     /// The same, or where the adapter has subgroups of 8 one of these for 8 tokens and a head: a lane loads what the others
-    /// get by broadcast, since on a CPU adapter a load of a row costs as much as thirty products. `kernel` gives the kernel
+    /// get by broadcast, since on a CPU adapter loads are expensive and broadcasts cheap. `kernel` gives the kernel
     /// for either.
     pub fn by_row_or_eights(
         &self,

@@ -3,7 +3,8 @@
 //!
 //! q, k, v and o are (T, D), each of `heads` heads with its D / heads numbers of every row; `ranges` i32 (T, 2) are those
 //! of [`Tensor::token_places`]: [first, end), neither of which falls from a token that sees any to the next such. A token
-//! that sees none has o = 0 and no gradient, and nothing of it reaches another.
+//! that sees none has o = 0 and no gradient, and nothing of it reaches another. What is not seen has weight 0, but by
+//! subgroups of 8 a NaN of one text can reach the few tokens beside it of the next.
 //!
 //! Nothing of T x T numbers is ever stored: the gradients compute p again from each row's largest score and sum, one
 //! kernel by query for dq, one by key for dk and dv, each in ascending order, so that they have the same bits every time

@@ -57,8 +57,9 @@ impl Heads {
         to.dispatch(kernel, bindings, Grid::linear(rows.div_ceil(workgroup)));
     }
 
-    /// The same, or where the adapter has subgroups of 8 one of these for 8 tokens and a head, which a lane of it loads for
-    /// all. `kernel` gives the kernel for either.
+    /// The same, or where the adapter has subgroups of 8 one of these for 8 tokens and a head: a lane loads what the others
+    /// get by broadcast, since on a CPU adapter loads are expensive and broadcasts cheap. `kernel` gives the kernel
+    /// for either.
     pub fn by_row_or_eights(
         &self,
         to: &mut Lowering<'_>,

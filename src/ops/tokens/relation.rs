@@ -36,6 +36,15 @@ pub enum RelationForm {
     Mse,
 }
 
+impl RelationForm {
+    fn op_name(self) -> &'static str {
+        match self {
+            RelationForm::Kl => "relation_kl",
+            RelationForm::Mse => "relation_mse",
+        }
+    }
+}
+
 /// Loss (1), inverse of the sum of weights (1) and, of `Kl`, stats (T, heads, 4), from a_s, b_s, a_t, b_t and ranges.
 #[derive(Debug, Clone, Copy)]
 struct Relation {
@@ -62,7 +71,7 @@ impl Relation {
         let heads = [0, 2].map(|i| Heads::of(to.input(i), self.heads));
         let widths = heads.map(|heads| heads.each);
         heads[0].by_row_or_eights(to, &widths, bindings, |eights| {
-            Kernel::new("relation_loss", entry, if eights { LANES } else { SHADER })
+            Kernel::new(self.form.op_name(), entry, if eights { LANES } else { SHADER })
                 .define("KL", (self.form == RelationForm::Kl).into())
                 .define_each_f32("SCALE", widths.map(|each| 1.0 / (each as f32).sqrt()))
         })
@@ -107,7 +116,7 @@ fn softmax_of(scores: &[[f64; 2]], side: usize) -> [f64; 2] {
 
 impl Op for Relation {
     fn name(&self) -> &'static str {
-        "relation_loss"
+        self.form.op_name()
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
@@ -197,7 +206,7 @@ impl Op for Relation {
 
 impl Op for RelationBackward {
     fn name(&self) -> &'static str {
-        "relation_loss"
+        self.relation.form.op_name()
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {

@@ -14,7 +14,7 @@ use limbeck::data::boxes::{BOX_CLASSES, BOXES};
 use limbeck::distill::{self, LogitRows, MethodConfig, MethodContext, TaskRows, TeacherPass};
 use limbeck::gpu::Gpu;
 use limbeck::models::reuse::{self, Projector};
-use limbeck::models::{self, ModelConfig, Outputs};
+use limbeck::models::{self, ModelConfig, NUMBERS, Outputs, TOKENS};
 use limbeck::nn::{DeviceParams, Forward, Init, ParamBuilder, Params, Tap};
 use limbeck::ops::boxes::YoloHead;
 use limbeck::ops::conv2d::Conv2d;
@@ -79,6 +79,11 @@ fn own() {
 #[test]
 fn relations() {
     check_group("methods_relations");
+}
+
+#[test]
+fn tokens() {
+    check_group("methods_tokens");
 }
 
 /// On a single pixel, or one sample, these methods would be zero for every student.
@@ -178,7 +183,7 @@ impl Case<'_> {
         let tape = Tape::new();
         let logits = self.variable(&tape, "student.logits");
         let labels = tape.input_i32("labels", self.fixture.shape(&self.key("labels")));
-        let batch = Leaves::new(&tape, self.fixture.shape(&self.key("sample_ids"))[0], &self.truth_fields());
+        let batch = Leaves::new(&tape, self.fixture.shape(&self.key("sample_ids"))[0], &self.fields());
         let none = DeviceParams::trainable(self.gpu, "student", &Params::default()).unwrap();
         let student = Forward::train(&tape, &none);
         let guided = self.taps(&student, "student.taps.", |key| self.variable(&tape, key));
@@ -250,6 +255,10 @@ impl Case<'_> {
         if self.has("truths.boxes") {
             self.write(&plan, "truths.boxes", batch.get(BOXES).unwrap());
             self.write(&plan, "truths.classes", batch.get(BOX_CLASSES).unwrap());
+        }
+        if self.has("tokens") {
+            self.write(&plan, "tokens", batch.get(TOKENS).unwrap());
+            self.write(&plan, "spans", batch.spans().unwrap());
         }
         if self.has("real") {
             self.write(&plan, "real", batch.mask());
@@ -330,8 +339,12 @@ impl Case<'_> {
         all.collect()
     }
 
-    /// The fields of boxes that are there, where the case has some.
-    fn truth_fields(&self) -> Vec<Field> {
+    /// The fields of boxes that are there, or of texts, where the case has some.
+    fn fields(&self) -> Vec<Field> {
+        if self.has("tokens") {
+            let shape = self.fixture.shape(&self.key("tokens"));
+            return vec![Field { shape: shape.to_vec(), ..Field::packed(TOKENS) }];
+        }
         if !self.has("truths.boxes") {
             return Vec::new();
         }
@@ -340,7 +353,7 @@ impl Case<'_> {
         vec![Field::f32(BOXES, [places, 4]), classes]
     }
 
-    /// One side's maps with their heads, and those that are leaves.
+    /// One side's maps with their heads, or its numbers, and those that are leaves.
     fn outputs(
         &self,
         side: &str,
@@ -368,6 +381,11 @@ impl Case<'_> {
                 }
             };
             outputs = outputs.with_boxes(name, map, Arc::new(head(json)));
+        }
+        let numbers = format!("{side}.{NUMBERS}");
+        if self.has(&numbers) {
+            leaves.push((numbers.clone(), make(&numbers)));
+            outputs = outputs.with(NUMBERS, leaves.last().unwrap().1.clone());
         }
         (outputs, leaves)
     }

@@ -47,10 +47,10 @@ fn forward(
         var new_top = top;
 #repeat t KEYS
         // Behind the last key: that one again, with no weight.
-        let from{t} = (min(key + {t}u, range.y - 1u) * HEADS + at.y) * ITEMS0;
+        let begin{t} = (min(key + {t}u, range.y - 1u) * HEADS + at.y) * ITEMS0;
         var products{t} = Item();
 #repeat i ITEMS0
-        products{t} += q{i} * k[from{t} + {i}u];
+        products{t} += q{i} * k[begin{t} + {i}u];
 #end
         let score{t} = select(LOWEST, item_sum(products{t}) * SCALE, key + {t}u < range.y);
         new_top = max(new_top, score{t});
@@ -65,7 +65,7 @@ fn forward(
         let p{t} = exp(score{t} - top);
         sum += p{t};
 #repeat i ITEMS0
-        o{i} += p{t} * v[from{t} + {i}u];
+        o{i} += p{t} * v[begin{t} + {i}u];
 #end
 #end
     }
@@ -118,13 +118,13 @@ fn backward_queries(
     var dq{i} = Item();
 #end
     for (var key = range.x; key < range.y; key++) {
-        let from = (key * HEADS + at.y) * ITEMS0;
+        let begin = (key * HEADS + at.y) * ITEMS0;
         var products = Item();
         var values = Item();
 #repeat i ITEMS0
-        let k{i} = k[from + {i}u];
+        let k{i} = k[begin + {i}u];
         products += q{i} * k{i};
-        values += dy{i} * v[from + {i}u];
+        values += dy{i} * v[begin + {i}u];
 #end
         let p = exp(item_sum(products) * SCALE - saved.x) * saved.y;
         let ds = p * (item_sum(values) - saved.z);
@@ -163,13 +163,13 @@ fn backward_keys(
         if !sees(range, key) {
             continue;
         }
-        let from = (n * HEADS + at.y) * ITEMS0;
+        let begin = (n * HEADS + at.y) * ITEMS0;
         let saved = saved_rows[n * HEADS + at.y];
         var products = Item();
         var values = Item();
 #repeat i ITEMS0
-        let q{i} = q[from + {i}u];
-        let dy{i} = dy[from + {i}u];
+        let q{i} = q[begin + {i}u];
+        let dy{i} = dy[begin + {i}u];
         products += q{i} * k{i};
         values += dy{i} * v{i};
 #end

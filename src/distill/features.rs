@@ -124,6 +124,12 @@ pub(super) fn embedding(x: &Tensor) -> Result<Tensor> {
     if axes.is_empty() { Ok(x.clone()) } else { x.mean(&axes, false) }
 }
 
+/// 1 - the cosine of each row of both, (R, 1), of rows (R, D).
+pub(super) fn turned(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    // Half the squared distance of unit vectors, which loses nothing where they nearly agree.
+    a.normalize()?.sub(&b.normalize()?)?.square()?.sum(&[1], true)?.scale(0.5)
+}
+
 /// Fails where a batch has no two samples to relate.
 pub(super) fn expect_batch(method: &str, x: &Tensor) -> Result<()> {
     match x.dims() {

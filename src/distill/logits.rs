@@ -3,7 +3,7 @@
 //! Standardised logits (Sun et al. 2403.01427): z <- (z - mean) / (std + 1e-7) over classes, with the unbiased standard
 //! deviation, as the authors' code has it. Any method on logits takes them, by the setting [`LOGITS`].
 
-use super::{LogitRows, Loss, Method, MethodContext, Setting, TermSchedule, Transfer, loss};
+use super::{LogitRows, Loss, Method, MethodContext, Setting, TapNeed, TermSchedule, Transfer, loss};
 use crate::nn::{ParamBuilder, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -36,6 +36,10 @@ impl Method for Standardised {
 
     fn needs_teacher(&self) -> bool {
         self.0.needs_teacher()
+    }
+
+    fn taps(&self) -> Option<TapNeed> {
+        self.0.taps()
     }
 
     fn reads_teacher(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::{MethodContext, TermSchedule, Transfer};
+use super::{MethodContext, TapNeed, TermSchedule, Transfer};
 use crate::Result;
 use crate::nn::{Forward, ParamBuilder, Params};
 use crate::tape::Tensor;
@@ -58,6 +58,11 @@ pub trait Method: Debug + Send + Sync {
     /// Makes the method's own parameters (regressors), knowing all shapes, and what records its loss with them. They are
     /// trained with the student, and are not part of the exported student.
     fn prepare(&self, seen: &MethodContext<'_>, at: ParamBuilder<'_>) -> Result<Box<dyn Loss>>;
+
+    /// The taps it uses where the user names none, where its settings make them others than its entry says.
+    fn taps(&self) -> Option<TapNeed> {
+        None
+    }
 
     /// Whether the loss depends on a teacher: not where what teaches is made of the student or of the labels.
     fn needs_teacher(&self) -> bool {

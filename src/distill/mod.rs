@@ -24,10 +24,11 @@ mod rows;
 mod schedule;
 mod settings;
 mod term;
+mod tokens;
 mod transfer;
+mod vectors;
 
 pub use context::{MethodContext, TaskRows, TeacherPass, UnrunPass};
-pub(crate) use low_rank::orthogonal;
 pub use low_rank::{Factors, Rank, low_rank};
 pub use method::{Loss, Method, Parameterless, loss};
 pub use methods::{METHODS, find};
@@ -108,6 +109,14 @@ pub enum TapNeed {
     Embedding,
     /// [`TapNeed::PreActivations`], and after them, but of detectors, [`TapNeed::Embedding`].
     Review,
+    /// Every stage of the student, each with that of the teacher which is as far along: stage i of n with stage i m / n of m.
+    Layers,
+    /// [`TapNeed::Layers`] without the deepest.
+    LayersButLast,
+    /// [`TapNeed::Stages`] without the deepest.
+    StagesButLast,
+    /// [`TapNeed::Embedding`]; of a student whose output is vectors none: those are what is compared.
+    Vectors,
 }
 
 /// An entry of [`METHODS`].

@@ -18,6 +18,8 @@ pub(super) fn in_words(need: Need) -> &'static str {
         Need::Truths => "the boxes that are there",
         Need::Taps => "features",
         Need::Weights => "the teacher's weights",
+        Need::Tokens => "tokens of texts",
+        Need::Vectors => "a vector of each sample",
     }
 }
 

@@ -77,6 +77,7 @@ impl MethodSpec {
     pub(super) fn term_with(&self, shared: &MethodConfig, own: &[(&str, &str)]) -> Result<Term> {
         let values = SettingValues::new(self.name, self.settings, shared, own)?;
         let mut method = (self.build)(&values)?;
+        let taps = method.taps().unwrap_or(self.taps);
         if self.settings.contains(&LOGITS) && values.choice(LOGITS.name)? == STANDARDISED {
             method = Box::new(Standardised(method));
         }
@@ -85,7 +86,7 @@ impl MethodSpec {
             weight: self.weight,
             schedule: TermSchedule::default(),
             method: Arc::from(method),
-            taps: self.taps,
+            taps,
             values,
             built: true,
         })

@@ -51,7 +51,7 @@ pub use norm::{batch as batch_norm, layer as layer_norm, normalize};
 pub use pool::{average as average_pool, upsample};
 pub use shape::{concat, gather, one_hot, pad, permute, reshape, slice};
 pub use spec::{Case, Fill, Input, OpSpec};
-pub use tokens::{attention, embedding, places as token_places, segment};
+pub use tokens::{attention, embedding, places as token_places, relation, segment};
 pub use update::{adam, grad_norm, l2_sp, lerp, loss_scale, sgd};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
@@ -100,6 +100,7 @@ pub static OPS: &[&OpSpec] = &[
     &pool::SPEC,
     &reduce::SPEC,
     &regression::SPEC,
+    &relation::SPEC,
     &reshape::SPEC,
     &scale::SPEC,
     &segment::SPEC,

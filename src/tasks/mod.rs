@@ -73,6 +73,10 @@ pub enum Need {
     Taps,
     /// The networks' weights.
     Weights,
+    /// The tokens of texts, and what networks make of each.
+    Tokens,
+    /// A vector of each sample, of any width.
+    Vectors,
 }
 
 /// What a network is trained for.

@@ -12,7 +12,10 @@ mod crosskd;
 mod ctkd;
 mod cwd;
 mod dist;
+mod distilbert;
 mod dkd;
+mod embed_cosine;
+mod embed_mse;
 mod feature;
 mod fgd;
 mod fitnet;
@@ -22,20 +25,26 @@ mod jsd;
 mod kd;
 mod logit_mse;
 mod logit_std;
+mod margin_mse;
 mod mgd;
+mod minilm;
+mod minilmv2;
 mod mlkd;
 mod nst;
 mod obj_kd;
 mod ofa;
 mod ofd;
 mod pkd;
+mod pkd_bert;
 mod pkt;
 mod pseudo;
+mod relational;
 mod reviewkd;
 mod rkd;
 mod simkd;
 mod sp;
 mod tf_kd;
+mod tinybert;
 mod vid;
 mod weights;
 mod wsld;
@@ -57,7 +66,10 @@ pub static METHODS: &[MethodSpec] = &[
     ctkd::SPEC,
     cwd::SPEC,
     dist::SPEC,
+    distilbert::SPEC,
     dkd::SPEC,
+    embed_cosine::SPEC,
+    embed_mse::SPEC,
     feature::SPEC,
     fgd::SPEC,
     fitnet::SPEC,
@@ -67,20 +79,26 @@ pub static METHODS: &[MethodSpec] = &[
     kd::SPEC,
     logit_mse::SPEC,
     logit_std::SPEC,
+    margin_mse::SPEC,
     mgd::SPEC,
+    minilm::SPEC,
+    minilmv2::SPEC,
     mlkd::SPEC,
     nst::SPEC,
     obj_kd::SPEC,
     ofa::SPEC,
     ofd::SPEC,
     pkd::SPEC,
+    pkd_bert::SPEC,
     pkt::SPEC,
     pseudo::SPEC,
+    relational::SPEC,
     reviewkd::SPEC,
     rkd::SPEC,
     simkd::SPEC,
     sp::SPEC,
     tf_kd::SPEC,
+    tinybert::SPEC,
     vid::SPEC,
     weights::SPEC,
     wsld::SPEC,

@@ -3,6 +3,7 @@
 pub mod attention;
 pub mod embedding;
 pub mod places;
+pub mod relation;
 pub mod segment;
 
 mod heads;

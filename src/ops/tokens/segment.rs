@@ -117,7 +117,10 @@ impl Op for SegmentBackward {
         let owners = to.scratch(x[0]);
         per_element(to, self.segment.kernel("own", x, texts).0, &[Slot::Input(1), owners], x[0]);
         let (kernel, width) = self.segment.kernel("backward", x, texts);
-        let bindings = [Slot::Input(0), Slot::Input(1), owners, Slot::Output(0)];
+        let bindings = match self.segment {
+            Segment::Mean => vec![Slot::Input(0), Slot::Input(1), owners, Slot::Output(0)],
+            Segment::First => vec![Slot::Input(0), owners, Slot::Output(0)],
+        };
         per_element(to, kernel, &bindings, x[0] * width);
         Ok(())
     }

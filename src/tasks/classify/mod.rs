@@ -27,7 +27,16 @@ use crate::{Error, Result};
 pub const SPEC: TaskSpec = TaskSpec {
     name: "classify",
     about: "which of some classes an image or a text is of: cross-entropy, top-1 accuracy",
-    offers: &[Need::Logits, Need::Numbers, Need::Labels, Need::Taps, Need::Weights],
+    // Tokens where the data is texts.
+    offers: &[
+        Need::Logits,
+        Need::Numbers,
+        Need::Labels,
+        Need::Taps,
+        Need::Weights,
+        Need::Tokens,
+        Need::Vectors,
+    ],
 };
 
 /// The name of this task's loss, and of its term.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::reads::{Reads, Texts};
 use super::{Leaves, Meter, Need, Rows, Task, TaskSpec, TaskTerm, Views};
 use crate::data::Source;
+pub use crate::data::text::SCORE;
 use crate::gpu::Gpu;
 use crate::models::{Head, ModelConfig, NUMBERS, Outputs, Values};
 use crate::nn::Mode;
@@ -21,11 +22,9 @@ use crate::{Error, Result};
 pub const SPEC: TaskSpec = TaskSpec {
     name: "embed",
     about: "vectors of sentences, alike where their meanings are: correlation of cosines with scores of pairs",
-    offers: &[Need::Taps, Need::Weights],
+    offers: &[Need::Taps, Need::Weights, Need::Tokens, Need::Vectors],
 };
 
-/// The field of a pair's score, f32.
-pub const SCORE: &str = "score";
 
 /// Vectors of sentences.
 #[derive(Debug, Clone)]

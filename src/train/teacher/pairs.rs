@@ -15,9 +15,10 @@ type Pairs = Vec<(String, String)>;
 pub(super) fn offered(network: &Network, need: TapNeed) -> Vec<String> {
     match need {
         TapNeed::None => Vec::new(),
-        TapNeed::Last | TapNeed::Middle | TapNeed::Stages => network.stages.clone(),
+        TapNeed::Last | TapNeed::Middle | TapNeed::Stages | TapNeed::StagesButLast => network.stages.clone(),
+        TapNeed::Layers | TapNeed::LayersButLast => network.stages.clone(),
         TapNeed::PreActivations => network.preactivations.clone(),
-        TapNeed::Embedding => vec![network.embedding.clone()],
+        TapNeed::Embedding | TapNeed::Vectors => vec![network.embedding.clone()],
         // A detector has no classifier whose input would be a level of its own.
         TapNeed::Review if matches!(network.head(), Head::Boxes(_)) => network.preactivations.clone(),
         TapNeed::Review => [&network.preactivations[..], std::slice::from_ref(&network.embedding)].concat(),
@@ -31,6 +32,9 @@ pub(super) fn pairs(
     (network, student): (&Network, &Forward<'_>),
 ) -> Pairs {
     let guided = offered(network, need);
+    if need == TapNeed::Vectors && matches!(network.head(), Head::Numbers(_)) {
+        return Pairs::new();
+    }
     let heads = matches!(network.head(), Head::Boxes(_));
     let sizes = |names: &[String], tensor: &dyn Fn(&str) -> Option<Tensor>| {
         names.iter().map(|name| Some((name.clone(), size(&tensor(name)?)?))).collect::<Option<Vec<_>>>()
@@ -48,8 +52,23 @@ pub(super) fn pairs(
             let middle = pairs.len().saturating_sub(1) / 2;
             pairs.into_iter().nth(middle).into_iter().collect()
         }
+        TapNeed::Layers => as_far_along(hints, &guided),
+        TapNeed::LayersButLast => but_last(as_far_along(hints, &guided)),
+        TapNeed::StagesButLast => but_last(pairs),
         _ => pairs,
     }
+}
+
+/// Every tap of the student with that of the teacher which is as far along.
+fn as_far_along(teacher: &[String], student: &[String]) -> Pairs {
+    let hint = |i: usize| teacher.get((((i + 1) * teacher.len()) / student.len()).max(1) - 1);
+    let pairs = student.iter().enumerate();
+    pairs.filter_map(|(i, guided)| Some((hint(i)?.clone(), guided.clone()))).collect()
+}
+
+fn but_last(mut pairs: Pairs) -> Pairs {
+    pairs.pop();
+    pairs
 }
 
 /// Height and width of a map.
@@ -119,5 +138,21 @@ mod tests {
         let names = |all: &[&str]| all.iter().map(|name| name.to_string()).collect::<Vec<_>>();
         let pairs = from_the_deepest(&names(&["a", "b", "c"]), &names(&["x", "y"]));
         assert_eq!(pairs, owned(&[("b", "x"), ("c", "y")]));
+    }
+
+    /// 12 layers to 4 is every third; a teacher of fewer layers than the student teaches several by one.
+    #[test]
+    fn layers_go_with_those_as_far_along() {
+        let names = |side: &str, n: usize| (0..n).map(|i| format!("{side}{i}")).collect::<Vec<_>>();
+        let pairs = |t, s| as_far_along(&names("t", t), &names("s", s));
+        assert_eq!(pairs(12, 4), owned(&[("t2", "s0"), ("t5", "s1"), ("t8", "s2"), ("t11", "s3")]));
+        assert_eq!(pairs(6, 4), owned(&[("t0", "s0"), ("t2", "s1"), ("t3", "s2"), ("t5", "s3")]));
+        assert_eq!(pairs(2, 3), owned(&[("t0", "s0"), ("t0", "s1"), ("t1", "s2")]));
+        assert_eq!(pairs(0, 2), Pairs::new());
+        assert_eq!(but_last(pairs(6, 2)), owned(&[("t2", "s0")]));
+        assert_eq!(
+            but_last(from_the_deepest(&names("t", 6), &names("s", 3))),
+            owned(&[("t3", "s0"), ("t4", "s1")])
+        );
     }
 }

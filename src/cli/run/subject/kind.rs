@@ -1,6 +1,6 @@
 //! What the settings of a run get from the kind of its data.
 
-use super::{Subject, boxed, labelled};
+use super::{Subject, boxed, labelled, sentences, texts};
 use crate::cli::run::recipe::Recipe;
 use crate::data::{Content, find};
 use crate::{Error, Result};
@@ -19,14 +19,16 @@ pub struct Kind {
     pub open: fn(&Recipe) -> Result<Box<dyn Subject>>,
 }
 
-const ALL: [&Kind; 2] = [&labelled::KIND, &boxed::KIND];
+const ALL: [&Kind; 4] = [&labelled::KIND, &boxed::KIND, &texts::KIND, &sentences::KIND];
 
 impl Kind {
     /// The kind of the data that the settings name.
     pub fn of(recipe: &Recipe) -> Result<&'static Kind> {
         Ok(match find(recipe.data_name())?.content {
-            Content::Images | Content::Texts | Content::Sentences => &labelled::KIND,
+            Content::Images => &labelled::KIND,
             Content::Boxes => &boxed::KIND,
+            Content::Texts => &texts::KIND,
+            Content::Sentences => &sentences::KIND,
         })
     }
 

@@ -3,6 +3,9 @@
 pub mod boxed;
 mod kind;
 pub mod labelled;
+pub mod sentences;
+pub mod texts;
+pub mod tokens;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -7,10 +7,10 @@ use super::{Kind, Subject};
 use crate::cli::run::recipe::Recipe;
 use crate::data::Source;
 use crate::data::text::TextSet;
-use crate::models::native_config;
+use crate::models::{Head, InputSpec, ModelConfig, build, encoder};
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
 use crate::tasks::{Embed, Task};
-use crate::{Error, Result};
+use crate::Result;
 
 /// Sentences, as settings see them.
 pub const KIND: Kind = Kind {
@@ -27,16 +27,18 @@ pub struct Sentences {
     training: Arc<TextSet>,
     validation: Option<Arc<TextSet>>,
     test: Arc<TextSet>,
+    width: usize,
 }
 
 impl Sentences {
     fn open(recipe: &Recipe) -> Result<Self> {
         let tokens = Tokens::of(recipe)?;
-        let sets = tokens.load(recipe, recipe.data_name(), recipe.data_dir.as_deref())?;
+        let sets = tokens.load(recipe)?;
         let training = tokens::limit(sets.train, recipe.limit_train, "--limit-train")?;
-        let test = sets.test;
+        let (test, width) = (sets.test, width_of(recipe, tokens.sizes())?);
         Ok(Self {
             tokens,
+            width,
             training: Arc::new(training),
             validation: sets.validation.map(Arc::new),
             test: Arc::new(test),
@@ -61,9 +63,8 @@ impl Subject for Sentences {
         &[]
     }
 
-    fn task(&self, recipe: &Recipe) -> Result<Arc<dyn Task>> {
-        let width = width_of(recipe)?;
-        Ok(Arc::new(Embed::new(self.training.as_ref(), self.tokens.sizes(), width)?))
+    fn task(&self, _: &Recipe) -> Result<Arc<dyn Task>> {
+        Ok(Arc::new(Embed::new(self.training.as_ref(), self.tokens.sizes(), self.width)?))
     }
 
     /// Texts are not normalised.
@@ -86,9 +87,8 @@ impl Subject for Sentences {
 }
 
 /// Numbers of a vector: as many as the student is wide.
-fn width_of(recipe: &Recipe) -> Result<usize> {
+fn width_of(recipe: &Recipe, [vocabulary, longest]: [usize; 2]) -> Result<usize> {
     let model = recipe.need(&recipe.model, "model", "bert:2,128,2")?;
-    native_config(model)?.map(|config| config.head.width()).ok_or_else(|| {
-        Error::config("model", format!("\"{model}\" gives no vectors of sentences; bert does"))
-    })
+    let config = ModelConfig { input: InputSpec::Tokens { vocabulary, longest }, head: Head::Numbers(1) };
+    Ok(encoder::shape_of(&build(model, &config)?)?.width)
 }

@@ -31,7 +31,7 @@ pub struct Texts {
 impl Texts {
     fn open(recipe: &Recipe) -> Result<Self> {
         let tokens = Tokens::of(recipe)?;
-        let sets = tokens.load(recipe, recipe.data_name(), recipe.data_dir.as_deref())?;
+        let sets = tokens.load(recipe)?;
         let training = tokens::limit(sets.train, recipe.limit_train, "--limit-train")?;
         let test = tokens::limit(sets.test, recipe.limit_test, "--limit-test")?;
         let (training, validation) = match recipe.validation {

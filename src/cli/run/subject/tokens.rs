@@ -1,12 +1,10 @@
 //! What all kinds of texts share: their tokenizer, and how they are read.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::cli::run::recipe::Recipe;
-use crate::data::load_texts;
-use crate::data::text::{TextOptions, TextSet, TextSets, Tokenizer};
-use crate::files::read_text;
+use crate::data::Source;
+use crate::data::text::{Column, TextOptions, TextSet, TextSets, Tokenizer, load_texts};
 use crate::models::saved::{self, ModelMetadata, Overrides, Saved};
 use crate::{Error, Result};
 
@@ -29,7 +27,7 @@ pub fn defaults(given: &Recipe, steps: u64) -> Recipe {
 /// How texts become tokens.
 pub struct Tokens {
     tokenizer: Tokenizer,
-    json: Arc<str>,
+    longest: usize,
 }
 
 impl Tokens {
@@ -40,39 +38,46 @@ impl Tokens {
             let message = "texts need one: the tokenizer.json of a model, or a model that has one";
             return Err(Error::config("tokenizer", message));
         };
-        let json = tokenizer_of(path)?;
-        Self::new(json, recipe.max_tokens.unwrap_or(MOST_TOKENS))
-    }
-
-    /// Of this `tokenizer.json`, for texts of at most so many tokens.
-    pub fn new(json: Arc<str>, longest: usize) -> Result<Self> {
-        Ok(Self { tokenizer: Tokenizer::from_json(&json, longest)?, json })
+        let longest = recipe.max_tokens.unwrap_or(MOST_TOKENS);
+        if longest < 3 {
+            let message = format!("expected at least 3, with those that begin and end a text, got {longest}");
+            return Err(Error::config("max_tokens", message));
+        }
+        Ok(Self { tokenizer: tokenizer_of(path)?, longest })
     }
 
     /// The vocabulary, and most tokens of a text.
     pub fn sizes(&self) -> [usize; 2] {
-        [self.tokenizer.vocabulary(), self.tokenizer.longest()]
+        [self.tokenizer.vocabulary(), self.longest]
     }
 
-    /// The parts of the data set `name`.
-    pub fn load(&self, recipe: &Recipe, name: &str, dir: Option<&Path>) -> Result<TextSets> {
+    /// The parts of the data set that the settings name.
+    pub fn load(&self, recipe: &Recipe) -> Result<TextSets> {
+        let columns = recipe.text_columns.as_deref().unwrap_or_default();
+        if columns.len() > 2 {
+            let message = format!("expected one column, or two of pairs, got {}", columns.len());
+            return Err(Error::config("text_columns", message));
+        }
+        let column = |name: Option<&String>| name.map(|name| Column::from(name.as_str()));
         let options = TextOptions {
-            text_columns: recipe.text_columns.clone(),
-            label_column: recipe.label_column.clone(),
+            text: column(columns.first()),
+            second: column(columns.get(1)),
+            label: column(recipe.label_column.as_ref()),
             ..Default::default()
         };
-        load_texts(name, dir, &self.tokenizer, &options)
+        load_texts(recipe.data_name(), recipe.data_dir.as_deref(), (&self.tokenizer, self.longest), &options)
     }
 
     /// What a network that reads these tokens must be fed.
     pub fn metadata(&self, classes: &[String]) -> ModelMetadata {
-        ModelMetadata { classes: classes.to_vec(), tokenizer: Some(self.json.clone()), ..Default::default() }
+        let tokenizer = Some(self.tokenizer.json().into());
+        ModelMetadata { classes: classes.to_vec(), tokenizer, ..Default::default() }
     }
 
     /// Fails for a network of other tokens: numbers that mean other words teach nothing.
     pub fn fit(&self, saved: &Saved) -> Result<()> {
         match &saved.metadata.tokenizer {
-            Some(other) if *other != self.json => {
+            Some(other) if **other != *self.tokenizer.json() => {
                 let message = "its tokenizer is another than the student's: numbers of tokens would mean other words; give \
                                both the same, or leave out `tokenizer`";
                 Err(Error::config("teacher", message))
@@ -82,15 +87,21 @@ impl Tokens {
     }
 }
 
-/// The text of a `tokenizer.json`, or of that which a model has with it.
-fn tokenizer_of(path: &Path) -> Result<Arc<str>> {
-    if path.extension().is_some_and(|ending| ending == "json") {
-        return Ok(read_text(path)?.into());
+/// A `tokenizer.json`, or that which a model has with it.
+pub fn tokenizer_of(path: &Path) -> Result<Tokenizer> {
+    if path.extension().is_some_and(|ending| ending == "json") || path.join("tokenizer.json").is_file() {
+        return Tokenizer::open(path);
     }
     let model = saved::open(path, &Overrides::default())?;
-    model.metadata.tokenizer.ok_or_else(|| {
+    tokenizer_in(path, &model.metadata)
+}
+
+/// The tokenizer that a model has with it.
+pub fn tokenizer_in(path: &Path, metadata: &ModelMetadata) -> Result<Tokenizer> {
+    let json = metadata.tokenizer.clone().ok_or_else(|| {
         Error::file(path, "it has no tokenizer; name a tokenizer.json with `tokenizer`")
-    })
+    })?;
+    Tokenizer::parse(path, json.to_string())
 }
 
 /// `n` texts of a set; all where no number is given. `flag` is where it came from.

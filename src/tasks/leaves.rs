@@ -30,7 +30,7 @@ struct Note {
 
 impl Leaves {
     /// A leaf for each field of batches of `batch_size` samples: f32 (N, ..), i32 (N, ..), or, for bytes, i32 words of four
-    /// each over the whole batch. A packed field is a leaf (T), which [`crate::data::Source::batch_fields`] gives it.
+    /// each over the whole batch. A packed field is a leaf (T), to which `batch_fields` of its source gives a size.
     pub fn new(tape: &Tape, batch_size: usize, fields: &[Field]) -> Self {
         let sized = |field: &Field| match field.places {
             Places::Each => [&[batch_size], &field.shape[..]].concat(),

@@ -30,7 +30,7 @@ struct Note {
 
 impl Leaves {
     /// A leaf for each field of batches of `batch_size` samples: f32 (N, ..), i32 (N, ..), or, for bytes, i32 words of four
-    /// each over the whole batch. A packed field is a leaf (T), which [`crate::data::Source::batch_fields`] gives it.
+    /// each over the whole batch. A packed field is a leaf (T), to which `batch_fields` of its source gives a size.
     pub fn new(tape: &Tape, batch_size: usize, fields: &[Field]) -> Self {
         let sized = |field: &Field| match field.places {
             Places::Each => [&[batch_size], &field.shape[..]].concat(),
@@ -118,9 +118,9 @@ impl Leaves {
             let field = batch.fields().find(|field| field.is_packed() && field.name == *name);
             let pad = field.map(|field| field.pad.integer());
             match values {
-                HostValues::U8(words) => plan.write(leaf, &*filled(words, pad.map(|_| 0), leaf)?)?,
-                HostValues::I32(values) => plan.write(leaf, &*filled(values, pad, leaf)?)?,
-                HostValues::F32(values) => plan.write(leaf, &*filled(values, pad.map(|_| 0.0), leaf)?)?,
+                HostValues::U8(words) => plan.write(leaf, &filled(words, pad.map(|_| 0), leaf)?)?,
+                HostValues::I32(values) => plan.write(leaf, &filled(values, pad, leaf)?)?,
+                HostValues::F32(values) => plan.write(leaf, &filled(values, pad.map(|_| 0.0), leaf)?)?,
             }
         }
         if plan.holds(&self.ids) {

@@ -25,7 +25,7 @@ const PARTS: [&[&str]; 3] = [&["train"], &["dev", "validation", "valid"], &["tes
 const ENDINGS: [&str; 5] = ["tsv", "csv", "jsonl", "json", "txt"];
 
 /// Opens the data set `name` of texts or sentences, from `dir`, or else from the first of the places that
-/// [`load`](crate::data::load) looks in: texts of at most `longest` tokens.
+/// [`load`](crate::data::load()) looks in: texts of at most `longest` tokens.
 ///
 /// Of texts each sample has a label. Of sentences the training part is every different sentence, without scores, and of the others
 /// samples 2 i and 2 i + 1 are a pair, and both have its score; `options.label` is the column of the score there.

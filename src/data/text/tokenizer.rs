@@ -3,7 +3,11 @@
 //! Such a file may say that texts are cut and padded to a length: all-MiniLM-L6-v2's says 128 for both, though the model takes
 //! more. Neither is done here: a text is cut to what its model takes, and batches need no padding.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+
+use serde_json::Value;
+use tokenizers::{EncodeInput, Encoding};
 
 use super::{TextSet, Texts};
 use crate::data::Split;
@@ -55,7 +59,11 @@ impl Tokenizer {
                 format!("is no tokenizer.json that can be used: {why}; save the model's tokenizer again");
             Error::file(origin, message)
         };
-        let mut inner = tokenizers::Tokenizer::from_bytes(json.as_bytes()).map_err(|e| refuse(&e))?;
+        let mut described: Value = serde_json::from_str(&json).map_err(|e| refuse(&e))?;
+        // Nothing here makes texts of tokens.
+        described.as_object_mut().map(|object| object.remove("decoder"));
+        let read = guarded(|| serde_json::from_value::<tokenizers::Tokenizer>(described));
+        let mut inner = read.map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))?;
         inner.with_truncation(None).map_err(|e| refuse(&e))?;
         inner.with_padding(None);
         let last = inner.get_vocab(true).into_values().max();
@@ -63,6 +71,8 @@ impl Tokenizer {
         if vocabulary == 0 || vocabulary > i32::MAX as usize {
             return Err(refuse(&format!("it has {vocabulary} tokens")));
         }
+        // What stands around texts may be told so that nothing can be made of it.
+        guarded(|| inner.encode_fast("a", true)).map_err(|e| refuse(&e))?.map_err(|e| refuse(&e))?;
         Ok(Self { inner, json, vocabulary })
     }
 
@@ -91,8 +101,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Config`] where the tokenizer fails.
     pub fn bare(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.inner.encode_fast(text, false).map_err(failed)?;
-        Ok(encoding.get_ids().to_vec())
+        Ok(self.encoding(text, false)?.get_ids().to_vec())
     }
 
     /// The tokens of a text, or of two that belong together, with those that stand around them, such as `[CLS]` and `[SEP]`, at
@@ -102,10 +111,9 @@ impl Tokenizer {
     /// [`Error::Config`] where the tokenizer fails, and where those around take more places than `longest`.
     pub fn encode(&self, text: &str, second: Option<&str>, longest: usize) -> Result<Encoded> {
         let encoding = match second {
-            None => self.inner.encode_fast(text, true),
-            Some(second) => self.inner.encode_fast((text, second), true),
+            None => self.encoding(text, true)?,
+            Some(second) => self.encoding((text, second), true)?,
         };
-        let encoding = encoding.map_err(failed)?;
         let tokens = encoding.get_ids();
         if tokens.len() <= longest {
             return Ok(Encoded { tokens: tokens.to_vec(), cut: false });
@@ -124,6 +132,16 @@ impl Tokenizer {
             of_text.is_none_or(|left| left.checked_sub(1).map(|rest| *left = rest).is_some()).then_some(token)
         };
         Ok(Encoded { tokens: sides.iter().zip(tokens).filter_map(keep).collect(), cut: true })
+    }
+
+    fn encoding<'t>(&self, text: impl Into<EncodeInput<'t>>, around: bool) -> Result<Encoding> {
+        let failed = |e: &dyn std::fmt::Display| {
+            Error::config(
+                "tokenizer",
+                format!("it can't make tokens of a text: {e}; save the model's tokenizer again"),
+            )
+        };
+        guarded(|| self.inner.encode_fast(text, around)).map_err(|e| failed(&e))?.map_err(|e| failed(&e))
     }
 
     /// The tokens of each text, made on all cores.
@@ -171,8 +189,13 @@ fn shares(texts: [usize; 2], room: usize) -> [usize; 2] {
     kept
 }
 
-fn failed(e: tokenizers::Error) -> Error {
-    Error::config("tokenizer", format!("it can't make tokens of a text: {e}"))
+/// What `work` gives; the crate panics on some files that are damaged.
+fn guarded<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it is damaged");
+        text.lines().next().unwrap_or_default().chars().take(300).collect()
+    })
 }
 
 #[cfg(test)]

@@ -98,6 +98,7 @@ fn what_is_no_tokenizer_is_refused_with_its_name() {
         ("[1, 2]", "no tokenizer.json that can be used"),
         (empty, "it has 0 tokens"),
         ("", "empty"),
+        (&whole.replace(r#""[SEP]":{"id""#, r#""[OTHER]":{"id""#), "no tokenizer.json that can be used"),
         (&whole[..whole.len() / 2], "no tokenizer.json that can be used"),
     ] {
         let path = dir.write("tokenizer.json", text);

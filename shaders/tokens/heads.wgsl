@@ -43,6 +43,25 @@ fn sees(range: vec2<u32>, key: u32) -> bool {
     return range.x <= key && key < range.y;
 }
 
+fn is_of_text(n: u32, first: u32) -> bool {
+    let range = range_of(n);
+    return range.x < range.y && range.x == first;
+}
+
+// Tokens of the text of token n: its neighbours that see from the same token on.
+fn text_length(n: u32) -> f32 {
+    let first = range_of(n).x;
+    var begin = n;
+    while begin > 0u && is_of_text(begin - 1u, first) {
+        begin--;
+    }
+    var end = n + 1u;
+    while end < TOKENS && is_of_text(end, first) {
+        end++;
+    }
+    return f32(end - begin);
+}
+
 // For subgroups of 8, which take 8 neighbouring tokens of one head: what a lane loads of a row the others get by broadcast.
 // Tokens behind the last are the last again.
 const EIGHTS: u32 = (TOKENS + 7u) / 8u;

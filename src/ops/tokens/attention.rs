@@ -14,7 +14,7 @@ use super::places::{seen, span};
 use crate::gpu::Kernel;
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
 use crate::ops::spec::{Case, Fill, Input, OpSpec};
-use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor, Variant};
+use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../../shaders/tokens/attention.wgsl");
@@ -47,18 +47,10 @@ impl Attention {
         Kernel::new("attention", entry, source).define("KEYS", KEYS).define_f32("SCALE", self.scale)
     }
 
-    /// One dispatch: an invocation for each token and head, or where there are subgroups of 8 one of these for 8 tokens.
     fn dispatch(self, to: &mut Lowering<'_>, entry: &'static str, bindings: &[Slot]) -> Result<()> {
         let heads = Heads::of(to.input(0), self.heads);
-        let rows = Variant::new("rows", move |to| {
-            heads.by_row(to, self.kernel(entry, SHADER), &[heads.each], bindings);
-            Ok(())
-        });
-        let eights = Variant::new("eights", move |to| {
-            heads.by_eights(to, self.kernel(entry, LANES), &[heads.each], bindings);
-            Ok(())
-        });
-        to.lower_by(if Heads::has_eights(to, &[heads.each]) { vec![eights, rows] } else { vec![rows] })
+        let kernel = |eights| self.kernel(entry, if eights { LANES } else { SHADER });
+        heads.by_row_or_eights(to, &[heads.each], bindings, kernel)
     }
 
     /// Calls `f` with the token, the head, the key, p, and dp - o . do of every pair that a gradient sums over.

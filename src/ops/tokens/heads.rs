@@ -3,13 +3,13 @@
 use super::places::expect_spans;
 use crate::gpu::{Grid, Kernel, TileVariant};
 use crate::ops::costs::Costs;
-use crate::tape::{Array, DType, Lowering, Meta, Slot};
+use crate::tape::{Array, DType, Lowering, Meta, Slot, Variant};
 use crate::{Error, Result};
 
 /// The tokens that one sees in texts of a usual length: what cost tables count, since only the data knows.
 pub const USUAL_KEYS: u64 = 32;
 
-/// Numbers of heads that kernels for subgroups of 8 unroll at most.
+/// Numbers of heads that kernels for subgroups of 8 unroll at most: more would take the compiler too long.
 const WIDEST: usize = 128;
 
 /// The heads of rows.
@@ -57,10 +57,27 @@ impl Heads {
         to.dispatch(kernel, bindings, Grid::linear(rows.div_ceil(workgroup)));
     }
 
-    /// The same with a subgroup of 8 for each 8 tokens and head.
-    pub fn by_eights(&self, to: &mut Lowering<'_>, kernel: Kernel, widths: &[usize], bindings: &[Slot]) {
-        let groups = self.tokens.div_ceil(8) * self.heads;
-        to.dispatch(self.define(kernel, widths), bindings, Grid::linear(groups));
+    /// The same, or where the adapter has subgroups of 8 one of these for 8 tokens and a head, which a lane of it loads for
+    /// all. `kernel` gives the kernel for either.
+    pub fn by_row_or_eights(
+        &self,
+        to: &mut Lowering<'_>,
+        widths: &[usize],
+        bindings: &[Slot],
+        kernel: impl Fn(bool) -> Kernel,
+    ) -> Result<()> {
+        let rows = Variant::new("rows", |to| {
+            self.by_row(to, kernel(false), widths, bindings);
+            Ok(())
+        });
+        let eights = Variant::new("eights", |to| {
+            let groups = self.tokens.div_ceil(8) * self.heads;
+            to.dispatch(self.define(kernel(true), widths), bindings, Grid::linear(groups));
+            Ok(())
+        });
+        let small = widths.iter().sum::<usize>() <= WIDEST;
+        let by_eights = to.caps().tile == TileVariant::Subgroup && small;
+        to.lower_by(if by_eights { vec![eights, rows] } else { vec![rows] })
     }
 
     fn define(&self, kernel: Kernel, widths: &[usize]) -> Kernel {
@@ -72,12 +89,6 @@ impl Heads {
             .define("TOKENS", self.tokens)
             .define("HEADS", self.heads)
             .define_each("ITEMS", widths.iter().map(|width| width / item))
-    }
-
-    /// Whether the adapter has kernels by eights for heads of these widths: subgroups of 8, and no more to unroll than
-    /// compiles in a moment.
-    pub fn has_eights(to: &Lowering<'_>, widths: &[usize]) -> bool {
-        to.caps().tile == TileVariant::Subgroup && widths.iter().sum::<usize>() <= WIDEST
     }
 
     /// What head `head` has of row n of an operand.

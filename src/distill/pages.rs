@@ -118,7 +118,7 @@ fn taps(spec: &MethodSpec) -> &'static str {
         TapNeed::Review => "the values before each stage's last activation, and what the classifiers see",
         TapNeed::Layers => "every layer of the student, with the teacher's that is as far along",
         TapNeed::LayersButLast => {
-            "every layer of the student but its last, with the teacher's that is as far along or next to its top"
+            "every layer of the student but its last, with the teacher's that is as far along"
         }
         TapNeed::StagesButLast => "every layer of the student but its last, with the teacher's top ones",
         TapNeed::Vectors => "vectors that both networks give, or what the classifiers see",

@@ -13,6 +13,7 @@ use limbeck::models::{
 };
 use limbeck::nn::{DeviceParams, Mode, Precision};
 use limbeck::ops::cross_entropy::CrossEntropy;
+use limbeck::optim::OptimizerConfig;
 use limbeck::tape::{Meta, Tape, Tensor};
 use limbeck::tasks::{Leaves, Meter, Metric, Need, Rows, Tally, Task, TaskSpec, TaskTerm, Views};
 use limbeck::train::{Run, Teacher, TrainConfig, Trainer};
@@ -163,19 +164,27 @@ fn network(name: &str, head: Head, seed: u64) -> Network {
     network
 }
 
+fn config(epochs: u64) -> TrainConfig {
+    TrainConfig {
+        epochs,
+        batch_size: 8,
+        learning_rate: 0.003,
+        optimizer: OptimizerConfig::adam(),
+        ..Default::default()
+    }
+}
+
 fn fit(
     gpu: &Gpu,
     method: &str,
     [teacher, student]: [(&str, Head); 2],
-    epochs: u64,
-    precision: Precision,
+    config: &TrainConfig,
 ) -> limbeck::Result<(Run, Network)> {
     let (teacher, mut learner) = (network(teacher.0, teacher.1, 3), network(student.0, student.1, 5));
     let params = DeviceParams::frozen(gpu, "teacher", &teacher.params)?;
     let objective = distill::parse(method, &MethodConfig::default())?;
-    let config = TrainConfig { epochs, batch_size: 8, learning_rate: 0.01, precision, ..Default::default() };
     let data = Arc::new(Texts::new());
-    let trainer = Trainer::new(gpu, Read(student.1), &config, &data, &data);
+    let trainer = Trainer::new(gpu, Read(student.1), config, &data, &data);
     let run = trainer.teacher(Teacher::new(&teacher, &params, objective)).fit(&mut learner)?;
     Ok((run, learner))
 }
@@ -187,17 +196,21 @@ fn all_methods_together_train_to_the_same_bits() {
     let gpu = common::gpu();
     let all = "distilbert+tinybert+minilm+minilmv2+pkd-bert+embed-mse+embed-cosine+relational+margin-mse+rkd";
     let networks = [(TEACHER, CLASSES), (STUDENT, CLASSES)];
-    let (run, first) = fit(&gpu, all, networks, 1, Precision::F32).unwrap();
+    let (run, first) = fit(&gpu, all, networks, &config(1)).unwrap();
     assert!(run.epochs[0].loss.is_finite(), "{}", run.epochs[0].loss);
-    let (_, second) = fit(&gpu, all, networks, 1, Precision::F32).unwrap();
+    let (_, second) = fit(&gpu, all, networks, &config(1)).unwrap();
     for (a, b) in first.params.iter().zip(second.params.iter()) {
         assert!(a.values.iter().all(|v| v.is_finite()), "{}", a.name);
         assert_eq!(a.values, b.values, "{}", a.name);
     }
-    // Taps may be f16.
-    let (mixed, _) = fit(&gpu, all, networks, 1, Precision::Mixed).unwrap();
-    let (full, mixed) = (run.epochs[0].loss, mixed.epochs[0].loss);
-    assert!((full - mixed).abs() < 0.02 * full, "{full} in f32, {mixed} in mixed precision");
+    // Taps may be f16. Weights that hardly change show what that alone makes of a loss.
+    for method in all.split('+') {
+        let [full, mixed] = [Precision::F32, Precision::Mixed].map(|precision| {
+            let config = TrainConfig { learning_rate: 1e-7, precision, ..config(1) };
+            fit(&gpu, &format!("{method}+ce:0"), networks, &config).unwrap().0.epochs[0].loss
+        });
+        assert!((full - mixed).abs() < 0.005 * full, "{method}: {full} in f32, {mixed} in mixed precision");
+    }
 }
 
 /// With the task's own loss left out, and what a method compares getting closer.
@@ -219,12 +232,11 @@ fn students_learn_by_each_method() {
         ("relational", [(TEACHER, vectors(24)), (STUDENT, vectors(16))]),
         ("relational,form=kl", [(TEACHER, vectors(24)), (STUDENT, vectors(16))]),
         ("margin-mse", [(TEACHER, vectors(24)), (STUDENT, vectors(16))]),
-        ("margin-mse,margins=next", [(TEACHER, CLASSES), (STUDENT, CLASSES)]),
     ];
     for (method, networks) in cases {
-        let (run, _) = fit(&gpu, &format!("{method}+ce:0"), networks, 6, Precision::F32).unwrap();
+        let (run, _) = fit(&gpu, &format!("{method}+ce:0"), networks, &config(10)).unwrap();
         let losses: Vec<f64> = run.epochs.iter().map(|epoch| epoch.loss).collect();
-        assert!(losses[5] < 0.8 * losses[0], "{method}: {losses:?}");
+        assert!(losses[9] < 0.7 * losses[0], "{method}: {losses:?}");
     }
 }
 
@@ -250,7 +262,7 @@ fn what_cannot_be_compared_is_said() {
         ),
         ("relational", [(TEACHER, CLASSES), (STUDENT, Head::Numbers(16))], "not both networks give such"),
     ] {
-        let message = fit(&gpu, method, networks, 1, Precision::F32).err().expect(method).to_string();
+        let message = fit(&gpu, method, networks, &config(1)).err().expect(method).to_string();
         assert!(message.contains(part), "{method}: {message}");
     }
 }
@@ -262,7 +274,7 @@ fn named_layers_have_their_attention() {
     let (teacher, mut student) = (network(TEACHER, CLASSES, 3), network(STUDENT, CLASSES, 5));
     let params = DeviceParams::frozen(&gpu, "teacher", &teacher.params).unwrap();
     let data = Arc::new(Texts::new());
-    let config = TrainConfig { epochs: 1, batch_size: 8, ..Default::default() };
+    let config = config(1);
     let mut fit = |method: &str, hint: &str, guided: &str| {
         let objective = distill::parse(method, &MethodConfig::default()).unwrap();
         let taps = vec![(hint.to_string(), guided.to_string())];

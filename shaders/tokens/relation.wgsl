@@ -23,25 +23,6 @@ fn place(group: u32, lane: u32) -> vec2<u32> {
     return vec2(at % TOKENS, at / TOKENS);
 }
 
-fn is_of_text(n: u32, first: u32) -> bool {
-    let range = range_of(n);
-    return range.x < range.y && range.x == first;
-}
-
-// Tokens of the text of token n: its neighbours that see from the same token on.
-fn text_length(n: u32) -> f32 {
-    let first = range_of(n).x;
-    var begin = n;
-    while begin > 0u && is_of_text(begin - 1u, first) {
-        begin--;
-    }
-    var end = n + 1u;
-    while end < TOKENS && is_of_text(end, first) {
-        end++;
-    }
-    return f32(end - begin);
-}
-
 // The gradient by the student's score, from both scores.
 fn by_score(score: vec2<f32>, row: u32) -> f32 {
 #if KL

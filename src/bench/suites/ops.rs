@@ -19,10 +19,11 @@ use crate::ops::dropout::Dropout;
 use crate::ops::gemm::Gemm;
 use crate::ops::pool::Pool;
 use crate::ops::pool::max::MaxPool2d;
+use crate::ops::relation::RelationForm;
 use crate::ops::sgd::Sgd;
 use crate::ops::update::BLOCK;
-use crate::ops::{Case, OPS, OpSpec};
-use crate::tape::{Meta, Op, Tape, Tensor};
+use crate::ops::{Case, Fill, OPS, OpSpec};
+use crate::tape::{DType, Meta, Op, Tape, Tensor};
 
 /// Parameters of a small network, and the blocks of its decay mask.
 const N: usize = 1 << 20;
@@ -49,6 +50,8 @@ const RESHAPED: &[(&str, Pick, &[&[usize]])] = &[
     ("cross_entropy", |op| op.name() == "cross_entropy", &[&[256, 1000], &[256]]),
     ("dropout", |op| is(op, |dropout: &Dropout| dropout.p > 0.0), &[&[N], &[1]]),
     ("gemm", |op| is(op, |gemm: &Gemm| gemm.trans_b), &[&[64, 784], &[128, 784], &[128]]),
+    ("gemm", |op| is(op, |gemm: &Gemm| gemm.trans_b), &[&[1024, 384], &[384, 384], &[384]]),
+    ("gemm", |op| is(op, |gemm: &Gemm| gemm.trans_b), &[&[1024, 384], &[1536, 384], &[1536]]),
     ("grad_norm", any, &[&[N], &[BLOCKS]]),
     ("kl_div", any, &[&[256, 1000], &[256, 1000]]),
     ("layer_norm", any, &[&[64, 64, 384], &[384], &[384]]),
@@ -94,6 +97,52 @@ const RECORDED: &[(&str, usize, Record)] = &[
     ("upsample", 0, |tape| tape.input("x", [64, 32, 16, 16]).upsample_bilinear([32, 32], false)),
     ("yolo_boxes", 0, |tape| tape.variable("x", [16, 255, 26, 26]).yolo_boxes(&yolo_head())),
 ];
+
+/// Op file, and how it is recorded: on texts of [`TEXT`] tokens, one behind the other.
+const ON_TEXTS: &[(&str, Record)] = &[
+    ("attention", |tape| attention(tape, 12, 32)),
+    ("attention", |tape| attention(tape, 2, 64)),
+    ("relation", |tape| relation(tape, [128, 384], RelationForm::Kl)),
+    ("relation", |tape| relation(tape, [128, 384], RelationForm::Mse)),
+    ("segment", |tape| tape.input("x", [TOKENS, 384]).segment_mean(&spans(tape))),
+    ("segment", |tape| tape.input("x", [TOKENS, 384]).segment_first(&spans(tape))),
+    ("token_places", |tape| spans(tape).token_places(TOKENS, false).map(|[ranges, _]| ranges)),
+];
+
+/// Tokens of a batch, and of each of its texts.
+const TOKENS: usize = 1024;
+const TEXT: usize = 32;
+
+fn spans(tape: &Tape) -> Tensor {
+    tape.input_i32("spans", [TOKENS / TEXT, 2])
+}
+
+fn attention(tape: &Tape, heads: usize, each: usize) -> Result<Tensor> {
+    let [q, k, v] = ["q", "k", "v"].map(|name| tape.input(name, [TOKENS, heads * each]));
+    q.attention(&k, &v, &tape.input_i32("ranges", [TOKENS, 2]), heads, 1.0 / (each as f32).sqrt())
+}
+
+/// A student's queries and keys, and those of a teacher of another width.
+fn relation(tape: &Tape, [student, teacher]: [usize; 2], form: RelationForm) -> Result<Tensor> {
+    let input = |name, width| tape.input(name, [TOKENS, width]);
+    let (a, b, q, k) = (input("a", student), input("b", student), input("q", teacher), input("k", teacher));
+    a.relation_loss(&b, &q, &k, &tape.input_i32("ranges", [TOKENS, 2]), 4, form)
+}
+
+/// A case whose i32 (rows, 2) are those of texts: ranges, a row for each token, or spans, one for each text.
+fn on_texts(mut case: Case) -> Case {
+    for input in case.inputs.iter_mut().filter(|input| input.meta.dtype == DType::I32) {
+        let rows = input.meta.shape[0];
+        let first = |row: usize| row * TOKENS / rows / TEXT * TEXT;
+        let texts = (0..rows).flat_map(|row| [first(row) as f64, (first(row) + TEXT) as f64]);
+        input.fill = Fill::Values(texts.collect());
+    }
+    // A teacher has no gradient.
+    if case.op.name().starts_with("relation") {
+        case.inputs.iter_mut().skip(2).for_each(|input| input.grad = false);
+    }
+    case
+}
 
 /// Square images of a detector with 50 places for boxes, augmented as is usual.
 fn augmented(tape: &Tape, [n, side]: [usize; 2]) -> Result<Tensor> {
@@ -157,6 +206,9 @@ fn of(spec: &OpSpec) -> Result<Vec<Case>> {
     for (_, below, record) in RECORDED.iter().filter(|line| line.0 == spec.name) {
         all.push(recorded(*below, record)?);
     }
+    for (_, record) in ON_TEXTS.iter().filter(|line| line.0 == spec.name) {
+        all.push(on_texts(recorded(1, record)?));
+    }
     if all.is_empty() {
         let size = |case: &&Case| case.inputs.iter().map(|i| i.meta.len()).sum::<usize>();
         all.extend(conformance.iter().max_by_key(size).cloned());
@@ -189,7 +241,8 @@ mod tests {
             let metas: Vec<Meta> = found.inputs.iter().map(|i| i.meta.clone()).collect();
             found.op.infer(&metas).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
-        assert!(RECORDED.iter().all(|(name, ..)| OPS.iter().any(|spec| spec.name == *name)));
+        let recorded = RECORDED.iter().map(|line| line.0).chain(ON_TEXTS.iter().map(|line| line.0));
+        assert!(recorded.into_iter().all(|name| OPS.iter().any(|spec| spec.name == name)));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //!
 //! q, k, v and o are (T, D), each of `heads` heads with its D / heads numbers of every row; `ranges` i32 (T, 2) are those
 //! of [`Tensor::token_places`]: [first, end), neither of which falls from a token that sees any to the next such. A token
-//! that sees none has o = 0 and no gradient, and nothing of it reaches another.
+//! that sees none has o = 0 and no gradient, and nothing of it reaches another. What is not seen has weight 0, but by
+//! subgroups of 8 a NaN of one text can reach the few tokens beside it of the next.
 //!
 //! Nothing of T x T numbers is ever stored: the gradients compute p again from each row's largest score and sum, one
 //! kernel by query for dq, one by key for dk and dv, each in ascending order, so that they have the same bits every time
@@ -18,6 +19,7 @@ use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../../shaders/tokens/attention.wgsl");
+const LANES: &str = include_str!("../../../shaders/tokens/attention_lanes.wgsl");
 
 /// Keys that share one scaling of what was summed before.
 const KEYS: usize = 4;
@@ -42,11 +44,14 @@ struct BackwardQueries(Attention);
 struct BackwardKeys(Attention);
 
 impl Attention {
-    fn dispatch(self, to: &mut Lowering<'_>, entry: &'static str, bindings: &[Slot]) {
+    fn kernel(self, entry: &'static str, source: &'static str) -> Kernel {
+        Kernel::new("attention", entry, source).define("KEYS", KEYS).define_f32("SCALE", self.scale)
+    }
+
+    fn dispatch(self, to: &mut Lowering<'_>, entry: &'static str, bindings: &[Slot]) -> Result<()> {
         let heads = Heads::of(to.input(0), self.heads);
-        let kernel =
-            Kernel::new("attention", entry, SHADER).define("KEYS", KEYS).define_f32("SCALE", self.scale);
-        heads.by_row(to, kernel, &[heads.each], bindings);
+        let kernel = |eights| self.kernel(entry, if eights { LANES } else { SHADER });
+        heads.by_row_or_eights(to, &[heads.each], bindings, kernel)
     }
 
     /// Calls `f` with the token, the head, the key, p, and dp - o . do of every pair that a gradient sums over.
@@ -106,8 +111,7 @@ impl Op for Attention {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings = [&[0, 1, 2, 3].map(Slot::Input)[..], &[Slot::Output(0), Slot::Output(1)]].concat();
-        self.dispatch(to, "forward", &bindings);
-        Ok(())
+        self.dispatch(to, "forward", &bindings)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -151,7 +155,8 @@ impl Op for BackwardRows {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings = [&[0, 1, 2].map(Slot::Input)[..], &[Slot::Output(0)]].concat();
-        self.0.dispatch(to, "backward_rows", &bindings);
+        let heads = Heads::of(to.input(0), self.0.heads);
+        heads.by_row(to, self.0.kernel("backward_rows", SHADER), &[heads.each], &bindings);
         Ok(())
     }
 
@@ -180,8 +185,7 @@ impl Op for BackwardQueries {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings = [&[0, 1, 2, 3, 4, 5].map(Slot::Input)[..], &[Slot::Output(0)]].concat();
-        self.0.dispatch(to, "backward_queries", &bindings);
-        Ok(())
+        self.0.dispatch(to, "backward_queries", &bindings)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -210,8 +214,7 @@ impl Op for BackwardKeys {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let bindings =
             [&[0, 1, 2, 3, 4, 5].map(Slot::Input)[..], &[Slot::Output(0), Slot::Output(1)]].concat();
-        self.0.dispatch(to, "backward_keys", &bindings);
-        Ok(())
+        self.0.dispatch(to, "backward_keys", &bindings)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {

@@ -1,13 +1,16 @@
 //! Rows of tokens (T, D) that heads share: head h has numbers h d .. (h + 1) d of each row, d = D / heads.
 
 use super::places::expect_spans;
-use crate::gpu::{Grid, Kernel};
+use crate::gpu::{Grid, Kernel, TileVariant};
 use crate::ops::costs::Costs;
-use crate::tape::{Array, DType, Lowering, Meta, Slot};
+use crate::tape::{Array, DType, Lowering, Meta, Slot, Variant};
 use crate::{Error, Result};
 
 /// The tokens that one sees in texts of a usual length: what cost tables count, since only the data knows.
 pub const USUAL_KEYS: u64 = 32;
+
+/// Numbers of heads that kernels for subgroups of 8 unroll at most: more would take the compiler too long.
+const WIDEST: usize = 128;
 
 /// The heads of rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,16 +53,43 @@ impl Heads {
     pub fn by_row(&self, to: &mut Lowering<'_>, kernel: Kernel, widths: &[usize], bindings: &[Slot]) {
         let (rows, costs) = (self.tokens * self.heads, &Costs::of(to.caps()).rows);
         let workgroup = costs.own_workgroup[usize::from(rows >= costs.plenty)];
+        let kernel = self.define(kernel, widths).define("WORKGROUP", workgroup);
+        to.dispatch(kernel, bindings, Grid::linear(rows.div_ceil(workgroup)));
+    }
+
+    /// The same, or where the adapter has subgroups of 8 one of these for 8 tokens and a head: a lane loads what the others
+    /// get by broadcast, since on a CPU adapter loads are expensive and broadcasts cheap. `kernel` gives the kernel
+    /// for either.
+    pub fn by_row_or_eights(
+        &self,
+        to: &mut Lowering<'_>,
+        widths: &[usize],
+        bindings: &[Slot],
+        kernel: impl Fn(bool) -> Kernel,
+    ) -> Result<()> {
+        let rows = Variant::new("rows", |to| {
+            self.by_row(to, kernel(false), widths, bindings);
+            Ok(())
+        });
+        let eights = Variant::new("eights", |to| {
+            let groups = self.tokens.div_ceil(8) * self.heads;
+            to.dispatch(self.define(kernel(true), widths), bindings, Grid::linear(groups));
+            Ok(())
+        });
+        let small = widths.iter().sum::<usize>() <= WIDEST;
+        let by_eights = to.caps().tile == TileVariant::Subgroup && small;
+        to.lower_by(if by_eights { vec![eights, rows] } else { vec![rows] })
+    }
+
+    fn define(&self, kernel: Kernel, widths: &[usize]) -> Kernel {
         let all = |n: usize| widths.iter().all(|width| width.is_multiple_of(n));
         let item = [4, 2, 1].into_iter().find(|&n| all(n)).unwrap_or(1);
-        let kernel = kernel
+        kernel
             .define("FOUR", (item == 4).into())
             .define("TWO", (item == 2).into())
             .define("TOKENS", self.tokens)
             .define("HEADS", self.heads)
             .define_each("ITEMS", widths.iter().map(|width| width / item))
-            .define("WORKGROUP", workgroup);
-        to.dispatch(kernel, bindings, Grid::linear(rows.div_ceil(workgroup)));
     }
 
     /// What head `head` has of row n of an operand.

@@ -16,11 +16,12 @@ use super::heads::{Heads, USUAL_KEYS, dot};
 use super::places::{seen, span};
 use crate::gpu::{Grid, Kernel};
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
-use crate::ops::spec::{Case, Input, OpSpec};
+use crate::ops::spec::{Case, Fill, Input, OpSpec};
 use crate::tape::{Array, Backward, Lowering, Meta, Op, Slot, Step, Tensor};
 use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../../shaders/tokens/relation.wgsl");
+const LANES: &str = include_str!("../../../shaders/tokens/relation_lanes.wgsl");
 const SUM: &str = include_str!("../../../shaders/tokens/relation_sum.wgsl");
 
 /// Invocations that add up all rows.
@@ -33,6 +34,15 @@ pub enum RelationForm {
     Kl,
     /// Scores before the softmax, by their squared difference.
     Mse,
+}
+
+impl RelationForm {
+    fn op_name(self) -> &'static str {
+        match self {
+            RelationForm::Kl => "relation_kl",
+            RelationForm::Mse => "relation_mse",
+        }
+    }
 }
 
 /// Loss (1), inverse of the sum of weights (1) and, of `Kl`, stats (T, heads, 4), from a_s, b_s, a_t, b_t and ranges.
@@ -57,13 +67,14 @@ impl Relation {
         [Heads::of(inputs[0].dims(), self.heads), Heads::of(inputs[2].dims(), self.heads)]
     }
 
-    fn dispatch(self, to: &mut Lowering<'_>, entry: &'static str, bindings: &[Slot]) {
+    fn dispatch(self, to: &mut Lowering<'_>, entry: &'static str, bindings: &[Slot]) -> Result<()> {
         let heads = [0, 2].map(|i| Heads::of(to.input(i), self.heads));
         let widths = heads.map(|heads| heads.each);
-        let kernel = Kernel::new("relation_loss", entry, SHADER)
-            .define("KL", (self.form == RelationForm::Kl).into())
-            .define_each_f32("SCALE", widths.map(|each| 1.0 / (each as f32).sqrt()));
-        heads[0].by_row(to, kernel, &widths, bindings);
+        heads[0].by_row_or_eights(to, &widths, bindings, |eights| {
+            Kernel::new(self.form.op_name(), entry, if eights { LANES } else { SHADER })
+                .define("KL", (self.form == RelationForm::Kl).into())
+                .define_each_f32("SCALE", widths.map(|each| 1.0 / (each as f32).sqrt()))
+        })
     }
 
     /// The student's and the teacher's score of a token and a key.
@@ -105,7 +116,7 @@ fn softmax_of(scores: &[[f64; 2]], side: usize) -> [f64; 2] {
 
 impl Op for Relation {
     fn name(&self) -> &'static str {
-        "relation_loss"
+        self.form.op_name()
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
@@ -149,7 +160,7 @@ impl Op for Relation {
         let mut bindings = [0, 1, 2, 3, 4].map(Slot::Input).to_vec();
         bindings.extend((self.form == RelationForm::Kl).then_some(Slot::Output(2)));
         bindings.push(losses);
-        self.dispatch(to, "forward", &bindings);
+        self.dispatch(to, "forward", &bindings)?;
         let sum = Kernel::new(self.name(), "sum_rows", SUM)
             .define("ROWS", rows)
             .define("COLUMNS", 1)
@@ -195,7 +206,7 @@ impl Op for Relation {
 
 impl Op for RelationBackward {
     fn name(&self) -> &'static str {
-        "relation_loss"
+        self.relation.form.op_name()
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
@@ -206,8 +217,7 @@ impl Op for RelationBackward {
         let mut bindings: Vec<Slot> = (0..to.input_count()).map(Slot::Input).collect();
         bindings.push(Slot::Output(0));
         let entry = if self.by_keys { "backward_keys" } else { "backward_queries" };
-        self.relation.dispatch(to, entry, &bindings);
-        Ok(())
+        self.relation.dispatch(to, entry, &bindings)
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
@@ -289,6 +299,12 @@ fn cases() -> Vec<Case> {
                 all.push(Case::new(Relation { heads, form }, inputs).saved_from(1));
             }
         }
+    }
+    // Equal rows: nothing is lost. That nothing is learned from them is in tests/relations.rs.
+    for form in [RelationForm::Kl, RelationForm::Mse] {
+        let rows = || Input::filled([17, 12], Fill::Values(vec![1.5, -0.25, 0.75, 2.0, -1.0])).no_grad();
+        let inputs = vec![rows(), rows(), rows(), rows(), seen(&[9, 7], 17, false)];
+        all.push(Case::new(Relation { heads: 3, form }, inputs).saved_from(1));
     }
     all
 }

@@ -8,7 +8,7 @@ use limbeck::models::saved::{self, Overrides, Saved};
 use limbeck::models::{
     Head, InputSpec, ModelConfig, NUMBERS, Network, SPANS, TOKENS, Values, build, encoder,
 };
-use limbeck::nn::{DeviceParams, Forward, Mode};
+use limbeck::nn::{DeviceParams, Forward, Mode, Precision};
 use limbeck::tape::{Plan, Step, Tape, Tensor};
 
 /// Texts, packed.
@@ -193,7 +193,7 @@ fn folders_of_others_compute_what_transformers_computes() {
     assert_eq!(metadata.classes, ["NEGATIVE", "POSITIVE"]);
     check(&gpu, &network, "distilbert", "logits");
     let Saved { network, metadata } = open("roberta");
-    let name = "bert:1,8,2,16,types=1,head=pooler,activation=gelu_tanh,eps=1e-5";
+    let name = "bert:1,8,2,16,types=1,head=pooler,activation=gelu_tanh,eps=5e-2";
     assert_eq!((network.name.as_str(), network.head()), (name, Head::Classes(3)));
     assert_eq!(network.input(), InputSpec::Tokens { vocabulary: 20, longest: 12 });
     assert_eq!(metadata.classes, ["LABEL_0", "LABEL_1", "LABEL_2"]);
@@ -266,4 +266,35 @@ fn kept_layers_compute_what_they_did() {
     assert_ne!(rows(&gpu, &turned, &texts), rows(&gpu, &network, &texts));
     let same = encoder::keep_layers(&network, &[0, 1]).unwrap();
     assert_eq!(rows(&gpu, &same, &texts), rows(&gpu, &network, &texts));
+}
+
+/// Activations as f16 are about as far off as f16 is; gradients come through.
+#[test]
+fn mixed_precision_is_near() {
+    let (gpu, fixture) = (common::gpu(), Fixture::load("encoder"));
+    let (network, texts) = (open("bert").network, Texts::of(&fixture, "bert"));
+    let params = DeviceParams::trainable(&gpu, "bert", &network.params).unwrap();
+    let full = rows(&gpu, &network, &texts).concat();
+    let tape = Tape::new();
+    let tokens = tape.input_i32(TOKENS, [texts.tokens.len()]);
+    let spans = tape.input_i32(SPANS, [texts.spans.len() / 2, 2]);
+    let fx = Forward::train(&tape, &params).storing(Precision::Mixed);
+    let values = Values::one(TOKENS, tokens.clone()).with(SPANS, spans.clone());
+    let output = network.forward(&fx, &values).unwrap().logits().unwrap().clone();
+    let gradients = output.sum(&[0, 1], false).unwrap().backward().unwrap();
+    let leaves = fx.leaves();
+    let mut outputs: Vec<&Tensor> = leaves.iter().map(|(_, leaf)| gradients.get(leaf).unwrap()).collect();
+    outputs.push(&output);
+    let plan = Plan::new(&gpu, &tape, &outputs).unwrap();
+    plan.write(&tokens, &texts.tokens).unwrap();
+    plan.write(&spans, &texts.spans).unwrap();
+    plan.run(&Step::new(0, 1)).unwrap();
+    let half = plan.read_f32(&output).unwrap();
+    assert!(half != full, "nothing was stored as f16");
+    let there: Vec<usize> = texts.there().iter().flat_map(|n| 3 * n..3 * n + 3).collect();
+    let of = |all: &[f32]| there.iter().map(|at| all[*at]).collect::<Vec<f32>>();
+    assert_eq!(mismatch(&of(&half), &of(&full), 1e-2), None);
+    for gradient in outputs {
+        assert!(plan.read_f32(gradient).unwrap().iter().all(|value| value.is_finite()));
+    }
 }

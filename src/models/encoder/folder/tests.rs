@@ -43,7 +43,7 @@ fn folders_come_back() {
     for (name, head) in [
         ("bert:2,8,2,16,normalize=yes", Head::Numbers(8)),
         (
-            "bert:1,8,2,16,positions=12,types=1,pooling=cls,activation=relu,eps=0.001,dropout=0.5",
+            "bert:1,8,2,16,positions=12,types=1,pooling=cls,activation=relu,eps=1e-3,dropout=0.5",
             Head::Numbers(8),
         ),
         ("bert:1,8,2,16,normalize=yes", Head::Numbers(5)),

@@ -134,6 +134,7 @@ fn main() -> limbeck::Result<()> {
         classes: training.class_names.clone(),
         mean: training.mean.clone(),
         std: training.std.clone(),
+        ..Default::default()
     };
     saved::save(file, &student, &metadata)?;
     // The name in the file is enough, since its family is registered.

@@ -38,7 +38,12 @@ fn main() -> limbeck::Result<()> {
         sets = (sets.0.sample(512, 0)?, sets.1.sample(256, 0)?);
     }
     let Dataset { class_names, mean, std, .. } = &sets.0;
-    let fed = saved::ModelMetadata { classes: class_names.clone(), mean: mean.clone(), std: std.clone() };
+    let fed = saved::ModelMetadata {
+        classes: class_names.clone(),
+        mean: mean.clone(),
+        std: std.clone(),
+        ..Default::default()
+    };
     let command = std::env::args().collect::<Vec<_>>().join(" ");
     let mut table = Comparison::new(&gpu, sets, "Distilling Fashion-MNIST", command)?;
     let (teacher_epochs, student_epochs, seeds) = if quick { (1, 1, 1..=1) } else { (6, 3, 1..=3) };

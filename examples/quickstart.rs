@@ -36,7 +36,7 @@ fn main() -> limbeck::Result<()> {
         println!("teacher: {:.1} % of the held-out digits", 100.0 * run.value());
         let (classes, mean, std) =
             (training.class_names.clone(), training.mean.clone(), training.std.clone());
-        saved::save(file, &teacher, &saved::ModelMetadata { classes, mean, std })?;
+        saved::save(file, &teacher, &saved::ModelMetadata { classes, mean, std, ..Default::default() })?;
         teacher
     };
 

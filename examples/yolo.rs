@@ -54,7 +54,7 @@ fn main() -> limbeck::Result<()> {
     println!("obj-kd   {}", told(&train(&mut student, Some(Teacher::new(&teacher, &frozen, objective)))?));
 
     std::fs::create_dir_all("runs/yolo").map_err(|e| limbeck::Error::file("runs/yolo", e))?;
-    let metadata = ModelMetadata { classes, mean: vec![0.0; 3], std: vec![1.0; 3] };
+    let metadata = ModelMetadata { classes, mean: vec![0.0; 3], std: vec![1.0; 3], ..Default::default() };
     saved::save("runs/yolo/student.weights", &student, &metadata)?;
     println!("wrote runs/yolo/student.weights and student.cfg, in darknet's format");
     Ok(())

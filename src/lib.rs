@@ -30,6 +30,7 @@ pub mod optim;
 pub mod platform;
 pub mod report;
 pub mod rng;
+pub mod sentences;
 pub mod tape;
 pub mod tasks;
 pub mod train;

@@ -10,14 +10,14 @@ use limbeck::data::{Field, PIXELS, Row, Source, View};
 use limbeck::distill::{self, MethodConfig, MethodContext, TaskRows, TeacherPass};
 use limbeck::gpu::{Buffer, BufferSlice, Gpu};
 use limbeck::models::darknet::Cfg;
-use limbeck::models::{Head, InputSpec, ModelConfig, Network, Outputs, Values, reclassed};
+use limbeck::models::{Head, ModelConfig, Network, Outputs, Values, reclassed};
 use limbeck::nn::{DeviceParams, Forward, Mode, ParamBuilder, Params, Precision, Tap};
 use limbeck::ops::boxes::YoloHead;
 use limbeck::ops::conv2d::Conv2d;
 use limbeck::tape::{Meta, Plan, Step, Tape, Tensor};
 use limbeck::tasks::detect::{TruthLeaves, box_loss, mean_of_samples};
 use limbeck::tasks::{
-    ImageConfig, Images, Leaves, Meter, Metric, Need, Rows, Tally, Task, TaskSpec, TaskTerm, Views,
+    ImageConfig, Images, Leaves, Meter, Metric, Need, Reads, Rows, Tally, Task, TaskSpec, TaskTerm, Views,
 };
 use limbeck::train::{Run, Teacher, TrainConfig, Trainer};
 
@@ -85,7 +85,7 @@ impl Task for Find {
     }
 
     fn model_config(&self) -> ModelConfig {
-        ModelConfig { input: InputSpec::Image(self.0.shape()), head: Head::Boxes(2) }
+        ModelConfig { input: self.0.input(), head: Head::Boxes(2) }
     }
 
     fn check(&self, source: &dyn Source) -> limbeck::Result<()> {

@@ -349,8 +349,12 @@ fn told(at: &Path, flags: &[&str], finding: &str) -> [usize; 2] {
 
 /// Saves the setting's teacher, of classes named so.
 fn save(setting: &Setting, path: &Path, classes: Vec<String>) {
-    let metadata =
-        ModelMetadata { classes, mean: setting.training.mean.clone(), std: setting.training.std.clone() };
+    let metadata = ModelMetadata {
+        classes,
+        mean: setting.training.mean.clone(),
+        std: setting.training.std.clone(),
+        ..Default::default()
+    };
     saved::save(path, &setting.teacher, &metadata).unwrap();
 }
 
@@ -430,6 +434,7 @@ fn distill_writes_findings_into_the_report() {
         classes: training.class_names.clone(),
         mean: training.mean.clone(),
         std: training.std.clone(),
+        ..Default::default()
     };
     saved::save(&file, &setting.teacher, &metadata).unwrap();
     let page = |temperature: &str| {

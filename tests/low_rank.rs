@@ -89,8 +89,12 @@ fn what_is_saved_opens_again() {
     let folder = common::folder();
     let path = folder.path().join("student.safetensors");
     let data = &setting.held_out;
-    let metadata =
-        ModelMetadata { classes: data.class_names.clone(), mean: data.mean.clone(), std: data.std.clone() };
+    let metadata = ModelMetadata {
+        classes: data.class_names.clone(),
+        mean: data.mean.clone(),
+        std: data.std.clone(),
+        ..Default::default()
+    };
     saved::save(&path, &student, &metadata).unwrap();
     let opened = saved::open(&path, &Overrides::default()).unwrap().network;
     assert_eq!((opened.name.as_str(), setting.logits(&opened)), (&*student.name, setting.logits(&student)));

@@ -199,6 +199,7 @@ fn everything_of_ones_own_is_trained_and_opened_again() {
         classes: vec!["below".into(), "above".into()],
         mean: vec![0.0; 2],
         std: vec![1.0; 2],
+        ..Default::default()
     };
     let bytes = saved::to_bytes(&cubic, &metadata).unwrap();
     let nothing = Overrides::default();

@@ -115,8 +115,12 @@ fn what_is_saved_is_what_was_measured() {
     let folder = common::folder();
     let path = folder.path().join("student.safetensors");
     let data = &setting.held_out;
-    let metadata =
-        ModelMetadata { classes: data.class_names.clone(), mean: data.mean.clone(), std: data.std.clone() };
+    let metadata = ModelMetadata {
+        classes: data.class_names.clone(),
+        mean: data.mean.clone(),
+        std: data.std.clone(),
+        ..Default::default()
+    };
     saved::save(&path, &student, &metadata).unwrap();
     let opened = saved::open(&path, &Overrides::default()).unwrap().network;
     let (accuracy, logits) = setting.measure(&student);

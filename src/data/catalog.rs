@@ -22,14 +22,39 @@ pub struct DatasetInfo {
     pub takes_size: bool,
     /// Address that the names in `remote` are appended to.
     pub base_url: &'static str,
-    /// Whether its images have boxes, for detectors, and no labels: [`super::load_boxes`] reads it then.
-    pub boxes: bool,
+    /// What its samples are.
+    pub content: Content,
     /// Published files. Empty: nothing to download.
     pub(super) remote: Remote,
     /// Whether a directory seems to hold this data set.
     pub(super) present: fn(&Path) -> bool,
     /// Reads (train, test) from a directory.
     pub(super) load: fn(&Path, &LoadOptions) -> Result<(Dataset, Dataset)>,
+}
+
+/// What the samples of a data set are, which says who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Images with a label each: [`super::load`].
+    Images,
+    /// Images with boxes, for detectors: [`super::load_boxes`].
+    Boxes,
+    /// Texts with a label each.
+    Texts,
+    /// Sentences, and pairs of them that people scored.
+    Sentences,
+}
+
+impl Content {
+    /// In messages.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Images => "images of classes",
+            Self::Boxes => "images with boxes, for detectors",
+            Self::Texts => "texts of classes",
+            Self::Sentences => "sentences and scored pairs of them",
+        }
+    }
 }
 
 /// The published files of a data set.
@@ -77,7 +102,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: &[],
         system_dirs: &[],
         takes_size: false,
-        boxes: false,
+        content: Content::Images,
         base_url: "",
         remote: Remote::Files(&[]),
         present: |_| true,
@@ -90,7 +115,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: idx::FILES,
         system_dirs: &[],
         takes_size: false,
-        boxes: false,
+        content: Content::Images,
         base_url: "https://storage.googleapis.com/cvdf-datasets/mnist/",
         remote: Remote::Files(&[
             plain(
@@ -124,7 +149,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: idx::FILES,
         system_dirs: &["/usr/share/datasets/fashion-mnist"],
         takes_size: false,
-        boxes: false,
+        content: Content::Images,
         base_url: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         remote: Remote::Files(&[
             plain(
@@ -158,7 +183,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: &["data_batch_1.bin .. data_batch_5.bin (or train.bin)", "test_batch.bin (or test.bin)"],
         system_dirs: &[],
         takes_size: false,
-        boxes: false,
+        content: Content::Images,
         base_url: "https://www.cs.toronto.edu/~kriz/",
         remote: Remote::Files(&[RemoteFile {
             name: "cifar-10-binary.tar.gz",
@@ -185,7 +210,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: &["train.bin", "test.bin"],
         system_dirs: &[],
         takes_size: false,
-        boxes: false,
+        content: Content::Images,
         base_url: "https://www.cs.toronto.edu/~kriz/",
         remote: Remote::Files(&[RemoteFile {
             name: "cifar-100-binary.tar.gz",
@@ -204,7 +229,7 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: &["<class>/*.png|jpg|jpeg, or train/<class>/... and test/<class>/..."],
         system_dirs: &[],
         takes_size: true,
-        boxes: false,
+        content: Content::Images,
         base_url: "",
         remote: Remote::Files(&[]),
         present: |dir| dir.is_dir(),
@@ -217,11 +242,11 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: &["Annotations/*.xml", "ImageSets/Main/*.txt", "JPEGImages/*.jpg"],
         system_dirs: &[],
         takes_size: false,
-        boxes: true,
+        content: Content::Boxes,
         base_url: "https://raw.githubusercontent.com/Shenggan/BCCD_Dataset/d272fb14cdff6e473fafeeeba32aba5f560e9e43/",
         remote: Remote::List(published::bccd),
         present: |dir| boxes::is_there(dir) && missing(dir, published::bccd()).is_none(),
-        load: |_, _| Err(has_boxes("bccd")),
+        load: |_, _| Err(no_images("bccd", Content::Boxes)),
     },
     DatasetInfo {
         name: "coco128",
@@ -230,11 +255,11 @@ pub const DATASETS: &[DatasetInfo] = &[
         files: &["data.yaml", "images/", "labels/"],
         system_dirs: &[],
         takes_size: false,
-        boxes: true,
+        content: Content::Boxes,
         base_url: "https://raw.githubusercontent.com/lightly-ai/coco128_yolo/6d6f7a059ea63efffdbe48aca2d52c04d4c510e9/",
         remote: Remote::List(published::coco128),
         present: |dir| boxes::is_there(dir) && missing(dir, published::coco128()).is_none(),
-        load: |_, _| Err(has_boxes("coco128")),
+        load: |_, _| Err(no_images("coco128", Content::Boxes)),
     },
     DatasetInfo {
         name: "boxes",
@@ -245,11 +270,79 @@ pub const DATASETS: &[DatasetInfo] = &[
         ],
         system_dirs: &[],
         takes_size: false,
-        boxes: true,
+        content: Content::Boxes,
         base_url: "",
         remote: Remote::Files(&[]),
         present: |dir| dir.exists(),
-        load: |_, _| Err(has_boxes("boxes")),
+        load: |_, _| Err(no_images("boxes", Content::Boxes)),
+    },
+    DatasetInfo {
+        name: "sst2",
+        about: "9,613 sentences of film reviews, for or against (SST-2, whole sentences)",
+        licence: "none stated; R. Socher et al., 2013",
+        files: &["train.tsv", "dev.tsv", "test.tsv"],
+        system_dirs: &[],
+        takes_size: false,
+        content: Content::Texts,
+        base_url: "https://raw.githubusercontent.com/clairett/pytorch-sentiment-classification/457ffd83de90a9d6d472d8ffc31bbffe40a8b236/data/SST2/",
+        remote: Remote::Files(&[
+            plain("train.tsv", 720_259, "ec192f833a64da08f475488a77b0d0b47db47acd0f458bd18433fc793b569920"),
+            plain("dev.tsv", 92_057, "eddea6b39e601dd4e7a672b53cc40fdf6019fa80522f351206c24340ca5d9359"),
+            plain("test.tsv", 188_749, "831169c7e2e429d6026e1bdbb542f33b636e3e596caad9602ebc953c205928b7"),
+        ]),
+        present: |dir| dir.join("train.tsv").is_file(),
+        load: |_, _| Err(no_images("sst2", Content::Texts)),
+    },
+    DatasetInfo {
+        name: "texts",
+        about: "your own texts of classes: train.* and test.* as .tsv, .csv or .jsonl",
+        licence: "yours",
+        files: &["train.tsv|csv|jsonl", "test.tsv|csv|jsonl"],
+        system_dirs: &[],
+        takes_size: false,
+        content: Content::Texts,
+        base_url: "",
+        remote: Remote::Files(&[]),
+        present: |dir| dir.is_dir(),
+        load: |_, _| Err(no_images("texts", Content::Texts)),
+    },
+    DatasetInfo {
+        name: "stsb",
+        about: "8,628 pairs of sentences with scores from 0 to 5 (STS benchmark)",
+        licence: "scores CC BY-SA 4.0; sentences by terms of their own, see LICENSE.txt",
+        files: &["sts-train.csv", "sts-dev.csv", "sts-test.csv"],
+        system_dirs: &[],
+        takes_size: false,
+        content: Content::Sentences,
+        base_url: "https://raw.githubusercontent.com/zhangzhenhu/Semantic-Texual-Similarity-Toolkits/c55a72f51bd15a8bd75114247c06984b432050f9/data/stsbenchmark/",
+        remote: Remote::Files(&[
+            plain(
+                "sts-train.csv",
+                901_177,
+                "0f71910b59aa1ad973c5897f0791f3b0965a92b8f82b1a95f3eea9f4162fda82",
+            ),
+            plain("sts-dev.csv", 255_680, "5d7e944d8b02734b07bfdb5df67db3420c64bed153fcaa1ba47ad03480cf4234"),
+            plain(
+                "sts-test.csv",
+                282_419,
+                "affe45928a66ee5a708531233c95b7dacbbdc57f974f002a3d32ea0180cf816a",
+            ),
+        ]),
+        present: |dir| dir.join("sts-test.csv").is_file(),
+        load: |_, _| Err(no_images("stsb", Content::Sentences)),
+    },
+    DatasetInfo {
+        name: "sentences",
+        about: "your own sentences, train.* as .txt, .tsv, .csv or .jsonl, and scored pairs, test.* as .tsv, .csv or .jsonl",
+        licence: "yours",
+        files: &["train.txt|tsv|csv|jsonl", "test.tsv|csv|jsonl"],
+        system_dirs: &[],
+        takes_size: false,
+        content: Content::Sentences,
+        base_url: "",
+        remote: Remote::Files(&[]),
+        present: |dir| dir.is_dir(),
+        load: |_, _| Err(no_images("sentences", Content::Sentences)),
     },
 ];
 
@@ -263,8 +356,8 @@ pub(super) fn missing(dir: &Path, files: &[RemoteFile]) -> Option<usize> {
     (first > 0 && !there[first..].contains(&true)).then_some(there.len() - first)
 }
 
-fn has_boxes(name: &str) -> Error {
-    Error::config("data set", format!("{name} has boxes, for detectors, and no label for each image"))
+fn no_images(name: &str, content: Content) -> Error {
+    Error::config("data set", format!("{name} has {}, and no label for each image", content.words()))
 }
 
 /// The entry called `name`.

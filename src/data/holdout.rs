@@ -17,7 +17,7 @@ pub(super) fn holdout_count(name: &str, len: usize, fraction: f64) -> Result<usi
     let count = (fraction * len as f64 - 1e-9).ceil() as usize;
     if count == 0 || count >= len {
         let message = format!(
-            "a fraction of {fraction} leaves one part of {name} with no samples ({len} in all); add images"
+            "a fraction of {fraction} leaves one part of {name} with no samples ({len} in all); add more"
         );
         return Err(Error::config("holdout", message));
     }
@@ -31,7 +31,7 @@ impl Dataset {
     /// Those of [`Dataset::check`].
     pub fn sample(&self, n: usize, seed: u64) -> Result<Dataset> {
         self.check()?;
-        let chosen = self.stratified(n.min(self.len()), seed);
+        let chosen = stratified(&self.labels, self.num_classes(), n.min(self.len()), seed);
         self.subset(&(0..self.len()).filter(|&i| chosen[i]).collect::<Vec<_>>())
     }
 
@@ -43,7 +43,7 @@ impl Dataset {
     pub fn split_holdout(&self, fraction: f64, seed: u64) -> Result<(Dataset, Dataset)> {
         self.check()?;
         let count = holdout_count(&self.name, self.len(), fraction)?;
-        let held_out = self.stratified(count, seed);
+        let held_out = stratified(&self.labels, self.num_classes(), count, seed);
         let (test, train): (Vec<usize>, Vec<usize>) = (0..self.len()).partition(|&i| held_out[i]);
         let mut test = self.subset(&test)?;
         let mut train = self.subset(&train)?;
@@ -51,28 +51,29 @@ impl Dataset {
         train.split = Split::Train;
         Ok((train, test))
     }
+}
 
-    /// Marks `count` samples: each class gets its share by largest remainder, then its own by a keyed shuffle.
-    fn stratified(&self, count: usize, seed: u64) -> Vec<bool> {
-        let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); self.num_classes()];
-        for (i, &label) in self.labels.iter().enumerate() {
-            by_class[label as usize].push(i);
-        }
-        let n = self.len().max(1) as u128;
-        let share = |class: usize| by_class[class].len() as u128 * count as u128;
-        let mut quota: Vec<usize> = (0..by_class.len()).map(|class| (share(class) / n) as usize).collect();
-        let mut order: Vec<usize> = (0..by_class.len()).collect();
-        order.sort_by_key(|&class| (std::cmp::Reverse(share(class) % n), class));
-        let missing = count - quota.iter().sum::<usize>();
-        for &class in order.iter().take(missing) {
-            quota[class] += 1;
-        }
-        let mut chosen = vec![false; self.len()];
-        for (class, members) in by_class.iter().enumerate() {
-            for &k in permutation(members.len() as u32, seed, class as u64).iter().take(quota[class]) {
-                chosen[members[k as usize]] = true;
-            }
-        }
-        chosen
+/// Marks `count` of samples with these labels, which are below `classes`: each class gets its share by largest remainder, then its
+/// own by a keyed shuffle.
+pub(super) fn stratified(labels: &[u32], classes: usize, count: usize, seed: u64) -> Vec<bool> {
+    let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); classes];
+    for (i, &label) in labels.iter().enumerate() {
+        by_class[label as usize].push(i);
     }
+    let n = labels.len().max(1) as u128;
+    let share = |class: usize| by_class[class].len() as u128 * count as u128;
+    let mut quota: Vec<usize> = (0..by_class.len()).map(|class| (share(class) / n) as usize).collect();
+    let mut order: Vec<usize> = (0..by_class.len()).collect();
+    order.sort_by_key(|&class| (std::cmp::Reverse(share(class) % n), class));
+    let missing = count - quota.iter().sum::<usize>();
+    for &class in order.iter().take(missing) {
+        quota[class] += 1;
+    }
+    let mut chosen = vec![false; labels.len()];
+    for (class, members) in by_class.iter().enumerate() {
+        for &k in permutation(members.len() as u32, seed, class as u64).iter().take(quota[class]) {
+            chosen[members[k as usize]] = true;
+        }
+    }
+    chosen
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::boxes::{self, BoxSets, OpenOptions};
-use super::{DATASETS, Dataset, DatasetInfo, catalog, default_dir, find, places};
+use super::{Content, DATASETS, Dataset, DatasetInfo, catalog, default_dir, find, places};
 use crate::files::places::{Environment, environment};
 use crate::{Error, Result};
 
@@ -46,19 +46,12 @@ pub fn load(name: &str, dir: Option<&Path>, options: &LoadOptions) -> Result<(Da
 /// none, with each place looked at and what belongs there.
 pub fn load_boxes(name: &str, dir: Option<&Path>, options: &OpenOptions) -> Result<BoxSets> {
     let info = find(name)?;
-    if !info.boxes {
-        let known: Vec<&str> = DATASETS.iter().filter(|info| info.boxes).map(|info| info.name).collect();
+    if info.content != Content::Boxes {
+        let known = named(Content::Boxes);
         let message = format!("{name} has no boxes to detect; expected one of {}", known.join(", "));
         return Err(Error::config("data set", message));
     }
-    let places = match dir {
-        Some(dir) => vec![dir.to_path_buf()],
-        None => places::search(info, &environment),
-    };
-    let Some(place) = places.iter().find(|place| (info.present)(place)) else {
-        return Err(absent(info, dir, &places));
-    };
-    boxes::open(place, options)
+    boxes::open(&place_of(info, dir, &environment)?, options)
 }
 
 /// The first of the usual places that holds the data set, as [`load`] looks for it; `None` where none does.
@@ -82,18 +75,45 @@ fn load_with(
             format!("image_size and channels apply to the data set folder; {name} has a fixed layout");
         return Err(Error::config("image size", message));
     }
-    let places = match dir {
-        Some(dir) => vec![dir.to_path_buf()],
-        None => places::search(info, env),
-    };
-    let Some(place) = places.iter().find(|place| (info.present)(place)) else {
-        return Err(absent(info, dir, &places));
-    };
+    let place = &place_of(info, dir, env)?;
     log::debug!("data set {name}: reading {}", place.display());
     let (train, test) = (info.load)(place, options)?;
     train.check()?;
     test.check()?;
     Ok((train, test))
+}
+
+/// The data set `name`, which must be one of these, and where it is.
+#[cfg(feature = "text")]
+pub(super) fn find_place(
+    name: &str,
+    dir: Option<&Path>,
+    contents: &[Content],
+) -> Result<(&'static DatasetInfo, PathBuf)> {
+    let info = find(name)?;
+    if !contents.contains(&info.content) {
+        let known: Vec<&str> = contents.iter().flat_map(|&content| named(content)).collect();
+        let message = format!("{name} has {}; expected one of {}", info.content.words(), known.join(", "));
+        return Err(Error::config("data set", message));
+    }
+    Ok((info, place_of(info, dir, &environment)?))
+}
+
+/// The directory, or the first of the usual places, that holds it.
+fn place_of(info: &DatasetInfo, dir: Option<&Path>, env: Environment<'_>) -> Result<PathBuf> {
+    let places = match dir {
+        Some(dir) => vec![dir.to_path_buf()],
+        None => places::search(info, env),
+    };
+    match places.iter().find(|place| (info.present)(place)) {
+        Some(place) => Ok(place.clone()),
+        None => Err(absent(info, dir, &places)),
+    }
+}
+
+/// The data sets of such samples.
+fn named(content: Content) -> Vec<&'static str> {
+    DATASETS.iter().filter(|info| info.content == content).map(|info| info.name).collect()
 }
 
 /// The error when no place holds the data: where, what, and how to get it.

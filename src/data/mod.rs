@@ -31,10 +31,11 @@ mod shuffle;
 mod source;
 #[cfg(test)]
 mod testing;
+pub mod text;
 
 pub use crate::ops::IGNORE_LABEL;
 pub use batch::{Batch, HostValues, Row};
-pub use catalog::{DATASETS, DatasetInfo, RemoteFile, find};
+pub use catalog::{Content, DATASETS, DatasetInfo, RemoteFile, find};
 pub use dataset::{Dataset, ImageSpec, LABELS, PIXELS, Split};
 pub use field::{Field, FieldType, Pad, Places};
 pub use load::{LoadOptions, load, load_boxes, locate};

@@ -142,7 +142,7 @@ fn error_of(values: &[f64], rank: usize) -> f64 {
 type Columns = Vec<Vec<f64>>;
 
 /// Columns U S (n of m values) and V (n of n) with W = (U S) V^T, U S orthogonal.
-pub(crate) fn orthogonal(m: usize, n: usize, at: impl Fn(usize, usize) -> f64) -> (Columns, Columns) {
+fn orthogonal(m: usize, n: usize, at: impl Fn(usize, usize) -> f64) -> (Columns, Columns) {
     let mut left: Columns = (0..n).map(|j| (0..m).map(|i| at(i, j)).collect()).collect();
     let mut right: Columns = (0..n).map(|j| (0..n).map(|i| f64::from(i == j)).collect()).collect();
     for _ in 0..MOST_SWEEPS {

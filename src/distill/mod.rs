@@ -29,7 +29,6 @@ mod transfer;
 mod vectors;
 
 pub use context::{MethodContext, TaskRows, TeacherPass, UnrunPass};
-pub(crate) use low_rank::orthogonal;
 pub use low_rank::{Factors, Rank, low_rank};
 pub use method::{Loss, Method, Parameterless, loss};
 pub use methods::{METHODS, find};

@@ -11,6 +11,7 @@ mod atomic;
 mod hash;
 mod header;
 pub(crate) mod nan_as_null;
+mod npy;
 pub(crate) mod places;
 mod stream;
 pub mod tensors;
@@ -27,6 +28,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 pub use atomic::AtomicFile;
+pub use npy::write_npy;
 pub use places::cache_dir;
 pub use stream::{ReadSeek, TensorReader, TensorSpec, TensorWriter};
 pub use tensors::{

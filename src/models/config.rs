@@ -77,6 +77,16 @@ impl ModelConfig {
 }
 
 impl InputSpec {
+    /// Whether a network that is built for it reads samples of `other`: the same, or texts of no more and no other tokens.
+    pub fn takes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tokens { vocabulary, longest }, Self::Tokens { vocabulary: few, longest: short }) => {
+                few <= vocabulary && short <= longest
+            }
+            _ => self == other,
+        }
+    }
+
     /// The name of the value that a model reads it by.
     pub fn name(&self) -> &'static str {
         match self {

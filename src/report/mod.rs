@@ -5,6 +5,7 @@
 //! scheme, fits a phone, and uses colours that colour-blind readers can tell apart.
 
 mod axis;
+mod correlation;
 pub mod draw;
 mod facts;
 mod font;
@@ -17,6 +18,7 @@ mod quantity;
 mod section;
 pub mod stats;
 
+pub use correlation::{pearson, spearman};
 pub use facts::{Environment, timestamp};
 pub use quantity::{Quantity, Unit};
 pub use section::Section;

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Leaves;
+use super::{Leaves, Reads};
 use crate::data::{FieldType, PIXELS, Source};
-use crate::models::Values;
+use crate::models::{InputSpec, Values};
 use crate::nn::Mode;
 use crate::ops::augment::{BoxAugment, ImageBatch};
 use crate::tape::Tensor;
@@ -88,13 +88,25 @@ impl Images {
         Ok(images)
     }
 
-    /// Channels, height and width.
-    pub fn shape(&self) -> [usize; 3] {
-        self.shape
+    /// (x - mean) / std by channel, of x (N, C, H, W).
+    fn normalise(&self, x: &Tensor) -> Result<Tensor> {
+        let by_channel = |values: Vec<f32>| x.tape().constant([1, values.len(), 1, 1], &values);
+        let shift = by_channel(self.mean.iter().map(|mean| -mean).collect())?;
+        let factor = by_channel(self.std.iter().map(|std| 1.0 / std).collect())?;
+        x.add(&shift.broadcast_to(x.shape().clone())?)?.mul(&factor.broadcast_to(x.shape().clone())?)
     }
 
-    /// Fails where a source's pixels are others than these.
-    pub fn check(&self, source: &dyn Source) -> Result<()> {
+    fn is_decoded_at_once(&self) -> bool {
+        self.dtype == FieldType::U8 && self.shape[0] <= AUGMENTED_CHANNELS
+    }
+}
+
+impl Reads for Images {
+    fn input(&self) -> InputSpec {
+        InputSpec::Image(self.shape)
+    }
+
+    fn check(&self, source: &dyn Source) -> Result<()> {
         let field = source.field(PIXELS)?;
         if field.shape == self.shape && field.dtype == self.dtype {
             return Ok(());
@@ -104,7 +116,7 @@ impl Images {
     }
 
     /// Records the images, (N, C, H, W).
-    pub fn record(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
+    fn record(&self, leaves: &Leaves, mode: Mode) -> Result<Values> {
         let pixels = leaves.get(PIXELS)?;
         let [c, h, w] = self.shape;
         let images = match self.dtype {
@@ -126,20 +138,7 @@ impl Images {
         Ok(Values::images(&images))
     }
 
-    /// (x - mean) / std by channel, of x (N, C, H, W).
-    fn normalise(&self, x: &Tensor) -> Result<Tensor> {
-        let by_channel = |values: Vec<f32>| x.tape().constant([1, values.len(), 1, 1], &values);
-        let shift = by_channel(self.mean.iter().map(|mean| -mean).collect())?;
-        let factor = by_channel(self.std.iter().map(|std| 1.0 / std).collect())?;
-        x.add(&shift.broadcast_to(x.shape().clone())?)?.mul(&factor.broadcast_to(x.shape().clone())?)
-    }
-
-    fn is_decoded_at_once(&self) -> bool {
-        self.dtype == FieldType::U8 && self.shape[0] <= AUGMENTED_CHANNELS
-    }
-
-    /// What a model is shown of them.
-    pub fn views(&self) -> Views {
+    fn views(&self) -> Views {
         Views {
             mean: self.mean.clone(),
             std: self.std.clone(),
@@ -148,8 +147,7 @@ impl Images {
         }
     }
 
-    /// What a checkpoint's weights depend on, by name.
-    pub fn identity(&self) -> Vec<(&'static str, String)> {
+    fn identity(&self) -> Vec<(&'static str, String)> {
         vec![
             ("normalisation", format!("{:?} {:?}", self.mean, self.std)),
             ("crop_padding", self.config.crop_padding.to_string()),

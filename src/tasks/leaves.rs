@@ -118,9 +118,9 @@ impl Leaves {
             let field = batch.fields().find(|field| field.is_packed() && field.name == *name);
             let pad = field.map(|field| field.pad.integer());
             match values {
-                HostValues::U8(words) => plan.write(leaf, &*filled(words, pad.map(|_| 0), leaf)?)?,
-                HostValues::I32(values) => plan.write(leaf, &*filled(values, pad, leaf)?)?,
-                HostValues::F32(values) => plan.write(leaf, &*filled(values, pad.map(|_| 0.0), leaf)?)?,
+                HostValues::U8(words) => plan.write(leaf, &filled(words, pad.map(|_| 0), leaf)?)?,
+                HostValues::I32(values) => plan.write(leaf, &filled(values, pad, leaf)?)?,
+                HostValues::F32(values) => plan.write(leaf, &filled(values, pad.map(|_| 0.0), leaf)?)?,
             }
         }
         if plan.holds(&self.ids) {

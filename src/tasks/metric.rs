@@ -31,6 +31,11 @@ impl Metric {
         Self { name: name.into(), value, higher_is_better: false, unit: Unit::Number }
     }
 
+    /// A correlation from -1 to 1, of which more is better.
+    pub fn correlation(name: impl Into<String>, value: f64) -> Self {
+        Self { name: name.into(), value, higher_is_better: true, unit: Unit::Number }
+    }
+
     /// Whether it is better than `other`, a value of the same metric; never where either is NaN.
     pub fn beats(&self, other: f64) -> bool {
         if self.higher_is_better { self.value > other } else { self.value < other }

@@ -7,19 +7,23 @@
 
 pub mod classify;
 pub mod detect;
+pub mod embed;
 mod images;
 mod leaves;
 mod meter;
 mod metric;
+mod reads;
 pub mod regress;
 pub mod vectors;
 
 pub use classify::{Classify, ClassifyConfig};
 pub use detect::{Detect, DetectConfig};
+pub use embed::Embed;
 pub use images::{ImageConfig, Images, Views};
 pub use leaves::Leaves;
 pub use meter::{Meter, Tally};
 pub use metric::{Measured, Metric, Unit};
+pub use reads::{Features, Reads, Texts};
 pub use regress::Regress;
 pub use vectors::Vectors;
 
@@ -31,7 +35,8 @@ use crate::tape::Tensor;
 use crate::{Error, Result};
 
 /// Every task.
-pub static TASKS: &[&TaskSpec] = &[&classify::SPEC, &detect::SPEC, &regress::SPEC, &vectors::SPEC];
+pub static TASKS: &[&TaskSpec] =
+    &[&classify::SPEC, &detect::SPEC, &embed::SPEC, &regress::SPEC, &vectors::SPEC];
 
 /// An entry of [`TASKS`].
 #[derive(Debug)]
@@ -153,7 +158,7 @@ pub trait Task: Send + Sync {
     /// What has to change with them, such as boxes in an image that is flipped, it [shows](Leaves::show) in its place.
     fn inputs(&self, leaves: &mut Leaves, mode: Mode) -> Result<Values>;
 
-    /// Records the terms of the task's own loss, at least one, each (1).
+    /// Records the terms of the task's own loss, each (1); none of a task that only a teacher can teach.
     fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>>;
 
     /// The rows of numbers that methods on logits see: a classifier's logits of each sample, a token model's of each token.

@@ -1,14 +1,17 @@
 //! Prediction of numbers: mean squared error.
 //!
-//! The data has `pixels` (C, H, W), u8 or f32, or flat `features`, f32 (F), and `targets`, f32 (K); the model gives
+//! The data has `pixels` (C, H, W), u8 or f32, flat `features`, f32 (F), or `tokens`, and `targets`, f32 (K); the model gives
 //! `numbers` (N, K). With e = prediction - target, the loss is the mean of e^2 over numbers and samples; measured are its
 //! root and the mean of |e|.
 
+use std::sync::Arc;
+
 use super::images::{ImageConfig, Images, Views};
+use super::reads::{Features, Reads, Texts, flat};
 use super::{Leaves, Meter, Metric, Need, Rows, Tally, Task, TaskSpec, TaskTerm};
-use crate::data::{FieldType, Source};
+use crate::data::Source;
 use crate::gpu::{Buffer, BufferSlice, Gpu};
-use crate::models::{FEATURES, Head, InputSpec, ModelConfig, NUMBERS, Outputs, Values};
+use crate::models::{Head, ModelConfig, NUMBERS, Outputs, Values};
 use crate::nn::Mode;
 use crate::tape::{Meta, Tape, Tensor};
 use crate::{Error, Result};
@@ -16,7 +19,7 @@ use crate::{Error, Result};
 /// The list entry.
 pub const SPEC: TaskSpec = TaskSpec {
     name: "regress",
-    about: "numbers from an image or from features: mean squared error",
+    about: "numbers from an image, features or a text: mean squared error",
     offers: &[Need::Numbers, Need::Taps, Need::Weights],
 };
 
@@ -28,15 +31,8 @@ pub const MSE: &str = "mse";
 /// Prediction of numbers.
 #[derive(Debug, Clone)]
 pub struct Regress {
-    input: Input,
+    reads: Arc<dyn Reads>,
     numbers: usize,
-}
-
-/// What the numbers are predicted from.
-#[derive(Debug, Clone)]
-enum Input {
-    Images(Images),
-    Features(usize),
 }
 
 impl Regress {
@@ -47,7 +43,7 @@ impl Regress {
     /// [`Error::Config`] for a source without these fields, and for settings that do not fit them.
     pub fn from_images(source: &dyn Source, [mean, std]: [&[f32]; 2], config: ImageConfig) -> Result<Self> {
         let images = Images::new(source, mean, std, config)?;
-        Ok(Self { input: Input::Images(images), numbers: flat(source, TARGETS)? })
+        Self::of(Arc::new(images), source)
     }
 
     /// From flat numbers: the fields `features` (F) and `targets` (K).
@@ -55,19 +51,19 @@ impl Regress {
     /// # Errors
     /// [`Error::Config`] for a source without these fields.
     pub fn from_features(source: &dyn Source) -> Result<Self> {
-        Ok(Self { input: Input::Features(flat(source, FEATURES)?), numbers: flat(source, TARGETS)? })
+        Self::of(Arc::new(Features::of(source)?), source)
     }
-}
 
-/// The length of a field that must be flat floats.
-fn flat(source: &dyn Source, name: &str) -> Result<usize> {
-    let field = source.field(name)?;
-    match (&field.shape[..], field.dtype) {
-        (&[n], FieldType::F32) if n > 0 => Ok(n),
-        _ => {
-            let message = format!("expected f32 [K], got {field}");
-            Err(Error::config(format!("field {name} of {}", source.name()), message))
-        }
+    /// From texts of at most `longest` out of `vocabulary` tokens: the fields `tokens` and `targets` (K).
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a source without these fields.
+    pub fn from_texts(source: &dyn Source, vocabulary: usize, longest: usize) -> Result<Self> {
+        Self::of(Arc::new(Texts::new(source, vocabulary, longest)?), source)
+    }
+
+    fn of(reads: Arc<dyn Reads>, source: &dyn Source) -> Result<Self> {
+        Ok(Self { reads, numbers: flat(source, TARGETS)? })
     }
 }
 
@@ -77,11 +73,7 @@ impl Task for Regress {
     }
 
     fn model_config(&self) -> ModelConfig {
-        let input = match &self.input {
-            Input::Images(images) => InputSpec::Image(images.shape()),
-            Input::Features(n) => InputSpec::Features(*n),
-        };
-        ModelConfig { input, head: Head::Numbers(self.numbers) }
+        ModelConfig { input: self.reads.input(), head: Head::Numbers(self.numbers) }
     }
 
     fn check(&self, source: &dyn Source) -> Result<()> {
@@ -90,21 +82,11 @@ impl Task for Regress {
             let message = format!("expected {} targets as in the training set, got {found}", self.numbers);
             return Err(Error::config(format!("data set {}", source.name()), message));
         }
-        match &self.input {
-            Input::Images(images) => images.check(source),
-            Input::Features(n) if flat(source, FEATURES)? == *n => Ok(()),
-            Input::Features(n) => {
-                let message = format!("expected {n} features as in the training set");
-                Err(Error::config(format!("data set {}", source.name()), message))
-            }
-        }
+        self.reads.check(source)
     }
 
     fn inputs(&self, leaves: &mut Leaves, mode: Mode) -> Result<Values> {
-        match &self.input {
-            Input::Images(images) => images.record(leaves, mode),
-            Input::Features(_) => Ok(Values::one(FEATURES, leaves.get(FEATURES)?.clone())),
-        }
+        self.reads.record(leaves, mode)
     }
 
     fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>> {
@@ -124,17 +106,11 @@ impl Task for Regress {
     }
 
     fn identity(&self) -> Vec<(&'static str, String)> {
-        match &self.input {
-            Input::Images(images) => images.identity(),
-            Input::Features(_) => Vec::new(),
-        }
+        self.reads.identity()
     }
 
     fn views(&self) -> Views {
-        match &self.input {
-            Input::Images(images) => images.views(),
-            Input::Features(_) => Views::default(),
-        }
+        self.reads.views()
     }
 }
 

@@ -31,7 +31,7 @@ const TOKENS: [&[u8]; 24] = [
 ];
 
 /// Some bytes changed, cut out, repeated or replaced, and sometimes the end cut off.
-pub(super) fn damage(bytes: &[u8], stream: &mut Stream) -> Vec<u8> {
+pub(crate) fn damage(bytes: &[u8], stream: &mut Stream) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..1 + stream.below(3) {
         let (at, length) = (stream.below(bytes.len()), stream.below(12));

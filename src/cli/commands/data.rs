@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::{data_anchors, data_check};
 use crate::cli::out::say;
 use crate::data::download::{DownloadOptions, download};
-use crate::data::{DATASETS, DatasetInfo, default_dir, find, locate};
+use crate::data::{Content, DATASETS, DatasetInfo, default_dir, find, locate};
 use crate::report::bytes;
 use crate::{Error, Result};
 
@@ -82,7 +82,7 @@ fn whereabouts(info: &DatasetInfo) -> Result<String> {
     }
     if let Some(place) = locate(info.name)? {
         // Images are in folders below.
-        let size = size_of(&place).filter(|_| !info.boxes);
+        let size = size_of(&place).filter(|_| info.content != Content::Boxes);
         let size = size.map_or(String::new(), |n| format!(" ({})", bytes(n)));
         return Ok(format!("here: {}{size}", place.display()));
     }
@@ -125,7 +125,7 @@ fn get(flags: &GetFlags) -> Result<()> {
         DownloadOptions { dir: flags.dir.clone(), base_url: flags.base_url.clone(), progress: true };
     let dir = download(info.name, &options)?;
     say!("{} is in {}: {}, sha256 checked", info.name, dir.display(), bytes(download_size(info)))?;
-    if info.boxes {
+    if info.content == Content::Boxes {
         say!("limbeck data check {} shows what it holds", dir.display())?;
     }
     if flags.dir.as_ref().is_some_and(|dir| *dir != default_dir(info.name)) {

@@ -275,7 +275,7 @@ impl Job {
         self.report.title = title.into();
         let (training, test) = (self.subject.training(), self.subject.test());
         self.report.subtitle =
-            format!("{}: {} training and {} test images", training.name(), training.len(), test.len());
+            format!("{}: {} training and {} test samples", training.name(), training.len(), test.len());
         self.report.notes.extend(notes);
         self.report.sections = self.subject.sections(&self.gpu, network, &self.recipe)?;
         let page = self.out.join("report.html");

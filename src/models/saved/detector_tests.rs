@@ -16,7 +16,7 @@ fn built(name: &str) -> Network {
 
 fn metadata(classes: &[&str]) -> ModelMetadata {
     let classes = classes.iter().map(|name| name.to_string()).collect();
-    ModelMetadata { classes, mean: vec![0.0; 3], std: vec![1.0; 3] }
+    ModelMetadata { classes, mean: vec![0.0; 3], std: vec![1.0; 3], ..Default::default() }
 }
 
 fn same_weights(a: &Network, b: &Network) -> bool {

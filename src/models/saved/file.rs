@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ModelMetadata, Overrides, parse_input};
+use super::{ModelMetadata, Overrides, TOKENIZER, parse_input};
 use crate::files::Metadata;
 use crate::models::{Head, InputSpec, cfg_file};
 use crate::{Error, Result};
@@ -64,13 +64,14 @@ impl FileMetadata<'_> {
         let path = self.path;
         let read = |text: &str| list(path, "mean", text);
         if let InputSpec::Features(_) | InputSpec::Words(_) | InputSpec::Tokens { .. } = input {
-            return Ok(ModelMetadata { classes, mean: Vec::new(), std: Vec::new() });
+            let tokenizer = self.metadata.get(TOKENIZER).map(|text| text.as_str().into());
+            return Ok(ModelMetadata { classes, tokenizer, ..Default::default() });
         }
         let mean: Vec<f32> = self.one("mean", "mean", [&overrides.mean, &fallback.mean], read)?;
         let read = |text: &str| list(path, "std", text);
         let std: Vec<f32> = self.one("std", "standard deviation", [&overrides.std, &fallback.std], read)?;
         check_metadata(path, input.dims()[0], &classes, &mean, &std)?;
-        Ok(ModelMetadata { classes, mean, std })
+        Ok(ModelMetadata { classes, mean, std, ..Default::default() })
     }
 
     /// One fact: from the user, else from the file, else from the fallback.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{ModelMetadata, Overrides, Saved};
+use crate::files::read_text;
 use crate::models::{Network, encoder};
 use crate::{Error, Result};
 
@@ -17,12 +18,14 @@ pub(super) fn open(path: &Path, overrides: &Overrides) -> Result<Saved> {
         return Err(Error::file(path, format!("a folder brings its own {setting}; leave out `{setting}`")));
     }
     let folder = encoder::folder::open(path, overrides.classes.as_deref())?;
-    let metadata = ModelMetadata { classes: folder.names, ..ModelMetadata::default() };
+    let file = path.join("tokenizer.json");
+    let tokenizer = file.is_file().then(|| read_text(&file)).transpose()?.map(Into::into);
+    let metadata = ModelMetadata { classes: folder.names, tokenizer, ..ModelMetadata::default() };
     Ok(Saved { network: folder.network, metadata })
 }
 
-/// Writes an encoder of texts (`bert:..`) as a folder that transformers or sentence-transformers opens, with the `tokenizer.json` by
-/// which its texts became tokens.
+/// Writes an encoder of texts (`bert:..`) as a folder that transformers or sentence-transformers opens, with the `tokenizer.json` that
+/// its metadata has.
 ///
 /// A network of sentence vectors gets the `modules.json` of sentence-transformers; so does a classifier with `head=linear`, which
 /// transformers has no class for: sentence-transformers gives its logits as a text's vector. One with `head=pooler` is a
@@ -35,7 +38,7 @@ pub fn save_folder(
     dir: impl AsRef<Path>,
     network: &Network,
     metadata: &ModelMetadata,
-    tokenizer: Option<&[u8]>,
 ) -> Result<()> {
+    let tokenizer = metadata.tokenizer.as_ref().map(|text| text.as_bytes());
     encoder::folder::save(dir.as_ref(), network, &metadata.classes, tokenizer)
 }

@@ -2,12 +2,13 @@
 //!
 //! Metadata: `limbeck.model` (`cnn:8,16,32`), `limbeck.input` (`3x32x32`, or `12` for flat features), the names of the
 //! outputs as `limbeck.classes`, `limbeck.numbers` or, of a detector, `limbeck.box_classes`, `limbeck.mean` and
-//! `limbeck.std` (JSON lists), and `limbeck.cfg` with the text of a network that is described by a darknet `.cfg` of a user's
+//! `limbeck.std` (JSON lists), `limbeck.tokenizer` with the `tokenizer.json` of a network that reads texts, and `limbeck.cfg` with the text of a network that is described by a darknet `.cfg` of a user's
 //! own. Files that another program wrote have none of it; [`Overrides`] says it then. State dicts
 //! of PyTorch, ONNX graphs, which may have the same metadata, darknet's `.weights`, and the folders of transformers and
 //! sentence-transformers are opened here too.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 mod file;
 mod folder;
@@ -24,6 +25,9 @@ use file::{FileMetadata, parse_spec};
 
 pub use folder::save_folder;
 pub use start::start_from;
+
+/// The metadata key of a tokenizer.
+const TOKENIZER: &str = "limbeck.tokenizer";
 
 /// A network that can be used as it is: architecture, weights, class names, normalisation.
 pub struct Saved {
@@ -42,6 +46,8 @@ pub struct ModelMetadata {
     pub mean: Vec<f32>,
     /// Standard deviation of `pixel / 255` for each channel.
     pub std: Vec<f32>,
+    /// Of a network that reads texts: the `tokenizer.json` of its tokens.
+    pub tokenizer: Option<Arc<str>>,
 }
 
 /// What the user says about a file, over what the file says.
@@ -98,6 +104,9 @@ fn strings(network: &Network, metadata: &ModelMetadata) -> Metadata {
     ]);
     if let Some(text) = &network.description {
         all.insert("limbeck.cfg".to_string(), text.to_string());
+    }
+    if let Some(text) = &metadata.tokenizer {
+        all.insert(TOKENIZER.to_string(), text.to_string());
     }
     all
 }
@@ -304,7 +313,7 @@ mod tests {
         let mut network = build("cnn:2,3", &ModelConfig::classifier([1, 8, 8], 3)).unwrap();
         network.params.initialise(7);
         let classes = ["a", "b \"quoted\"", "c"].map(String::from).to_vec();
-        let metadata = ModelMetadata { classes, mean: vec![0.1], std: vec![0.3] };
+        let metadata = ModelMetadata { classes, mean: vec![0.1], std: vec![0.3], ..Default::default() };
         save(&path, &network, &metadata).unwrap();
         let none = Overrides::default();
         assert_eq!(std::fs::read(&path).unwrap(), to_bytes(&network, &metadata).unwrap());

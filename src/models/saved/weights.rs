@@ -30,7 +30,7 @@ pub(super) fn from_bytes(
     let std = overrides.std.clone().unwrap_or_else(|| vec![1.0; channels]);
     check_metadata(path, channels, &classes, &mean, &std)?;
     cfg.load_weights(&path.display().to_string(), bytes, &mut network)?;
-    Ok(Saved { network, metadata: ModelMetadata { classes, mean, std } })
+    Ok(Saved { network, metadata: ModelMetadata { classes, mean, std, ..Default::default() } })
 }
 
 /// The network without values, and its layers.
@@ -144,7 +144,7 @@ fn lines(text: &str) -> Vec<String> {
 
 /// Writes `.weights`, and the `.cfg` and the `.names` beside it.
 pub(super) fn save(path: &Path, network: &Network, metadata: &ModelMetadata) -> Result<()> {
-    let ModelMetadata { classes, mean, std } = metadata;
+    let ModelMetadata { classes, mean, std, .. } = metadata;
     if mean.iter().any(|mean| *mean != 0.0) || std.iter().any(|std| *std != 1.0) {
         let message = format!(
             "programs that read .weights feed pixels from 0 to 1, and this network was trained with means {mean:?} and \

@@ -1,6 +1,7 @@
-//! Classification of images: cross-entropy with labels, top-1 and top-5 accuracy.
+//! Classification of images and of texts: cross-entropy with labels, top-1 and top-5 accuracy.
 //!
-//! The data has `pixels`, u8 or f32 (C, H, W), and `labels`, i32; the model reads `images` and gives `logits` (N, classes).
+//! The data has `pixels`, u8 or f32 (C, H, W), or `tokens`, packed, and `labels`, i32; the model reads `images` or `tokens`
+//! and gives `logits` (N, classes).
 
 mod by_class;
 mod meter;
@@ -8,13 +9,16 @@ mod meter;
 pub use by_class::{ByClass, ClassCounts, ClassResult, TakenFor};
 pub use meter::accuracy;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::images::{ImageConfig, Images, Views};
+use super::reads::{Reads, Texts};
 use super::{Leaves, Meter, Need, Rows, Task, TaskSpec, TaskTerm};
 use crate::data::{Dataset, IGNORE_LABEL, LABELS, Source};
 use crate::gpu::Gpu;
-use crate::models::{Head, InputSpec, ModelConfig, Outputs, Values};
+use crate::models::{Head, ModelConfig, Outputs, Values};
 use crate::nn::Mode;
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::{Error, Result};
@@ -22,7 +26,7 @@ use crate::{Error, Result};
 /// The list entry.
 pub const SPEC: TaskSpec = TaskSpec {
     name: "classify",
-    about: "which of some classes an image is of: cross-entropy, top-1 accuracy",
+    about: "which of some classes an image or a text is of: cross-entropy, top-1 accuracy",
     // Tokens where the data is texts.
     offers: &[
         Need::Logits,
@@ -49,10 +53,10 @@ pub struct ClassifyConfig {
     pub images: ImageConfig,
 }
 
-/// Classification of images.
+/// Classification of images or of texts.
 #[derive(Debug, Clone)]
 pub struct Classify {
-    images: Images,
+    reads: Arc<dyn Reads>,
     classes: usize,
     config: ClassifyConfig,
 }
@@ -65,7 +69,7 @@ impl Classify {
     pub fn new(data: &Dataset, config: ClassifyConfig) -> Result<Self> {
         data.check()?;
         let images = Images::new(data, &data.mean, &data.std, config.images)?;
-        Self::with_images(images, data.num_classes(), config)
+        Self::reading(Arc::new(images), data.num_classes(), config)
     }
 
     /// For any source that has `pixels` (C, H, W), u8 or f32, and `labels`. `mean` and `std` (C) are of pixel / 255 for
@@ -81,15 +85,30 @@ impl Classify {
     ) -> Result<Self> {
         source.field(LABELS)?;
         let images = Images::new(source, mean, std, config.images)?;
-        Self::with_images(images, classes, config)
+        Self::reading(Arc::new(images), classes, config)
     }
 
-    fn with_images(images: Images, classes: usize, config: ClassifyConfig) -> Result<Self> {
+    /// For any source of texts of at most `longest` out of `vocabulary` tokens: the fields `tokens`, packed, and `labels`.
+    ///
+    /// # Errors
+    /// As [`Classify::of`].
+    pub fn of_texts(
+        source: &dyn Source,
+        classes: usize,
+        [vocabulary, longest]: [usize; 2],
+        config: ClassifyConfig,
+    ) -> Result<Self> {
+        source.field(LABELS)?;
+        let texts = Texts::new(source, vocabulary, longest)?;
+        Self::reading(Arc::new(texts), classes, config)
+    }
+
+    fn reading(reads: Arc<dyn Reads>, classes: usize, config: ClassifyConfig) -> Result<Self> {
         if !(0.0..1.0).contains(&config.label_smoothing) {
             let message = format!("expected 0 or more and less than 1, got {}", config.label_smoothing);
             return Err(Error::config("label_smoothing", message));
         }
-        Ok(Self { images, classes, config })
+        Ok(Self { reads, classes, config })
     }
 }
 
@@ -99,16 +118,16 @@ impl Task for Classify {
     }
 
     fn model_config(&self) -> ModelConfig {
-        ModelConfig { input: InputSpec::Image(self.images.shape()), head: Head::Classes(self.classes) }
+        ModelConfig { input: self.reads.input(), head: Head::Classes(self.classes) }
     }
 
     fn check(&self, source: &dyn Source) -> Result<()> {
         source.field(LABELS)?;
-        self.images.check(source)
+        self.reads.check(source)
     }
 
     fn inputs(&self, leaves: &mut Leaves, mode: Mode) -> Result<Values> {
-        self.images.record(leaves, mode)
+        self.reads.record(leaves, mode)
     }
 
     fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>> {
@@ -128,12 +147,12 @@ impl Task for Classify {
     }
 
     fn identity(&self) -> Vec<(&'static str, String)> {
-        let mut all = self.images.identity();
+        let mut all = self.reads.identity();
         all.push(("label_smoothing", serde_json::json!(self.config.label_smoothing).to_string()));
         all
     }
 
     fn views(&self) -> Views {
-        self.images.views()
+        self.reads.views()
     }
 }

@@ -90,9 +90,6 @@ impl<'a> BatchRecording<'a> {
             let (weighted, scalar) = scaled(&term.loss, term.name)?;
             self.terms.push(ScaledTerm { term, weighted, scalar });
         }
-        if self.terms.is_empty() {
-            return Err(Error::config("task", "its loss has no term"));
-        }
         Ok(self)
     }
 
@@ -144,13 +141,13 @@ impl<'a> BatchRecording<'a> {
         self.forward.tape()
     }
 
-    /// The sum of the task's terms by their own weights, (1), whatever weight a training gives it.
+    /// The sum of the task's terms by their own weights, (1), whatever weight a training gives it; 0 of a task without any.
     pub fn task_loss(&self) -> Result<Tensor> {
         let mut all = self.terms.iter().map(|ScaledTerm { term, .. }| match term.weight {
             1.0 => Ok(term.loss.clone()),
             weight => term.loss.scale(weight),
         });
-        let first = all.next().ok_or_else(|| Error::config("task", "its loss is not recorded"))??;
+        let first = all.next().unwrap_or_else(|| self.tape().constant([1], &[0.0]))?;
         all.try_fold(first, |sum, term| sum.add(&term?))
     }
 }
@@ -158,7 +155,7 @@ impl<'a> BatchRecording<'a> {
 /// Fails for a network that reads or gives something else than the task has.
 fn fits(task: &dyn Task, network: &Network) -> Result<()> {
     let (wanted, own) = (task.model_config(), network.config());
-    if *own == wanted {
+    if own.head == wanted.head && own.input.takes(&wanted.input) {
         return Ok(());
     }
     let told = |config: &ModelConfig| {

@@ -339,9 +339,8 @@ impl StepLoss {
                 Some(sum) => sum.add(weighted)?,
             });
         }
-        let mut loss = sum.ok_or_else(|| Error::config("task", "its loss is not recorded"))?;
         if let (Some(distilled), Some(teacher)) = (&recording.distilled, teacher) {
-            loss = loss.add(&distilled.loss)?;
+            sum = Some(sum.map_or_else(|| Ok(distilled.loss.clone()), |sum| sum.add(&distilled.loss))?);
             for (scalar, term) in distilled.weights.iter().zip(teacher.terms()) {
                 weights.push((*scalar, term.weight, term.schedule));
                 for (name, schedule) in term.method.scalars() {
@@ -350,6 +349,8 @@ impl StepLoss {
             }
             terms.extend(distilled.terms.iter().map(|(name, term)| (name.to_string(), term.clone())));
         }
+        let message = "the task has no loss of its own; name a teacher, and a method to learn from it by";
+        let mut loss = sum.ok_or_else(|| Error::config("task", message))?;
         if let Some(mutual) = &recording.mutual {
             loss = loss.add(&mutual.loss)?;
             terms.extend(mutual.terms.iter().map(|term| (term.name.clone(), term.loss.clone())));

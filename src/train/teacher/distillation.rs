@@ -193,7 +193,9 @@ fn everyone(
     }
     let theirs = |outputs: &Outputs| {
         let theirs = task.some_rows(outputs, student.leaves)?.values;
-        ours.map_or(Ok(()), |ours| same_width(&ours.values, &theirs))?;
+        // Vectors of two spaces may be of two widths: what compares them knows.
+        let alike = task.spec().offers.contains(&Need::Numbers);
+        ours.filter(|_| alike).map_or(Ok(()), |ours| same_width(&ours.values, &theirs))?;
         Ok::<_, Error>(theirs)
     };
     let mut all = vec![(theirs(first)?, scheme.first_weight)];

@@ -18,7 +18,6 @@ mod analogies;
 mod kept;
 mod nearest;
 mod pairs;
-mod ranks;
 mod scan;
 
 #[cfg(test)]
@@ -39,7 +38,7 @@ fn look_up(vectors: &WordVectors, word: &str) -> Option<usize> {
 }
 
 /// The cosine of two vectors of one length; 0 where one is all zeros.
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let product =
         |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
     let lengths = (product(a, a) * product(b, b)).sqrt();

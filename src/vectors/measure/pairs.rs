@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::super::WordVectors;
 use super::super::lines::{Lines, shown};
-use super::{cosine, look_up, ranks};
+use super::{cosine, look_up};
 use crate::files::open_as;
+use crate::report;
 use crate::{Error, Result};
 
 /// A set of pairs with scores, as WordSim-353 and SimLex-999 are.
@@ -151,7 +152,7 @@ pub fn spearman(vectors: &WordVectors, pairs: &WordPairs) -> Option<Similarity> 
     let row = |word: &str| vectors.row(look_up(vectors, word)?);
     let found = pairs.pairs.iter().filter_map(|(a, b, score)| Some((cosine(row(a)?, row(b)?), *score)));
     let (cosines, scores): (Vec<f64>, Vec<f64>) = found.unzip();
-    let rho = ranks::correlation(&cosines, &scores)?;
+    let rho = report::spearman(&cosines, &scores)?;
     Some(Similarity { rho, found: cosines.len(), pairs: pairs.pairs.len() })
 }
 

@@ -4,21 +4,21 @@
 //! Covariances and components are f64 on the host; a component points to where its largest projection is positive, so that
 //! the same table gives the same vectors.
 
-use crate::distill::orthogonal;
 use crate::vectors::WordVectors;
+use crate::vectors::components::{self, Components};
 use crate::{Error, Result};
 
 /// The mean of all rows, subtracted, and projections on the `width` directions of most variance.
 pub(super) fn pca(vectors: &WordVectors, width: usize) -> Result<WordVectors> {
     let mean = mean(vectors);
-    project(vectors, vectors.values(), &mean, width)
+    project(vectors, vectors.values(), mean, width)
 }
 
 /// The best linear map for cosines: projections of the unit rows on the `width` directions of most squared length, the mean
 /// left in. No table of this width has products closer to the cosines of all pairs, in the sum of squares (Eckart and Young
 /// 1936).
 pub(super) fn cosines(vectors: &WordVectors, width: usize) -> Result<WordVectors> {
-    project(vectors, &vectors.unit(), &vec![0.0; vectors.width()], width)
+    project(vectors, &vectors.unit(), vec![0.0; vectors.width()], width)
 }
 
 /// All but the top (Mu and Viswanath 1702.01417): the mean, and the `top` directions of most variance, taken out of every row.
@@ -32,7 +32,7 @@ pub(super) fn all_but_the_top(vectors: &WordVectors, top: usize) -> Result<WordV
     }
     expect_width(width)?;
     let mean = mean(vectors);
-    let components = components(width, vectors.values(), &mean, top);
+    let components = Components::of(vectors.values(), mean.clone(), 0, top).directions();
     let mut values = Vec::with_capacity(vectors.values().len());
     for row in vectors.values().chunks_exact(width) {
         let centred: Vec<f64> = row.iter().zip(&mean).map(|(v, m)| f64::from(*v) - m).collect();
@@ -60,7 +60,7 @@ fn expect_width(width: usize) -> Result<()> {
 }
 
 /// Rows minus `mean` on the first `width` directions of the rest.
-fn project(vectors: &WordVectors, rows: &[f32], mean: &[f64], width: usize) -> Result<WordVectors> {
+fn project(vectors: &WordVectors, rows: &[f32], mean: Vec<f64>, width: usize) -> Result<WordVectors> {
     let from = vectors.width();
     if !(1..=from).contains(&width) {
         return Err(Error::config(
@@ -69,19 +69,7 @@ fn project(vectors: &WordVectors, rows: &[f32], mean: &[f64], width: usize) -> R
         ));
     }
     expect_width(from)?;
-    let components = components(from, rows, mean, width);
-    let mut values: Vec<f32> = Vec::with_capacity(vectors.len() * width);
-    for row in rows.chunks_exact(from) {
-        let centred: Vec<f64> = row.iter().zip(mean).map(|(v, m)| f64::from(*v) - m).collect();
-        values.extend(components.iter().map(|component| dot(component, &centred) as f32));
-    }
-    for c in 0..width {
-        let column = || values.iter().skip(c).step_by(width);
-        let largest = column().fold(0.0f32, |best, v| if v.abs() > best.abs() { *v } else { best });
-        if largest < 0.0 {
-            values.iter_mut().skip(c).step_by(width).for_each(|v| *v = -*v);
-        }
-    }
+    let values = Components::of(rows, mean, 0, width).project(rows, &vec![1.0; width]);
     vectors.with_values(width, values)
 }
 
@@ -90,30 +78,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 fn mean(vectors: &WordVectors) -> Vec<f64> {
-    let mut mean = vec![0.0; vectors.width()];
-    for row in vectors.values().chunks_exact(vectors.width()) {
-        mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v));
-    }
-    mean.iter_mut().for_each(|m| *m /= vectors.len() as f64);
-    mean
-}
-
-/// The first `count` unit directions along which rows of `width` numbers, minus `mean`, have most squared length.
-fn components(width: usize, rows: &[f32], mean: &[f64], count: usize) -> Vec<Vec<f64>> {
-    let mut squares = vec![0.0; width * width];
-    for row in rows.chunks_exact(width) {
-        let centred: Vec<f64> = row.iter().zip(mean).map(|(v, m)| f64::from(*v) - m).collect();
-        for (i, a) in centred.iter().enumerate() {
-            let line = &mut squares[i * width + i..(i + 1) * width];
-            line.iter_mut().zip(&centred[i..]).for_each(|(sum, b)| *sum += a * b);
-        }
-    }
-    // Of a symmetric matrix the right vectors are the directions, and a column's length is the squared length along one.
-    let (scaled, directions) =
-        orthogonal(width, width, |i, j| squares[i.min(j) * width + i.max(j)] / rows.len() as f64);
-    let mut order: Vec<(f64, usize)> = scaled.iter().map(|column| dot(column, column)).zip(0..).collect();
-    order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    order.iter().take(count).filter_map(|(_, at)| directions.get(*at).cloned()).collect()
+    components::mean(vectors.width(), vectors.values())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod digits;
 mod shapes;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,12 +25,13 @@ pub const EXAMPLES: &str = "\
 Examples:
   limbeck demo
   limbeck demo --task detect
+  limbeck demo --task text
   limbeck demo --seeds 1 --epochs 4 --out runs/short";
 
 /// Flags of `limbeck demo`.
 #[derive(Debug, Args)]
 pub struct DemoFlags {
-    /// classify: handwritten digits; detect: boxes around shapes that are made up on the spot
+    /// classify: handwritten digits; detect: boxes around shapes that are made up on the spot; text: vectors of 4,000 words
     #[arg(long, value_name = "TASK", default_value = "classify")]
     task: DemoTask,
     /// Where report.html and the students go
@@ -48,6 +50,7 @@ pub struct DemoFlags {
 enum DemoTask {
     Classify,
     Detect,
+    Text,
 }
 
 /// Trains a teacher, then students alone and distilled, and writes the report.
@@ -57,6 +60,7 @@ pub fn run(adapter: &AdapterFlags, flags: &DemoFlags) -> Result<ExitCode> {
     match flags.task {
         DemoTask::Classify => digits::run(&gpu, flags)?,
         DemoTask::Detect => shapes::run(&gpu, flags)?,
+        DemoTask::Text => words::run(&gpu, flags)?,
     }
     Ok(ExitCode::SUCCESS)
 }

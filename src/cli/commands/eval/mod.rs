@@ -54,5 +54,9 @@ pub struct EvalFlags {
 
 /// Measures and prints.
 pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
-    if find(&flags.data)?.boxes { boxes::run(adapter, flags) } else { classes::run(adapter, flags) }
+    if find(&flags.data)?.content == crate::data::Content::Boxes {
+        boxes::run(adapter, flags)
+    } else {
+        classes::run(adapter, flags)
+    }
 }

@@ -13,7 +13,7 @@ use crate::vectors::measure::{
 };
 
 /// What tables are asked, read.
-pub(super) struct Questions {
+pub(in crate::cli::commands) struct Questions {
     pairs: Vec<WordPairs>,
     analogies: Vec<Analogies>,
     seed: u64,
@@ -27,8 +27,13 @@ impl Questions {
         Ok(Self { pairs, analogies, seed: flags.seed, json: flags.json })
     }
 
+    /// None but what a smaller table keeps of the original.
+    pub(in crate::cli::commands) fn of_neighbours() -> Self {
+        Self { pairs: Vec::new(), analogies: Vec::new(), seed: 0, json: false }
+    }
+
     /// Asks a table. Where it is a smaller one, also what it keeps of `original`.
-    pub(super) fn ask(
+    pub(in crate::cli::commands) fn ask(
         &self,
         name: String,
         bytes: u64,
@@ -68,7 +73,7 @@ impl Questions {
     }
 
     /// Prints the table, or JSON.
-    pub(super) fn print(&self, rows: &[Measured]) -> Result<()> {
+    pub(in crate::cli::commands) fn print(&self, rows: &[Measured]) -> Result<()> {
         if self.json {
             return json(&rows);
         }
@@ -113,7 +118,7 @@ impl Questions {
 
 /// What was measured of a table.
 #[derive(Debug, Serialize)]
-pub(super) struct Measured {
+pub(in crate::cli::commands) struct Measured {
     table: String,
     words: usize,
     width: usize,
@@ -125,7 +130,7 @@ pub(super) struct Measured {
     error: Option<f64>,
     questions: Vec<Asked>,
     /// What it took to make.
-    pub(super) seconds: Option<f64>,
+    pub(in crate::cli::commands) seconds: Option<f64>,
 }
 
 /// What came of a file of questions: Spearman's correlation, or the share of right answers.

@@ -1,7 +1,7 @@
 //! `limbeck vectors`: tables of words made smaller, measured, and looked into.
 
 mod eval;
-mod measured;
+pub(super) mod measured;
 mod nearest;
 mod shrink;
 

@@ -99,6 +99,23 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub map: Option<String>,
 
+    /// Texts: the tokenizer.json of their tokens, or a model that has one [default: the teacher's, or that of --init]
+    #[arg(long, value_name = "FILE", help_heading = "Texts")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
+    /// Most tokens of a text; longer ones are cut [default: 128]
+    #[arg(long, value_name = "N", help_heading = "Texts")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<usize>,
+    /// Columns of the text, of both where they are pairs, by name or number from 0 [default: text, or the first]
+    #[arg(long, value_name = "COLUMN,..", value_delimiter = ',', help_heading = "Texts")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_columns: Option<Vec<String>>,
+    /// Column of the label, or of a pair's score, by name or number from 0 [default: label or score, or the last]
+    #[arg(long, value_name = "COLUMN", help_heading = "Texts")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
+
     /// Passes over the training data [default: 10]
     #[arg(long, value_name = "N", help_heading = "Training")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -137,7 +137,12 @@ impl Subject for Boxed {
     }
 
     fn metadata(&self) -> ModelMetadata {
-        ModelMetadata { classes: self.classes().to_vec(), mean: vec![0.0; 3], std: vec![1.0; 3] }
+        ModelMetadata {
+            classes: self.classes().to_vec(),
+            mean: vec![0.0; 3],
+            std: vec![1.0; 3],
+            ..Default::default()
+        }
     }
 
     fn overrides(&self) -> Overrides {

@@ -1,8 +1,8 @@
 //! What the settings of a run get from the kind of its data.
 
-use super::{Subject, boxed, labelled};
+use super::{Subject, boxed, labelled, sentences, texts};
 use crate::cli::run::recipe::Recipe;
-use crate::data::find;
+use crate::data::{Content, find};
 use crate::{Error, Result};
 
 /// A kind of data, as settings see it.
@@ -19,12 +19,17 @@ pub struct Kind {
     pub open: fn(&Recipe) -> Result<Box<dyn Subject>>,
 }
 
-const ALL: [&Kind; 2] = [&labelled::KIND, &boxed::KIND];
+const ALL: [&Kind; 4] = [&labelled::KIND, &boxed::KIND, &texts::KIND, &sentences::KIND];
 
 impl Kind {
     /// The kind of the data that the settings name.
     pub fn of(recipe: &Recipe) -> Result<&'static Kind> {
-        Ok(if find(recipe.data_name())?.boxes { &boxed::KIND } else { &labelled::KIND })
+        Ok(match find(recipe.data_name())?.content {
+            Content::Images => &labelled::KIND,
+            Content::Boxes => &boxed::KIND,
+            Content::Texts => &texts::KIND,
+            Content::Sentences => &sentences::KIND,
+        })
     }
 
     /// Fails for a setting that is given and that only other data has.

@@ -90,7 +90,12 @@ impl Subject for Labelled {
 
     fn metadata(&self) -> ModelMetadata {
         let Dataset { class_names, mean, std, .. } = &*self.training;
-        ModelMetadata { classes: class_names.clone(), mean: mean.clone(), std: std.clone() }
+        ModelMetadata {
+            classes: class_names.clone(),
+            mean: mean.clone(),
+            std: std.clone(),
+            ..Default::default()
+        }
     }
 
     fn overrides(&self) -> Overrides {

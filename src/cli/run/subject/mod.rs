@@ -3,13 +3,16 @@
 pub mod boxed;
 mod kind;
 pub mod labelled;
+pub mod sentences;
+pub mod texts;
+pub mod tokens;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::recipe::Recipe;
 use crate::data::boxes::OpenOptions;
-use crate::data::{Source, Split, find, load_boxes};
+use crate::data::{Content, Source, Split, find, load_boxes};
 use crate::gpu::Gpu;
 use crate::models::Network;
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
@@ -74,7 +77,7 @@ pub fn open(recipe: &Recipe) -> Result<Box<dyn Subject>> {
 
 /// What a data set tells about a network that was trained on it: of one with boxes the classes, as these come in any size.
 pub fn overrides_of(name: &str, dir: Option<&Path>) -> Result<Overrides> {
-    if find(name)?.boxes {
+    if find(name)?.content == Content::Boxes {
         let sets = load_boxes(name, dir, &OpenOptions::default())?;
         return Ok(boxed::overrides_from(sets.class_names()));
     }

@@ -1,4 +1,6 @@
-//! Spearman's rank correlation.
+//! How two lists of numbers go together: Pearson's correlation, and Spearman's, which is that of ranks.
+
+use super::stats::mean;
 
 /// Ranks from 1, with the mean of their places for equal values.
 fn ranks(values: &[f64]) -> Vec<f64> {
@@ -20,13 +22,19 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// The correlation of the ranks of two lists of one length; none below two values and where one list has but one value.
-pub(super) fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
-    let (a, b) = (ranks(a), ranks(b));
-    // Ranks sum to the same, whatever ties there are.
-    let mean = (a.len() as f64 + 1.0) / 2.0;
-    let product =
-        |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum() };
+/// Spearman's correlation of two lists of one length; none below two values and where one list has but one value.
+pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
+    pearson(&ranks(a), &ranks(b))
+}
+
+/// Pearson's correlation of two lists of one length; none below two values and where one list has but one value.
+pub fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
+    let centred = |values: &[f64]| -> Option<Vec<f64>> {
+        let mean = mean(values)?;
+        Some(values.iter().map(|v| v - mean).collect())
+    };
+    let (a, b) = (centred(a)?, centred(b)?);
+    let product = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
     let (aa, bb) = (product(&a, &a), product(&b, &b));
     (aa > 0.0 && bb > 0.0).then(|| (product(&a, &b) / (aa * bb).sqrt()).clamp(-1.0, 1.0))
 }
@@ -40,15 +48,17 @@ mod tests {
         assert_eq!(ranks(&[3.0, -1.0, 3.0, 0.0, -0.0, 3.0]), [5.0, 1.0, 5.0, 2.5, 2.5, 5.0]);
     }
 
-    /// By scipy.stats.spearmanr 1.17.1.
+    /// By scipy.stats.spearmanr and pearsonr 1.17.1.
     #[test]
     fn correlations_are_those_of_scipy() {
         let a = [1.0, 2.0, 2.0, 5.0, 3.0, 0.5, 2.0];
         let b = [10.0, 9.0, 20.0, 30.0, 30.0, -5.0, 9.0];
-        let rho = correlation(&a, &b).unwrap();
+        let rho = spearman(&a, &b).unwrap();
         assert!((rho - 0.811_465_207_803_627).abs() < 1e-12, "{rho}");
-        assert_eq!(correlation(&[1.0, 2.0], &[4.0, 3.0]), Some(-1.0));
-        assert_eq!(correlation(&[1.0], &[4.0]), None);
-        assert_eq!(correlation(&[1.0, 1.0], &[4.0, 3.0]), None);
+        let r = pearson(&a, &b).unwrap();
+        assert!((r - 0.851525614766335).abs() < 1e-12, "{r}");
+        assert_eq!(spearman(&[1.0, 2.0], &[4.0, 3.0]), Some(-1.0));
+        assert_eq!(spearman(&[1.0], &[4.0]), None);
+        assert_eq!(spearman(&[1.0, 1.0], &[4.0, 3.0]), None);
     }
 }

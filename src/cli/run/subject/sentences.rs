@@ -1,0 +1,94 @@
+//! Sentences, and pairs of them that people scored: for vectors of sentences.
+
+use std::sync::Arc;
+
+use super::tokens::{self, Tokens};
+use super::{Kind, Subject};
+use crate::cli::run::recipe::Recipe;
+use crate::data::Source;
+use crate::data::text::TextSet;
+use crate::models::{Head, InputSpec, ModelConfig, build, encoder};
+use crate::models::saved::{ModelMetadata, Overrides, Saved};
+use crate::tasks::{Embed, Task};
+use crate::Result;
+
+/// Sentences, as settings see them.
+pub const KIND: Kind = Kind {
+    words: "sentences",
+    settings: &["tokenizer", "max_tokens", "text_columns", "label_column"],
+    method: "embed-cosine",
+    defaults: tokens::defaults,
+    open: |recipe| Ok(Box::new(Sentences::open(recipe)?)),
+};
+
+/// Sentences to learn from, and scored pairs to measure by.
+pub struct Sentences {
+    tokens: Tokens,
+    training: Arc<TextSet>,
+    validation: Option<Arc<TextSet>>,
+    test: Arc<TextSet>,
+    width: usize,
+}
+
+impl Sentences {
+    fn open(recipe: &Recipe) -> Result<Self> {
+        let tokens = Tokens::of(recipe)?;
+        let sets = tokens.load(recipe)?;
+        let training = tokens::limit(sets.train, recipe.limit_train, "--limit-train")?;
+        let (test, width) = (sets.test, width_of(recipe, tokens.sizes())?);
+        Ok(Self {
+            tokens,
+            width,
+            training: Arc::new(training),
+            validation: sets.validation.map(Arc::new),
+            test: Arc::new(test),
+        })
+    }
+}
+
+impl Subject for Sentences {
+    fn training(&self) -> Arc<dyn Source> {
+        self.training.clone()
+    }
+
+    fn validation(&self) -> Option<Arc<dyn Source>> {
+        self.validation.clone().map(|set| set as Arc<dyn Source>)
+    }
+
+    fn test(&self) -> Arc<dyn Source> {
+        self.test.clone()
+    }
+
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    fn task(&self, _: &Recipe) -> Result<Arc<dyn Task>> {
+        Ok(Arc::new(Embed::new(self.training.as_ref(), self.tokens.sizes(), self.width)?))
+    }
+
+    /// Texts are not normalised.
+    fn normalise_as(&mut self, _: &Recipe, _: &[f32], _: &[f32]) -> Result<()> {
+        Ok(())
+    }
+
+    fn metadata(&self) -> ModelMetadata {
+        self.tokens.metadata(&[])
+    }
+
+    fn overrides(&self) -> Overrides {
+        Overrides::default()
+    }
+
+    fn teacher(&self, teacher: Saved) -> Result<Saved> {
+        self.tokens.fit(&teacher)?;
+        Ok(teacher)
+    }
+}
+
+/// Numbers of a vector: as many as the student is wide.
+fn width_of(recipe: &Recipe, [vocabulary, longest]: [usize; 2]) -> Result<usize> {
+    let model = recipe.need(&recipe.model, "model", "bert:2,128,2")?;
+    let config = ModelConfig { input: InputSpec::Tokens { vocabulary, longest }, head: Head::Numbers(1) };
+    Ok(encoder::shape_of(&build(model, &config)?)?.width)
+}

@@ -102,6 +102,13 @@ fn what_cannot_be_related_is_refused() {
         ("pkt", &one, "two samples"),
         ("cc", &one, "two samples"),
         ("cc,form=code", &one, "two samples"),
+        ("relational", &one, "expected at least 2, got 1"),
+        ("margin-mse", &one, "expected at least 3, got 1"),
+        ("distilbert", &one, "it is for texts"),
+        ("minilm", &one, "it is for texts"),
+        ("minilmv2", &one, "it is for texts"),
+        ("pkd-bert", &one, "it is for texts"),
+        ("tinybert", &one, "it is for texts"),
     ] {
         let tape = Tape::new();
         let student = Forward::train(&tape, &none);
@@ -137,9 +144,12 @@ fn what_cannot_be_related_is_refused() {
 /// What a method can never learn by is refused as it is read.
 #[test]
 fn senseless_combinations_are_refused() {
-    for (method, part) in
-        [("rkd,distance=0,angle=0", "both 0"), ("mlkd,lowest=5,highest=4", "at least lowest, 5")]
-    {
+    for (method, part) in [
+        ("rkd,distance=0,angle=0", "both 0"),
+        ("mlkd,lowest=5,highest=4", "at least lowest, 5"),
+        ("tinybert,attention=0,hidden=0", "both 0"),
+        ("distilbert,kl=0,cosine=0", "both 0"),
+    ] {
         let message = distill::parse(method, &MethodConfig::default()).unwrap_err().to_string();
         assert!(message.contains(part), "{method}: {message}");
     }

@@ -64,11 +64,15 @@ const HEAD: &str = "\
 Made by `limbeck methods --markdown > docs/methods.md` from the methods' own declarations; a test fails where the two
 differ. In formulas z are logits (N, C), one row a sample of a classifier, f features, s the student's and t the teacher's, T the
 temperature. KL is summed over classes and averaged over the rows, by their weights where a task gives them some. Of a detector's
-rows, one for each anchor of each cell, o is objectness, p the probabilities of classes and b the box.
+rows, one for each anchor of each cell, o is objectness, p the probabilities of classes and b the box. Of texts, h are the states of tokens
+between layers, q, k and v what attention compares and adds up; e is a vector of a sample.
 
 `limbeck distill --method kd:0.9+dkd:1,beta=6` adds terms by `+`. After a name come its weight, its settings and the schedule of
 the weight: `from`, `until`, `warmup` (shares of the training) and `decay=cosine`. `ce` is the task's own loss: a classifier's
 cross-entropy with the labels, what a detector learns of the boxes that are there.
+
+A method on tokens takes pairs of layers as taps, such as `encoder.layer.5:encoder.layer.1`, and finds by their names what attention
+computes in them.
 
 Of detectors, taps that a method uses by itself are what their heads read, or what the activation before it reads: those of one
 size go together, where there are some, and the last stage is that of every head.
@@ -118,7 +122,7 @@ fn taps(spec: &MethodSpec) -> &'static str {
         TapNeed::Review => "the values before each stage's last activation, and what the classifiers see",
         TapNeed::Layers => "every layer of the student, with the teacher's that is as far along",
         TapNeed::LayersButLast => {
-            "every layer of the student but its last, with the teacher's that is as far along or next to its top"
+            "every layer of the student but its last, with the teacher's that is as far along"
         }
         TapNeed::StagesButLast => "every layer of the student but its last, with the teacher's top ones",
         TapNeed::Vectors => "vectors that both networks give, or what the classifiers see",

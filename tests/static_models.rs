@@ -98,7 +98,7 @@ fn teachers_tokens_are_renumbered() {
     for name in ["wordpiece", "unigram"] {
         let of = &expected[name];
         let found = trimmed(name);
-        let got = found.renumber(&sentences(&of["teacher_ids"]));
+        let got = found.renumber(sentences(&of["teacher_ids"]).iter());
         let unknown = found.vocabulary.unknown();
         for (at, want) in sentences(&of["ids"]).iter().enumerate() {
             let want: Vec<u32> = want.iter().copied().filter(|id| Some(*id) != unknown).collect();

@@ -112,7 +112,7 @@ fn rows_solve_the_normal_equations() {
 fn first_direction(rows: &[Vec<f64>]) -> Vec<f64> {
     let mut direction = vec![1.0; WIDTH];
     for _ in 0..3000 {
-        let mut next = vec![0.0; WIDTH];
+        let mut next = [0.0; WIDTH];
         for row in rows {
             let along: f64 = row.iter().zip(&direction).map(|(v, d)| v * d).sum();
             next.iter_mut().zip(row).for_each(|(n, v)| *n += along * v);

@@ -50,7 +50,8 @@ impl Vocabulary {
     }
 
     /// Leaves out `[unused..]` tokens, added tokens that are neither unknown nor padding, what is put around a sentence, and
-    /// padding, as model2vec 0.10 does; truncates at 512 tokens. `origin` is what messages name.
+    /// padding, as model2vec 0.10 does; truncates at 512 tokens. Where tokens are of bytes, a space is put before a text, so that its
+    /// first word is the token that it is elsewhere. `origin` is what messages name.
     ///
     /// # Errors
     /// [`Error::File`] for what is no `tokenizer.json`, and where no token is left.
@@ -130,13 +131,17 @@ impl Vocabulary {
 }
 
 impl Trimmed {
-    /// Numbers of this vocabulary for the teacher's: of each sentence what counts, without what is put around it and without
-    /// unknown tokens.
+    /// Numbers of this vocabulary for the teacher's, of either type: of each sentence what counts, without what is put around it and
+    /// without unknown tokens. A tokenizer on bytes may number the first word of a text differently, see [`Vocabulary::trim`].
     #[must_use]
-    pub fn renumber(&self, teachers: &Sentences) -> Sentences {
+    pub fn renumber<'a, T: Copy + TryInto<u32> + 'a>(
+        &self,
+        teachers: impl IntoIterator<Item = &'a [T]>,
+    ) -> Sentences {
         let mut sentences = Sentences::default();
-        for ids in teachers.iter() {
-            let now = ids.iter().filter_map(|id| self.now.get(id).copied());
+        for ids in teachers {
+            let known = ids.iter().filter_map(|id| (*id).try_into().ok());
+            let now = known.filter_map(|id: u32| self.now.get(&id).copied());
             sentences.push(now.take(LONGEST).filter(|id| Some(*id) != self.vocabulary.unknown));
         }
         sentences

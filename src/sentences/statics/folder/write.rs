@@ -20,7 +20,7 @@ pub enum Store {
     /// Four bytes a number.
     F32,
     /// A byte a number, with one scale for all, the largest number being 127. The scale is not stored: lengths of sentences
-    /// are gone, cosines stay.
+    /// are gone, cosines stay. model2vec opens it, sentence-transformers does not.
     I8,
 }
 

@@ -18,8 +18,8 @@ mod sweep;
 mod table;
 
 use commands::{
-    adapters, bench, check, data, demo, distill, embed, eval, methods, models, predict, profile, statics, teach, train, tune,
-    vectors,
+    adapters, bench, check, data, demo, distill, embed, eval, methods, models, predict, profile, statics,
+    teach, train, tune, vectors,
 };
 
 /// Knowledge distillation on any GPU.

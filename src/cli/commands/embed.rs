@@ -1,6 +1,5 @@
 //! `limbeck embed`: texts to vectors.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -91,8 +90,7 @@ impl Form {
 /// Reads, runs and writes.
 pub fn run(adapter: &AdapterFlags, flags: &EmbedFlags) -> Result<ExitCode> {
     let form = Form::of(&flags.out)?;
-    let options =
-        TextOptions { text: flags.column.as_deref().map(Into::into), ..Default::default() };
+    let options = TextOptions { text: flags.column.as_deref().map(Into::into), ..Default::default() };
     let texts = read(&flags.texts, &options)?;
     let (rows, seconds) = if is_static(&flags.model) {
         of_static(&flags.model, &texts)?

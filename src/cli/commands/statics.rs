@@ -79,7 +79,8 @@ enum StoreName {
 
 impl StaticFlags {
     fn recipe(&self) -> Recipe {
-        let plain = if self.text.is_empty() { Recipe::new(self.dims) } else { Recipe::for_sentences(self.dims) };
+        let plain =
+            if self.text.is_empty() { Recipe::new(self.dims) } else { Recipe::for_sentences(self.dims) };
         let recipe = match self.recipe {
             RecipeName::Limbeck => plain,
             RecipeName::Model2vec => Recipe { scaling: Scaling::None, ..Recipe::model2vec(self.dims) },
@@ -117,7 +118,7 @@ pub fn run(adapter: &AdapterFlags, flags: &StaticFlags) -> Result<ExitCode> {
     let rows = match &learned {
         None => build(&tokens, &recipe, None)?,
         Some((texts, targets)) => {
-            fit(&trimmed.renumber(texts), targets, &tokens, &recipe, &FitOptions::default())?
+            fit(&trimmed.renumber(texts.iter()), targets, &tokens, &recipe, &FitOptions::default())?
         }
     };
     let model = StaticModel::new(rows, trimmed.vocabulary)?;

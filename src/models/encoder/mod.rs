@@ -28,7 +28,7 @@
 //! | `types=2` | rows of the table of types, of which only the first is read |
 //! | `activation=gelu`, `gelu_tanh` or `relu` | between a layer's two linear ones |
 //! | `eps=1e-12` | added to variances |
-//! | `dropout=0.1` | in training: of the embeddings, of what each layer adds, and of what the last linear layer reads; not within attention [0] |
+//! | `dropout=0.1` | in training: of the embeddings, of what each layer adds, and of what the last linear layer reads; not within attention (0) |
 //!
 //! A network for `numbers` as many as it is wide gives a text's vector itself; for fewer or more it has the linear layer `classifier`.
 //!

@@ -34,11 +34,7 @@ pub(super) fn open(path: &Path, overrides: &Overrides) -> Result<Saved> {
 /// # Errors
 /// [`Error::Config`] for a network that is no encoder, [`Error::File`] where a file can't be written, for a tokenizer that is no JSON, and
 /// for a classifier where a model of sentence vectors is in the way.
-pub fn save_folder(
-    dir: impl AsRef<Path>,
-    network: &Network,
-    metadata: &ModelMetadata,
-) -> Result<()> {
+pub fn save_folder(dir: impl AsRef<Path>, network: &Network, metadata: &ModelMetadata) -> Result<()> {
     let tokenizer = metadata.tokenizer.as_ref().map(|text| text.as_bytes());
     encoder::folder::save(dir.as_ref(), network, &metadata.classes, tokenizer)
 }

@@ -25,7 +25,6 @@ pub const SPEC: TaskSpec = TaskSpec {
     offers: &[Need::Taps, Need::Weights, Need::Tokens, Need::Vectors],
 };
 
-
 /// Vectors of sentences.
 #[derive(Debug, Clone)]
 pub struct Embed {

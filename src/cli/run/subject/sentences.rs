@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::tokens::{self, Tokens};
 use super::{Kind, Subject};
+use crate::Result;
 use crate::cli::run::recipe::Recipe;
 use crate::data::Source;
 use crate::data::text::TextSet;
-use crate::models::{Head, InputSpec, ModelConfig, build, encoder};
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
+use crate::models::{Head, InputSpec, ModelConfig, build, encoder};
 use crate::tasks::{Embed, Task};
-use crate::Result;
 
 /// Sentences, as settings see them.
 pub const KIND: Kind = Kind {

@@ -41,7 +41,12 @@ impl Texts {
             }
             None => (training, sets.validation),
         };
-        Ok(Self { tokens, training: Arc::new(training), validation: validation.map(Arc::new), test: Arc::new(test) })
+        Ok(Self {
+            tokens,
+            training: Arc::new(training),
+            validation: validation.map(Arc::new),
+            test: Arc::new(test),
+        })
     }
 }
 

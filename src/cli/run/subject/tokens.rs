@@ -98,9 +98,10 @@ pub fn tokenizer_of(path: &Path) -> Result<Tokenizer> {
 
 /// The tokenizer that a model has with it.
 pub fn tokenizer_in(path: &Path, metadata: &ModelMetadata) -> Result<Tokenizer> {
-    let json = metadata.tokenizer.clone().ok_or_else(|| {
-        Error::file(path, "it has no tokenizer; name a tokenizer.json with `tokenizer`")
-    })?;
+    let json = metadata
+        .tokenizer
+        .clone()
+        .ok_or_else(|| Error::file(path, "it has no tokenizer; name a tokenizer.json with `tokenizer`"))?;
     Tokenizer::parse(path, json.to_string())
 }
 

@@ -10,8 +10,7 @@ use crate::files::{Metadata, StoredTensor};
 use crate::models::build;
 use crate::models::saved::{self, ModelMetadata, Overrides};
 
-const TOKENIZER: &str =
-    r#"{"added_tokens": [{"id": 3, "content": "[PAD]"}, {"id": 5, "content": "[CLS]"}]}"#;
+const TOKENIZER: &str = r#"{"added_tokens": [{"id": 3, "content": "[PAD]"}, {"id": 5, "content": "[CLS]"}]}"#;
 
 fn built(name: &str, head: Head) -> Network {
     let input = InputSpec::Tokens { vocabulary: 30, longest: 8 };

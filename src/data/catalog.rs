@@ -333,7 +333,7 @@ pub const DATASETS: &[DatasetInfo] = &[
     },
     DatasetInfo {
         name: "sentences",
-        about: "your own sentences, train.* as .txt, .tsv, .csv or .jsonl, and scored pairs, test.* as .tsv, .csv or .jsonl",
+        about: "your own sentences (train.*), and scored pairs of them to measure by (test.*)",
         licence: "yours",
         files: &["train.txt|tsv|csv|jsonl", "test.tsv|csv|jsonl"],
         system_dirs: &[],

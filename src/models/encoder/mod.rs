@@ -55,7 +55,7 @@ pub(super) const SPEC: ModelSpec = ModelSpec {
     settings: shape::SETTINGS,
     ..ModelSpec::new(
         FAMILY,
-        "bert:2,128,2,512 layers, width, heads, inner width; pooling=mean|cls, head=linear|pooler|relu, normalize=yes",
+        "bert:2,128,2,512 layers, width, heads, inner width; pooling=, head=, normalize=yes",
         build,
     )
 };

@@ -9,6 +9,10 @@ use crate::{Error, Result};
 
 /// Opens a folder that transformers or sentence-transformers wrote.
 pub(super) fn open(path: &Path, overrides: &Overrides) -> Result<Saved> {
+    if !["config.json", "modules.json"].iter().any(|name| path.join(name).exists()) {
+        let message = "expected a model's file, or a folder of an encoder with config.json; found a directory without it; name the file inside it";
+        return Err(Error::file(path, message));
+    }
     let own = [
         ("model", overrides.model.is_some()),
         ("input", overrides.input.is_some()),

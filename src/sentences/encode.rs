@@ -53,8 +53,8 @@ pub fn encode(gpu: &Gpu, network: &Network, texts: &Arc<TextSet>) -> Result<Rows
 ///
 /// # Errors
 /// [`Error::Config`] for a network that is no encoder of texts, or has another layer behind the mean.
-pub fn plain_means(network: Network) -> Result<Network> {
-    let (config, mut shape) = (*network.config(), encoder::shape_of(&network)?);
+pub fn plain_means(network: &Network) -> Result<Network> {
+    let (config, mut shape) = (*network.config(), encoder::shape_of(network)?);
     let InputSpec::Tokens { longest, .. } = config.input else {
         return Err(Error::config("model", "expected an encoder of texts"));
     };
@@ -69,6 +69,46 @@ pub fn plain_means(network: Network) -> Result<Network> {
     }
     (shape.normalize, shape.pooling) = (false, encoder::Pooling::Mean);
     let mut plain = build(&shape.name(longest), &config)?;
-    plain.params = network.params;
+    plain.params.load(&network.params.named())?.strict(&network.name)?;
     Ok(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Split;
+    use crate::gpu::{AdapterRequest, GpuOptions};
+    use crate::models::{Head, ModelConfig};
+
+    /// Of one token each, a vector of length 1 is the plain mean divided by its length; texts of several lengths come in order.
+    #[test]
+    fn plain_means_are_what_unit_vectors_are_made_of() {
+        let gpu = Gpu::open_blocking(&AdapterRequest::from_env().unwrap(), GpuOptions::default()).unwrap();
+        let config =
+            ModelConfig { input: InputSpec::Tokens { vocabulary: 20, longest: 6 }, head: Head::Numbers(8) };
+        let mut network = build("bert:1,8,2,16,normalize=yes", &config).unwrap();
+        network.params.initialise(5);
+        let texts = [vec![3], vec![4, 5, 6, 7], vec![8, 9], vec![3]];
+        let set = Arc::new(TextSet::new("texts", Split::Test, [20, 6], texts).unwrap());
+        let unit = encode(&gpu, &network, &set).unwrap();
+        let plain = encode(&gpu, &plain_means(&network).unwrap(), &set).unwrap();
+        assert_eq!((unit.len(), plain.width()), (4, 8));
+        for (unit, plain) in unit.iter().zip(plain.iter()) {
+            let length = plain.iter().map(|v| v * v).sum::<f32>().sqrt();
+            assert!((length - 1.0).abs() > 1e-3, "{length}");
+            assert!(unit.iter().zip(plain).all(|(u, p)| (u - p / length).abs() < 1e-5));
+        }
+        assert_eq!(unit.row(0), unit.row(3));
+        assert_ne!(unit.row(0), unit.row(1));
+    }
+
+    #[test]
+    fn networks_without_plain_means_are_refused() {
+        let config = |head| ModelConfig { input: InputSpec::Tokens { vocabulary: 20, longest: 6 }, head };
+        let other = build("bert:1,8,2,16", &config(Head::Numbers(5))).unwrap();
+        let message = plain_means(&other).err().unwrap().to_string();
+        assert!(message.contains("5 numbers") && message.contains("its tokens have 8"), "{message}");
+        let cnn = build("cnn:2", &ModelConfig::classifier([1, 8, 8], 2)).unwrap();
+        assert!(plain_means(&cnn).err().unwrap().to_string().contains("no encoder of texts"));
+    }
 }

@@ -29,7 +29,7 @@ pub use vectors::Vectors;
 
 use crate::data::Source;
 use crate::gpu::Gpu;
-use crate::models::{ModelConfig, Outputs, Values};
+use crate::models::{Head, ModelConfig, Outputs, Values};
 use crate::nn::Mode;
 use crate::tape::Tensor;
 use crate::{Error, Result};
@@ -151,6 +151,11 @@ pub trait Task: Send + Sync {
     /// What networks for it are built for.
     fn model_config(&self) -> ModelConfig;
 
+    /// Whether a network with this head can be measured by the task, and teach: the one that its own networks have, as a rule.
+    fn takes(&self, head: Head) -> bool {
+        self.model_config().head == head
+    }
+
     /// Fails where a source lacks a field, or has one of other sizes, naming it.
     fn check(&self, source: &dyn Source) -> Result<()>;
 
@@ -225,6 +230,10 @@ impl<T: Task + ?Sized> Task for std::sync::Arc<T> {
 
     fn model_config(&self) -> ModelConfig {
         (**self).model_config()
+    }
+
+    fn takes(&self, head: Head) -> bool {
+        (**self).takes(head)
     }
 
     fn check(&self, source: &dyn Source) -> Result<()> {

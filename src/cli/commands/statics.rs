@@ -106,13 +106,13 @@ pub fn run(adapter: &AdapterFlags, flags: &StaticFlags) -> Result<ExitCode> {
     let teacher = saved::open(&flags.teacher, &Overrides::default())?;
     let tokenizer = tokenizer_in(&flags.teacher, &teacher.metadata)?;
     let trimmed = Vocabulary::trim(&flags.teacher, tokenizer.json().as_bytes())?;
+    let (recipe, plain) = (flags.recipe(), plain_means(&teacher.network)?);
+    recipe.check(plain.head().width())?;
     let gpu = adapter.open()?;
-    let recipe = flags.recipe();
     let learned = match &flags.text[..] {
         [] => None,
         files => Some(sentences(&gpu, flags, files, &teacher, &tokenizer)?),
     };
-    let plain = plain_means(teacher.network)?;
     let tokens = token_vectors(&gpu, &plain, &trimmed)?;
     log::info!("{} token vectors after {:.0} s", count(tokens.len() as u64), start.elapsed().as_secs_f64());
     let rows = match &learned {

@@ -36,7 +36,7 @@ pub fn classes(job: &Job, label: &str, teachers: &[(Saved, f32)]) {
 pub fn teacher(job: &Job, label: &str, name: &str, metric: Metric) -> Vec<String> {
     let quantity = metric.quantity();
     let measured =
-        format!("{} {} {} on the test images", metric.name, quantity.shown(metric.value), quantity.sign());
+        format!("{} {} {} on the test samples", metric.name, quantity.shown(metric.value), quantity.sign());
     let teachers = vec![TeacherFigure { name: name.into(), measured: Some(metric), ..Default::default() }];
     let messages = as_messages(diagnose(&Figures { teachers, ..Default::default() }));
     if !job.resumes(label) {

@@ -90,8 +90,12 @@ impl Recipe {
         if let Scaling::DropLargest(count) = self.scaling { count } else { 0 }
     }
 
-    /// Fails where vectors of `width` numbers have no such components.
-    pub(super) fn check(&self, width: usize) -> Result<()> {
+    /// Fails where vectors of `width` numbers have no such components: [`build`](super::build) and [`fit`](super::fit) ask the
+    /// same, and making token vectors before them takes minutes.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for more components than numbers, or none, and for weights that are no share.
+    pub fn check(&self, width: usize) -> Result<()> {
         let dropped = self.dropped();
         if self.dims == 0 || self.dims.checked_add(dropped).is_none_or(|most| most > width) {
             let without = if dropped > 0 { format!(", {dropped} of them dropped") } else { String::new() };

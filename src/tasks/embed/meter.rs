@@ -15,7 +15,6 @@ const TOTALS: usize = 5;
 
 pub(super) struct PairMeter {
     totals: Buffer,
-    width: usize,
     /// The first of a pair, until the second comes.
     first: Option<Vec<f32>>,
     cosines: Vec<f64>,
@@ -23,9 +22,9 @@ pub(super) struct PairMeter {
 }
 
 impl PairMeter {
-    pub(super) fn new(gpu: &Gpu, width: usize) -> Result<Self> {
+    pub(super) fn new(gpu: &Gpu) -> Result<Self> {
         let totals = gpu.buffer("similarity totals", Meta::f32([TOTALS]).bytes())?;
-        Ok(Self { totals, width, first: None, cosines: Vec::new(), scores: Vec::new() })
+        Ok(Self { totals, first: None, cosines: Vec::new(), scores: Vec::new() })
     }
 }
 
@@ -69,7 +68,8 @@ impl Meter for PairMeter {
 
     fn gather(&mut self, batch: &Batch, _: &Outputs, read: &[Vec<f32>]) -> Result<()> {
         let Ok(scores) = batch.f32(SCORE) else { return Ok(()) };
-        let rows = read.first().map_or(&[][..], Vec::as_slice).chunks(self.width);
+        let values = read.first().map_or(&[][..], Vec::as_slice);
+        let rows = values.chunks((values.len() / batch.size().max(1)).max(1));
         for (row, score) in rows.zip(scores).take(batch.len) {
             match self.first.take() {
                 None => self.first = Some(row.to_vec()),

@@ -54,6 +54,11 @@ impl Task for Embed {
         ModelConfig { input: self.reads.input(), head: Head::Numbers(self.width) }
     }
 
+    /// A teacher's vectors may be wider than the student's: pairs are compared in each space for itself.
+    fn takes(&self, head: Head) -> bool {
+        matches!(head, Head::Numbers(_))
+    }
+
     fn check(&self, source: &dyn Source) -> Result<()> {
         self.reads.check(source)
     }
@@ -72,7 +77,7 @@ impl Task for Embed {
     }
 
     fn meter(&self, gpu: &Gpu) -> Result<Box<dyn Meter>> {
-        Ok(Box::new(meter::PairMeter::new(gpu, self.width)?))
+        Ok(Box::new(meter::PairMeter::new(gpu)?))
     }
 
     fn identity(&self) -> Vec<(&'static str, String)> {

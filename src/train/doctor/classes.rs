@@ -1,6 +1,6 @@
 //! A teacher of more, or fewer, classes than the data set.
 
-use super::{Figures, Finding, joined};
+use super::{Figures, Finding, TeacherFigure, joined};
 use crate::report::printable;
 
 /// Names that a message lists.
@@ -8,7 +8,10 @@ const SHOWN: usize = 3;
 
 pub(super) fn counts(figures: &Figures) -> Option<Finding> {
     let ours = &figures.classes;
-    let differ = figures.teachers.iter().filter(|t| !t.classes.is_empty() && t.classes.len() != ours.len());
+    let unlike = |t: &&TeacherFigure| {
+        ![&t.classes, ours].iter().any(|classes| classes.is_empty()) && t.classes.len() != ours.len()
+    };
+    let differ = figures.teachers.iter().filter(unlike);
     let parts = differ.map(|t| {
         let counts = format!("{} has {} classes, the data set {}", t.name, t.classes.len(), ours.len());
         let only = [(&t.classes, ours, "teacher"), (ours, &t.classes, "data set")];
@@ -29,7 +32,6 @@ fn only_in(all: &[String], others: &[String], whose: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::TeacherFigure;
     use super::*;
 
     fn figures(teacher: &[&str], data: &[&str]) -> Figures {
@@ -50,5 +52,7 @@ mod tests {
     fn equal_or_unknown_counts_are_no_finding() {
         assert_eq!(counts(&figures(&["a", "b"], &["b", "a"])), None);
         assert_eq!(counts(&figures(&[], &["a"])), None);
+        // Sentences have no classes, and a teacher of vectors has names for their numbers.
+        assert_eq!(counts(&figures(&["0", "1"], &[])), None);
     }
 }

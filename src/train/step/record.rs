@@ -155,7 +155,7 @@ impl<'a> BatchRecording<'a> {
 /// Fails for a network that reads or gives something else than the task has.
 fn fits(task: &dyn Task, network: &Network) -> Result<()> {
     let (wanted, own) = (task.model_config(), network.config());
-    if own.head == wanted.head && own.input.takes(&wanted.input) {
+    if task.takes(own.head) && own.input.takes(&wanted.input) {
         return Ok(());
     }
     let told = |config: &ModelConfig| {

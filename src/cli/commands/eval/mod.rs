@@ -2,6 +2,7 @@
 
 mod boxes;
 mod classes;
+mod texts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,7 +13,7 @@ use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::run::box_flags::BoxFlags;
 use crate::cli::run::model_file::ModelFlags;
-use crate::data::find;
+use crate::data::{Content, find};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -20,6 +21,8 @@ Examples:
   limbeck eval runs/teacher/model.safetensors --data fashion-mnist
   limbeck eval resnet20.safetensors --model resnet20 --data cifar10 \\
       --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225
+  limbeck eval runs/student/model.safetensors --data sst2
+  limbeck eval all-MiniLM-L6-v2 --data stsb
   limbeck eval runs/student/model.safetensors --json > eval.json";
 
 /// Flags of `limbeck eval`.
@@ -33,10 +36,10 @@ pub struct EvalFlags {
     /// Its directory, where it is not in a usual place
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Use only N test images, each class in proportion
+    /// Use only N test images or texts, each class in proportion
     #[arg(long, value_name = "N")]
     limit_test: Option<usize>,
-    /// Images per step; 64 or more by default, as they are small
+    /// Images or texts per step; 64 images or more by default, as they are small, and 32 texts
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
     #[command(flatten)]
@@ -54,9 +57,9 @@ pub struct EvalFlags {
 
 /// Measures and prints.
 pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
-    if find(&flags.data)?.content == crate::data::Content::Boxes {
-        boxes::run(adapter, flags)
-    } else {
-        classes::run(adapter, flags)
+    match find(&flags.data)?.content {
+        Content::Images => classes::run(adapter, flags),
+        Content::Boxes => boxes::run(adapter, flags),
+        Content::Texts | Content::Sentences => texts::run(adapter, flags),
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::tokens::{self, Tokens};
 use super::{Kind, Subject};
-use crate::Result;
 use crate::cli::run::recipe::Recipe;
 use crate::data::Source;
 use crate::data::text::TextSet;
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
 use crate::models::{Head, InputSpec, ModelConfig, build, encoder};
 use crate::tasks::{Embed, Task};
+use crate::{Error, Result};
 
 /// Sentences, as settings see them.
 pub const KIND: Kind = Kind {
@@ -34,8 +34,14 @@ impl Sentences {
     fn open(recipe: &Recipe) -> Result<Self> {
         let tokens = Tokens::of(recipe)?;
         let sets = tokens.load(recipe)?;
+        if recipe.validation.is_some() {
+            let message =
+                "sentences to learn from have no scores to hold out; give a part of pairs, dev.tsv, instead";
+            return Err(Error::config("validation", message));
+        }
         let training = tokens::limit(sets.train, recipe.limit_train, "--limit-train")?;
-        let (test, width) = (sets.test, width_of(recipe, tokens.sizes())?);
+        let test = tokens::limit(sets.test, recipe.limit_test, "--limit-test")?;
+        let width = width_of(recipe, tokens.sizes())?;
         Ok(Self {
             tokens,
             width,
@@ -73,7 +79,9 @@ impl Subject for Sentences {
     }
 
     fn metadata(&self) -> ModelMetadata {
-        self.tokens.metadata(&[])
+        // A saved network's numbers have names.
+        let numbers: Vec<String> = (0..self.width).map(|n| n.to_string()).collect();
+        self.tokens.metadata(&numbers)
     }
 
     fn overrides(&self) -> Overrides {

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::cli::run::recipe::Recipe;
 use crate::data::Source;
 use crate::data::text::{Column, TextOptions, TextSet, TextSets, Tokenizer, load_texts};
+use crate::models::InputSpec;
 use crate::models::saved::{self, ModelMetadata, Overrides, Saved};
 use crate::{Error, Result};
 
@@ -46,6 +47,11 @@ impl Tokens {
         Ok(Self { tokenizer: tokenizer_of(path)?, longest })
     }
 
+    /// The tokenizer that a model has with it, for texts of at most so many tokens.
+    pub fn with(path: &Path, metadata: &ModelMetadata, longest: usize) -> Result<Self> {
+        Ok(Self { tokenizer: tokenizer_in(path, metadata)?, longest })
+    }
+
     /// The vocabulary, and most tokens of a text.
     pub fn sizes(&self) -> [usize; 2] {
         [self.tokenizer.vocabulary(), self.longest]
@@ -74,14 +80,22 @@ impl Tokens {
         ModelMetadata { classes: classes.to_vec(), tokenizer, ..Default::default() }
     }
 
-    /// Fails for a network of other tokens: numbers that mean other words teach nothing.
+    /// Fails for a teacher of other tokens: numbers that mean other words teach nothing; and for one of shorter texts.
     pub fn fit(&self, saved: &Saved) -> Result<()> {
-        match &saved.metadata.tokenizer {
-            Some(other) if **other != *self.tokenizer.json() => {
-                let message = "its tokenizer is another than the student's: numbers of tokens would mean other words; give \
-                               both the same, or leave out `tokenizer`";
-                Err(Error::config("teacher", message))
-            }
+        let refuse = |setting: &str, message: String| Err(Error::config(setting, message));
+        if saved.metadata.tokenizer.as_ref().is_some_and(|other| **other != *self.tokenizer.json()) {
+            let message = "its tokenizer is another than the student's: numbers of tokens would mean other words; give both \
+                           the same, or leave out `tokenizer`";
+            return refuse("teacher", message.into());
+        }
+        match saved.network.input() {
+            InputSpec::Tokens { longest, .. } if longest < self.longest => refuse(
+                "max_tokens",
+                format!(
+                    "the teacher takes at most {longest} tokens, got {}; set it to {longest}",
+                    self.longest
+                ),
+            ),
             _ => Ok(()),
         }
     }
@@ -105,10 +119,13 @@ pub fn tokenizer_in(path: &Path, metadata: &ModelMetadata) -> Result<Tokenizer> 
     Tokenizer::parse(path, json.to_string())
 }
 
-/// `n` texts of a set; all where no number is given. `flag` is where it came from.
+/// `n` texts of a set; all where no number is given. `flag` is where it came from. Scored pairs stay together.
 pub fn limit(set: TextSet, n: Option<usize>, flag: &str) -> Result<TextSet> {
     match n {
         None => Ok(set),
+        Some(_) if set.scores().is_some() => {
+            Err(Error::config(flag, "scored pairs are measured all; leave it out"))
+        }
         Some(0) => Err(Error::config(flag, "expected at least 1 text, got 0; leave it out to use them all")),
         Some(n) => set.sample(n.min(set.len()), 0),
     }

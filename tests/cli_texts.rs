@@ -26,7 +26,7 @@ fn scratch() -> &'static Path {
         let begins = ["the", "a", "on the", "on a", "the mat the", "a mat a", "the mat on a"];
         let ends = ["sat", "sat on", "fly", "sing", "sat on the mat", "flying"];
         let text = |n: usize| {
-            let who = if n % 2 == 0 { "cat" } else { "bird" };
+            let who = if n.is_multiple_of(2) { "cat" } else { "bird" };
             (format!("{} {who} {}", begins[n / 2 % 7], ends[n / 14 % 6]), who)
         };
         let rows = |range: std::ops::Range<usize>| -> String {

@@ -67,8 +67,9 @@ pub struct Overrides {
     pub map: Option<NameMap>,
 }
 
-/// Writes the network atomically: as safetensors, or for a path that ends in `.weights` as darknet's files, with the `.cfg` and
-/// the `.names` beside it, which OpenCV reads, as darknet does.
+/// Writes the network atomically: as safetensors, for a path that ends in `.weights` as darknet's files, with the `.cfg` and
+/// the `.names` beside it, which OpenCV reads, as darknet does, and for an encoder of texts and a path without an ending as
+/// [`save_folder`] does.
 ///
 /// # Errors
 /// [`Error::File`] where the file can't be written; for `.weights` also where another network's `.cfg` or `.names` is in the
@@ -76,6 +77,9 @@ pub struct Overrides {
 pub fn save(path: impl AsRef<Path>, network: &Network, metadata: &ModelMetadata) -> Result<()> {
     if path.as_ref().extension().is_some_and(|ending| ending.eq_ignore_ascii_case("weights")) {
         return weights::save(path.as_ref(), network, metadata);
+    }
+    if matches!(network.input(), InputSpec::Tokens { .. }) && path.as_ref().extension().is_none() {
+        return save_folder(path, network, metadata);
     }
     let tensors = network.params.named();
     let stored: Vec<StoredTensor<'_>> = tensors.iter().map(StoredTensor::from).collect();

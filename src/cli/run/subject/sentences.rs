@@ -8,7 +8,7 @@ use crate::cli::run::recipe::Recipe;
 use crate::data::Source;
 use crate::data::text::TextSet;
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
-use crate::models::{Head, InputSpec, ModelConfig, build, encoder};
+use crate::models::{Head, InputSpec, ModelConfig, Network, build, encoder};
 use crate::tasks::{Embed, Task};
 use crate::{Error, Result};
 
@@ -86,6 +86,10 @@ impl Subject for Sentences {
 
     fn overrides(&self) -> Overrides {
         Overrides::default()
+    }
+
+    fn exports(&self, network: &Network) -> &'static [&'static str] {
+        tokens::exports(network)
     }
 
     fn teacher(&self, teacher: Saved) -> Result<Saved> {

@@ -7,6 +7,7 @@ use super::{Kind, Subject};
 use crate::cli::run::recipe::Recipe;
 use crate::data::Source;
 use crate::data::text::TextSet;
+use crate::models::Network;
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
 use crate::tasks::{Classify, Task};
 use crate::{Error, Result};
@@ -84,6 +85,10 @@ impl Subject for Texts {
 
     fn overrides(&self) -> Overrides {
         Overrides { classes: Some(self.classes().to_vec()), ..Default::default() }
+    }
+
+    fn exports(&self, network: &Network) -> &'static [&'static str] {
+        tokens::exports(network)
     }
 
     fn teacher(&self, teacher: Saved) -> Result<Saved> {

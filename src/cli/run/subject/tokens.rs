@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::cli::run::recipe::Recipe;
 use crate::data::Source;
 use crate::data::text::{Column, TextOptions, TextSet, TextSets, Tokenizer, load_texts};
-use crate::models::InputSpec;
 use crate::models::saved::{self, ModelMetadata, Overrides, Saved};
+use crate::models::{InputSpec, Network, base_of};
 use crate::{Error, Result};
 
 /// Most tokens of a text where nobody says.
@@ -92,13 +92,18 @@ impl Tokens {
             InputSpec::Tokens { longest, .. } if longest < self.longest => refuse(
                 "max_tokens",
                 format!(
-                    "the teacher takes at most {longest} tokens, got {}; set it to {longest}",
+                    "the teacher takes at most {longest}, got {}; pass `max_tokens = {longest}`",
                     self.longest
                 ),
             ),
             _ => Ok(()),
         }
     }
+}
+
+/// The folder that sentence-transformers and transformers open; low-rank factors have no place there.
+pub fn exports(network: &Network) -> &'static [&'static str] {
+    if base_of(&network.name) == network.name { &["encoder"] } else { &[] }
 }
 
 /// A `tokenizer.json`, or that which a model has with it.

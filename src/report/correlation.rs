@@ -1,4 +1,4 @@
-//! How two lists of numbers go together: Pearson's correlation, and Spearman's, which is that of ranks.
+//! How two lists of numbers go together: the cosine, Pearson's correlation, and Spearman's, which is that of ranks.
 
 use super::stats::mean;
 
@@ -23,8 +23,10 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 }
 
 /// Spearman's correlation of two lists of one length; none below two values and where one list has but one value.
+/// NaN has no rank: none then, too.
 pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
-    pearson(&ranks(a), &ranks(b))
+    let ranked = !a.iter().chain(b).any(|value| value.is_nan());
+    ranked.then(|| pearson(&ranks(a), &ranks(b)))?
 }
 
 /// Pearson's correlation of two lists of one length; none below two values and where one list has but one value.
@@ -39,9 +41,24 @@ pub fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
     (aa > 0.0 && bb > 0.0).then(|| (product(&a, &b) / (aa * bb).sqrt()).clamp(-1.0, 1.0))
 }
 
+/// The cosine of two vectors of one length; 0 where one is all zeros, and NaN where one has NaN.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let product =
+        |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
+    let lengths = (product(a, a) * product(b, b)).sqrt();
+    if lengths == 0.0 { 0.0 } else { product(a, b) / lengths }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cosines_of_zeros_and_nan() {
+        assert!((cosine(&[3.0, 4.0], &[4.0, 3.0]) - 0.96).abs() < 1e-12);
+        assert_eq!(cosine(&[0.0, 0.0], &[4.0, 3.0]), 0.0);
+        assert!(cosine(&[f32::NAN, 0.0], &[4.0, 3.0]).is_nan());
+    }
 
     #[test]
     fn equal_values_share_a_rank() {
@@ -59,6 +76,8 @@ mod tests {
         assert!((r - 0.851525614766335).abs() < 1e-12, "{r}");
         assert_eq!(spearman(&[1.0, 2.0], &[4.0, 3.0]), Some(-1.0));
         assert_eq!(spearman(&[1.0], &[4.0]), None);
+        assert_eq!(spearman(&[1.0, f64::NAN, 3.0], &[4.0, 3.0, 5.0]), None);
+        assert_eq!(pearson(&[1.0, f64::NAN, 3.0], &[4.0, 3.0, 5.0]), None);
         assert_eq!(spearman(&[1.0, 1.0], &[4.0, 3.0]), None);
     }
 }

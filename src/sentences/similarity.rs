@@ -1,8 +1,7 @@
 //! How well cosines of vectors agree with people's scores of pairs: what STS-B and its like are measured by.
 
 use super::Rows;
-use crate::report::{pearson, spearman};
-use crate::vectors::measure::cosine;
+use crate::report::{cosine, pearson, spearman};
 use crate::{Error, Result};
 
 /// How cosines and scores of pairs go together, each -1 to 1.

@@ -5,7 +5,7 @@ use super::SCORE;
 use crate::data::Batch;
 use crate::gpu::{Buffer, BufferSlice, Gpu};
 use crate::models::{NUMBERS, Outputs};
-use crate::report::{pearson, spearman};
+use crate::report::{cosine, pearson, spearman};
 use crate::tape::{Meta, Tape, Tensor};
 use crate::tasks::{Leaves, Meter, Metric, Tally};
 use crate::{Error, Result};
@@ -100,10 +100,4 @@ impl Meter for PairMeter {
         };
         Ok(Tally { loss: loss.into(), steps: steps as u64, samples: samples as u64, primary, others })
     }
-}
-
-/// The cosine of two vectors; NaN where one is all zeros.
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum() };
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }

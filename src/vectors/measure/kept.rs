@@ -4,8 +4,8 @@
 //! and what is near is looked for among them.
 
 use super::super::WordVectors;
-use super::cosine;
 use super::scan::{Query, best_rows};
+use crate::report::cosine;
 use crate::rng::Stream;
 use crate::{Error, Result};
 

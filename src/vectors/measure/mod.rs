@@ -36,11 +36,3 @@ use super::WordVectors;
 fn look_up(vectors: &WordVectors, word: &str) -> Option<usize> {
     vectors.find(word).or_else(|| vectors.find(&word.to_lowercase()))
 }
-
-/// The cosine of two vectors of one length; 0 where one is all zeros.
-pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let product =
-        |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
-    let lengths = (product(a, a) * product(b, b)).sqrt();
-    if lengths > 0.0 { product(a, b) / lengths } else { 0.0 }
-}

@@ -2,7 +2,8 @@
 
 use super::super::WordVectors;
 use super::super::lines::shown;
-use super::{cosine, look_up};
+use super::look_up;
+use crate::report::cosine;
 use crate::{Error, Result};
 
 /// The `count` rows nearest to a word, itself left out, and their cosines: the largest first, of equal ones the lower row.

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::super::WordVectors;
 use super::super::lines::{Lines, shown};
-use super::{cosine, look_up};
+use super::look_up;
 use crate::files::open_as;
-use crate::report;
+use crate::report::{self, cosine};
 use crate::{Error, Result};
 
 /// A set of pairs with scores, as WordSim-353 and SimLex-999 are.

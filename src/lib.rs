@@ -13,6 +13,7 @@
 #![cfg_attr(target_arch = "wasm32", allow(dead_code, unused_imports))]
 
 #[cfg(not(target_arch = "wasm32"))]
+mod algebra;
 pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;

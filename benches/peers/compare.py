@@ -33,13 +33,17 @@ RUST = ["limbeck", "burn", "candle"]
 PEERS = RUST + ["torch"]
 GEMM = {n: 2 * n**3 for n in (256, 512, 1024)}
 CONV = 2 * 32 * 28 * 28 * 64 * 32 * 9
+# 32 texts of 32 tokens through 6 layers of width 384: the products with weights, and those of attention.
+MINILM = 32 * 32 * 6 * (8 * 384**2 + 4 * 384 * 1536 + 4 * 32 * 384)
 
-# Name, what peers are told to prepare, file of inputs, floating-point operations.
-WORK = [(f"gemm {n}", "gemm", f"gemm-{n}", flops) for n, flops in GEMM.items()] + [
-    ("conv2d forward", "conv", "conv", CONV),
-    ("conv2d forward and backward", "conv-train", "conv", 3 * CONV),
-    ("CNN training step", "cnn", "cnn", None),
-    ("ResNet-20 training step", "resnet20", "resnet20", None),
+# Name, what peers are told to prepare, file of inputs, floating-point operations, who does it.
+WORK = [(f"gemm {n}", "gemm", f"gemm-{n}", flops, PEERS) for n, flops in GEMM.items()] + [
+    ("conv2d forward", "conv", "conv", CONV, PEERS),
+    ("conv2d forward and backward", "conv-train", "conv", 3 * CONV, PEERS),
+    ("CNN training step", "cnn", "cnn", None, PEERS),
+    ("ResNet-20 training step", "resnet20", "resnet20", None, PEERS),
+    ("MiniLM-L6 forward, 32 x 32 tokens", "minilm", "minilm", MINILM, ["limbeck", "torch"]),
+    ("2x128 encoder training step", "encoder-train", "encoder-train", None, ["limbeck", "torch"]),
 ]
 # Largest difference between two peers, as a share of a result's norm or of a loss after 1 and after 5 steps.
 TOLERANCE = 1e-3
@@ -105,12 +109,12 @@ def binary(name):
 
 def measure(work, rounds, python, cache):
     """Times of every peer for one row, by turns."""
-    _, verb, file, flops = work
+    _, verb, file, flops, names = work
     peers, row = [], {"work": work[0], "flops": flops, "peers": {}, "rounds": rounds}
     row["date"] = datetime.datetime.now().strftime("%Y-%m-%d %H:%M")
     row["load"] = os.getloadavg()[0]
     try:
-        for name in PEERS:
+        for name in names:
             peer = Peer(name, python, cache)
             peers.append(peer)
             peer.ask(f"prepare {verb} {INPUTS / file}.safetensors")
@@ -172,11 +176,15 @@ def compile_peer(name):
     subprocess.run(command, cwd=HERE, check=True, env=os.environ | {"CARGO_TARGET_DIR": str(TARGET / name)})
 
 
-def footprint():
+def built_peers():
+    return [name for name in RUST if binary(name).exists()]
+
+
+def footprint(names):
     """Crates, size of the stripped program and cost of its build, by peer."""
     recorded = TARGET / "builds.json"
     built = json.loads(recorded.read_text()) if recorded.exists() else {}
-    for name in RUST:
+    for name in names:
         kinds = ["-e", "normal,build", "--prefix", "none"]
         tree = output("cargo", "tree", "--locked", "-p", f"{name}-peer", *kinds)
         crates = {line.removesuffix(" (*)") for line in tree.splitlines()}
@@ -223,8 +231,10 @@ def main():
     options = options.parse_args()
     if options.build:
         return build()
+    chosen = [work for work in WORK if any(part in work[0] for part in options.only.split(","))]
     for name in RUST:
-        compile_peer(name)
+        if any(name in work[-1] for work in chosen):
+            compile_peer(name)
     subprocess.run([options.python, HERE / "torch_peer.py", "--inputs", INPUTS], check=True)
     recorded = TARGET / "results.json"
     earlier = json.loads(recorded.read_text())["rows"] if options.only and recorded.exists() else []
@@ -232,11 +242,10 @@ def main():
     # An empty cache: the first step of each row is a cold one but for what burn tuned in the rows before it.
     with tempfile.TemporaryDirectory() as cache:
         # The CNN step is the one whose first step is told, so it goes first.
-        for work in sorted(WORK, key=lambda work: work[1] != "cnn"):
-            if any(part in work[0] for part in options.only.split(",")):
-                rows[work[0]] = measure(work, options.rounds, options.python, cache)
+        for work in sorted(chosen, key=lambda work: work[1] != "cnn"):
+            rows[work[0]] = measure(work, options.rounds, options.python, cache)
     ordered = [rows[work[0]] for work in WORK if work[0] in rows]
-    results = {"machine": machine(), "rows": ordered, "footprint": footprint()}
+    results = {"machine": machine(), "rows": ordered, "footprint": footprint(built_peers())}
     recorded.write_text(json.dumps(results, indent=1))
     text = render(results)
     print(text)

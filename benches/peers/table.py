@@ -17,13 +17,13 @@ GOALS = {
 
 def render(results):
     machine, rows = results["machine"], results["rows"]
-    peers = rows[0]["peers"]
+    peers = {name: peer for row in reversed(rows) for name, peer in row["peers"].items()}
     lines = [
         f"Measured {span(row['date'] for row in rows)} on {machine['cpu']} (load average before a row:",
         f"{span(row['load'] for row in rows)}), with {machine['rustc']} and limbeck {machine['limbeck']}.",
         "What each peer says of itself:",
         "",
-        *[f"- {NAMES[name]}: {peer['about']}" for name, peer in peers.items()],
+        *[f"- {NAMES[name]}: {peers[name]['about']}" for name in NAMES if name in peers],
         "",
         f"Milliseconds of one run: the median, least and most of {span(row['rounds'] for row in rows)}",
         "blocks. \"To burn 10\": limbeck is ten times as fast, by the median of the ratios in a round.",
@@ -56,12 +56,12 @@ def cells(*values):
 
 def timing(row):
     peers, flops = row["peers"], row["flops"]
-    ratios = {name: ratio(peers, name) for name in NAMES if name != "limbeck"}
+    ratios = {name: ratio(peers, name) for name in NAMES if name != "limbeck" and name in peers}
     goals = GOALS.get(row["work"], [])
     aims = [f"{least:g}x {NAMES[name]}" for name, least in goals]
     landed = [reached(ratios[name], quickest(peers, name), least) for name, least in goals]
-    times = [time_of(peers[name]["ms"], flops) for name in NAMES]
-    faster = [f"{ratio:.2f}" for ratio in ratios.values()]
+    times = [time_of(peers[name]["ms"], flops) if name in peers else "" for name in NAMES]
+    faster = [f"{ratios[name]:.2f}" if name in ratios else "" for name in NAMES if name != "limbeck"]
     return cells(row["work"], *times, *faster, ", ".join(aims), ", ".join(landed))
 
 

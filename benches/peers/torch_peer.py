@@ -11,6 +11,7 @@ import time
 
 import torch
 import torch.nn.functional as F
+import torch_texts
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -101,6 +102,9 @@ def prepare(name, path):
     if name in NETWORKS:
         return training(name, tensors, inputs)
     values = lambda results: [number for result in results for number in digest(result)]
+    if name in torch_texts.SIZES:
+        run = torch_texts.prepare(name, tensors, inputs)
+        return run, values if name == "minilm" else lambda losses: losses
     if name == "gemm":
         return (lambda: [inputs["a"] @ inputs["b"]]), values
     x, w = inputs["x"], inputs["w"]
@@ -149,6 +153,8 @@ def write_inputs(directory):
         weights = {k: v for k, v in NETWORKS[name][0]().state_dict().items() if v.dtype == torch.float32}
         teacher, labels = 4 * normal(64, 10), torch.randint(0, 10, (64,))
         save(name, x=x, labels=labels, teacher=teacher, weights=weights)
+    for name in torch_texts.SIZES:
+        save(name, **torch_texts.inputs(), weights=torch_texts.weights(name))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::config::{Head, InputSpec, ModelConfig};
 use super::values::{Outputs, Values};
-use crate::files::hex;
-use crate::nn::{Forward, Params};
+use crate::files::{NamedTensor, hex};
+use crate::nn::{Forward, Params, Started};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -19,6 +19,26 @@ pub trait Module {
     /// The tap that a parameter belongs to, where its name does not say.
     fn layer_of(&self, _param: &str) -> Option<&str> {
         None
+    }
+
+    /// Tensors of another network's file as this one, with `params`, can start from them; `layers` are those of the file that it
+    /// has, in its order. What does not fit in the end is left.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for `layers` that it does not choose from.
+    fn fitted(
+        &self,
+        _params: &Params,
+        tensors: Vec<NamedTensor>,
+        layers: Option<&[usize]>,
+    ) -> Result<Vec<NamedTensor>> {
+        match layers {
+            None => Ok(tensors),
+            Some(_) => Err(Error::config(
+                "layers",
+                "only encoders of texts choose among a file's layers; leave it out",
+            )),
+        }
     }
 }
 
@@ -174,6 +194,17 @@ impl Network {
             factor.unwrap_or(layer)
         };
         self.module.layer_of(param).unwrap_or_else(prefix)
+    }
+
+    /// Starts from the tensors of another network's file, as far as they fit; `what` is what messages call the file.
+    pub(super) fn start_from(
+        &mut self,
+        tensors: Vec<NamedTensor>,
+        layers: Option<&[usize]>,
+        what: &str,
+    ) -> Result<Started> {
+        let tensors = self.module.fitted(&self.params, tensors, layers)?;
+        self.params.load_fitting(&tensors, what)
     }
 
     /// Records the pass from what the network reads, such as `images` (N, C, H, W), to what it gives, such as `logits`

@@ -3,12 +3,10 @@
 //! A [`WordVectors`] is read from the files of GloVe, word2vec and fastText, and written back to them: [`files`]. A [`Recipe`] makes
 //! it smaller: [`shrink`]. What a table knows, and what a smaller one keeps of it: [`measure`].
 
-pub(crate) mod components;
 pub mod files;
 mod lines;
 pub mod measure;
 pub mod shrink;
-mod symmetric;
 #[cfg(test)]
 pub(crate) mod testing;
 mod words;

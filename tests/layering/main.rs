@@ -11,7 +11,7 @@ use std::fs;
 const LAYERS: [&[&str]; 15] = [
     &["error", "rng", "files"],
     &["platform"],
-    &["report"],
+    &["report", "algebra"],
     &["gpu"],
     &["tape"],
     &["ops"],

@@ -146,9 +146,17 @@ impl Job {
     pub fn network(&self) -> Result<Network> {
         let name = self.recipe.need(&self.recipe.model, "model", "cnn:8,16,32")?;
         let mut network = self.fresh(name, 0)?;
-        if let Some(path) = &self.recipe.init
-            && let Some(left) = saved::start_from(&mut network, path)?.summary()
-        {
+        let Some(path) = &self.recipe.init else {
+            return match &self.recipe.init_layers {
+                None => Ok(network),
+                Some(_) => Err(Error::config("init_layers", "these are layers of --init; give its file too")),
+            };
+        };
+        let started = match &self.recipe.init_layers {
+            None => saved::start_from(&mut network, path),
+            Some(layers) => saved::start_from_layers(&mut network, path, layers),
+        };
+        if let Some(left) = started?.summary() {
             log::warn!("{}: {left}", path.display());
         }
         Ok(network)
@@ -274,8 +282,9 @@ impl Job {
         saved::save(&model, network, &self.metadata())?;
         self.report.title = title.into();
         let (training, test) = (self.subject.training(), self.subject.test());
+        let samples = subject::Kind::of(&self.recipe)?.samples;
         self.report.subtitle =
-            format!("{}: {} training and {} test samples", training.name(), training.len(), test.len());
+            format!("{}: {} training and {} test {samples}", training.name(), training.len(), test.len());
         self.report.notes.extend(notes);
         self.report.sections = self.subject.sections(&self.gpu, network, &self.recipe)?;
         let page = self.out.join("report.html");

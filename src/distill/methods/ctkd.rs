@@ -19,7 +19,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "ctkd",
     family: Family::Activation,
     knowledge: Knowledge::Response,
-    about: "soft targets at a temperature that is learned against the student, by a reversed gradient",
+    about: "soft targets at a temperature learned against the student, by a reversed gradient",
     formula: "T^2 * KL(softmax(z_t / T) || softmax(z_s / T)), T = least + range * sigmoid(a), a's gradient times -lambda",
     paper: "Li et al. 2211.16231, the global temperature (not the one by sample)",
     settings: &[

@@ -31,7 +31,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "ft",
     family: Family::Feature,
     knowledge: Knowledge::Feature,
-    about: "factors of the teacher's features, by a paraphraser that learns first and is then frozen",
+    about: "factors of the teacher's features, by a paraphraser that learns first, then frozen",
     formula: "first sum over taps of reconstruction * mean (P'(P(f_t)) - f_t)^2, \
               then sum over taps of mean |n(P(f_t)) - n(T(f_s))|",
     paper: "Kim et al. NeurIPS 2018, with its squared reconstruction loss as a mean. The authors' code takes the \

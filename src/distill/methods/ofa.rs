@@ -24,7 +24,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "ofa",
     family: Family::Activation,
     knowledge: Knowledge::Response,
-    about: "the student's logits and exits on its stages learn the teacher's label-raised predictions",
+    about: "the student's logits and exits on its stages learn the teacher's, label-raised",
     formula: "sum over logits and exits of -mean of sum_c ((p_t,c + [c = y])^eps - [c = y]) * log p_s,c, \
               p = softmax(z / T)",
     paper: "Hao et al. 2310.19444, exits of convolutional students as in their code",

@@ -4,6 +4,8 @@ use super::shape_of;
 use crate::models::{InputSpec, Network, outline};
 use crate::{Error, Result};
 
+const LAYERS: &str = "encoder.layer.";
+
 /// The network of the chosen layers of another one, in this order, with its values, embeddings and head. DistilBERT's start is every
 /// other layer of twelve: `[0, 2, 4, 7, 9, 11]`.
 ///
@@ -47,10 +49,17 @@ pub fn keep_layers(network: &Network, keep: &[usize]) -> Result<Network> {
 }
 
 /// The name in the whole network of a student's parameter.
-fn source(name: &str, keep: &[usize]) -> String {
-    let of_layer = || {
-        let (layer, rest) = name.strip_prefix("encoder.layer.")?.split_once('.')?;
-        Some(format!("encoder.layer.{}.{rest}", keep.get(layer.parse::<usize>().ok()?)?))
-    };
+pub(super) fn source(name: &str, keep: &[usize]) -> String {
+    let of_layer = || Some(format!("{LAYERS}{}.{}", keep.get(layer_of(name)?)?, in_layer(name)?.1));
     of_layer().unwrap_or_else(|| name.to_string())
+}
+
+/// The layer that a parameter is of.
+pub(super) fn layer_of(name: &str) -> Option<usize> {
+    in_layer(name)?.0.parse().ok()
+}
+
+/// The number of a parameter's layer, and its name there.
+fn in_layer(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix(LAYERS)?.split_once('.')
 }

@@ -39,6 +39,7 @@ pub(super) mod folder;
 mod keep;
 mod module;
 mod shape;
+mod start;
 
 pub use keep::keep_layers;
 pub use shape::{Pooling, Shape, TextHead};

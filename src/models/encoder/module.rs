@@ -1,10 +1,11 @@
 //! The forward pass of an encoder.
 
-use super::has_classifier;
 use super::shape::{Pooling, Shape, TextHead};
+use super::{has_classifier, start};
 use crate::Result;
+use crate::files::NamedTensor;
 use crate::models::{Head, Module, Outputs, SPANS, TOKENS, Values};
-use crate::nn::{Embedding, Forward, Init, LayerNorm, Linear, ParamBuilder, ParamId};
+use crate::nn::{Embedding, Forward, Init, LayerNorm, Linear, ParamBuilder, ParamId, Params};
 use crate::ops::unary::Function;
 use crate::tape::Tensor;
 
@@ -93,6 +94,15 @@ impl Module for Bert {
     fn layer_of(&self, param: &str) -> Option<&str> {
         // Types are added to positions before these are looked up.
         (param == TYPES).then_some(PLACES)
+    }
+
+    fn fitted(
+        &self,
+        params: &Params,
+        tensors: Vec<NamedTensor>,
+        layers: Option<&[usize]>,
+    ) -> Result<Vec<NamedTensor>> {
+        start::fitted(params, tensors, layers)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{Error, Result};
 use file::{FileMetadata, parse_spec};
 
 pub use folder::save_folder;
-pub use start::start_from;
+pub use start::{start_from, start_from_layers};
 
 /// The metadata key of a tokenizer.
 const TOKENIZER: &str = "limbeck.tokenizer";

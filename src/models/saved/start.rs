@@ -12,7 +12,8 @@ use crate::nn::Started;
 /// Gives `network` what fits it by name and shape of a file with weights (safetensors, `.pth`, darknet's `.weights` and
 /// backbones such as `yolov4.conv.137`); the rest keeps the values that it has. [`Started::summary`] says what was left.
 ///
-/// A folder of transformers with an encoder of texts gives its layers, and its positions as far as the network has them.
+/// An encoder of texts takes of a larger one, a folder or a file, its first layers, its positions as far as it has them, and where it
+/// is narrower the principal components of its words.
 ///
 /// A `.weights` file has no names. Its layers are those of the `.cfg` that has its name and lies beside it, or else the
 /// network's own: for as many classes as the file's length says, and as far as a backbone goes.
@@ -32,13 +33,27 @@ use crate::nn::Started;
 /// # Ok::<(), limbeck::Error>(())
 /// ```
 pub fn start_from(network: &mut Network, path: impl AsRef<Path>) -> Result<Started> {
-    let path = path.as_ref();
+    from(network, path.as_ref(), None)
+}
+
+/// As [`start_from`], with these layers of the file's encoder, in this order: `[0, 2, 4, 7, 9, 11]` is DistilBERT's start from
+/// twelve (Sanh et al. 1910.01108).
+///
+/// # Errors
+/// As [`start_from`]; [`Error::Config`](crate::Error::Config) for a network that is no encoder, for another number of layers
+/// than it has, and for one that the file does not have.
+pub fn start_from_layers(network: &mut Network, path: impl AsRef<Path>, layers: &[usize]) -> Result<Started> {
+    from(network, path.as_ref(), Some(layers))
+}
+
+fn from(network: &mut Network, path: &Path, layers: Option<&[usize]>) -> Result<Started> {
     let tensors = match () {
-        () if path.is_dir() => encoder::folder::tensors_for(network, path)?,
+        () if path.is_dir() => encoder::folder::tensors_of(path)?,
         () if darknet::is_weights(path) => of_darknet(network, path, &files::read(path)?)?,
         () => files::read_weights(path)?.0,
     };
-    network.params.load_fitting(&tensors, &format!("{} as {}", path.display(), network.name))
+    let what = format!("{} as {}", path.display(), network.name);
+    network.start_from(tensors, layers, &what)
 }
 
 fn of_darknet(network: &Network, path: &Path, bytes: &[u8]) -> Result<Vec<NamedTensor>> {

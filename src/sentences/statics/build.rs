@@ -1,8 +1,8 @@
 //! Rows from token vectors alone, without any text.
 
 use super::{Recipe, Scaling};
+use crate::algebra::components::{Components, mean};
 use crate::sentences::Rows;
-use crate::vectors::components::{Components, mean};
 use crate::{Error, Result};
 
 /// Widest vectors that components are computed of: the work grows with the cube.

@@ -14,9 +14,9 @@
 
 use super::build::{check, components, scales};
 use super::{Recipe, bag::Bag};
+use crate::algebra::components::mean;
 use crate::platform::parallel::{Cost, in_parallel};
 use crate::sentences::{Rows, Sentences};
-use crate::vectors::components::mean;
 use crate::{Error, Result};
 
 /// Columns that are solved at once: what they need stays in a core's cache.

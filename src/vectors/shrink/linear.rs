@@ -4,8 +4,8 @@
 //! Covariances and components are f64 on the host; a component points to where its largest projection is positive, so that
 //! the same table gives the same vectors.
 
+use crate::algebra::components::{self, Components};
 use crate::vectors::WordVectors;
-use crate::vectors::components::{self, Components};
 use crate::{Error, Result};
 
 /// The mean of all rows, subtracted, and projections on the `width` directions of most variance.

@@ -1,5 +1,7 @@
 //! The work in limbeck, with its defaults.
 
+mod texts;
+
 use limbeck::bench::CnnStep;
 use limbeck::files::NamedTensor;
 use limbeck::gpu::{AdapterRequest, Gpu, GpuOptions};
@@ -47,9 +49,11 @@ fn prepare(name: &str, tensors: &Tensors, gpu: &Gpu) -> Result<Planned, Failure>
             cnn.plan.write(&cnn.images, &tensors.get("input.x")?.data)?;
             cnn.plan.write(&cnn.teacher, &tensors.get("input.teacher")?.data)?;
             cnn.plan.write(&cnn.labels, &labels(tensors)?)?;
-            Ok(Planned::new(cnn.plan, vec![cnn.loss], Some(cnn.update)))
+            Ok(Planned::new(cnn.plan, vec![cnn.loss], Some((cnn.update, LEARNING_RATE))))
         }
         "resnet20" => resnet20(tensors, gpu),
+        "minilm" => texts::vectors(tensors, gpu),
+        "encoder-train" => texts::training(tensors, gpu),
         _ => Err(unknown(name)),
     }
 }
@@ -64,15 +68,25 @@ fn resnet20(tensors: &Tensors, gpu: &Gpu) -> Result<Planned, Failure> {
     let fx = Forward::train(&tape, &params);
     let (x, y) = (tape.input("x", [n, c, h, w]), tape.input_i32("labels", [n]));
     let loss = network.predict(&fx, &x)?.cross_entropy(&y, &CrossEntropy::default())?;
-    fx.place_gradients(&loss.backward()?)?;
-    let group = Group::of(&params, &tape)?;
     let sgd = OptimizerConfig::Sgd { momentum: MOMENTUM, nesterov: false, weight_decay: 0.0 };
-    let optimizer = Optimizer::new(gpu, "sgd", sgd, &[group.weights.meta().len()])?;
-    let update = optimizer.record(&tape, &[group], None)?;
+    let update = stepping(gpu, &fx, &loss, sgd)?;
     let plan = Plan::new(gpu, &tape, &[&loss])?;
     plan.write(&x, &images.data)?;
     plan.write(&y, &labels(tensors)?)?;
-    Ok(Planned::new(plan, vec![loss], Some(update)))
+    Ok(Planned::new(plan, vec![loss], Some((update, LEARNING_RATE))))
+}
+
+/// Records the backward sweep and the optimizer's update.
+fn stepping(
+    gpu: &Gpu,
+    fx: &Forward<'_>,
+    loss: &Tensor,
+    config: OptimizerConfig,
+) -> Result<OptimizerUpdate, Failure> {
+    fx.place_gradients(&loss.backward()?)?;
+    let group = Group::of(fx.params(), fx.tape())?;
+    let optimizer = Optimizer::new(gpu, "update", config, &[group.weights.meta().len()])?;
+    Ok(optimizer.record(fx.tape(), &[group], None)?)
 }
 
 fn labels(tensors: &Tensors) -> Result<Vec<i32>, Failure> {
@@ -124,11 +138,12 @@ struct Planned {
     plan: Plan,
     step: Step,
     outputs: Vec<Tensor>,
-    update: Option<OptimizerUpdate>,
+    /// With its learning rate.
+    update: Option<(OptimizerUpdate, f64)>,
 }
 
 impl Planned {
-    fn new(plan: Plan, outputs: Vec<Tensor>, update: Option<OptimizerUpdate>) -> Self {
+    fn new(plan: Plan, outputs: Vec<Tensor>, update: Option<(OptimizerUpdate, f64)>) -> Self {
         Self { plan, step: Step::new(0, 0), outputs, update }
     }
 }
@@ -137,8 +152,8 @@ impl Work for Planned {
     fn run(&mut self, times: u32) -> Result<(), Failure> {
         for _ in 0..times {
             let number = self.step.number;
-            if let Some(update) = &self.update {
-                update.set_step(&mut self.step, LEARNING_RATE, number.into());
+            if let Some((update, rate)) = &self.update {
+                update.set_step(&mut self.step, *rate, number.into());
             }
             self.plan.run(&self.step)?;
             self.plan.gpu().throttle(AHEAD)?;

@@ -22,9 +22,11 @@ pub type Failure = Box<dyn std::error::Error>;
 pub const TEMPERATURE: f32 = 4.0;
 /// Share of the cross-entropy in the small network's loss; the distillation loss has the rest.
 pub const HARD: f32 = 0.1;
-/// Of both training steps.
+/// Of the training steps on images, by SGD.
 pub const LEARNING_RATE: f64 = 0.01;
-/// Of both training steps.
+/// Of the encoder's training step, by AdamW.
+pub const ENCODER_RATE: f64 = 1e-3;
+/// Of the training steps on images, by SGD.
 pub const MOMENTUM: f64 = 0.9;
 /// Channels of ResNet-20's stages, each of which has three blocks.
 pub const RESNET20: [usize; 3] = [16, 32, 64];
@@ -123,7 +125,7 @@ pub fn serve(
 
 /// The error for work that no peer knows.
 pub fn unknown(name: &str) -> Failure {
-    format!("no work \"{name}\"; there are gemm, conv, conv-train, cnn and resnet20").into()
+    format!("no work \"{name}\"; there are gemm, conv, conv-train, cnn, resnet20, minilm and encoder-train").into()
 }
 
 fn milliseconds(since: Instant) -> f64 {

@@ -20,6 +20,10 @@ pub struct Recipe {
     #[arg(long, value_name = "FILE", help_heading = "Model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
+    /// Encoders of texts: the layers to take of --init, from 0, such as 0,2,4 for a student of three [default: the first ones]
+    #[arg(long, value_name = "LAYER,..", value_delimiter = ',', help_heading = "Model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_layers: Option<Vec<usize>>,
 
     /// Data set; `limbeck data` lists them [default: digits]
     #[arg(long, value_name = "NAME", help_heading = "Data")]

@@ -19,6 +19,7 @@ use crate::{Error, Result};
 /// Images with boxes, as settings see them.
 pub const KIND: Kind = Kind {
     words: "images with boxes",
+    samples: "images",
     settings: &[
         "letterbox",
         "mosaic",

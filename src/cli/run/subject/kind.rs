@@ -9,6 +9,8 @@ use crate::{Error, Result};
 pub struct Kind {
     /// In messages: `images with boxes`.
     pub words: &'static str,
+    /// What its samples are called: `images`.
+    pub samples: &'static str,
     /// Settings that not every kind has.
     pub settings: &'static [&'static str],
     /// What a student learns by from a teacher where no method is named.

@@ -13,6 +13,7 @@ use crate::{Error, Result};
 /// Images of classes, as settings see them.
 pub const KIND: Kind = Kind {
     words: "images of classes",
+    samples: "images",
     settings: &["crop_padding", "flip", "label_smoothing", "data_mean", "data_std"],
     method: "kd",
     defaults: |_, _| Recipe::default(),

@@ -15,6 +15,7 @@ use crate::{Error, Result};
 /// Sentences, as settings see them.
 pub const KIND: Kind = Kind {
     words: "sentences",
+    samples: "pairs",
     settings: &["tokenizer", "max_tokens", "text_columns", "label_column"],
     method: "embed-cosine",
     defaults: tokens::defaults,

@@ -15,6 +15,7 @@ use crate::{Error, Result};
 /// Texts of classes, as settings see them.
 pub const KIND: Kind = Kind {
     words: "texts of classes",
+    samples: "texts",
     settings: &["tokenizer", "max_tokens", "text_columns", "label_column", "label_smoothing"],
     method: "kd",
     defaults: tokens::defaults,

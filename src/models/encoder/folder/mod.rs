@@ -27,7 +27,8 @@ use crate::{Error, Result};
 use config::Config;
 use json::Json;
 use modules::Modules;
-use names::{Kind, POSITIONS, TYPES};
+pub(super) use names::POSITIONS;
+use names::{Kind, TYPES};
 
 pub(in crate::models) use write::save;
 
@@ -81,22 +82,12 @@ pub(in crate::models) fn open(dir: &Path, names: Option<&[String]>) -> Result<Fo
     Ok(Folder { network, names })
 }
 
-/// What a folder has for a network of this family that is to be trained, under its names: also what other heads read. Positions are
-/// cut to the network's.
+/// What a folder has for networks of this family, under their names: also what other heads read.
 ///
 /// # Errors
 /// As [`open`].
-pub(in crate::models) fn tensors_for(network: &Network, dir: &Path) -> Result<Vec<NamedTensor>> {
-    let mut parts = Parts::read(dir)?;
-    let rows = network.params.find(POSITIONS).map(|param| param.shape.dims()[0]);
-    if let Some(table) = parts.tensors.iter_mut().find(|tensor| tensor.name == POSITIONS)
-        && let (Some(rows), &[there, width]) = (rows, &table.shape[..])
-        && rows < there
-    {
-        table.data.truncate(rows * width);
-        table.shape[0] = rows;
-    }
-    Ok(parts.tensors)
+pub(in crate::models) fn tensors_of(dir: &Path) -> Result<Vec<NamedTensor>> {
+    Ok(Parts::read(dir)?.tensors)
 }
 
 /// The files of a folder that its network is made of.

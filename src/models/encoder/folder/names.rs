@@ -38,7 +38,7 @@ const OTHERS: [&str; 9] = [
     "loss.",
 ];
 
-pub(super) const POSITIONS: &str = "embeddings.position_embeddings.weight";
+pub(in crate::models::encoder) const POSITIONS: &str = "embeddings.position_embeddings.weight";
 pub(super) const TYPES: &str = "embeddings.token_type_embeddings.weight";
 
 impl Kind {

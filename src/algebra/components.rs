@@ -1,8 +1,8 @@
 //! Principal components of rows: their covariance and its directions, in f64 on the host. The same rows give the same bits,
 //! however many cores there are.
 
+use super::symmetric;
 use crate::platform::parallel::{Cost, in_parallel};
-use crate::vectors::symmetric;
 
 /// Rows whose products are summed before the next ones are read: they stay in a core's cache.
 const PANEL: usize = 64;

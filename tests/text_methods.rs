@@ -5,6 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
+use common::bits::bits;
 use limbeck::data::{Field, LABELS, Row, Source, View};
 use limbeck::distill::{self, MethodConfig};
 use limbeck::gpu::{Buffer, BufferSlice, Gpu};
@@ -180,12 +181,16 @@ fn fit(
     [teacher, student]: [(&str, Head); 2],
     config: &TrainConfig,
 ) -> limbeck::Result<(Run, Network)> {
-    let (teacher, mut learner) = (network(teacher.0, teacher.1, 3), network(student.0, student.1, 5));
+    let (teacher_name, teacher_head) = teacher;
+    let (teacher, mut learner) = (network(teacher_name, teacher_head, 3), network(student.0, student.1, 5));
     let params = DeviceParams::frozen(gpu, "teacher", &teacher.params)?;
     let objective = distill::parse(method, &MethodConfig::default())?;
     let data = Arc::new(Texts::new());
     let trainer = Trainer::new(gpu, Read(student.1), config, &data, &data);
     let run = trainer.teacher(Teacher::new(&teacher, &params, objective)).fit(&mut learner)?;
+    let mut after = network(teacher_name, teacher_head, 0);
+    params.download(&mut after.params)?;
+    assert_eq!(bits(&teacher), bits(&after), "{method} touches its teacher");
     Ok((run, learner))
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::config::{Head, InputSpec, ModelConfig};
 use super::values::{Outputs, Values};
 use crate::files::hex;
-use crate::nn::{Forward, Params};
+use crate::nn::{Forward, ParamId, Params};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -19,6 +19,11 @@ pub trait Module {
     /// The tap that a parameter belongs to, where its name does not say.
     fn layer_of(&self, _param: &str) -> Option<&str> {
         None
+    }
+
+    /// Tables of which a pass reads the rows that an input's numbers name, and nothing else: the parameter, and the input's name.
+    fn tables(&self) -> Vec<(ParamId, &'static str)> {
+        Vec::new()
     }
 }
 
@@ -174,6 +179,14 @@ impl Network {
             factor.unwrap_or(layer)
         };
         self.module.layer_of(param).unwrap_or_else(prefix)
+    }
+
+    /// The rows of its tables that samples of a `source` read, where both sides know them: what
+    /// [`DeviceParams::trainable_in`](crate::nn::DeviceParams::trainable_in) takes. `occurring` is the source's, of the field that has the
+    /// input's name.
+    pub fn rows_read(&self, occurring: impl Fn(&str) -> Option<Vec<usize>>) -> Vec<(ParamId, Vec<usize>)> {
+        let tables = self.module.tables().into_iter();
+        tables.filter_map(|(table, input)| Some((table, occurring(input)?))).collect()
     }
 
     /// Records the pass from what the network reads, such as `images` (N, C, H, W), to what it gives, such as `logits`

@@ -39,6 +39,7 @@ pub(super) mod folder;
 mod keep;
 mod module;
 mod shape;
+pub mod theseus;
 
 pub use keep::keep_layers;
 pub use shape::{Pooling, Shape, TextHead};

@@ -55,16 +55,23 @@ fn forward(
     }
     let offset = row_sum(vec4(elem_sum(sum)), lane).x / f32(COLUMNS);
     var squares = Elem(0.0);
+    // What rounding left out of the mean: sums of two f16 lie on a grid, and a long row of them rounds one way more than the other.
+    var rest = Elem(0.0);
     for (var i = first; i < ELEMS; i += STEP) {
         let d = (value(base + i) - shift) - offset;
         squares += d * d;
+#if RESIDUAL
+        rest += d;
+#end
     }
-    let rstd = 1.0 / sqrt(row_sum(vec4(elem_sum(squares)), lane).x / f32(COLUMNS) + EPS);
+    let sums = row_sum(vec4(elem_sum(squares), elem_sum(rest), 0.0, 0.0), lane) / f32(COLUMNS);
+    let rstd = 1.0 / sqrt(sums.x + EPS);
+    let mean = offset + sums.y;
     if first == 0u {
-        stats[row] = vec2(shift + offset, rstd);
+        stats[row] = vec2(shift + mean, rstd);
     }
     for (var i = first; i < ELEMS; i += STEP) {
-        y[base + i] = ((value(base + i) - shift) - offset) * rstd * gamma[i] + beta[i];
+        y[base + i] = ((value(base + i) - shift) - mean) * rstd * gamma[i] + beta[i];
     }
 }
 

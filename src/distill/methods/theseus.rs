@@ -7,9 +7,9 @@
 //!
 //! p = first + (1 - first) min(1, (s + 1) / (ramp S)), or with `rate=constant` first until the share `ramp` of the training, then 1:
 //!
-//! the student then trains alone (the paper's fine-tuning). The authors' linear rate is .3 + .0006 s, and reaches 1 after 1,167 steps. As in their code
-//! the student's layers start as the teacher's first ones, and embeddings and head are the teacher's and stay so. A layer that is not drawn gets a
-//! gradient of 0; an optimizer with momentum moves it all the same.
+//! the student then trains alone (the paper's fine-tuning). The authors' linear rate is .3 + .0006 s, and reaches 1 after 1,167 steps.
+//! As in their code the student's layers start as the teacher's first ones, and embeddings and head are the teacher's and stay so. A
+//! layer that is not drawn gets a gradient of 0; an optimizer with momentum moves it all the same.
 //!
 //! There is no loss of the method's own: its term is 0, and so is its weight. What is trained is
 //! [`theseus`](crate::models::encoder::theseus), and what is left of it is the student.

@@ -226,8 +226,7 @@ impl Tensor {
         self.layer_norm_of(None, gamma, beta, eps)
     }
 
-    /// [`Tensor::layer_norm`] of the sum of this tensor and `residual`, of its shape: the same numbers as those of
-    /// [`Tensor::add`] and then [`Tensor::layer_norm`], in one pass.
+    /// [`Tensor::layer_norm`] of the sum of this tensor and `residual`, of its shape, in one pass.
     pub fn add_layer_norm(
         &self,
         residual: &Tensor,

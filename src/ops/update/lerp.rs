@@ -93,7 +93,8 @@ fn cases() -> Vec<Case> {
     };
     let parts = |len: usize, scalar| {
         let [x, target] = [Input::normal([len]), Input::normal([len])].map(Input::no_grad);
-        let extents = Input::filled([len.div_ceil(BLOCK)], Fill::Values(vec![64.0, 0.0, 0.0, 3.0])).no_grad();
+        let fill = Fill::Values(vec![64.0, 0.0, 0.0, 3.0]);
+        let extents = Input { fill, ..Input::below([len.div_ceil(BLOCK)], 1) };
         Case::new(Lerp { weight: Scalar::for_cases(scalar) }, vec![x, target, extents])
     };
     vec![

@@ -47,7 +47,7 @@ fn train(
     let ema = Ema::new(gpu, "ema", EmaConfig { decay: 0.5, warmup: false }, &elements).unwrap();
     ema.reset(gpu, &[device.weights()]).unwrap();
     let update = optimizer.record(&tape, std::slice::from_ref(&group), clip).unwrap();
-    let average = ema.record(&tape, &[&group.weights]).unwrap();
+    let average = ema.record(&tape, std::slice::from_ref(&group)).unwrap();
     let plan = Plan::new(gpu, &tape, &[&loss, &update.grad_norm]).unwrap();
     plan.write(&x, &(0..4 * c * h * w).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.02).collect::<Vec<_>>())
         .unwrap();

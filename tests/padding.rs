@@ -60,11 +60,11 @@ impl Network {
         let group = Group::of(&device, &tape).unwrap();
         let elements = group.weights.meta().len();
         let optimizer = Optimizer::new(gpu, "optimizer", config, &[elements]).unwrap();
-        let weights = group.weights.clone();
-        let update = optimizer.record(&tape, &[group], None).unwrap();
+        let groups = [group];
+        let update = optimizer.record(&tape, &groups, None).unwrap();
         let ema = Ema::new(gpu, "ema", EmaConfig { decay: 0.5, warmup: false }, &[elements]).unwrap();
         ema.reset(gpu, &[device.weights()]).unwrap();
-        let average = ema.record(&tape, &[&weights]).unwrap();
+        let average = ema.record(&tape, &groups).unwrap();
         let plan = Plan::new(gpu, &tape, &[&update.grad_norm]).unwrap();
         for number in 0..STEPS {
             let mut step = Step::new(number as u32, 0);

@@ -86,8 +86,7 @@ impl Bench {
         let optimizer = Optimizer::new(gpu, "optimizer", config, &layout.groups).unwrap();
         let update = optimizer.record(&tape, &groups, max).unwrap();
         let ema = Ema::new(gpu, "ema", EmaConfig { decay, warmup: false }, &layout.groups).unwrap();
-        let targets: Vec<_> = groups.iter().map(|g| &g.weights).collect();
-        let ema_update = ema.record(&tape, &targets).unwrap();
+        let ema_update = ema.record(&tape, &groups).unwrap();
         let plan = Plan::new(gpu, &tape, &[&update.grad_norm]).unwrap();
         let bench =
             Self { gpu: gpu.clone(), layout, weights, gradients, optimizer, update, ema, ema_update, plan };

@@ -1,4 +1,5 @@
-// Layer normalisation of (ROWS, COLUMNS) over columns. A row's stats: (mean, 1 / std).
+// Layer normalisation of (ROWS, COLUMNS) over columns. A row's stats: (mean, 1 / std). Where a residual is added to x (RESIDUAL), the
+// sum is what is normalised; it is kept for the gradient (KEPT) where there will be one.
 
 #import rows
 
@@ -12,8 +13,23 @@
 @group(0) @binding(4) var<storage, read_write> dx: array<Elem>;
 @group(0) @binding(4) var<storage, read_write> partials: array<Elem>; // (CHUNKS, 2, COLUMNS)
 @group(0) @binding(0) var<storage, read> finished: array<Elem>; // (CHUNKS, 2, COLUMNS)
+#if RESIDUAL
+@group(0) @binding(5) var<storage, read> residual: array<Elem>; // (ROWS, COLUMNS)
+#end
+#if KEPT
+@group(0) @binding(6) var<storage, read_write> total: array<Elem>; // (ROWS, COLUMNS)
+#end
 @group(0) @binding(5) var<storage, read_write> dgamma: array<Elem>; // (COLUMNS)
 @group(0) @binding(6) var<storage, read_write> dbeta: array<Elem>; // (COLUMNS)
+
+// What is normalised.
+fn value(i: u32) -> Elem {
+#if RESIDUAL
+    return x[i] + residual[i];
+#else
+    return x[i];
+#end
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn forward(
@@ -28,23 +44,34 @@ fn forward(
     let base = row * ELEMS;
     let first = first_of(lane);
     // Distances from the row's first element: a plain sum of numbers far from zero would lose the mean.
-    let shift = first_element(x[base]);
+    let shift = first_element(value(base));
     var sum = Elem(0.0);
     for (var i = first; i < ELEMS; i += STEP) {
-        sum += x[base + i] - shift;
+        let v = value(base + i);
+#if KEPT
+        total[base + i] = v;
+#end
+        sum += v - shift;
     }
     let offset = row_sum(vec4(elem_sum(sum)), lane).x / f32(COLUMNS);
     var squares = Elem(0.0);
+    // What rounding left out of the mean: sums of two f16 lie on a grid, and a long row of them rounds one way more than the other.
+    var rest = Elem(0.0);
     for (var i = first; i < ELEMS; i += STEP) {
-        let d = (x[base + i] - shift) - offset;
+        let d = (value(base + i) - shift) - offset;
         squares += d * d;
+#if RESIDUAL
+        rest += d;
+#end
     }
-    let rstd = 1.0 / sqrt(row_sum(vec4(elem_sum(squares)), lane).x / f32(COLUMNS) + EPS);
+    let sums = row_sum(vec4(elem_sum(squares), elem_sum(rest), 0.0, 0.0), lane) / f32(COLUMNS);
+    let rstd = 1.0 / sqrt(sums.x + EPS);
+    let mean = offset + sums.y;
     if first == 0u {
-        stats[row] = vec2(shift + offset, rstd);
+        stats[row] = vec2(shift + mean, rstd);
     }
     for (var i = first; i < ELEMS; i += STEP) {
-        y[base + i] = ((x[base + i] - shift) - offset) * rstd * gamma[i] + beta[i];
+        y[base + i] = ((value(base + i) - shift) - mean) * rstd * gamma[i] + beta[i];
     }
 }
 

@@ -12,7 +12,7 @@ fn forward(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = flat_workgroup(workgroup, grid) * 256u + lane;
-    if i >= VEC4S {
+    if i >= VEC4S || !counts(i) {
         return;
     }
     let total = norm[0];

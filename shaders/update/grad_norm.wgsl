@@ -32,7 +32,10 @@ fn partial(
     for (var i = first; i < (LEN{k} + 3u) / 4u; i += 64u * WORKGROUPS) {
         let place = 4u * (i % (BLOCK / 4u));
         let extent = min(extents{k}[i / (BLOCK / 4u)], LEN{k} - (4u * i - place));
-        sum += squares(dw{k}[i], max(extent, place) - place);
+        // What does not count is not read either.
+        if extent > place {
+            sum += squares(dw{k}[i], extent - place);
+        }
     }
 #end
     few[lane] = sum;

@@ -23,6 +23,11 @@ fn clip(norm: f32) -> f32 {
 #end
 }
 
+// Whether anything counts of the block that vec4 `i` is in. Where nothing does, nothing changes.
+fn counts(i: u32) -> bool {
+    return extents[i / (BLOCK / 4u)] != 0u;
+}
+
 // The clipped gradient of vec4 `i`, given the global norm. What lies between two parameters may be NaN and counts as 0.
 fn gradient(i: u32, norm: f32) -> vec4<f32> {
     let place = 4u * (i % (BLOCK / 4u));

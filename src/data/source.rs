@@ -71,6 +71,13 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// The numbers that a field of integers has in any sample, -1 left out, each once and ascending, where the source knows them. Of
+    /// a table that a network looks up by them only these rows are then trained: the others never get a gradient. A source
+    /// whose samples a task makes other numbers of says `None`, which is any.
+    fn occurring(&self, _field: &str) -> Option<Vec<usize>> {
+        None
+    }
+
     /// Writes sample `id`, below [`Source::len`], into `row`, whose places hold each field's padding before. Runs on loader
     /// threads, on several at once, and gives the same values for the same (`id`, `view`).
     fn fill(&self, id: usize, view: View, row: &mut Row<'_>) -> Result<()>;
@@ -110,6 +117,10 @@ impl<S: Source + ?Sized> Source for Arc<S> {
 
     fn lengths(&self) -> Option<&[u32]> {
         (**self).lengths()
+    }
+
+    fn occurring(&self, field: &str) -> Option<Vec<usize>> {
+        (**self).occurring(field)
     }
 
     fn fill(&self, id: usize, view: View, row: &mut Row<'_>) -> Result<()> {

@@ -118,6 +118,9 @@ fn outline(name: &str, config: &ModelConfig, text: Option<&str>) -> Result<Netwo
         let network = reuse::outline(name, base, head, config, text)?;
         return check_size(name, &network.params).map(|()| network);
     }
+    if let Some((base, rest)) = encoder::theseus::split(name) {
+        return encoder::theseus::outline(name, base, rest, config);
+    }
     if let Some((base, share)) = low_rank::split(name) {
         return low_rank::outline(name, base, share, config, text);
     }
@@ -180,8 +183,16 @@ fn native_config_by(name: &str, text: Option<&str>) -> Result<Option<ModelConfig
 
 /// The name of the network from which one with this name is made: `resnet8` of `resnet8+lowrank:0.5`.
 pub fn base_of(name: &str) -> &str {
-    let base = reuse::split(name).map_or(name, |(base, _)| base);
+    let base = reuse::split(name).or_else(|| encoder::theseus::split(name)).map_or(name, |(base, _)| base);
     low_rank::split(base).map_or(base, |(base, _)| base)
+}
+
+/// What is left of a network when it is trained, where parts of it are for the training alone; `None` where it is the network itself.
+///
+/// # Errors
+/// Those of building it.
+pub(crate) fn trained(network: &Network) -> Result<Option<Network>> {
+    encoder::theseus::successor(network)
 }
 
 /// A member of a family.

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::config::{Head, InputSpec, ModelConfig};
 use super::values::{Outputs, Values};
 use crate::files::{NamedTensor, hex};
-use crate::nn::{Forward, Params, Started};
+use crate::nn::{Forward, ParamId, Params, Started};
 use crate::tape::Tensor;
 use crate::{Error, Result};
 
@@ -39,6 +39,11 @@ pub trait Module {
                 "only encoders of texts choose among a file's layers; leave it out",
             )),
         }
+    }
+
+    /// Tables of which a pass reads the rows that an input's numbers name, and nothing else: the parameter, and the input's name.
+    fn tables(&self) -> Vec<(ParamId, &'static str)> {
+        Vec::new()
     }
 }
 
@@ -205,6 +210,14 @@ impl Network {
     ) -> Result<Started> {
         let tensors = self.module.fitted(&self.params, tensors, layers)?;
         self.params.load_fitting(&tensors, what)
+    }
+
+    /// The rows of its tables that samples of a `source` read, where both sides know them: what
+    /// [`DeviceParams::trainable_in`](crate::nn::DeviceParams::trainable_in) takes. `occurring` is the source's, of the field that has the
+    /// input's name.
+    pub fn rows_read(&self, occurring: impl Fn(&str) -> Option<Vec<usize>>) -> Vec<(ParamId, Vec<usize>)> {
+        let tables = self.module.tables().into_iter();
+        tables.filter_map(|(table, input)| Some((table, occurring(input)?))).collect()
     }
 
     /// Records the pass from what the network reads, such as `images` (N, C, H, W), to what it gives, such as `logits`

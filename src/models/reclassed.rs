@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Head, LOGITS, Module, Network, Outputs, Values};
-use crate::nn::Forward;
+use crate::nn::{Forward, ParamId};
 use crate::ops::boxes::YoloHead;
 use crate::report;
 use crate::tape::Tensor;
@@ -167,6 +167,10 @@ impl Module for Reclassed {
 
     fn layer_of(&self, param: &str) -> Option<&str> {
         self.base.layer_of(param)
+    }
+
+    fn tables(&self) -> Vec<(ParamId, &'static str)> {
+        self.base.tables()
     }
 }
 

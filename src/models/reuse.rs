@@ -151,6 +151,10 @@ impl Module for Reuse {
     fn layer_of(&self, param: &str) -> Option<&str> {
         self.base.layer_of(param)
     }
+
+    fn tables(&self) -> Vec<(ParamId, &'static str)> {
+        self.base.tables()
+    }
 }
 
 #[cfg(test)]

@@ -49,6 +49,21 @@ struct Located {
 impl DeviceParams {
     /// Uploads a network that will be trained. `name` says in errors whose they are.
     pub fn trainable(gpu: &Gpu, name: &str, params: &Params) -> Result<Self> {
+        Self::trainable_in(gpu, name, params, &[])
+    }
+
+    /// [`DeviceParams::trainable`] of a network of whose tables some have rows that no batch reads: with each of these parameters come
+    /// the numbers of the rows that are trained. The others keep their bits, and cost a step nothing: no gradient norm, update or
+    /// average reads them. That is the training that all rows would have, since a row without a gradient does not change. A table
+    /// that decays (`decay` of [`ParamKind::Weight`]) is trained whole, for there each row does change.
+    ///
+    /// Trained are whole blocks of [`BLOCK`] numbers in which such a row lies.
+    pub fn trainable_in(
+        gpu: &Gpu,
+        name: &str,
+        params: &Params,
+        rows: &[(ParamId, Vec<usize>)],
+    ) -> Result<Self> {
         let mut made = Self::frozen(gpu, name, params)?;
         let bytes = made.weights.size();
         let gradients = gpu.buffer(&format!("{name} gradients"), bytes)?;
@@ -62,6 +77,13 @@ impl DeviceParams {
             mask[first..last].fill(f32::from(place.kind == ParamKind::Weight { decay: true }));
             for (block, covered) in extent[first..last].iter_mut().enumerate() {
                 *covered = (place.meta.len() - block * BLOCK).min(BLOCK) as u32;
+            }
+        }
+        for (id, rows) in rows {
+            let place = made.located(*id)?;
+            if place.kind == (ParamKind::Weight { decay: false }) {
+                let first = place.offset as usize / 4 / BLOCK;
+                keep_rows(&mut extent[first..], place.meta.shape.dims(), rows);
             }
         }
         gpu.write(&decay_mask.whole(), &mask)?;
@@ -256,6 +278,17 @@ impl DeviceParams {
     fn slice(&self, place: &Located, buffer: &Buffer) -> BufferSlice {
         BufferSlice { buffer: buffer.clone(), offset: place.offset, len: place.meta.bytes() }
     }
+}
+
+/// Of the extents of a table (rows, ..), from its first block on, leaves those in which one of `rows` lies; the others become 0.
+fn keep_rows(extents: &mut [u32], table: &[usize], rows: &[usize]) {
+    let width: usize = table.iter().skip(1).product();
+    let blocks = table.iter().product::<usize>().div_ceil(BLOCK);
+    let mut kept = vec![false; blocks];
+    for row in rows.iter().filter(|row| table.first().is_some_and(|all| *row < all)) {
+        kept[row * width / BLOCK..((row + 1) * width).div_ceil(BLOCK)].fill(true);
+    }
+    extents.iter_mut().zip(kept).filter(|(_, kept)| !kept).for_each(|(extent, _)| *extent = 0);
 }
 
 /// Refuses a parameter that a kernel of this adapter could not be given.

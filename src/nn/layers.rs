@@ -68,6 +68,11 @@ impl Embedding {
         Self { path: at.path().to_string(), weight }
     }
 
+    /// Its parameter.
+    pub fn table(&self) -> ParamId {
+        self.weight
+    }
+
     /// Numbers, i32 (N), to rows (N, width).
     pub fn forward(&self, fx: &Forward<'_>, numbers: &Tensor) -> Result<Tensor> {
         fx.layer(&self.path, || fx.param(self.weight)?.embedding(numbers))
@@ -206,5 +211,12 @@ impl LayerNorm {
     /// x (.., sizes), same shape out.
     pub fn forward(&self, fx: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         fx.layer(&self.path, || x.layer_norm(&fx.param(self.weight)?, &fx.param(self.bias)?, self.eps))
+    }
+
+    /// Of x + residual, two tensors of one shape (.., sizes), in one pass.
+    pub fn forward_sum(&self, fx: &Forward<'_>, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        fx.layer(&self.path, || {
+            x.add_layer_norm(residual, &fx.param(self.weight)?, &fx.param(self.bias)?, self.eps)
+        })
     }
 }

@@ -189,6 +189,12 @@ impl Params {
         }
     }
 
+    /// Holds parameters still: those whose name `which` picks count as states, which no optimizer reaches.
+    pub fn hold(&mut self, which: impl Fn(&str) -> bool) {
+        let held = self.entries.iter_mut().filter(|param| which(&param.name));
+        held.for_each(|param| param.kind = ParamKind::State);
+    }
+
     /// The weights that are factors: (inner, outer).
     pub fn factors(&self) -> impl Iterator<Item = (ParamId, ParamId)> {
         self.outer.iter().map(|(inner, outer)| (*inner, *outer))

@@ -20,6 +20,7 @@ pub mod augment;
 pub mod binary;
 pub mod boxes;
 pub mod broadcast;
+pub mod chance;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod conformance;
 pub mod conv;
@@ -71,6 +72,7 @@ pub static OPS: &[&OpSpec] = &[
     &box_masks::SPEC,
     &box_overlap::SPEC,
     &broadcast::SPEC,
+    &chance::SPEC,
     &class_peaks::SPEC,
     &concat::SPEC,
     &contrast::SPEC,

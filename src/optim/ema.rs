@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::optimizer::Group;
 use crate::gpu::{Buffer, BufferSlice, Gpu};
-use crate::tape::{Meta, Scalar, Step, Tape, Tensor};
+use crate::tape::{Meta, Scalar, Step, Tape};
 use crate::{Error, Result};
 
 /// How fast an average forgets.
@@ -74,19 +75,19 @@ impl Ema {
         weights.iter().zip(self.slices()).try_for_each(|(from, to)| gpu.copy(from, &to))
     }
 
-    /// Records the update. Record it after the optimizer, to average the new weights.
-    pub fn record(&self, tape: &Tape, weights: &[&Tensor]) -> Result<EmaUpdate> {
+    /// Records the update of the averages of these groups. Record it after the optimizer, to average the new weights.
+    pub fn record(&self, tape: &Tape, groups: &[Group]) -> Result<EmaUpdate> {
         let expected: Vec<usize> = self.averages.iter().map(|(n, _)| *n).collect();
-        let got: Vec<usize> = weights.iter().map(|w| w.meta().len()).collect();
+        let got: Vec<usize> = groups.iter().map(|group| group.weights.meta().len()).collect();
         if expected != got {
             let expected = format!("weights of {expected:?} elements");
             return Err(Error::shape(&self.name, expected, format!("{got:?}")));
         }
         let weight = tape.scalar(&format!("{}.weight", self.name))?;
         tape.scope(&self.name, || {
-            for (target, (_, buffer)) in weights.iter().zip(&self.averages) {
-                let average = tape.external(&self.name, target.meta().clone(), buffer.whole(), false)?;
-                average.lerp_in_place(target, weight)?;
+            for (Group { weights, extents, .. }, (_, buffer)) in groups.iter().zip(&self.averages) {
+                let average = tape.external(&self.name, weights.meta().clone(), buffer.whole(), false)?;
+                average.lerp_parts_in_place(weights, extents, weight)?;
             }
             Ok(EmaUpdate { config: self.config, weight })
         })

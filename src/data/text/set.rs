@@ -249,6 +249,15 @@ impl Source for TextSet {
         Some(&self.lengths)
     }
 
+    fn occurring(&self, field: &str) -> Option<Vec<usize>> {
+        (field == TOKENS).then(|| {
+            let mut seen = vec![false; self.vocabulary];
+            // Tokens are numbers below the vocabulary.
+            self.tokens.iter().for_each(|&token| seen[token as usize] = true);
+            (0..self.vocabulary).filter(|&token| seen[token]).collect()
+        })
+    }
+
     fn fill(&self, id: usize, _: View, row: &mut Row<'_>) -> Result<()> {
         let Some(tokens) = self.tokens(id) else {
             let message = format!("text {id} is past the end: there are {}", self.len());

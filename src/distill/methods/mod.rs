@@ -44,6 +44,7 @@ mod rkd;
 mod simkd;
 mod sp;
 mod tf_kd;
+mod theseus;
 mod tinybert;
 mod vid;
 mod weights;
@@ -98,6 +99,7 @@ pub static METHODS: &[MethodSpec] = &[
     simkd::SPEC,
     sp::SPEC,
     tf_kd::SPEC,
+    theseus::SPEC,
     tinybert::SPEC,
     vid::SPEC,
     weights::SPEC,

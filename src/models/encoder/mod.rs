@@ -40,6 +40,7 @@ mod keep;
 mod module;
 mod shape;
 mod start;
+pub mod theseus;
 
 pub use keep::keep_layers;
 pub use shape::{Pooling, Shape, TextHead};

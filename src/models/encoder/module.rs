@@ -77,18 +77,38 @@ impl Bert {
     }
 }
 
-impl Module for Bert {
-    fn forward(&self, fx: &Forward<'_>, x: &Values) -> Result<Outputs> {
+/// Layers one behind the other: x (T, D), same shape out.
+pub(super) fn through(layers: &[Layer], fx: &Forward<'_>, x: Tensor, ranges: &Tensor) -> Result<Tensor> {
+    layers.iter().try_fold(x, |x, layer| fx.block(|| layer.forward(fx, &x, ranges)))
+}
+
+impl Bert {
+    /// Its layers.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The pass in which `layers` makes of what the first layer reads, (T, D), what the head does; it is given the tokens' ranges, too.
+    pub fn pass(
+        &self,
+        fx: &Forward<'_>,
+        x: &Values,
+        layers: impl FnOnce(Tensor, &Tensor) -> Result<Tensor>,
+    ) -> Result<Outputs> {
         let (tokens, spans) = (x.get(TOKENS)?, x.get(SPANS)?);
         let [ranges, positions] = spans.token_places(tokens.shape().len(), false)?;
-        let embedded = self.embeddings.forward(fx, tokens, &positions)?;
-        let hidden =
-            self.layers.iter().try_fold(embedded, |x, layer| fx.block(|| layer.forward(fx, &x, &ranges)))?;
+        let hidden = layers(self.embeddings.forward(fx, tokens, &positions)?, &ranges)?;
         let pooled = fx.layer(POOLED, || match self.pooling {
             Pooling::Mean => hidden.segment_mean(spans),
             Pooling::Cls => hidden.segment_first(spans),
         })?;
         Ok(Outputs::one(self.output, self.head(fx, pooled)?))
+    }
+}
+
+impl Module for Bert {
+    fn forward(&self, fx: &Forward<'_>, x: &Values) -> Result<Outputs> {
+        self.pass(fx, x, |x, ranges| through(&self.layers, fx, x, ranges))
     }
 
     fn layer_of(&self, param: &str) -> Option<&str> {
@@ -103,6 +123,10 @@ impl Module for Bert {
         layers: Option<&[usize]>,
     ) -> Result<Vec<NamedTensor>> {
         start::fitted(params, tensors, layers)
+    }
+
+    fn tables(&self) -> Vec<(ParamId, &'static str)> {
+        vec![(self.embeddings.words.table(), TOKENS)]
     }
 }
 
@@ -140,13 +164,13 @@ impl Embeddings {
             let row = fx.param(self.types)?.slice(0, 0, 1)?;
             fx.param(self.positions)?.add(&row)?.embedding(positions)
         })?;
-        let normed = self.norm.forward(fx, &words.add(&places)?)?;
+        let normed = self.norm.forward_sum(fx, &words, &places)?;
         fx.layer(path, || dropped(fx, &format!("{path}.dropout"), normed, self.dropout))
     }
 }
 
 /// Attention and two linear layers, each added to what it reads and normalised.
-struct Layer {
+pub(super) struct Layer {
     path: String,
     query: Linear,
     key: Linear,
@@ -163,7 +187,8 @@ struct Layer {
 }
 
 impl Layer {
-    fn new(mut at: ParamBuilder<'_>, shape: &Shape) -> Self {
+    /// With parameters below `at`.
+    pub fn new(mut at: ParamBuilder<'_>, shape: &Shape) -> Self {
         let Shape { width, inner, heads, eps, .. } = *shape;
         let mut own = |name: &str| linear(at.sub(format!("attention.self.{name}")), width, width);
         let (query, key, value) = (own("query"), own("key"), own("value"));
@@ -193,12 +218,12 @@ impl Layer {
         })?;
         let seen = self.attended.forward(fx, &seen)?;
         let seen = dropped(fx, &format!("{path}.attention.output.dropout"), seen, self.dropout)?;
-        let a = self.attended_norm.forward(fx, &seen.add(x)?)?;
+        let a = self.attended_norm.forward_sum(fx, &seen, x)?;
         let inner = self.intermediate.forward(fx, &a)?;
         let inner = fx.layer(&format!("{path}.intermediate"), || inner.unary(self.activation))?;
         let y = self.output.forward(fx, &inner)?;
         let y = dropped(fx, &format!("{path}.output.dropout"), y, self.dropout)?;
-        let y = self.output_norm.forward(fx, &y.add(&a)?)?;
+        let y = self.output_norm.forward_sum(fx, &y, &a)?;
         fx.layer(path, || Ok(y))
     }
 }

@@ -1,5 +1,8 @@
 //! Layer normalisation (Ba, Kiros and Hinton 1607.06450) of x (.., D) over the trailing dimensions D that gamma and beta
 //! have: y = (x - mean) / sqrt(var + eps) * gamma + beta, with the biased variance.
+//!
+//! With a residual r of x's shape it is that of x + r, and dx goes to both: what stands behind each half of a layer of a transformer
+//! (Vaswani et al. 1706.03762) is one dispatch, and where no gradient is wanted the sum is never stored.
 
 use crate::gpu::Kernel;
 use crate::ops::common::{expect_f32, expect_inputs, expect_same};
@@ -11,10 +14,12 @@ use crate::{Error, Result};
 
 const SHADER: &str = include_str!("../../../shaders/norm/layer_norm.wgsl");
 
-/// y and row stats (rows, 2), from x, gamma, beta.
+/// y and row stats (rows, 2), from x, gamma, beta; maybe of x + r, with r as the last input.
 #[derive(Debug, Clone, Copy)]
 struct LayerNorm {
     eps: f32,
+    /// Whether x + r is an output too: the gradient reads it.
+    kept: bool,
 }
 
 /// dx from x, gamma, dy, row stats.
@@ -31,12 +36,21 @@ fn rows(x: &[usize], gamma: &[usize]) -> RowView {
     RowView { rows: x[..x.len() - gamma.len()].iter().product(), columns, strided: false }
 }
 
-fn kernel(entry: &'static str, eps: f32, rows: RowView, chunks: usize) -> Kernel {
+/// What is normalised: x, or x + r, which may be an output, too.
+#[derive(Clone, Copy, Default)]
+struct Summed {
+    residual: bool,
+    kept: bool,
+}
+
+fn kernel(entry: &'static str, eps: f32, rows: RowView, chunks: usize, summed: Summed) -> Kernel {
     Kernel::new("layer_norm", entry, SHADER)
         .define_f32("EPS", eps)
         .define("CHUNKS", chunks)
         .define("PER", rows.rows.div_ceil(chunks))
         .define("DIRECT", (chunks == 1).into())
+        .define("RESIDUAL", summed.residual.into())
+        .define("KEPT", summed.kept.into())
 }
 
 impl Op for LayerNorm {
@@ -45,7 +59,8 @@ impl Op for LayerNorm {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        expect_inputs(self.name(), inputs, 3)?;
+        let residual = inputs.len() == 4;
+        expect_inputs(self.name(), inputs, if residual { 4 } else { 3 })?;
         expect_f32(self.name(), inputs)?;
         expect_same(self.name(), &inputs[1].shape, &inputs[2].shape)?;
         let (x, gamma) = (inputs[0].shape.dims(), inputs[1].shape.dims());
@@ -56,17 +71,29 @@ impl Op for LayerNorm {
         if !(self.eps > 0.0 && self.eps.is_finite()) {
             return Err(Error::shape(self.name(), "eps above zero", self.eps.to_string()));
         }
-        Ok(vec![inputs[0].clone(), Meta::f32([rows(x, gamma).rows, 2])])
+        if residual {
+            expect_same(self.name(), &inputs[0].shape, &inputs[3].shape)?;
+        }
+        let stats = Meta::f32([rows(x, gamma).rows, 2]);
+        let total = (self.kept && residual).then(|| inputs[0].clone());
+        Ok([inputs[0].clone(), stats].into_iter().chain(total).collect())
     }
 
     fn backward(&self, at: &Backward<'_>) -> Result<Vec<Option<Tensor>>> {
-        let inputs = [&at.inputs[0], &at.inputs[1], at.dy()?, &at.outputs[1]];
-        let tape = at.inputs[0].tape();
-        let mut all = vec![at.needs(0).then(|| tape.record1(LayerNormBackward, &inputs)).transpose()?];
+        let residual = at.inputs.len() == 4;
+        let x = if residual { &at.outputs[2] } else { &at.inputs[0] };
+        let inputs = [x, &at.inputs[1], at.dy()?, &at.outputs[1]];
+        let tape = x.tape();
+        let wanted = at.needs(0) || residual && at.needs(3);
+        let dx = wanted.then(|| tape.record1(LayerNormBackward, &inputs)).transpose()?;
+        let mut all = vec![dx.clone().filter(|_| at.needs(0))];
         if at.needs(1) || at.needs(2) {
             all.extend(tape.record(AffineBackward, &inputs)?.into_iter().map(Some));
         }
         all.resize(3, None);
+        if residual {
+            all.push(dx.filter(|_| at.needs(3)));
+        }
         Ok(all)
     }
 
@@ -76,13 +103,22 @@ impl Op for LayerNorm {
 
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let rows = rows(to.input(0), to.input(1));
-        let bindings = [&[0, 1, 2].map(Slot::Input)[..], &[Slot::Output(0), Slot::Output(1)]].concat();
-        rows.by_row(to, kernel("forward", self.eps, rows, 1), &bindings);
+        let residual = to.input_count() == 4;
+        let kept = residual && self.kept;
+        let mut bindings =
+            vec![Slot::Input(0), Slot::Input(1), Slot::Input(2), Slot::Output(0), Slot::Output(1)];
+        bindings.extend(residual.then_some(Slot::Input(3)));
+        bindings.extend(kept.then_some(Slot::Output(2)));
+        let kernel = kernel("forward", self.eps, rows, 1, Summed { residual, kept });
+        rows.by_row(to, kernel, &bindings);
         Ok(())
     }
 
     fn reference(&self, _: &Step, inputs: &[Array]) -> Vec<Array> {
-        let (x, gamma, beta) = (&inputs[0], &inputs[1].data, &inputs[2].data);
+        let (gamma, beta) = (&inputs[1].data, &inputs[2].data);
+        let mut x = inputs[0].clone();
+        let residual = inputs.get(3).into_iter().flat_map(|r| &r.data);
+        x.data.iter_mut().zip(residual).for_each(|(x, r)| *x += r);
         let rows = rows(x.dims(), inputs[1].dims());
         let d = rows.columns as f64;
         let (mut y, mut stats) = (Vec::new(), Vec::new());
@@ -93,11 +129,12 @@ impl Op for LayerNorm {
             stats.extend([mean, rstd]);
             y.extend(row.iter().zip(gamma).zip(beta).map(|((x, g), b)| (x - mean) * rstd * g + b));
         }
-        vec![Array::new(x.shape.clone(), y), Array::new([rows.rows, 2], stats)]
+        let all = [Array::new(x.shape.clone(), y), Array::new([rows.rows, 2], stats)];
+        all.into_iter().chain((self.kept && inputs.len() == 4).then_some(x)).collect()
     }
 
     fn flops(&self, inputs: &[Meta], _: &[Meta]) -> u64 {
-        8 * inputs[0].len() as u64
+        (5 + inputs.len() as u64) * inputs[0].len() as u64
     }
 }
 
@@ -113,7 +150,7 @@ impl Op for LayerNormBackward {
     fn lower(&self, to: &mut Lowering<'_>) -> Result<()> {
         let rows = rows(to.input(0), to.input(1));
         let bindings = [&[0, 1, 2, 3].map(Slot::Input)[..], &[Slot::Output(0)]].concat();
-        rows.by_row(to, kernel("backward_x", 0.0, rows, 1), &bindings);
+        rows.by_row(to, kernel("backward_x", 0.0, rows, 1, Summed::default()), &bindings);
         Ok(())
     }
 
@@ -154,7 +191,7 @@ impl Op for AffineBackward {
         let [dgamma, dbeta] = [Slot::Output(0), Slot::Output(1)];
         // `RowView` with one row for each invocation's share of a column.
         let shares = |n| RowView { rows: n, ..rows };
-        let kernel = |entry| kernel(entry, 0.0, rows, chunks);
+        let kernel = |entry| kernel(entry, 0.0, rows, chunks, Summed::default());
         if chunks == 1 {
             shares(1).by_elem_of(to, rows, kernel("backward_affine"), &[x, dy, stats, dgamma, dbeta]);
             return Ok(());
@@ -186,7 +223,30 @@ impl Op for AffineBackward {
 impl Tensor {
     /// Layer normalisation over the trailing dimensions, as many as `gamma` and `beta` have.
     pub fn layer_norm(&self, gamma: &Tensor, beta: &Tensor, eps: f32) -> Result<Tensor> {
-        self.tape().record1(LayerNorm { eps }, &[self, gamma, beta])
+        self.layer_norm_of(None, gamma, beta, eps)
+    }
+
+    /// [`Tensor::layer_norm`] of the sum of this tensor and `residual`, of its shape, in one pass.
+    pub fn add_layer_norm(
+        &self,
+        residual: &Tensor,
+        gamma: &Tensor,
+        beta: &Tensor,
+        eps: f32,
+    ) -> Result<Tensor> {
+        self.layer_norm_of(Some(residual), gamma, beta, eps)
+    }
+
+    fn layer_norm_of(
+        &self,
+        residual: Option<&Tensor>,
+        gamma: &Tensor,
+        beta: &Tensor,
+        eps: f32,
+    ) -> Result<Tensor> {
+        let inputs: Vec<&Tensor> = [self, gamma, beta].into_iter().chain(residual).collect();
+        let kept = inputs.iter().any(|input| input.requires_grad());
+        self.tape().record1(LayerNorm { eps, kept }, &inputs)
     }
 }
 
@@ -210,10 +270,16 @@ fn cases() -> Vec<Case> {
     for (shape, over) in shapes {
         let tail = &shape[shape.len() - over..];
         let inputs = |x| vec![x, Input::normal(tail), Input::normal(tail)];
-        all.push(Case::new(LayerNorm { eps: 1e-5 }, inputs(Input::normal(shape))).saved_from(1));
+        let norm = LayerNorm { eps: 1e-5, kept: true };
+        all.push(Case::new(norm, inputs(Input::normal(shape))).saved_from(1));
         // Mean 1000, standard deviation 1: the rounding of x itself is 3e-5.
         let x = Input::filled(shape, Fill::Uniform(998.27, 1001.73)).no_grad();
-        all.push(Case::new(LayerNorm { eps: 1e-5 }, inputs(x)).saved_from(1).tolerance(2e-4));
+        all.push(Case::new(norm, inputs(x)).saved_from(1).tolerance(2e-4));
+        let summed = |r: Input| [inputs(Input::normal(shape)), vec![r]].concat();
+        all.push(Case::new(norm, summed(Input::normal(shape))).saved_from(1));
+        // Where no gradient is wanted, x + r is no output.
+        let fixed = summed(Input::normal(shape)).into_iter().map(Input::no_grad).collect();
+        all.push(Case::new(LayerNorm { kept: false, ..norm }, fixed).saved_from(1));
     }
     all
 }

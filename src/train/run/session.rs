@@ -10,7 +10,7 @@ use super::trainer::{Checkpoints, LogPlace, Observer, Progress, Trainer};
 use crate::Result;
 use crate::data::Loader;
 use crate::gpu::Gpu;
-use crate::models::Network;
+use crate::models::{Network, trained};
 use crate::nn::{DeviceParams, Params};
 use crate::optim::Schedule;
 use crate::platform::Instant;
@@ -299,6 +299,9 @@ impl<'a, 'n> Session<'a, 'n> {
                 let kept = self.shadow.as_ref().unwrap_or(&self.params);
                 kept.download_async(&mut self.network.params).await?;
             }
+        }
+        if let Some(trained) = trained(self.network)? {
+            *self.network = trained;
         }
         let times: Vec<f64> = self.position.epochs.iter().map(|e| e.ms_per_step).collect();
         let steady = if times.len() > 1 { &times[1..] } else { &times[..] };

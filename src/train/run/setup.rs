@@ -54,9 +54,9 @@ impl<'a, 'n> Session<'a, 'n> {
                 start(term, &mut network.params, teacher)?;
             }
         }
-        let params = DeviceParams::trainable(gpu, "student", &network.params)?;
+        let params = trainable(gpu, "student", network, read.1)?;
         let beside = match &peer {
-            Some((peer, _)) => Some(DeviceParams::trainable(gpu, "peer", &peer.params)?),
+            Some((peer, _)) => Some(trainable(gpu, "peer", peer, read.1)?),
             None => None,
         };
         let learner = peer.as_ref().zip(beside.as_ref());
@@ -103,6 +103,16 @@ impl<'a, 'n> Session<'a, 'n> {
             figures,
         })
     }
+}
+
+/// A network's parameters on the device, of its tables those rows in training that samples of `source` read.
+fn trainable(gpu: &Gpu, name: &str, network: &Network, source: &dyn Source) -> Result<DeviceParams> {
+    DeviceParams::trainable_in(
+        gpu,
+        name,
+        &network.params,
+        &network.rows_read(|field| source.occurring(field)),
+    )
 }
 
 /// The compiled step, recorded once, and what the doctor measured of the recording where that is asked for.

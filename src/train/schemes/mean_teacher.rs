@@ -33,7 +33,8 @@ impl MeanTeacher {
         pairs.iter().try_for_each(|(ours, theirs)| gpu.copy(ours, theirs))?;
         let (weight, whole) = (tape.scalar("teacher.average")?, tape.scalar("teacher.statistics")?);
         tape.scope("mean teacher", || {
-            teacher.flat_weights(tape)?.lerp_in_place(&student.flat_weights(tape)?, weight)?;
+            let (ours, extents) = (student.flat_weights(tape)?, student.extents(tape)?);
+            teacher.flat_weights(tape)?.lerp_parts_in_place(&ours, &extents, weight)?;
             teacher.flat_states(tape)?.lerp_in_place(&student.flat_states(tape)?, whole)
         })?;
         let [(_, weights), (_, states)] = pairs;

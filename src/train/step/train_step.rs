@@ -144,7 +144,7 @@ impl TrainStep {
                 return Err(Error::config("teacher", message));
             }
         };
-        let ema = train.ema.map(|ema| average(gpu, &tape, ema, params, &groups[0].weights)).transpose()?;
+        let ema = train.ema.map(|ema| average(gpu, &tape, ema, params, &groups[..1])).transpose()?;
         let mut kept = vec![&loss, &update.grad_norm];
         kept.extend(terms.iter().map(|(_, t)| t));
         kept.extend(peer.iter().map(|(_, update)| &update.grad_norm));
@@ -390,10 +390,11 @@ fn average(
     tape: &Tape,
     config: EmaConfig,
     params: &DeviceParams,
-    weights: &Tensor,
+    student: &[Group],
 ) -> Result<(Ema, EmaUpdate)> {
-    let ema = Ema::new(gpu, "ema", config, &[weights.meta().len()])?;
+    let elements: Vec<usize> = student.iter().map(|group| group.weights.meta().len()).collect();
+    let ema = Ema::new(gpu, "ema", config, &elements)?;
     ema.reset(gpu, &[params.weights()])?;
-    let update = ema.record(tape, &[weights])?;
+    let update = ema.record(tape, student)?;
     Ok((ema, update))
 }

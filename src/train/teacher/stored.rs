@@ -105,6 +105,10 @@ impl Source for StoredSource {
         self.inner.lengths()
     }
 
+    fn occurring(&self, field: &str) -> Option<Vec<usize>> {
+        self.inner.occurring(field)
+    }
+
     fn fill(&self, id: usize, view: View, row: &mut Row<'_>) -> Result<()> {
         self.inner.fill(id, view, row)?;
         let mut values = Vec::new();

@@ -23,6 +23,7 @@ fn scratch() -> &'static Path {
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(path.join("classes")).expect("a scratch folder");
         fs::create_dir_all(path.join("pairs")).expect("a scratch folder");
+        fs::create_dir_all(path.join("plain")).expect("a scratch folder");
         let begins = ["the", "a", "on the", "on a", "the mat the", "a mat a", "the mat on a"];
         let ends = ["sat", "sat on", "fly", "sing", "sat on the mat", "flying"];
         let text = |n: usize| {
@@ -38,6 +39,13 @@ fn scratch() -> &'static Path {
         let lines: String = (0..60).map(|n| text(n).0 + "\n").collect();
         write("lines.txt", &lines);
         write("pairs/train.txt", &lines);
+        let texts = |of: fn(usize) -> bool| {
+            // Those that the encoder of the fixtures need not cut.
+            let all = (0..84).filter(|n| of(*n)).map(|n| text(n).0);
+            all.filter(|text| text.split(' ').count() <= 8).map(|text| text + "\n").collect::<String>()
+        };
+        write("plain/train.txt", &texts(|n| n % 4 != 3));
+        write("plain/test.txt", &texts(|n| n % 4 == 3));
         let pair = |n: usize| {
             let ((a, who), (b, other)) = (text(n), text(n * 3 + 7));
             format!("{a}\t{b}\t{}\n", if who == other { 4.0 } else { 1.0 + n as f64 / 100.0 })
@@ -157,4 +165,39 @@ fn an_encoder_of_sentences_is_distilled_into_a_narrower_one() {
     refused(&long, &["--max-tokens 10", "at most 10", "got 11"]);
     refused(&format!("train {data} --tokenizer {ENCODER} --model bert:1,4,2,8 --out none"), &["teacher"]);
     refused(&format!("distill {data} --teacher {ENCODER} {student} --overwrite --limit-test 4"), &["limit"]);
+}
+
+/// Lines are enough: there is nothing to say of them.
+#[test]
+fn hidden_words_are_told_and_a_shallower_student_learns_it() {
+    scratch();
+    let data = "--data texts --data-dir plain";
+    let tokenizer = format!("--tokenizer {ENCODER}/tokenizer.json --max-tokens 10");
+    let steps = "--epochs 20 --batch-size 16 --learning-rate 0.01";
+    works(&format!("train --task mlm {data} {tokenizer} --model bert:2,16,2,32 {steps} --out words"));
+    let perplexity = |model: &str| {
+        let found = json(&format!("eval {model} {data} --json"));
+        assert_eq!(found["metrics"][0]["name"], "perplexity");
+        found["metrics"][0]["value"].as_f64().unwrap()
+    };
+    let teacher = perplexity("words/encoder");
+    // Of 16 words at random it would be 16.
+    assert!(teacher < 10.0 && teacher == perplexity("words/model.safetensors"), "{teacher}");
+    let student = "--model bert:1,16,2,32 --teacher words/encoder --init words/encoder --max-tokens 10";
+    let out = works(&format!("distill --task mlm {data} {student} --epochs 4 --batch-size 16 --out told"));
+    assert!(out.contains("perplexity") && perplexity("told/model.safetensors") < 12.0, "{out}");
+    let out = works("embed told/encoder lines.txt --out told.npy");
+    assert!(out.contains("60 vectors of 16 numbers"), "{out}");
+    refused(
+        &format!("distill --task mlm {data} {} --out none", student.replacen("words/encoder", ENCODER, 1)),
+        &["teacher", "masked"],
+    );
+    refused(
+        &format!("train --task detect {data} {tokenizer} --model bert --out none"),
+        &["classify and mlm"],
+    );
+    refused(
+        &format!("train --task mlm {data} {tokenizer} --mask-share 0 --model bert --out none"),
+        &["mask_share", "got 0"],
+    );
 }

@@ -68,6 +68,11 @@ impl Embedding {
         Self { path: at.path().to_string(), weight }
     }
 
+    /// The table, for layers that read it as well.
+    pub fn weight(&self) -> ParamId {
+        self.weight
+    }
+
     /// Numbers, i32 (N), to rows (N, width).
     pub fn forward(&self, fx: &Forward<'_>, numbers: &Tensor) -> Result<Tensor> {
         fx.layer(&self.path, || fx.param(self.weight)?.embedding(numbers))

@@ -9,8 +9,6 @@ mod lines;
 pub mod measure;
 pub mod shrink;
 mod symmetric;
-#[cfg(test)]
-pub(crate) mod testing;
 mod words;
 
 pub use shrink::Recipe;

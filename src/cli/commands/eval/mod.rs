@@ -23,6 +23,7 @@ Examples:
       --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225
   limbeck eval runs/student/model.safetensors --data sst2
   limbeck eval all-MiniLM-L6-v2 --data stsb
+  limbeck eval distilbert-base-uncased --data texts --data-dir corpus
   limbeck eval runs/student/model.safetensors --json > eval.json";
 
 /// Flags of `limbeck eval`.

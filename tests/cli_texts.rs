@@ -201,3 +201,55 @@ fn hidden_words_are_told_and_a_shallower_student_learns_it() {
         &["mask_share", "got 0"],
     );
 }
+
+/// What a file does not say by itself is said by flags, when training and when measuring.
+#[test]
+fn other_columns_and_formats_are_read_where_flags_say_so() {
+    let dir = scratch();
+    let write = |name: &str, text: &str| {
+        fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        fs::write(dir.join(name), text).unwrap();
+    };
+    for part in ["train", "test"] {
+        let rows: String =
+            (0..4).map(|n| format!("x,the cat sat,cat{n}\ny,a bird sings,bird{n}\n")).collect();
+        let rows = rows.replace(['0', '1', '2', '3'], "");
+        write(&format!("columns/{part}.csv"), &format!("id,review,animal\n{rows}"));
+        write(&format!("trec/{part}.txt"), &"CAT:one the cat sat\nBIRD:two caf\u{e9} bird\n".repeat(4));
+    }
+    let train = format!(
+        "--tokenizer {ENCODER}/tokenizer.json --max-tokens 10 --model bert:1,8,2,8 --epochs 8 --batch-size 4"
+    );
+    for (name, flags) in
+        [("columns", "--text-columns review --label-column animal"), ("trec", "--text-format trec")]
+    {
+        let data = format!("--data texts --data-dir {name} {flags}");
+        works(&format!("train {data} {train} --learning-rate 0.02 --out by-{name}"));
+        let found = json(&format!("eval by-{name}/model.safetensors {data} --json"));
+        assert_eq!(
+            (&found["texts"], found["metrics"][0]["value"].as_f64()),
+            (&8.into(), Some(1.0)),
+            "{found}"
+        );
+    }
+}
+
+/// Encoders in training and their frozen teachers are stored as f16.
+#[test]
+fn encoders_learn_in_mixed_precision() {
+    scratch();
+    let steps = "--epochs 12 --batch-size 16 --learning-rate 0.01 --precision mixed --max-tokens 12";
+    let data = "--data texts --data-dir classes";
+    let tokenizer = format!("--tokenizer {ENCODER}/tokenizer.json");
+    works(&format!("train {data} {tokenizer} --model bert:1,16,2,32 {steps} --out half"));
+    let student = "--teacher half/model.safetensors --method minilm+kd --model bert:1,8,2,16";
+    works(&format!("distill {data} {student} {steps} --out half-told"));
+    for (model, least) in [("half", 0.9), ("half-told", 0.6)] {
+        let found = json(&format!("eval {model}/model.safetensors {data} --json"));
+        assert!(found["metrics"][0]["value"].as_f64().unwrap() > least, "{model}: {found}");
+    }
+    let words = format!("--task mlm --data texts --data-dir plain {tokenizer}");
+    works(&format!("train {words} --model bert:1,16,2,32 {steps} --out half-words"));
+    let found = json("eval half-words/encoder --data texts --data-dir plain --json");
+    assert!(found["metrics"][0]["value"].as_f64().unwrap() < 16.0, "{found}");
+}

@@ -46,6 +46,9 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
         data: Some(flags.data.clone()),
         data_dir: flags.data_dir.clone(),
         max_tokens: Some(longest),
+        text_columns: flags.text_columns.clone(),
+        label_column: flags.label_column.clone(),
+        text_format: flags.text_format.clone(),
         ..Default::default()
     };
     let tokens = Tokens::with(&flags.model.file, &saved.metadata, longest)?;

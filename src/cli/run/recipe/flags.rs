@@ -107,6 +107,10 @@ pub struct Recipe {
     #[arg(long, value_name = "FILE", help_heading = "Texts")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<PathBuf>,
+    /// Texts: lines, csv, tsv, jsonl or trec, whose labels stand before a colon [default: as their names end]
+    #[arg(long, value_name = "FORMAT", help_heading = "Texts")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_format: Option<String>,
     /// Texts with hidden words: the share of words that are chosen [default: 0.15]
     #[arg(long, value_name = "SHARE", help_heading = "Texts")]
     #[serde(skip_serializing_if = "Option::is_none")]

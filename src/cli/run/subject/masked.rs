@@ -17,7 +17,7 @@ pub const KIND: Kind = Kind {
     task: masked::SPEC.name,
     takes: &[Content::Texts, Content::Sentences],
     words: "texts with hidden words",
-    settings: &["tokenizer", "max_tokens", "text_columns", "mask_share"],
+    settings: &["tokenizer", "max_tokens", "text_columns", "text_format", "mask_share"],
     method: "distilbert",
     defaults: tokens::defaults,
     open: |recipe| Ok(Box::new(Masked::open(recipe)?)),

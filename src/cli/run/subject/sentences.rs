@@ -17,7 +17,7 @@ pub const KIND: Kind = Kind {
     task: embed::SPEC.name,
     takes: &[Content::Sentences],
     words: "sentences",
-    settings: &["tokenizer", "max_tokens", "text_columns", "label_column"],
+    settings: &["tokenizer", "max_tokens", "text_columns", "text_format", "label_column"],
     method: "embed-cosine",
     defaults: tokens::defaults,
     open: |recipe| Ok(Box::new(Sentences::open(recipe)?)),

@@ -17,7 +17,7 @@ pub const KIND: Kind = Kind {
     task: classify::SPEC.name,
     takes: &[Content::Texts],
     words: "texts of classes",
-    settings: &["tokenizer", "max_tokens", "text_columns", "label_column", "label_smoothing"],
+    settings: &["tokenizer", "max_tokens", "text_columns", "text_format", "label_column", "label_smoothing"],
     method: "kd",
     defaults: tokens::defaults,
     open: |recipe| Ok(Box::new(Texts::open(recipe)?)),

@@ -112,6 +112,7 @@ fn options(recipe: &Recipe) -> Result<TextOptions> {
     }
     let column = |name: Option<&String>| name.map(|name| Column::from(name.as_str()));
     Ok(TextOptions {
+        format: recipe.text_format.as_deref().map(str::parse).transpose()?,
         text: column(columns.first()),
         second: column(columns.get(1)),
         label: column(recipe.label_column.as_ref()),

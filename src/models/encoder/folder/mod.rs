@@ -31,7 +31,7 @@ use crate::{Error, Result};
 use config::Config;
 use json::Json;
 use modules::Modules;
-use names::{DECODER, Kind, POSITIONS, TABLE, TYPES};
+use names::{DECODER, Kind, POSITIONS, TABLE, TRANSFORM, TYPES};
 
 pub(in crate::models) use write::save;
 
@@ -77,7 +77,7 @@ pub(in crate::models) fn open(dir: &Path, names: Option<&[String]>) -> Result<Fo
     let expected = own.len();
     let names = names.map_or(own, <[String]>::to_vec);
     if names.len() != expected {
-        let message = format!("it gives {width} {}, and names are {}", config.head.noun(), names.len());
+        let message = format!("it gives {width} {}, not {}", config.head.noun(), names.len());
         return Err(Error::file(dir, message));
     }
     let mut network =
@@ -94,6 +94,9 @@ pub(in crate::models) fn open(dir: &Path, names: Option<&[String]>) -> Result<Fo
 /// As [`open`].
 pub(in crate::models) fn tensors_for(network: &Network, dir: &Path) -> Result<Vec<NamedTensor>> {
     let mut parts = Parts::read(dir)?;
+    if !matches!(network.head(), Head::Tokens(_)) {
+        parts.tensors.retain(|tensor| !tensor.name.starts_with(HEAD));
+    }
     let rows = network.params.find(POSITIONS).map(|param| param.shape.dims()[0]);
     if let Some(table) = parts.tensors.iter_mut().find(|tensor| tensor.name == POSITIONS)
         && let (Some(rows), &[there, width]) = (rows, &table.shape[..])
@@ -193,7 +196,7 @@ impl Parts {
     /// What the network gives, and how.
     fn head(&self) -> Result<(Head, TextHead)> {
         let has = |part: &str| self.tensors.iter().any(|tensor| tensor.name.starts_with(part));
-        if self.modules.is_none() && has(HEAD) {
+        if self.modules.is_none() && has(TRANSFORM) {
             return self.words();
         }
         let classifier = self.tensors.iter().find(|tensor| tensor.name == "classifier.weight");

@@ -48,6 +48,8 @@ const OTHERS: [&str; 10] = [
     "loss.",
 ];
 
+/// What a masked language model's head begins with.
+pub(super) const TRANSFORM: &str = "cls.predictions.transform.dense.weight";
 /// The table of words again, in some files.
 pub(super) const DECODER: &str = "cls.predictions.decoder.weight";
 /// The table of words.

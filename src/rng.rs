@@ -35,6 +35,12 @@ impl Stream {
         Self { key: [seed as u32, (seed >> 32) as u32, hash], counter: 0 }
     }
 
+    /// The stream of this name for one thing among many, such as a sample of an epoch.
+    pub fn of(seed: u64, name: &str, at: [u32; 2]) -> Self {
+        let Self { key, counter } = Self::new(seed, name);
+        Self { key: [random_bits(key, at[0]), at[1], key[2]], counter }
+    }
+
     /// The next 32 bits.
     pub fn bits(&mut self) -> u32 {
         let bits = random_bits(self.key, self.counter);

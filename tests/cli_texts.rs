@@ -23,6 +23,7 @@ fn scratch() -> &'static Path {
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(path.join("classes")).expect("a scratch folder");
         fs::create_dir_all(path.join("pairs")).expect("a scratch folder");
+        fs::create_dir_all(path.join("plain")).expect("a scratch folder");
         let begins = ["the", "a", "on the", "on a", "the mat the", "a mat a", "the mat on a"];
         let ends = ["sat", "sat on", "fly", "sing", "sat on the mat", "flying"];
         let text = |n: usize| {
@@ -38,6 +39,13 @@ fn scratch() -> &'static Path {
         let lines: String = (0..60).map(|n| text(n).0 + "\n").collect();
         write("lines.txt", &lines);
         write("pairs/train.txt", &lines);
+        let texts = |of: fn(usize) -> bool| {
+            // Those that the encoder of the fixtures need not cut.
+            let all = (0..84).filter(|n| of(*n)).map(|n| text(n).0);
+            all.filter(|text| text.split(' ').count() <= 8).map(|text| text + "\n").collect::<String>()
+        };
+        write("plain/train.txt", &texts(|n| n % 4 != 3));
+        write("plain/test.txt", &texts(|n| n % 4 == 3));
         let pair = |n: usize| {
             let ((a, who), (b, other)) = (text(n), text(n * 3 + 7));
             format!("{a}\t{b}\t{}\n", if who == other { 4.0 } else { 1.0 + n as f64 / 100.0 })
@@ -157,4 +165,91 @@ fn an_encoder_of_sentences_is_distilled_into_a_narrower_one() {
     refused(&long, &["--max-tokens 10", "at most 10", "got 11"]);
     refused(&format!("train {data} --tokenizer {ENCODER} --model bert:1,4,2,8 --out none"), &["teacher"]);
     refused(&format!("distill {data} --teacher {ENCODER} {student} --overwrite --limit-test 4"), &["limit"]);
+}
+
+/// Lines are enough: there is nothing to say of them.
+#[test]
+fn hidden_words_are_told_and_a_shallower_student_learns_it() {
+    scratch();
+    let data = "--data texts --data-dir plain";
+    let tokenizer = format!("--tokenizer {ENCODER}/tokenizer.json --max-tokens 10");
+    let steps = "--epochs 20 --batch-size 16 --learning-rate 0.01";
+    works(&format!("train --task mlm {data} {tokenizer} --model bert:2,16,2,32 {steps} --out words"));
+    let perplexity = |model: &str| {
+        let found = json(&format!("eval {model} {data} --json"));
+        assert_eq!(found["metrics"][0]["name"], "perplexity");
+        found["metrics"][0]["value"].as_f64().unwrap()
+    };
+    let teacher = perplexity("words/encoder");
+    // Of 16 words at random it would be 16.
+    assert!(teacher < 10.0 && teacher == perplexity("words/model.safetensors"), "{teacher}");
+    let student = "--model bert:1,16,2,32 --teacher words/encoder --init words/encoder --max-tokens 10";
+    let out = works(&format!("distill --task mlm {data} {student} --epochs 4 --batch-size 16 --out told"));
+    assert!(out.contains("perplexity") && perplexity("told/model.safetensors") < 12.0, "{out}");
+    let out = works("embed told/encoder lines.txt --out told.npy");
+    assert!(out.contains("60 vectors of 16 numbers"), "{out}");
+    refused(
+        &format!("distill --task mlm {data} {} --out none", student.replacen("words/encoder", ENCODER, 1)),
+        &["teacher", "masked"],
+    );
+    refused(
+        &format!("train --task detect {data} {tokenizer} --model bert --out none"),
+        &["classify and mlm"],
+    );
+    refused(
+        &format!("train --task mlm {data} {tokenizer} --mask-share 0 --model bert --out none"),
+        &["mask_share", "got 0"],
+    );
+}
+
+/// What a file does not say by itself is said by flags, when training and when measuring.
+#[test]
+fn other_columns_and_formats_are_read_where_flags_say_so() {
+    let dir = scratch();
+    let write = |name: &str, text: &str| {
+        fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        fs::write(dir.join(name), text).unwrap();
+    };
+    for part in ["train", "test"] {
+        let rows: String =
+            (0..4).map(|n| format!("x,the cat sat,cat{n}\ny,a bird sings,bird{n}\n")).collect();
+        let rows = rows.replace(['0', '1', '2', '3'], "");
+        write(&format!("columns/{part}.csv"), &format!("id,review,animal\n{rows}"));
+        write(&format!("trec/{part}.txt"), &"CAT:one the cat sat\nBIRD:two caf\u{e9} bird\n".repeat(4));
+    }
+    let train = format!(
+        "--tokenizer {ENCODER}/tokenizer.json --max-tokens 10 --model bert:1,8,2,8 --epochs 8 --batch-size 4"
+    );
+    for (name, flags) in
+        [("columns", "--text-columns review --label-column animal"), ("trec", "--text-format trec")]
+    {
+        let data = format!("--data texts --data-dir {name} {flags}");
+        works(&format!("train {data} {train} --learning-rate 0.02 --out by-{name}"));
+        let found = json(&format!("eval by-{name}/model.safetensors {data} --json"));
+        assert_eq!(
+            (&found["texts"], found["metrics"][0]["value"].as_f64()),
+            (&8.into(), Some(1.0)),
+            "{found}"
+        );
+    }
+}
+
+/// Encoders in training and their frozen teachers are stored as f16.
+#[test]
+fn encoders_learn_in_mixed_precision() {
+    scratch();
+    let steps = "--epochs 12 --batch-size 16 --learning-rate 0.01 --precision mixed --max-tokens 12";
+    let data = "--data texts --data-dir classes";
+    let tokenizer = format!("--tokenizer {ENCODER}/tokenizer.json");
+    works(&format!("train {data} {tokenizer} --model bert:1,16,2,32 {steps} --out half"));
+    let student = "--teacher half/model.safetensors --method minilm+kd --model bert:1,8,2,16";
+    works(&format!("distill {data} {student} {steps} --out half-told"));
+    for (model, least) in [("half", 0.9), ("half-told", 0.6)] {
+        let found = json(&format!("eval {model}/model.safetensors {data} --json"));
+        assert!(found["metrics"][0]["value"].as_f64().unwrap() > least, "{model}: {found}");
+    }
+    let words = format!("--task mlm --data texts --data-dir plain {tokenizer}");
+    works(&format!("train {words} --model bert:1,16,2,32 {steps} --out half-words"));
+    let found = json("eval half-words/encoder --data texts --data-dir plain --json");
+    assert!(found["metrics"][0]["value"].as_f64().unwrap() < 16.0, "{found}");
 }

@@ -35,7 +35,7 @@ fn a_table_learns_as_one_of_its_occurring_rows_alone() {
     let start = fixture.f32s("rows/table");
     params.find_mut("table.weight").unwrap().values.clone_from(&start);
     params.find_mut("layer.weight").unwrap().values = fixture.f32s("rows/weight");
-    let trained = [(table.table(), occurring.clone())];
+    let trained = [(table.weight(), occurring.clone())];
     let device = DeviceParams::trainable_in(&gpu, "net", &params, &trained).unwrap();
     let tape = Tape::new();
     let fx = Forward::train(&tape, &device);

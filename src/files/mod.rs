@@ -19,6 +19,8 @@ mod torch;
 mod write;
 
 #[cfg(test)]
+pub(crate) mod damage;
+#[cfg(test)]
 pub(crate) mod scratch;
 #[cfg(test)]
 mod tests;

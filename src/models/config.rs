@@ -46,6 +46,9 @@ pub enum Head {
     Numbers(usize),
     /// Boxes of so many classes, read off maps of which there are several: see [`darknet`](super::darknet).
     Boxes(usize),
+    /// A logit for each token of a vocabulary of so many, at those places of texts that are asked for: see
+    /// [`CHOSEN`](super::CHOSEN).
+    Tokens(usize),
 }
 
 impl ModelConfig {
@@ -159,7 +162,7 @@ impl Head {
     /// The name of the model's output.
     pub fn output(&self) -> &'static str {
         match self {
-            Self::Classes(_) => LOGITS,
+            Self::Classes(_) | Self::Tokens(_) => LOGITS,
             Self::Numbers(_) => NUMBERS,
             Self::Boxes(_) => BOXES,
         }
@@ -168,20 +171,24 @@ impl Head {
     /// Values a sample.
     pub fn width(&self) -> usize {
         match self {
-            Self::Classes(n) | Self::Numbers(n) | Self::Boxes(n) => *n,
+            Self::Classes(n) | Self::Numbers(n) | Self::Boxes(n) | Self::Tokens(n) => *n,
         }
     }
 
     /// Values of the row that it gives for each sample.
     ///
     /// # Errors
-    /// [`Error::Config`] where boxes are wanted, which are read off maps.
+    /// [`Error::Config`] where boxes are wanted, which are read off maps, or tokens of texts.
     pub fn row(&self) -> Result<usize> {
         match self {
             Self::Classes(n) | Self::Numbers(n) => Ok(*n),
             Self::Boxes(_) => {
                 let message = "it gives a row of values for each sample, and boxes are wanted; a .cfg of darknet gives \
                                these, and so do yolov4-tiny, yolo-fastest and others of `limbeck models`";
+                Err(Error::config("model", message))
+            }
+            Self::Tokens(_) => {
+                let message = "it gives a row of values for each sample, and tokens of texts are wanted; bert gives these";
                 Err(Error::config("model", message))
             }
         }
@@ -193,6 +200,7 @@ impl Head {
             Self::Classes(_) => "classes",
             Self::Numbers(_) => "numbers",
             Self::Boxes(_) => "box_classes",
+            Self::Tokens(_) => "tokens",
         }
     }
 
@@ -202,6 +210,7 @@ impl Head {
             Self::Classes(_) => "classes",
             Self::Numbers(_) => "numbers",
             Self::Boxes(_) => "classes of boxes",
+            Self::Tokens(_) => "tokens",
         }
     }
 }

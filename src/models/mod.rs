@@ -32,7 +32,7 @@ pub use network::{Built, Module, Network, SingleModule};
 pub(crate) use reclassed::chosen_tap;
 pub use reclassed::reclassed;
 pub use registry::register;
-pub use values::{BOXES, FEATURES, IMAGES, LOGITS, NUMBERS, Outputs, SPANS, TOKENS, Values, WORDS};
+pub use values::{BOXES, CHOSEN, FEATURES, IMAGES, LOGITS, NUMBERS, Outputs, SPANS, TOKENS, Values, WORDS};
 
 use std::path::Path;
 

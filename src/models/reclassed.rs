@@ -32,10 +32,10 @@ use crate::{Error, Result};
 pub fn reclassed(network: Network, own: &[String], wanted: &[String]) -> Result<Network> {
     let classes = match network.head() {
         Head::Classes(n) | Head::Boxes(n) => n,
-        Head::Numbers(_) => {
+        Head::Numbers(_) | Head::Tokens(_) => {
             return Err(Error::config(
                 "classes",
-                format!("{} predicts numbers and no classes", network.name),
+                format!("{} predicts {} and no classes", network.name, network.head().noun()),
             ));
         }
     };

@@ -18,7 +18,9 @@ pub const TOKENS: &str = "tokens";
 /// Where among the tokens each text of a batch is, i32 (N, 2): its first place and the one behind its last. One of equal
 /// numbers is of a place in the batch that no text fills.
 pub const SPANS: &str = "spans";
-/// Scores of classes before any softmax, (N, C), as a classifier gives them.
+/// The places of those tokens that a masked language model is to predict, i32 (R): -1 for rows that no token fills.
+pub const CHOSEN: &str = "chosen";
+/// Scores of classes before any softmax, (N, C), as a classifier gives them; of a masked language model (R, V).
 pub const LOGITS: &str = "logits";
 /// Predicted numbers (N, K).
 pub const NUMBERS: &str = "numbers";

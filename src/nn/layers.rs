@@ -68,8 +68,8 @@ impl Embedding {
         Self { path: at.path().to_string(), weight }
     }
 
-    /// Its parameter.
-    pub fn table(&self) -> ParamId {
+    /// The table, for layers that read it as well.
+    pub fn weight(&self) -> ParamId {
         self.weight
     }
 

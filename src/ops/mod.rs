@@ -52,7 +52,7 @@ pub use norm::{batch as batch_norm, layer as layer_norm, normalize};
 pub use pool::{average as average_pool, upsample};
 pub use shape::{concat, gather, one_hot, pad, permute, reshape, slice};
 pub use spec::{Case, Fill, Input, OpSpec};
-pub use tokens::{attention, embedding, places as token_places, relation, segment};
+pub use tokens::{attention, chosen as chosen_tokens, embedding, places as token_places, relation, segment};
 pub use update::{adam, grad_norm, l2_sp, lerp, loss_scale, sgd};
 
 /// Every op, by file. The shared conformance test runs all of their cases.
@@ -73,6 +73,7 @@ pub static OPS: &[&OpSpec] = &[
     &box_overlap::SPEC,
     &broadcast::SPEC,
     &chance::SPEC,
+    &chosen_tokens::SPEC,
     &class_peaks::SPEC,
     &concat::SPEC,
     &contrast::SPEC,

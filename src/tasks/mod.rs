@@ -10,6 +10,7 @@ pub mod detect;
 pub mod embed;
 mod images;
 mod leaves;
+pub mod masked;
 mod meter;
 mod metric;
 mod reads;
@@ -21,6 +22,7 @@ pub use detect::{Detect, DetectConfig};
 pub use embed::Embed;
 pub use images::{ImageConfig, Images, Views};
 pub use leaves::Leaves;
+pub use masked::MaskedWords;
 pub use meter::{Meter, Tally};
 pub use metric::{Measured, Metric, Unit};
 pub use reads::{Features, Reads, Texts};
@@ -36,7 +38,7 @@ use crate::{Error, Result};
 
 /// Every task.
 pub static TASKS: &[&TaskSpec] =
-    &[&classify::SPEC, &detect::SPEC, &embed::SPEC, &regress::SPEC, &vectors::SPEC];
+    &[&classify::SPEC, &detect::SPEC, &embed::SPEC, &masked::SPEC, &regress::SPEC, &vectors::SPEC];
 
 /// An entry of [`TASKS`].
 #[derive(Debug)]

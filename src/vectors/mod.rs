@@ -7,8 +7,6 @@ pub mod files;
 mod lines;
 pub mod measure;
 pub mod shrink;
-#[cfg(test)]
-pub(crate) mod testing;
 mod words;
 
 pub use shrink::Recipe;

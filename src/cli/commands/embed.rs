@@ -15,6 +15,7 @@ use crate::data::text::{TextOptions, TextSet, Texts, read};
 use crate::files::{Metadata, StoredTensor, write_atomic, write_npy, write_safetensors};
 use crate::gpu::Gpu;
 use crate::models::InputSpec;
+use crate::models::encoder::text_vectors;
 use crate::models::saved::{self, Overrides};
 use crate::report::count;
 use crate::sentences::statics::StaticModel;
@@ -136,6 +137,6 @@ fn of_encoder(gpu: &Gpu, flags: &EmbedFlags, texts: &Texts) -> Result<(Rows, f64
     if set.cut() > 0 {
         log::warn!("{} texts have more than {longest} tokens and were cut", count(set.cut() as u64));
     }
-    let rows = encode(gpu, &saved.network, &set)?;
+    let rows = encode(gpu, &text_vectors(saved.network)?, &set)?;
     Ok((rows, start.elapsed().as_secs_f64()))
 }

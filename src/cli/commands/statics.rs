@@ -13,6 +13,7 @@ use crate::cli::run::subject::tokens::tokenizer_in;
 use crate::data::text::{TextOptions, TextSet, Tokenizer, read};
 use crate::data::{Source, Split};
 use crate::gpu::Gpu;
+use crate::models::encoder::text_vectors;
 use crate::models::saved::{self, Overrides, Saved};
 use crate::models::{InputSpec, Network};
 use crate::report::count;
@@ -103,7 +104,8 @@ impl StaticFlags {
 /// Asks the teacher, makes the table and writes the folder.
 pub fn run(adapter: &AdapterFlags, flags: &StaticFlags) -> Result<ExitCode> {
     let start = Instant::now();
-    let teacher = saved::open(&flags.teacher, &Overrides::default())?;
+    let Saved { network, metadata } = saved::open(&flags.teacher, &Overrides::default())?;
+    let teacher = Saved { network: text_vectors(network)?, metadata };
     let tokenizer = tokenizer_in(&flags.teacher, &teacher.metadata)?;
     let trimmed = Vocabulary::trim(&flags.teacher, tokenizer.json().as_bytes())?;
     let (recipe, plain) = (flags.recipe(), plain_means(&teacher.network)?);

@@ -16,6 +16,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   limbeck train --model cnn:32,64,128 --data fashion-mnist --out runs/teacher
   limbeck train --model resnet20 --data cifar10 --crop-padding 4 --flip --epochs 100 --learning-rate 0.1
+  limbeck train --task mlm --model bert:2,128,2 --data texts --data-dir corpus --tokenizer tokenizer.json
   limbeck train --config runs/teacher/config.toml --out runs/teacher --resume";
 
 /// The run's name in metrics, checkpoint and report.

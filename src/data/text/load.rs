@@ -46,14 +46,7 @@ pub fn load_texts(
         options.score = options.label.take();
     }
     let (train, validation, test) = files(name, &place)?;
-    let set = |texts: Texts, split| {
-        let set = TextSet::tokenized(&texts, split, tokenizer, longest)?;
-        if set.cut() > 0 {
-            let (cut, all) = (set.cut(), set.len());
-            log::warn!("{name} ({split}): {cut} of {all} texts have more than {longest} tokens and were cut");
-        }
-        Ok::<_, Error>(set)
-    };
+    let set = |texts: Texts, split| tokenized(name, &texts, split, (tokenizer, longest));
     let texts = read(&train, &training(&train, &options, sentences))?;
     if !sentences && options.classes.is_none() {
         options.classes = Some(texts.class_names().to_vec());
@@ -63,6 +56,43 @@ pub fn load_texts(
     let test = measured(&test, Split::Test)?;
     let texts = if sentences { different(&texts) } else { labelled(&train, texts)? };
     Ok(TextSets { train: set(texts, Split::Train)?, validation, test })
+}
+
+/// Opens the texts of a data set as [`load_texts`] does, without labels and scores: every different one, of pairs both. A part may then
+/// be lines of text.
+///
+/// # Errors
+/// As [`load_texts`].
+pub fn load_plain_texts(
+    name: &str,
+    dir: Option<&Path>,
+    (tokenizer, longest): (&Tokenizer, usize),
+    options: &TextOptions,
+) -> Result<TextSets> {
+    let (_, place) = find_place(name, dir, &[Content::Texts, Content::Sentences])?;
+    let options = known(name, options);
+    let (train, validation, test) = files(name, &place)?;
+    let set = |path: &PathBuf, split| {
+        let texts = different(&read(path, &training(path, &options, true))?);
+        tokenized(name, &texts, split, (tokenizer, longest))
+    };
+    let validation = validation.map(|path| set(&path, Split::Validation)).transpose()?;
+    Ok(TextSets { train: set(&train, Split::Train)?, validation, test: set(&test, Split::Test)? })
+}
+
+/// Texts by their tokens; says how many are cut.
+fn tokenized(
+    name: &str,
+    texts: &Texts,
+    split: Split,
+    (tokenizer, longest): (&Tokenizer, usize),
+) -> Result<TextSet> {
+    let set = TextSet::tokenized(texts, split, tokenizer, longest)?;
+    if set.cut() > 0 {
+        let (cut, all) = (set.cut(), set.len());
+        log::warn!("{name} ({split}): {cut} of {all} texts have more than {longest} tokens and were cut");
+    }
+    Ok(set)
 }
 
 /// The options for a set whose files are known.

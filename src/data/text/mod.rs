@@ -12,6 +12,7 @@ mod json;
 mod labels;
 #[cfg(feature = "text")]
 mod load;
+mod masked;
 mod options;
 mod read;
 mod records;
@@ -22,7 +23,8 @@ mod texts;
 mod tokenizer;
 
 #[cfg(feature = "text")]
-pub use load::{TextSets, load_texts};
+pub use load::{TextSets, load_plain_texts, load_texts};
+pub use masked::{MASKED, MaskedTexts, Masking};
 pub use options::{Column, TextFormat, TextOptions};
 pub use read::read;
 pub use set::TextSet;

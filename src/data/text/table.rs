@@ -32,6 +32,8 @@ pub(super) fn table_rows<'c>(
     };
     if header.is_some() {
         records.next();
+    } else {
+        tell_of_no_header(path, first_line, records.peek(), format, options);
     }
     let mut columns = header.as_ref().map(Vec::len);
     let mut places = None;
@@ -58,6 +60,27 @@ pub(super) fn table_rows<'c>(
         rows.push(places.row(path, &record)?);
     }
     Ok(rows)
+}
+
+/// Says that the first row of a table is none of names, where nobody knows.
+fn tell_of_no_header(
+    path: &Path,
+    line: usize,
+    first: Option<&Result<Record<'_>>>,
+    format: TextFormat,
+    options: &TextOptions,
+) {
+    let Some(Ok(first)) = first.filter(|_| options.header.is_none()) else { return };
+    if matches!(format, TextFormat::Csv | TextFormat::Tsv) && first.cells.len() > 1 {
+        log::warn!(
+            "{}: line {line} ({}) is read as a text, as it names no column that is known ({}, {}); name the columns if it has \
+             their names",
+            path.display(),
+            some(&names(first)),
+            TEXT.join(", "),
+            OTHERS.join(", ")
+        );
+    }
 }
 
 fn names(record: &Record<'_>) -> Vec<String> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 use tokenizers::{EncodeInput, Encoding};
 
-use super::{TextSet, Texts};
+use super::{Masking, TextSet, Texts};
 use crate::data::Split;
 use crate::platform::parallel::{Cost, in_parallel};
 use crate::{Error, Result, files};
@@ -94,6 +94,23 @@ impl Tokenizer {
     /// The number of a token of the vocabulary, such as `[CLS]`.
     pub fn number(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// How words of its texts are hidden, to be predicted: this share of them.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a tokenizer without a mask token, `[MASK]` or `<mask>`.
+    pub fn masking(&self, share: f64) -> Result<Masking> {
+        let mask = ["[MASK]", "<mask>"].into_iter().find_map(|mask| self.number(mask));
+        let mask = mask.ok_or_else(|| {
+            let message = "it has no token [MASK] or <mask>, by which words are hidden; masked language models need one";
+            Error::config("tokenizer", message)
+        })?;
+        let added = self.inner.get_added_tokens_decoder().into_iter();
+        let mut special: Vec<u32> =
+            added.filter(|(_, token)| token.special).map(|(number, _)| number).collect();
+        special.sort_unstable();
+        Ok(Masking { share, mask, special })
     }
 
     /// The tokens of a text without those that stand around it.

@@ -1,9 +1,13 @@
 //! DistilBERT's loss (Sanh et al. 1910.01108): soft targets and the direction of the last layer's states. kl * T^2 * the mean
 //! over rows of KL(softmax(z_t / T) || softmax(z_s / T)) + cosine * the mean over tokens of 1 - cos(r(h_s), h_t); fillers are in
-//! no mean. Beside it stands the task's own loss with the weight 2, that of the paper's masked words.
+//! no mean. Beside it stands the task's own loss with the weight 2.
+//!
+//! On the task `mlm` this is the paper's triple loss: rows are the hidden words, by whose number the divergence is divided, and the
+//! task's loss is their cross-entropy. The authors' code can also compare the logits of all tokens; here it is those that are hidden
+//! (their `restrict_ce_to_mask`), as logits of all are hundreds of MiB. Rows of a classifier are its texts.
 //!
 //! r is a linear layer where widths differ; the paper's student is as wide as its teacher, and starts from every other layer of
-//! it. Rows are those that the task compares: a classifier's texts.
+//! it.
 
 use crate::distill::regressor::{Regressors, Use};
 use crate::distill::tokens::Tokens;

@@ -1,7 +1,8 @@
-//! A student of some of its teacher's layers (DistilBERT, Sanh et al. 1910.01108; sentence-transformers' layer reduction).
+//! Networks of parts of another one: of some of its layers (DistilBERT, Sanh et al. 1910.01108; sentence-transformers' layer reduction), or
+//! without the head of a masked language model.
 
-use super::shape_of;
-use crate::models::{InputSpec, Network, outline};
+use super::{Pooling, Shape, TextHead, shape_of};
+use crate::models::{Head, InputSpec, ModelConfig, Network, outline};
 use crate::{Error, Result};
 
 const LAYERS: &str = "encoder.layer.";
@@ -37,15 +38,38 @@ pub fn keep_layers(network: &Network, keep: &[usize]) -> Result<Network> {
     let InputSpec::Tokens { longest, .. } = network.input() else {
         return Err(Error::config("model", "expected an encoder of texts"));
     };
-    let mut student = outline(&shape.name(longest), network.config(), None)?;
-    for param in student.params.iter_mut() {
-        let source = source(&param.name, keep);
+    part(network, &shape.name(longest), network.config(), |name| source(name, keep))
+}
+
+/// The encoder of a masked language model, which gives texts' vectors; any other encoder as it is.
+///
+/// # Errors
+/// [`Error::Config`] for a network that is no encoder.
+pub fn text_vectors(network: Network) -> Result<Network> {
+    let (InputSpec::Tokens { longest, .. }, Head::Tokens(_)) = (network.input(), network.head()) else {
+        return Ok(network);
+    };
+    let shape = Shape { head: TextHead::Linear, pooling: Pooling::Mean, ..shape_of(&network)? };
+    let config = ModelConfig { head: Head::Numbers(shape.width), ..*network.config() };
+    part(&network, &shape.name(longest), &config, str::to_string)
+}
+
+/// The network called `name` with values of `network`, in which parameters are called as `source` says.
+fn part(
+    network: &Network,
+    name: &str,
+    config: &ModelConfig,
+    source: impl Fn(&str) -> String,
+) -> Result<Network> {
+    let mut made = outline(name, config, None)?;
+    for param in made.params.iter_mut() {
+        let source = source(&param.name);
         let found = network.params.find(&source);
         let found =
             found.ok_or_else(|| Error::config("layers", format!("{} has no {source}", network.name)))?;
         param.values.clone_from(&found.values);
     }
-    Ok(student)
+    Ok(made)
 }
 
 /// The name in the whole network of a student's parameter.

@@ -30,8 +30,12 @@
 //! | `eps=1e-12` | added to variances |
 //! | `dropout=0.1` | in training: of the embeddings, of what each layer adds, and of what the last linear layer reads; not within attention (0) |
 //!
+//! A network for tokens is a masked language model: it reads [`CHOSEN`] (R) as well, places among the tokens, and gives `logits` (R, V) of
+//! what stands there. `head=relu` says then that it is written as a DistilBERT.
+//!
 //! A network for `numbers` as many as it is wide gives a text's vector itself; for fewer or more it has the linear layer `classifier`.
 //!
+//! [`CHOSEN`]: super::CHOSEN
 //! [`TOKENS`]: super::TOKENS
 //! [`SPANS`]: super::SPANS
 
@@ -41,8 +45,9 @@ mod module;
 mod shape;
 mod start;
 pub mod theseus;
+mod words;
 
-pub use keep::keep_layers;
+pub use keep::{keep_layers, text_vectors};
 pub use shape::{Pooling, Shape, TextHead};
 
 use super::{Arguments, Built, Head, InputSpec, ModelConfig, ModelSpec, Network, find};
@@ -71,7 +76,8 @@ fn build(config: &ModelConfig, arguments: &Arguments) -> Result<Built> {
     let mut params = Params::outline();
     let module = module::Bert::new(ParamBuilder::new(&mut params), &shape, vocabulary, config.head);
     let stages = (0..shape.layers).map(module::layer_name).collect();
-    let embedding = shape.head.tap().unwrap_or(module::POOLED).to_string();
+    let own = shape.head.tap().filter(|_| !matches!(config.head, Head::Tokens(_)));
+    let embedding = own.unwrap_or(module::POOLED).to_string();
     Ok(Built { params, module: Box::new(module), stages, preactivations: Vec::new(), embedding })
 }
 
@@ -91,5 +97,6 @@ pub fn shape_of(network: &Network) -> Result<Shape> {
 
 /// Whether a text's vector goes through a linear layer on its way out.
 fn has_classifier(head: Head, shape: &Shape) -> bool {
-    head != Head::Numbers(shape.width) || shape.head != TextHead::Linear
+    let words = matches!(head, Head::Tokens(_));
+    !words && (head != Head::Numbers(shape.width) || shape.head != TextHead::Linear)
 }

@@ -1,10 +1,11 @@
 //! The forward pass of an encoder.
 
 use super::shape::{Pooling, Shape, TextHead};
+use super::words::WordHead;
 use super::{has_classifier, start};
 use crate::Result;
 use crate::files::NamedTensor;
-use crate::models::{Head, Module, Outputs, SPANS, TOKENS, Values};
+use crate::models::{CHOSEN, Head, Module, Outputs, SPANS, TOKENS, Values};
 use crate::nn::{Embedding, Forward, Init, LayerNorm, Linear, ParamBuilder, ParamId, Params};
 use crate::ops::unary::Function;
 use crate::tape::Tensor;
@@ -24,7 +25,7 @@ pub(super) fn layer_name(layer: usize) -> String {
     format!("encoder.layer.{layer}")
 }
 
-fn linear(at: ParamBuilder<'_>, c_in: usize, c_out: usize) -> Linear {
+pub(super) fn linear(at: ParamBuilder<'_>, c_in: usize, c_out: usize) -> Linear {
     Linear::with_init(at, c_in, c_out, START, Some(Init::Constant(0.0)))
 }
 
@@ -36,6 +37,8 @@ pub(super) struct Bert {
     /// What is between a text's vector and the classifier.
     between: Option<(Linear, TextHead)>,
     classifier: Option<Linear>,
+    /// What tells the tokens that are asked for, in place of all this.
+    words: Option<WordHead>,
     normalize: bool,
     dropout: f32,
     output: &'static str,
@@ -47,16 +50,18 @@ impl Bert {
         let width = shape.width;
         let embeddings = Embeddings::new(root.sub("embeddings"), shape, vocabulary);
         let layers = (0..shape.layers).map(|i| Layer::new(root.sub(layer_name(i)), shape)).collect();
+        let words = matches!(head, Head::Tokens(_)).then(|| WordHead::new(&mut root, shape, vocabulary));
         let between = match shape.head {
-            TextHead::Linear => None,
-            TextHead::Pooler => Some("pooler.dense"),
-            TextHead::Relu => Some("pre_classifier"),
+            TextHead::Pooler if words.is_none() => Some("pooler.dense"),
+            TextHead::Relu if words.is_none() => Some("pre_classifier"),
+            _ => None,
         };
         let between = between.map(|name| (linear(root.sub(name), width, width), shape.head));
         let classifier =
             has_classifier(head, shape).then(|| linear(root.sub("classifier"), width, head.width()));
         let Shape { pooling, normalize, dropout, .. } = *shape;
-        Self { embeddings, layers, pooling, between, classifier, normalize, dropout, output: head.output() }
+        let output = head.output();
+        Self { embeddings, layers, pooling, between, classifier, words, normalize, dropout, output }
     }
 
     /// What the network makes of texts' vectors (N, D).
@@ -102,7 +107,9 @@ impl Bert {
             Pooling::Mean => hidden.segment_mean(spans),
             Pooling::Cls => hidden.segment_first(spans),
         })?;
-        Ok(Outputs::one(self.output, self.head(fx, pooled)?))
+        let Some(words) = &self.words else { return Ok(Outputs::one(self.output, self.head(fx, pooled)?)) };
+        let chosen = hidden.embedding(x.get(CHOSEN)?)?;
+        Ok(Outputs::one(self.output, words.forward(fx, &chosen, self.embeddings.words.weight())?))
     }
 }
 
@@ -126,7 +133,9 @@ impl Module for Bert {
     }
 
     fn tables(&self) -> Vec<(ParamId, &'static str)> {
-        vec![(self.embeddings.words.table(), TOKENS)]
+        // A head that gives words reads the whole table.
+        let table = (self.embeddings.words.weight(), TOKENS);
+        if self.words.is_none() { vec![table] } else { Vec::new() }
     }
 }
 

@@ -151,7 +151,14 @@ impl Shape {
         if self.normalize && (self.head != TextHead::Linear || !matches!(config.head, Head::Numbers(_))) {
             return fail("normalize=yes is for sentence vectors; leave it out".into());
         }
-        config.head.row().map(drop)
+        match (config.head, config.input) {
+            (Head::Tokens(tokens), InputSpec::Tokens { vocabulary, .. }) if tokens == vocabulary => Ok(()),
+            (Head::Tokens(tokens), _) => fail(format!(
+                "it predicts the tokens that it reads, {}, and {tokens} are wanted",
+                config.input
+            )),
+            (other, _) => other.row().map(drop),
+        }
     }
 
     /// The name of such a network for texts of at most so many tokens.

@@ -7,6 +7,7 @@
 
 use super::folder::POSITIONS;
 use super::keep::{layer_of, source};
+use super::words::HEAD;
 use crate::algebra::components::{Components, mean};
 use crate::files::NamedTensor;
 use crate::nn::Params;
@@ -24,6 +25,9 @@ pub(super) fn fitted(
     mut tensors: Vec<NamedTensor>,
     keep: Option<&[usize]>,
 ) -> Result<Vec<NamedTensor>> {
+    if params.iter().all(|param| !param.name.starts_with(HEAD)) {
+        tensors.retain(|tensor| !tensor.name.starts_with(HEAD));
+    }
     let shape = |name: &str| params.find(name).map(|param| param.shape.dims());
     for tensor in &mut tensors {
         let (Some(&[rows, width]), &[there, wide]) = (shape(&tensor.name), &tensor.shape[..]) else {

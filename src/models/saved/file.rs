@@ -29,7 +29,14 @@ impl FileMetadata<'_> {
         })
     }
 
-    /// What the network gives, and the names of it: boxes where its model does, numbers where the file says so, or else
+    /// What a network of this input gives where the file says that it is tokens of its vocabulary.
+    pub fn tokens(&self, input: InputSpec) -> Option<Head> {
+        let InputSpec::Tokens { vocabulary, .. } = input else { return None };
+        let key = format!("limbeck.{}", Head::Tokens(0).key());
+        self.metadata.contains_key(&key).then_some(Head::Tokens(vocabulary))
+    }
+
+    /// What the network gives, and the names of it: boxes and tokens where its model does, numbers where the file says so, or else
     /// classes.
     pub fn head(&self, said: [&Option<Vec<String>>; 2], native: Option<Head>) -> Result<(Head, Vec<String>)> {
         if let Some(Head::Boxes(classes)) = native {
@@ -37,6 +44,9 @@ impl FileMetadata<'_> {
             let names = Some(class_names(said[1], classes));
             let names = self.one(key, "classes", [said[0], &names], |text| list(self.path, key, text))?;
             return Ok((Head::Boxes(names.len()), names));
+        }
+        if let Some(tokens @ Head::Tokens(_)) = native {
+            return Ok((tokens, Vec::new()));
         }
         let numbers = Head::Numbers(0).key();
         if said[0].is_none() && self.metadata.contains_key(&format!("limbeck.{numbers}")) {

@@ -1,7 +1,8 @@
 //! A trained network as one file: safetensors with PyTorch's names, and in its metadata what is needed to use it.
 //!
 //! Metadata: `limbeck.model` (`cnn:8,16,32`), `limbeck.input` (`3x32x32`, or `12` for flat features), the names of the
-//! outputs as `limbeck.classes`, `limbeck.numbers` or, of a detector, `limbeck.box_classes`, `limbeck.mean` and
+//! outputs as `limbeck.classes`, `limbeck.numbers` or, of a detector, `limbeck.box_classes` (`limbeck.tokens`, empty, of one
+//! that predicts tokens), `limbeck.mean` and
 //! `limbeck.std` (JSON lists), `limbeck.tokenizer` with the `tokenizer.json` of a network that reads texts, and `limbeck.cfg` with the text of a network that is described by a darknet `.cfg` of a user's
 //! own. Files that another program wrote have none of it; [`Overrides`] says it then. State dicts
 //! of PyTorch, ONNX graphs, which may have the same metadata, darknet's `.weights`, and the folders of transformers and
@@ -186,8 +187,10 @@ pub fn from_bytes(
     let input = file.one("input", "input size", given, |text| {
         parse_spec(text).map_err(|e| Error::file(path, format!("metadata limbeck.input: {e}")))
     })?;
-    let (head, names) =
-        file.head([&overrides.classes, &fallback.classes], native.map(|native| native.head))?;
+    let (head, names) = file.head(
+        [&overrides.classes, &fallback.classes],
+        native.map(|native| native.head).or(file.tokens(input)),
+    )?;
     let metadata = match head {
         Head::Boxes(_) => file.metadata(overrides, &plain(fallback, input), input, names)?,
         _ => file.metadata(overrides, fallback, input, names)?,

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::*;
+use crate::files::damage::damage;
 use crate::files::scratch::Scratch;
 use crate::rng::Stream;
-use crate::vectors::testing::damage;
 
 fn table() -> WordVectors {
     let mut stream = Stream::new(5, "damaged");

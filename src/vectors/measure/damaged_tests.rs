@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::*;
+use crate::files::damage::damage;
 use crate::files::scratch::Scratch;
 use crate::rng::Stream;
-use crate::vectors::testing::damage;
 use crate::{Error, Result};
 
 fn vectors() -> WordVectors {

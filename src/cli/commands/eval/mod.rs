@@ -23,6 +23,7 @@ Examples:
       --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225
   limbeck eval runs/student/model.safetensors --data sst2
   limbeck eval all-MiniLM-L6-v2 --data stsb
+  limbeck eval distilbert-base-uncased --data texts --data-dir corpus
   limbeck eval runs/student/model.safetensors --json > eval.json";
 
 /// Flags of `limbeck eval`.
@@ -36,6 +37,15 @@ pub struct EvalFlags {
     /// Its directory, where it is not in a usual place
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Columns of the text, or of both texts of a pair, by name or number from 0 [default: as in training]
+    #[arg(long, value_name = "COLUMN,..", value_delimiter = ',', help_heading = "Texts")]
+    text_columns: Option<Vec<String>>,
+    /// Column of the class, or of the score of a pair
+    #[arg(long, value_name = "COLUMN", help_heading = "Texts")]
+    label_column: Option<String>,
+    /// lines, csv, tsv, jsonl or trec [default: as the file's name ends]
+    #[arg(long, value_name = "FORMAT", help_heading = "Texts")]
+    text_format: Option<String>,
     /// Use only N test images or texts, each class in proportion
     #[arg(long, value_name = "N")]
     limit_test: Option<usize>,

@@ -1,4 +1,4 @@
-//! Texts: which are of the right class, or whose vectors go with people's scores of pairs.
+//! Texts: which are of the right class, whose vectors go with people's scores of pairs, or which words are hidden in them.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::cli::run::recipe::Recipe;
 use crate::cli::run::subject::class_difference;
 use crate::cli::run::subject::tokens::{Tokens, limit};
 use crate::data::Source;
-use crate::data::text::TextSet;
+use crate::data::text::{MaskedTexts, Masking, TextSet};
 use crate::models::saved::{Overrides, Saved};
 use crate::models::{Head, InputSpec};
 use crate::nn::DeviceParams;
 use crate::report::{Quantity, Unit, count, printable};
-use crate::tasks::{Classify, ClassifyConfig, Embed, Measured, Metric, Task};
+use crate::tasks::{Classify, ClassifyConfig, Embed, MaskedWords, Measured, Metric, Task};
 use crate::train::Evaluator;
 use crate::{Error, Result};
 
@@ -46,11 +46,16 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
         data: Some(flags.data.clone()),
         data_dir: flags.data_dir.clone(),
         max_tokens: Some(longest),
+        text_columns: flags.text_columns.clone(),
+        label_column: flags.label_column.clone(),
+        text_format: flags.text_format.clone(),
         ..Default::default()
     };
     let tokens = Tokens::with(&flags.model.file, &saved.metadata, longest)?;
-    let test = Arc::new(limit(tokens.load(&recipe)?.test, flags.limit_test, "--limit-test")?);
-    let task = task_of(&saved, &test)?;
+    let (test, task) = match saved.network.head() {
+        Head::Tokens(_) => hidden(&tokens, &recipe, flags.limit_test)?,
+        _ => known(&saved, &tokens, &recipe, flags.limit_test)?,
+    };
     let (gpu, batch_size) = (adapter.open()?, flags.batch_size.unwrap_or(BATCH));
     let params = DeviceParams::frozen(&gpu, "network", &saved.network.params)?;
     let mut evaluator =
@@ -74,6 +79,24 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
         print(&result)?
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The test part, and what is measured on it.
+type Measure = (Arc<dyn Source>, Box<dyn Task>);
+
+/// Texts with words hidden, the same whenever they are measured.
+fn hidden(tokens: &Tokens, recipe: &Recipe, most: Option<usize>) -> Result<Measure> {
+    let test = limit(tokens.load_plain(recipe)?.test, most, "--limit-test")?;
+    let test = MaskedTexts::new(Arc::new(test), tokens.masking(Masking::SHARE)?)?;
+    let task = MaskedWords::new(&test, tokens.sizes(), Masking::SHARE)?;
+    Ok((Arc::new(test), Box::new(task)))
+}
+
+/// Texts of which something is known.
+fn known(saved: &Saved, tokens: &Tokens, recipe: &Recipe, most: Option<usize>) -> Result<Measure> {
+    let test = limit(tokens.load(recipe)?.test, most, "--limit-test")?;
+    let task = task_of(saved, &test)?;
+    Ok((Arc::new(test), task))
 }
 
 /// What the data asks of the network: its classes where it has labels, or else vectors.

@@ -78,7 +78,9 @@ pub fn run(adapter: &AdapterFlags, flags: &PredictFlags) -> Result<ExitCode> {
     let images = files::expand(&flags.images)?;
     match saved.network.head() {
         Head::Boxes(_) => boxes::run(adapter, flags, &images, saved),
-        Head::Classes(_) | Head::Numbers(_) => classes::run(adapter, flags, &images, &saved),
+        Head::Classes(_) | Head::Numbers(_) | Head::Tokens(_) => {
+            classes::run(adapter, flags, &images, &saved)
+        }
     }
 }
 

@@ -29,6 +29,10 @@ pub struct Recipe {
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// What it is for, where that is not what its labels or boxes say: mlm hides words of texts, to be predicted
+    #[arg(long, value_name = "TASK", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
     /// Its directory, where it is not in a usual place
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,6 +111,14 @@ pub struct Recipe {
     #[arg(long, value_name = "FILE", help_heading = "Texts")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<PathBuf>,
+    /// Texts: lines, csv, tsv, jsonl or trec, whose labels stand before a colon [default: as their names end]
+    #[arg(long, value_name = "FORMAT", help_heading = "Texts")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_format: Option<String>,
+    /// Texts with hidden words: the share of words that are chosen [default: 0.15]
+    #[arg(long, value_name = "SHARE", help_heading = "Texts")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask_share: Option<f64>,
     /// Most tokens of a text; longer ones are cut [default: 128]
     #[arg(long, value_name = "N", help_heading = "Texts")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -260,7 +272,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_decay: Option<f64>,
     /// Methods with weights, settings and schedules, such as kd+feature:50 or dkd:1,beta=8,warmup=0.1 [default: kd, of boxes
-    /// obj-kd]
+    /// obj-kd, of sentences embed-cosine, of hidden words distilbert]
     #[arg(long, value_name = "METHODS", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,

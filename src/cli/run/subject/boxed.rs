@@ -6,7 +6,7 @@ use super::{Kind, Subject};
 use crate::cli::run::detection::detect;
 use crate::cli::run::recipe::Recipe;
 use crate::data::boxes::{BoxSet, BoxSets, OpenOptions, Resize, Severity};
-use crate::data::{Source, Split, load_boxes};
+use crate::data::{Content, Source, Split, load_boxes};
 use crate::gpu::Gpu;
 use crate::models::saved::{self, ModelMetadata, Overrides, Saved};
 use crate::models::{Network, base_of, native_config, reclassed};
@@ -18,6 +18,8 @@ use crate::{Error, Result};
 
 /// Images with boxes, as settings see them.
 pub const KIND: Kind = Kind {
+    task: tasks::detect::SPEC.name,
+    takes: &[Content::Boxes],
     words: "images with boxes",
     samples: "images",
     settings: &[

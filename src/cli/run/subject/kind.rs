@@ -1,12 +1,16 @@
 //! What the settings of a run get from the kind of its data.
 
-use super::{Subject, boxed, labelled, sentences, texts};
+use super::{Subject, boxed, labelled, masked, sentences, texts};
 use crate::cli::run::recipe::Recipe;
 use crate::data::{Content, find};
 use crate::{Error, Result};
 
 /// A kind of data, as settings see it.
 pub struct Kind {
+    /// What is trained for.
+    pub task: &'static str,
+    /// The data that it is of.
+    pub takes: &'static [Content],
     /// In messages: `images with boxes`.
     pub words: &'static str,
     /// What its samples are called: `images`.
@@ -21,16 +25,20 @@ pub struct Kind {
     pub open: fn(&Recipe) -> Result<Box<dyn Subject>>,
 }
 
-const ALL: [&Kind; 4] = [&labelled::KIND, &boxed::KIND, &texts::KIND, &sentences::KIND];
+/// Every kind. Where a task is not named it is the first that takes the data.
+const ALL: [&Kind; 5] = [&labelled::KIND, &boxed::KIND, &texts::KIND, &sentences::KIND, &masked::KIND];
 
 impl Kind {
-    /// The kind of the data that the settings name.
+    /// The kind of the data that the settings name, for the task that they name.
     pub fn of(recipe: &Recipe) -> Result<&'static Kind> {
-        Ok(match find(recipe.data_name())?.content {
-            Content::Images => &labelled::KIND,
-            Content::Boxes => &boxed::KIND,
-            Content::Texts => &texts::KIND,
-            Content::Sentences => &sentences::KIND,
+        let content = find(recipe.data_name())?.content;
+        let of_data: Vec<&Kind> = ALL.into_iter().filter(|kind| kind.takes.contains(&content)).collect();
+        let wanted = |kind: &&Kind| recipe.task.as_ref().is_none_or(|task| kind.task == task);
+        of_data.iter().copied().find(wanted).ok_or_else(|| {
+            let tasks: Vec<&str> = of_data.iter().map(|kind| kind.task).collect();
+            let (data, task) = (recipe.data_name(), recipe.task.as_deref().unwrap_or_default());
+            let message = format!("{data} is for {}, got \"{task}\"", tasks.join(" and "));
+            Error::config("task", message)
         })
     }
 
@@ -59,6 +67,27 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_is_that_of_the_data_or_one_that_is_named() {
+        let kind = |data: &str, task: Option<&str>| {
+            let recipe =
+                Recipe { data: Some(data.into()), task: task.map(String::from), ..Default::default() };
+            Kind::of(&recipe).map(|kind| kind.task)
+        };
+        for (data, task, expected) in [
+            ("digits", None, "classify"),
+            ("bccd", None, "detect"),
+            ("sst2", None, "classify"),
+            ("sst2", Some("mlm"), "mlm"),
+            ("sentences", None, "embed"),
+            ("sentences", Some("mlm"), "mlm"),
+        ] {
+            assert_eq!(kind(data, task).unwrap(), expected, "{data} {task:?}");
+        }
+        let message = kind("sst2", Some("detect")).unwrap_err().to_string();
+        assert!(message.contains("sst2 is for classify and mlm, got \"detect\""), "{message}");
+    }
 
     #[test]
     fn detectors_have_defaults_of_their_own() {

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use super::{Kind, Subject};
 use crate::cli::run::recipe::Recipe;
-use crate::data::{self, Dataset, LoadOptions, Source, Split, find};
+use crate::data::{self, Content, Dataset, LoadOptions, Source, Split, find};
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
-use crate::tasks::{Classify, Task};
+use crate::tasks::{Classify, Task, classify};
 use crate::{Error, Result};
 
 /// Images of classes, as settings see them.
 pub const KIND: Kind = Kind {
+    task: classify::SPEC.name,
+    takes: &[Content::Images],
     words: "images of classes",
     samples: "images",
     settings: &["crop_padding", "flip", "label_smoothing", "data_mean", "data_std"],

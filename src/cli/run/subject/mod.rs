@@ -3,6 +3,7 @@
 pub mod boxed;
 mod kind;
 pub mod labelled;
+pub mod masked;
 pub mod sentences;
 pub mod texts;
 pub mod tokens;

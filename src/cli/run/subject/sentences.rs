@@ -5,18 +5,20 @@ use std::sync::Arc;
 use super::tokens::{self, Tokens};
 use super::{Kind, Subject};
 use crate::cli::run::recipe::Recipe;
-use crate::data::Source;
 use crate::data::text::TextSet;
+use crate::data::{Content, Source};
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
 use crate::models::{Head, InputSpec, ModelConfig, Network, build, encoder};
-use crate::tasks::{Embed, Task};
+use crate::tasks::{Embed, Task, embed};
 use crate::{Error, Result};
 
 /// Sentences, as settings see them.
 pub const KIND: Kind = Kind {
+    task: embed::SPEC.name,
+    takes: &[Content::Sentences],
     words: "sentences",
     samples: "pairs",
-    settings: &["tokenizer", "max_tokens", "text_columns", "label_column"],
+    settings: &["tokenizer", "max_tokens", "text_columns", "text_format", "label_column"],
     method: "embed-cosine",
     defaults: tokens::defaults,
     open: |recipe| Ok(Box::new(Sentences::open(recipe)?)),

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use super::tokens::{self, Tokens};
 use super::{Kind, Subject};
 use crate::cli::run::recipe::Recipe;
-use crate::data::Source;
 use crate::data::text::TextSet;
+use crate::data::{Content, Source};
 use crate::models::Network;
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
-use crate::tasks::{Classify, Task};
+use crate::tasks::{Classify, Task, classify};
 use crate::{Error, Result};
 
 /// Texts of classes, as settings see them.
 pub const KIND: Kind = Kind {
+    task: classify::SPEC.name,
+    takes: &[Content::Texts],
     words: "texts of classes",
     samples: "texts",
-    settings: &["tokenizer", "max_tokens", "text_columns", "label_column", "label_smoothing"],
+    settings: &["tokenizer", "max_tokens", "text_columns", "text_format", "label_column", "label_smoothing"],
     method: "kd",
     defaults: tokens::defaults,
     open: |recipe| Ok(Box::new(Texts::open(recipe)?)),
@@ -36,13 +38,7 @@ impl Texts {
         let sets = tokens.load(recipe)?;
         let training = tokens::limit(sets.train, recipe.limit_train, "--limit-train")?;
         let test = tokens::limit(sets.test, recipe.limit_test, "--limit-test")?;
-        let (training, validation) = match recipe.validation {
-            Some(fraction) => {
-                let (training, held_out) = training.split_holdout(fraction, recipe.seed())?;
-                (training, Some(held_out))
-            }
-            None => (training, sets.validation),
-        };
+        let (training, validation) = tokens::held_out(recipe, training, sets.validation)?;
         Ok(Self {
             tokens,
             training: Arc::new(training),

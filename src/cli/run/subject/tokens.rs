@@ -4,7 +4,9 @@ use std::path::Path;
 
 use crate::cli::run::recipe::Recipe;
 use crate::data::Source;
-use crate::data::text::{Column, TextOptions, TextSet, TextSets, Tokenizer, load_texts};
+use crate::data::text::{
+    Column, Masking, TextOptions, TextSet, TextSets, Tokenizer, load_plain_texts, load_texts,
+};
 use crate::models::saved::{self, ModelMetadata, Overrides, Saved};
 use crate::models::{InputSpec, Network, base_of};
 use crate::{Error, Result};
@@ -59,19 +61,19 @@ impl Tokens {
 
     /// The parts of the data set that the settings name.
     pub fn load(&self, recipe: &Recipe) -> Result<TextSets> {
-        let columns = recipe.text_columns.as_deref().unwrap_or_default();
-        if columns.len() > 2 {
-            let message = format!("expected one column, or two of pairs, got {}", columns.len());
-            return Err(Error::config("text_columns", message));
-        }
-        let column = |name: Option<&String>| name.map(|name| Column::from(name.as_str()));
-        let options = TextOptions {
-            text: column(columns.first()),
-            second: column(columns.get(1)),
-            label: column(recipe.label_column.as_ref()),
-            ..Default::default()
-        };
-        load_texts(recipe.data_name(), recipe.data_dir.as_deref(), (&self.tokenizer, self.longest), &options)
+        let (name, dir) = (recipe.data_name(), recipe.data_dir.as_deref());
+        load_texts(name, dir, (&self.tokenizer, self.longest), &options(recipe)?)
+    }
+
+    /// [`Tokens::load`] of texts alone.
+    pub fn load_plain(&self, recipe: &Recipe) -> Result<TextSets> {
+        let (name, dir) = (recipe.data_name(), recipe.data_dir.as_deref());
+        load_plain_texts(name, dir, (&self.tokenizer, self.longest), &options(recipe)?)
+    }
+
+    /// How words are hidden, this share of them.
+    pub fn masking(&self, share: f64) -> Result<Masking> {
+        self.tokenizer.masking(share)
     }
 
     /// What a network that reads these tokens must be fed.
@@ -99,6 +101,34 @@ impl Tokens {
             _ => Ok(()),
         }
     }
+}
+
+/// Which columns of files the settings name.
+fn options(recipe: &Recipe) -> Result<TextOptions> {
+    let columns = recipe.text_columns.as_deref().unwrap_or_default();
+    if columns.len() > 2 {
+        let message = format!("expected one column, or two of pairs, got {}", columns.len());
+        return Err(Error::config("text_columns", message));
+    }
+    let column = |name: Option<&String>| name.map(|name| Column::from(name.as_str()));
+    Ok(TextOptions {
+        format: recipe.text_format.as_deref().map(str::parse).transpose()?,
+        text: column(columns.first()),
+        second: column(columns.get(1)),
+        label: column(recipe.label_column.as_ref()),
+        ..Default::default()
+    })
+}
+
+/// The training part, and what is watched beside it: held out of it where the settings say so, or a part that the data has.
+pub fn held_out(
+    recipe: &Recipe,
+    training: TextSet,
+    validation: Option<TextSet>,
+) -> Result<(TextSet, Option<TextSet>)> {
+    let Some(fraction) = recipe.validation else { return Ok((training, validation)) };
+    let (training, held_out) = training.split_holdout(fraction, recipe.seed())?;
+    Ok((training, Some(held_out)))
 }
 
 /// The folder that sentence-transformers and transformers open; low-rank factors have no place there.

@@ -7,6 +7,8 @@
 //! - sentence vectors, `numbers`, where it has a `modules.json`, which says how they are pooled, whether a linear layer follows, and
 //!   whether they are of length 1; and where it has an encoder alone, whose tokens' mean is then taken, as sentence-transformers does.
 //!   Of a linear layer's numbers with `problem_type` single_label_classification in `config.json` they are `logits`;
+//! - the words that stand at places that are asked for, `logits`, where it has BERT's `cls.predictions`, DistilBERT's `vocab_projector` or
+//!   RoBERTa's `lm_head`, and no `modules.json`;
 //! - a classifier, `logits`, where it has a layer `classifier` behind BERT's `pooler` or DistilBERT's `pre_classifier`; for
 //!   `problem_type` regression, or a single class, it gives `numbers`.
 //!
@@ -20,15 +22,17 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
+use super::words::HEAD;
 use super::{Pooling, Shape, TextHead};
 use crate::files::{self, NamedTensor};
 use crate::models::{Head, InputSpec, ModelConfig, Network, outline};
+use crate::ops::unary::Function;
 use crate::{Error, Result};
 use config::Config;
 use json::Json;
 use modules::Modules;
 pub(super) use names::POSITIONS;
-use names::{Kind, TYPES};
+use names::{DECODER, Kind, TABLE, TRANSFORM, TYPES};
 
 pub(in crate::models) use write::save;
 
@@ -68,10 +72,12 @@ pub(in crate::models) fn open(dir: &Path, names: Option<&[String]>) -> Result<Fo
     let width = config.head.width();
     let own = match config.head {
         Head::Classes(_) => parts.config.classes(width),
+        Head::Tokens(_) => Vec::new(),
         _ => (0..width).map(|n| n.to_string()).collect(),
     };
+    let expected = own.len();
     let names = names.map_or(own, <[String]>::to_vec);
-    if names.len() != width {
+    if names.len() != expected {
         let message = format!("it gives {width} {}, not {}", config.head.noun(), names.len());
         return Err(Error::file(dir, message));
     }
@@ -125,6 +131,7 @@ impl Parts {
         let config = Config::read(encoder.join("config.json"))?;
         let file = weights(&encoder)?;
         let mut tensors = config.kind.rename(files::read_weights(&file)?.0);
+        tie_words(&file, &mut tensors)?;
         cut_positions(&mut tensors, config.skipped);
         if config.kind == Kind::DistilBert {
             let data = vec![0.0; config.types * config.width];
@@ -142,6 +149,9 @@ impl Parts {
     /// What the network is; leaves out the tensors that it does not read.
     fn network(&mut self) -> Result<(ModelConfig, Shape)> {
         let (head, kind) = self.head()?;
+        if !matches!(head, Head::Tokens(_)) {
+            self.tensors.retain(|tensor| !tensor.name.starts_with(HEAD));
+        }
         if kind != TextHead::Pooler {
             self.tensors.retain(|tensor| !tensor.name.starts_with("pooler."));
         }
@@ -173,6 +183,10 @@ impl Parts {
 
     /// What the network gives, and how.
     fn head(&self) -> Result<(Head, TextHead)> {
+        let has = |part: &str| self.tensors.iter().any(|tensor| tensor.name.starts_with(part));
+        if self.modules.is_none() && has(TRANSFORM) {
+            return self.words();
+        }
         let classifier = self.tensors.iter().find(|tensor| tensor.name == "classifier.weight");
         let Some(classifier) = classifier else {
             return Ok((Head::Numbers(self.config.width), TextHead::Linear));
@@ -183,7 +197,6 @@ impl Parts {
             let head = if problem == Some(CLASSES) { Head::Classes(count) } else { Head::Numbers(count) };
             return Ok((head, TextHead::Linear));
         }
-        let has = |layer: &str| self.tensors.iter().any(|tensor| tensor.name.starts_with(layer));
         let other = self.config.architecture().filter(|name| !name.ends_with("ForSequenceClassification"));
         let kind = match (has("pooler."), has("pre_classifier.")) {
             (true, _) if other.is_none() => TextHead::Pooler,
@@ -208,6 +221,19 @@ impl Parts {
         }
     }
 
+    /// That of a masked language model.
+    fn words(&self) -> Result<(Head, TextHead)> {
+        let head = Head::Tokens(self.config.vocabulary);
+        match (self.config.kind, self.config.activation) {
+            (Kind::DistilBert, _) => Ok((head, TextHead::Relu)),
+            (Kind::Bert, _) | (Kind::Roberta, Function::Gelu) => Ok((head, TextHead::Linear)),
+            (Kind::Roberta, _) => {
+                let message = "its layers have another activation than gelu, which its lm_head has: limbeck has one for both";
+                Err(self.config.error(message.into()))
+            }
+        }
+    }
+
     /// Most tokens of a text.
     fn longest(&self) -> Result<usize> {
         let positions = self.config.positions;
@@ -221,6 +247,20 @@ impl Parts {
     }
 }
 
+/// Leaves out a second copy of the table of words, by which words are predicted; it must be one.
+fn tie_words(file: &Path, tensors: &mut Vec<NamedTensor>) -> Result<()> {
+    let Some(at) = tensors.iter().position(|tensor| tensor.name == DECODER) else { return Ok(()) };
+    let decoder = tensors.swap_remove(at);
+    let table = tensors.iter().find(|tensor| tensor.name == TABLE);
+    if table.is_none_or(|table| table.data == decoder.data) {
+        return Ok(());
+    }
+    let message = format!(
+        "{DECODER} is another table than {TABLE}: limbeck has one for both, as BERT has (tie_word_embeddings)"
+    );
+    Err(Error::file(file, message))
+}
+
 /// Leaves out the first rows of the table of positions.
 fn cut_positions(tensors: &mut [NamedTensor], rows: usize) {
     let Some(table) = tensors.iter_mut().find(|tensor| tensor.name == POSITIONS) else { return };
@@ -232,6 +272,8 @@ fn cut_positions(tensors: &mut [NamedTensor], rows: usize) {
     }
 }
 
+#[cfg(test)]
+mod damaged_tests;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

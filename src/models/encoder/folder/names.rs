@@ -25,12 +25,22 @@ const PARTS: [(&str, &str); 8] = [
     ("output.LayerNorm", "output_layer_norm"),
 ];
 
+/// The head of a masked language model in BERT's names, DistilBERT's and RoBERTa's.
+const WORDS: [(&str, [&str; 2]); 4] = [
+    ("cls.predictions.transform.dense.", ["vocab_transform.", "lm_head.dense."]),
+    ("cls.predictions.transform.LayerNorm.", ["vocab_layer_norm.", "lm_head.layer_norm."]),
+    ("cls.predictions.bias", ["vocab_projector.bias", "lm_head.bias"]),
+    (DECODER, ["vocab_projector.weight", "lm_head.decoder.weight"]),
+];
+
 /// What begins with one of these is for other tasks, or computed.
-const OTHERS: [&str; 9] = [
-    "cls.",
-    "lm_head.",
+const OTHERS: [&str; 10] = [
+    // A bias that is there twice is one.
+    "cls.predictions.decoder.bias",
+    "lm_head.decoder.bias",
+    "cls.seq_relationship",
+    "cls.pooler",
     "fit_dense",
-    "vocab_",
     "qa_outputs.",
     "embeddings.position_ids",
     "embeddings.token_type_ids",
@@ -38,6 +48,12 @@ const OTHERS: [&str; 9] = [
     "loss.",
 ];
 
+/// What a masked language model's head begins with.
+pub(super) const TRANSFORM: &str = "cls.predictions.transform.dense.weight";
+/// The table of words again, in some files.
+pub(super) const DECODER: &str = "cls.predictions.decoder.weight";
+/// The table of words.
+pub(super) const TABLE: &str = "embeddings.word_embeddings.weight";
 pub(in crate::models::encoder) const POSITIONS: &str = "embeddings.position_embeddings.weight";
 pub(super) const TYPES: &str = "embeddings.token_type_embeddings.weight";
 
@@ -57,6 +73,13 @@ impl Kind {
         let name = name.strip_prefix(self.prefix()).unwrap_or(name);
         if OTHERS.iter().any(|other| name.starts_with(other)) {
             return None;
+        }
+        let of_head = WORDS.iter().find_map(|(bert, others)| {
+            let rest = others.iter().find_map(|other| name.strip_prefix(other))?;
+            Some(format!("{bert}{rest}"))
+        });
+        if of_head.is_some() {
+            return of_head;
         }
         if let Some(rest) = name.strip_prefix("transformer.").filter(|_| self == Self::DistilBert) {
             return Some(
@@ -80,6 +103,12 @@ impl Kind {
 
     /// The name in DistilBERT's files of limbeck's parameter.
     pub fn distilled(name: &str) -> String {
+        let of_head = WORDS
+            .iter()
+            .find_map(|(bert, others)| Some(format!("{}{}", others[0], name.strip_prefix(bert)?)));
+        if let Some(own) = of_head {
+            return own;
+        }
         let renamed = name.strip_prefix("encoder.").and_then(|rest| part(rest, |names| names));
         renamed.map_or(name.to_string(), |part| format!("transformer.{part}"))
     }
@@ -117,11 +146,19 @@ mod tests {
         assert_eq!(Kind::distilled("pre_classifier.bias"), "pre_classifier.bias");
         assert_eq!(own(Kind::Roberta, "classifier.out_proj.bias"), "classifier.bias");
         assert_eq!(own(Kind::Roberta, "classifier.dense.weight"), "pooler.dense.weight");
+        let head = "cls.predictions.transform.LayerNorm.weight";
+        assert_eq!(own(Kind::Bert, "cls.predictions.transform.LayerNorm.gamma"), head);
+        assert_eq!(own(Kind::DistilBert, "vocab_layer_norm.weight"), head);
+        assert_eq!(own(Kind::Roberta, "lm_head.layer_norm.weight"), head);
+        assert_eq!(own(Kind::DistilBert, "vocab_projector.bias"), "cls.predictions.bias");
+        assert_eq!(Kind::distilled(head), "vocab_layer_norm.weight");
+        assert_eq!(Kind::distilled("cls.predictions.bias"), "vocab_projector.bias");
         for (kind, other) in [
-            (Kind::Bert, "cls.predictions.bias"),
+            (Kind::Bert, "cls.predictions.decoder.bias"),
+            (Kind::Bert, "cls.seq_relationship.bias"),
             (Kind::Bert, "bert.embeddings.position_ids"),
             (Kind::Bert, "fit_dense.weight"),
-            (Kind::DistilBert, "vocab_projector.bias"),
+            (Kind::Roberta, "lm_head.decoder.bias"),
         ] {
             assert_eq!(own(kind, other), "", "{other}");
         }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::names::{Kind, POSITIONS, TYPES};
 use super::{CLASSES, WEIGHTS};
 use crate::files::{self, Metadata, NamedTensor, StoredTensor};
+use crate::models::encoder::words::HEAD;
 use crate::models::encoder::{Pooling, Shape, TextHead, shape_of};
 use crate::models::{Head, InputSpec, Network};
 use crate::ops::unary::Function;
@@ -30,10 +31,11 @@ pub(in crate::models) fn save(
     };
     let tokenizer = tokenizer.map(|bytes| Tokenizer::of(dir, bytes)).transpose()?;
     let kind = if shape.head == TextHead::Relu { Kind::DistilBert } else { Kind::Bert };
-    let sentences = shape.head == TextHead::Linear;
+    let words = matches!(network.head(), Head::Tokens(_));
+    let sentences = shape.head == TextHead::Linear && !words;
     let modules = dir.join("modules.json");
     if !sentences && modules.exists() {
-        let message = "is of a model of sentence vectors, and a classifier is to be written beside it; choose another folder";
+        let message = "is of a model of sentence vectors, and another model is to be written beside it; choose another folder";
         return Err(Error::file(modules, message));
     }
     let mut config = sizes(&shape, kind, vocabulary);
@@ -57,7 +59,7 @@ pub(in crate::models) fn save(
 
 /// A parameter's name in the file.
 fn named(name: &str, kind: Kind, sentences: bool) -> String {
-    let whole = ["classifier.", "pre_classifier."].iter().any(|head| name.starts_with(head));
+    let whole = ["classifier.", "pre_classifier.", HEAD].iter().any(|head| name.starts_with(head));
     let prefix = if sentences || whole { "" } else { kind.prefix() };
     match kind {
         Kind::DistilBert => format!("{prefix}{}", Kind::distilled(name)),
@@ -124,15 +126,17 @@ fn sizes(shape: &Shape, kind: Kind, vocabulary: usize) -> Map<String, Value> {
 
 /// What the network is for, and what its outputs are called.
 fn labels(head: Head, shape: &Shape, kind: Kind, names: &[String]) -> Map<String, Value> {
-    let (whole, alone) = match kind {
-        Kind::DistilBert => ("DistilBertForSequenceClassification", "DistilBertModel"),
-        _ => ("BertForSequenceClassification", "BertModel"),
+    let family = if kind == Kind::DistilBert { "DistilBert" } else { "Bert" };
+    let purpose = match (head, shape.head) {
+        (Head::Tokens(_), _) => "ForMaskedLM",
+        (_, TextHead::Linear) => "Model",
+        _ => "ForSequenceClassification",
     };
     let mut all = Map::new();
-    let architecture = if shape.head == TextHead::Linear { alone } else { whole };
-    all.insert("architectures".into(), json!([architecture]));
+    all.insert("architectures".into(), json!([format!("{family}{purpose}")]));
     let problem = match head {
         Head::Classes(_) => CLASSES,
+        Head::Tokens(_) => return all,
         _ if shape.head == TextHead::Linear => return all,
         _ => "regression",
     };

@@ -1,12 +1,12 @@
 use std::fs;
 
 use super::*;
+use crate::files::damage::damage;
 use crate::files::scratch::Scratch;
 use crate::files::{Metadata, StoredTensor, write_safetensors};
 use crate::rng::Stream;
 use crate::sentences::Rows;
 use crate::sentences::statics::{StaticModel, Vocabulary};
-use crate::vectors::testing::damage;
 
 const JSON: &[u8] = br#"{"model": {"vocab": {"[UNK]": 0, "a": 1, "b": 2}, "unk_token": "[UNK]"}}"#;
 

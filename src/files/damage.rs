@@ -1,4 +1,4 @@
-//! What tests of files share.
+//! Damage to files, for tests of what reads them.
 
 use crate::rng::Stream;
 

@@ -10,7 +10,7 @@
 //!
 //! A block of which nothing counts is left alone: its gradient is not read, nothing decays, weights and states keep their
 //! bits. So a table of 30,522 words of which a text has 3,000 costs an update of 3,000
-//! ([`DeviceParams::trainable_in`](crate::nn::DeviceParams::trainable_in)). A rule of its own for the words of one batch, whose moments
+//! (`DeviceParams::trainable_in`). A rule of its own for the words of one batch, whose moments
 //! then stand still while others are trained (torch.optim.SparseAdam), is not needed for that, and would be another optimizer
 //! than the one that was asked for.
 

@@ -6,8 +6,9 @@ mod common;
 use std::sync::Arc;
 
 use common::fixture::{Fixture, mismatch};
-use limbeck::data::{InMemory, Loader, LoaderConfig, Source};
+use limbeck::data::{Field, InMemory, Loader, LoaderConfig, Row, Source, View};
 use limbeck::models::{NUMBERS, Outputs, WORDS};
+use limbeck::nn::Mode;
 use limbeck::tape::{Plan, Step, Tape};
 use limbeck::tasks::vectors::{Closeness, VECTORS};
 use limbeck::tasks::{Leaves, Task, Vectors};
@@ -18,6 +19,36 @@ fn source(width: usize, vectors: Vec<f32>) -> Arc<InMemory> {
     let words = (0..vectors.len() as u32 / width as u32).collect();
     let set = InMemory::new("words").with_labels(WORDS, words).unwrap();
     Arc::new(set.with_f32(VECTORS, [width], vectors).unwrap())
+}
+
+/// All words of a source as one sample.
+struct Together(Arc<InMemory>);
+
+impl Source for Together {
+    fn name(&self) -> &str {
+        "words together"
+    }
+
+    fn len(&self) -> usize {
+        1
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        let group = |field: Field| Field { shape: [&[self.0.len()], &field.shape[..]].concat(), ..field };
+        self.0.fields().into_iter().map(group).collect()
+    }
+
+    fn fill(&self, _: usize, _: View, row: &mut Row<'_>) -> limbeck::Result<()> {
+        let config = LoaderConfig::in_order(self.0.len());
+        let all = Loader::new(self.0.clone(), config)?.epoch(0).next().expect("a batch")?;
+        row.i32(WORDS)?.copy_from_slice(all.i32(WORDS)?);
+        row.f32(VECTORS)?.copy_from_slice(all.f32(VECTORS)?);
+        Ok(())
+    }
+
+    fn fingerprint(&self) -> String {
+        self.0.fingerprint()
+    }
 }
 
 #[test]
@@ -34,11 +65,16 @@ fn losses_and_gradients_are_pytorchs() {
         let set = source(width, fixture.f32s(&key("vectors")));
         let &[words, narrow] = fixture.shape(&key("table")) else { panic!("a table") };
         let task = Vectors::new(set.as_ref(), words, narrow, closeness).unwrap();
-        for batch_size in [set.len(), set.len() + 5] {
+        let together: Arc<dyn Source> = Arc::new(Together(set.clone()));
+        let sets: [(Arc<dyn Source>, usize); 4] =
+            [(set.clone(), set.len()), (set.clone(), set.len() + 5), (together.clone(), 1), (together, 2)];
+        for (set, batch_size) in sets {
             let tape = Tape::new();
             let leaves = Leaves::new(&tape, batch_size, &set.fields());
             let table = tape.variable("table", [words, narrow]);
-            let rows = table.embedding(leaves.get(WORDS).unwrap()).unwrap();
+            let mut seen = leaves.clone();
+            let numbers = task.inputs(&mut seen, Mode::Train).unwrap().get(WORDS).unwrap().clone();
+            let rows = table.embedding(&numbers).unwrap();
             let outputs = Outputs::one(NUMBERS, rows);
             let loss = task.loss(&outputs, &leaves).unwrap().remove(0).loss;
             let cotangent = fixture.f32s(&key("dloss"))[0];
@@ -53,7 +89,7 @@ fn losses_and_gradients_are_pytorchs() {
             let tol = case["tol"].as_f64().unwrap();
             for (what, tensor) in [("loss", &loss), ("dtable", gradient)] {
                 let wrong = mismatch(&plan.read_f32(tensor).unwrap(), &fixture.f32s(&key(what)), tol);
-                assert_eq!(wrong, None, "{name}, {what}, batches of {batch_size}");
+                assert_eq!(wrong, None, "{name}, {what}, {} by {batch_size}", set.name());
             }
         }
     }

@@ -16,7 +16,7 @@ pub enum Closeness {
     /// near words only, so that numbers are not spent on how unlike far ones are. As in stochastic neighbour embedding
     /// (Hinton and Roweis 2002), with cosines on both sides.
     Neighbours {
-        /// T; 0.1 is usual.
+        /// T; 0.07 is usual.
         temperature: f32,
     },
 }

@@ -1,7 +1,7 @@
 //! How far the cosines of two spaces are apart, counted on the device.
 
 use super::closeness::pairs;
-use super::products;
+use super::{counted, products};
 use crate::gpu::{Buffer, BufferSlice, Gpu};
 use crate::models::Outputs;
 use crate::tape::{Meta, Tape, Tensor};
@@ -26,7 +26,7 @@ impl Meter for CosineMeter {
         let totals = tape.external("cosine totals", Meta::f32([TOTALS]), self.totals.whole(), false)?;
         let [small, large] = products(outputs, leaves)?;
         let squared = small.sub(&large)?.square()?.sum(&[0, 1], false)?;
-        let words = leaves.mask().sum(&[0], false)?.reshape([1])?;
+        let words = counted(outputs, leaves)?.sum(&[0], false)?.reshape([1])?;
         let one = tape.constant([1], &[1.0])?;
         let parts = [loss.reshape([1])?, one, words.clone(), pairs(&words)?, squared.reshape([1])?];
         let parts: Vec<&Tensor> = parts.iter().collect();

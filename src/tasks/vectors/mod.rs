@@ -1,6 +1,7 @@
 //! Vectors that are like others: a small space of words that keeps what a large one says of them.
 //!
-//! The data has `words`, i32, and `vectors`, f32 (D), of the large space; the model gives `numbers` (N, K). What is compared
+//! The data has `words`, i32, and `vectors`, f32 (D), of the large space; the model gives `numbers` (N, K). A sample may also be
+//! several words that belong together, `words` (G) and `vectors` (G, D); N is then those of all. What is compared
 //! are the cosines of all pairs of a batch in both spaces, so that D and K may differ: see [`Closeness`]. Measured is
 //! the root mean square of the cosines' differences, over the pairs of different words of each batch. (A word's cosine with itself
 //! is 1 in both, but for a row of zeros, whose is 0.)
@@ -62,13 +63,13 @@ fn check(source: &dyn Source) -> Result<usize> {
         ))
     };
     let words = source.field(WORDS)?;
-    if words.dtype != FieldType::I32 || !words.shape.is_empty() {
-        return refuse(WORDS, "i32, one number", words.to_string());
+    if words.dtype != FieldType::I32 || words.shape.len() > 1 {
+        return refuse(WORDS, "i32, one number or [G]", words.to_string());
     }
     let vectors = source.field(VECTORS)?;
     match (&vectors.shape[..], vectors.dtype) {
-        (&[width], FieldType::F32) if width > 0 => Ok(width),
-        _ => refuse(VECTORS, "f32 [D]", vectors.to_string()),
+        (&[ref group @ .., width], FieldType::F32) if width > 0 && *group == words.shape => Ok(width),
+        _ => refuse(VECTORS, "f32, [D] for each of words", vectors.to_string()),
     }
 }
 
@@ -78,6 +79,12 @@ pub const MOST_WORDS: usize = 4096;
 /// [`products`] in [`Leaves::note`], of the numbers.
 const PRODUCTS: &str = "products";
 
+/// 1 for each word of a batch and 0 for what only fills it up, f32 (N).
+fn counted(outputs: &Outputs, leaves: &Leaves) -> Result<Tensor> {
+    let (samples, n) = (leaves.batch_size(), outputs.get(NUMBERS)?.dims()[0]);
+    leaves.mask().reshape([samples, 1])?.broadcast_to([samples, n / samples.max(1)])?.reshape([n])
+}
+
 /// Cosines of all pairs of a batch in the small space and in the large one, (N, N) each: of what only fills the batch up, a row
 /// is 0 and a column [`OUT`] below 0, in both.
 fn products(outputs: &Outputs, leaves: &Leaves) -> Result<[Tensor; 2]> {
@@ -85,14 +92,14 @@ fn products(outputs: &Outputs, leaves: &Leaves) -> Result<[Tensor; 2]> {
     if let Some(Ok(noted)) = leaves.noted(numbers, PRODUCTS).map(<[Tensor; 2]>::try_from) {
         return Ok(noted);
     }
-    let n = leaves.batch_size();
+    let n = numbers.dims()[0];
     if n > MOST_WORDS {
         let message = format!(
             "all words of a batch are compared with each other: expected at most {MOST_WORDS}, got {n}"
         );
         return Err(Error::config("batch_size", message));
     }
-    let mask = leaves.mask().reshape([n, 1])?;
+    let mask = counted(outputs, leaves)?.reshape([n, 1])?;
     // What rows and columns have beside their vectors: four numbers, as products are fastest for multiples of four.
     let beside =
         |first: &Tensor| Tensor::concat(&[first, &first.tape().constant([n, 3], &vec![0.0; 3 * n])?], 1);
@@ -102,7 +109,9 @@ fn products(outputs: &Outputs, leaves: &Leaves) -> Result<[Tensor; 2]> {
         let [rows, columns] = [&of_rows, &of_columns].map(|beside| Tensor::concat(&[&unit, beside], 1));
         rows?.gemm(&columns?, false, true)
     };
-    let found = [pairs(numbers)?, pairs(leaves.get(VECTORS)?)?.detach()?];
+    let vectors = leaves.get(VECTORS)?;
+    let large = vectors.reshape([n, vectors.meta().len() / n.max(1)])?;
+    let found = [pairs(numbers)?, pairs(&large)?.detach()?];
     leaves.note(numbers, PRODUCTS, &found);
     Ok(found)
 }
@@ -127,12 +136,13 @@ impl Task for Vectors {
     }
 
     fn inputs(&self, leaves: &mut Leaves, _: Mode) -> Result<Values> {
-        Ok(Values::one(WORDS, leaves.get(WORDS)?.clone()))
+        let words = leaves.get(WORDS)?;
+        Ok(Values::one(WORDS, words.reshape([words.meta().len()])?))
     }
 
     fn loss(&self, outputs: &Outputs, leaves: &Leaves) -> Result<Vec<TaskTerm>> {
         let [small, large] = products(outputs, leaves)?;
-        let loss = self.closeness.loss(&small, &large, leaves.mask())?;
+        let loss = self.closeness.loss(&small, &large, &counted(outputs, leaves)?)?;
         Ok(vec![TaskTerm { name: self.closeness.name(), loss, weight: 1.0 }])
     }
 

@@ -29,6 +29,7 @@ pub use kept::{
 };
 pub use nearest::{nearest, nearest_to};
 pub use pairs::{Similarity, WordPairs, spearman};
+pub(in crate::vectors) use scan::{Query, best_rows};
 
 use super::WordVectors;
 

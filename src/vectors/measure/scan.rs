@@ -9,14 +9,19 @@ const LANES: usize = 16;
 
 /// What rows are multiplied with, and rows that do not count.
 #[derive(Debug)]
-pub(super) struct Query {
+pub(in crate::vectors) struct Query {
     pub vector: Vec<f32>,
     pub except: Vec<usize>,
 }
 
 /// For each query the `count` rows of a table (rows, width) with the largest products, the largest first, of equal ones
 /// the lower row. The same on any number of cores.
-pub(super) fn best_rows(table: &[f32], width: usize, queries: &[Query], count: usize) -> Vec<Vec<usize>> {
+pub(in crate::vectors) fn best_rows(
+    table: &[f32],
+    width: usize,
+    queries: &[Query],
+    count: usize,
+) -> Vec<Vec<usize>> {
     let of = |queries: &[Query]| -> Vec<Vec<usize>> {
         queries.chunks(GROUP).flat_map(|group| best_of_group(table, width, group, count)).collect()
     };

@@ -1,17 +1,17 @@
 //! Narrower vectors that are trained to be like the wide ones: word-vector distillation.
 //!
 //! The student is a table of its own, trained by [`Trainer`] for the task [`Vectors`], from where the best linear map for cosines
-//! leaves it. Batches are of different words, by the same seed in the same order: the same bits every time.
+//! leaves it. Batches are of [`Groups`], by the same seed in the same order: the same bits every time.
 
 use std::sync::Arc;
 
+use super::groups::{Grouping, Groups};
 use super::linear;
-use crate::data::InMemory;
 use crate::gpu::Gpu;
-use crate::models::{WORDS, build};
+use crate::models::build;
 use crate::optim::{OptimizerConfig, Schedule};
 use crate::rng::Stream;
-use crate::tasks::vectors::{Closeness, VECTORS};
+use crate::tasks::vectors::Closeness;
 use crate::tasks::{Task, Vectors};
 use crate::train::{TrainConfig, Trainer};
 use crate::vectors::WordVectors;
@@ -28,6 +28,9 @@ pub(super) struct Learning {
     pub steps: u64,
     /// Words of a step, all compared with each other; all words where there are fewer. 1024 is usual.
     pub batch_size: usize,
+    /// Words of a group, a word and its nearest, of which a batch is made: 32 for neighbours, 1 for similarities, which
+    /// are those of words drawn at random.
+    pub near: usize,
     /// Adam's learning rate, which falls to 0 along half a cosine; 0.005 is usual.
     pub learning_rate: f64,
     /// Keys the order of the words.
@@ -38,30 +41,30 @@ impl Learning {
     /// The usual ones for this width.
     #[must_use]
     pub fn new(width: usize, closeness: Closeness) -> Self {
-        Self { width, closeness, steps: 400, batch_size: 1024, learning_rate: 0.005, seed: 0 }
+        let near = match closeness {
+            Closeness::Similarities => 1,
+            Closeness::Neighbours { .. } => 32,
+        };
+        Self { width, closeness, steps: 400, batch_size: 1024, near, learning_rate: 0.005, seed: 0 }
     }
 
     /// Trains.
     pub(super) async fn run(&self, gpu: &Gpu, wide: &WordVectors) -> Result<WordVectors> {
         let start = start(wide, self.width, self.seed)?;
-        let (unit, words) = (wide.unit(), wide.len());
-        let source = |count: usize| {
-            let numbers = (0..count as u32).collect();
-            let values = unit.iter().copied().take(count * wide.width()).collect();
-            let set = InMemory::new("word vectors").with_labels(WORDS, numbers)?;
-            Ok::<_, Error>(Arc::new(set.with_f32(VECTORS, [wide.width()], values)?))
+        let batches = |batches: u64, seed: u64| {
+            let (batch, near) = (self.batch_size, self.near);
+            Arc::new(Groups::new(wide, Grouping { batches: batches as usize, batch, near, seed }))
         };
-        let batch_size = self.batch_size.min(words);
-        let (training, watched) = (source(words)?, source(batch_size)?);
-        let task = Vectors::new(training.as_ref(), words, self.width, self.closeness)?;
+        // What is watched is one batch that is not trained on as it is.
+        let (training, watched) = (batches(self.steps, self.seed), batches(1, !self.seed));
+        let task = Vectors::new(training.as_ref(), wide.len(), self.width, self.closeness)?;
         let mut network = build("table", &task.model_config())?;
         let table = network.params.iter_mut().next();
         let table = table.ok_or_else(|| Error::misuse("table", "one parameter", "none"))?;
         table.values = start;
         let config = TrainConfig {
-            epochs: self.steps.div_ceil((words / batch_size) as u64).max(1),
-            max_steps: Some(self.steps),
-            batch_size,
+            epochs: 1,
+            batch_size: 1,
             learning_rate: self.learning_rate,
             schedule: Schedule::cosine(),
             optimizer: OptimizerConfig::adam(),

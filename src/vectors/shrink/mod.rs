@@ -5,6 +5,7 @@
 //! way is measured alike, by [`measure`](super::measure).
 
 mod codes;
+mod groups;
 mod learned;
 mod linear;
 mod recipe;

@@ -26,7 +26,7 @@ use crate::{Error, Result};
 /// | `f16`, `int8` | fewer bytes a number; the last step |
 /// | `codes:PxB` | product codes of P parts of B bits; the last step |
 ///
-/// Trained ones have settings: `neighbours:16,steps=800,temperature=0.1,batch=1024,lr=0.005`.
+/// Trained ones have settings: `neighbours:16,steps=400,temperature=0.07,batch=1024,near=32,lr=0.005`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
     text: String,
@@ -174,6 +174,7 @@ fn learning(part: &str, text: &str, mut closeness: Closeness) -> Result<Step> {
         match (name.trim(), &mut closeness) {
             ("steps", _) => learning.steps = within(part, "steps", value, 1, 1_000_000)? as u64,
             ("batch", _) => learning.batch_size = within(part, "batch", value, FEWEST, MOST_WORDS)?,
+            ("near", _) => learning.near = within(part, "near", value, 1, MOST_WORDS)?,
             ("lr", _) => learning.learning_rate = number,
             ("temperature", Closeness::Neighbours { temperature }) if (0.01..=100.0).contains(&number) => {
                 *temperature = number as f32;
@@ -183,7 +184,7 @@ fn learning(part: &str, text: &str, mut closeness: Closeness) -> Result<Step> {
             }
             (other, _) => {
                 let message = format!(
-                    "has no setting {other:?}; there are steps, batch, lr, and temperature of neighbours"
+                    "has no setting {other:?}; there are steps, batch, near, lr, and temperature of neighbours"
                 );
                 return Err(refuse(part, message));
             }
@@ -226,7 +227,7 @@ impl FromStr for Recipe {
                 "cosines" => Step::Cosines(number()?),
                 "ppa" => Step::AllButTheTop(number()?),
                 "similarities" => learning(part, rest, Closeness::Similarities)?,
-                "neighbours" => learning(part, rest, Closeness::Neighbours { temperature: 0.1 })?,
+                "neighbours" => learning(part, rest, Closeness::Neighbours { temperature: 0.07 })?,
                 _ => return Err(refuse(part, format!("is none of {NAMES}"))),
             });
         }

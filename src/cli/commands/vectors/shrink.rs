@@ -29,7 +29,7 @@ Steps, joined by +:
   neighbours:K     K numbers trained to keep the nearest words
   f16, int8        fewer bytes a number; last
   codes:PxB        product codes, P parts of B bits, of directions and not of lengths; last
-Trained ones have settings: neighbours:16,steps=800,temperature=0.1,batch=1024,lr=0.005.
+Trained ones have settings: neighbours:16,steps=400,temperature=0.07,batch=1024,near=32,lr=0.005.
 
 Files: with one --to the file's ending says the format (.vec, .txt, .bin hold plain numbers, .safetensors what is stored);
 else --out is a folder.";

@@ -19,8 +19,6 @@ mod torch;
 mod write;
 
 #[cfg(test)]
-pub(crate) mod damage;
-#[cfg(test)]
 pub(crate) mod scratch;
 #[cfg(test)]
 mod tests;

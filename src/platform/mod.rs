@@ -1,5 +1,7 @@
 //! What a computer and a browser do differently, below everything else: clocks, waiting, and a place to keep files.
 
+#[cfg(test)]
+pub(crate) mod damage;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 pub(crate) mod parallel;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::files::damage::damage;
 use crate::files::scratch::Scratch;
+use crate::platform::damage::damage;
 use crate::rng::Stream;
 use crate::{Error, Result};
 

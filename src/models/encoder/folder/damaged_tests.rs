@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::files::damage::damage;
 use crate::files::scratch::Scratch;
 use crate::models::build;
 use crate::models::saved::{self, ModelMetadata, Overrides};
+use crate::platform::damage::damage;
 use crate::rng::Stream;
 
 const TOKENIZER: &str = r#"{"added_tokens": [{"id": 3, "content": "[PAD]"}, {"id": 5, "content": "[CLS]"}]}"#;

@@ -1,9 +1,9 @@
 use std::fs;
 
 use super::*;
-use crate::files::damage::damage;
 use crate::files::scratch::Scratch;
 use crate::files::{Metadata, StoredTensor, write_safetensors};
+use crate::platform::damage::damage;
 use crate::rng::Stream;
 use crate::sentences::Rows;
 use crate::sentences::statics::{StaticModel, Vocabulary};

@@ -22,7 +22,7 @@ mod texts;
 mod tokenizer;
 
 #[cfg(feature = "text")]
-pub use load::{TextSets, load_texts};
+pub use load::{TextParts, TextSets, load_texts, read_texts};
 pub use options::{Column, TextFormat, TextOptions};
 pub use read::read;
 pub use set::TextSet;

@@ -1,4 +1,10 @@
-//! `limbeck eval`: a saved network on a data set's test part, class by class. A file for each kind of data.
+//! `limbeck eval`: a saved network, or a static model of sentences, on a data set's test part, class by class. A file for each kind of
+//! data.
+//!
+//! Of texts of classes it prints accuracy, F1 of the second class where there are two, the mean F1 of all classes and Matthews' correlation;
+//! a model that gives only vectors gets a logistic regression on those of the training part. Of scored pairs it prints Spearman's and Pearson's
+//! correlation of cosines and scores; how often a pair's first text finds its second among the 1, 5 and 10 nearest of all seconds,
+//! whatever its score; and the mean cosine of all texts, which is near 1 where vectors have collapsed.
 
 mod boxes;
 mod classes;
@@ -23,6 +29,7 @@ Examples:
       --data-mean 0.485,0.456,0.406 --data-std 0.229,0.224,0.225
   limbeck eval runs/student/model.safetensors --data sst2
   limbeck eval all-MiniLM-L6-v2 --data stsb
+  limbeck eval static-model --data sst2
   limbeck eval runs/student/model.safetensors --json > eval.json";
 
 /// Flags of `limbeck eval`.
@@ -39,7 +46,7 @@ pub struct EvalFlags {
     /// Use only N test images or texts, each class in proportion
     #[arg(long, value_name = "N")]
     limit_test: Option<usize>,
-    /// Images or texts per step; 64 images or more by default, as they are small, and 32 texts
+    /// Images per step; 64 or more by default, as they are small
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
     #[command(flatten)]

@@ -23,6 +23,10 @@ use crate::data::{Content, find};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
+Of texts of classes: accuracy, F1 of the second class where there are two, the mean F1 of all, Matthews' correlation; a model that gives
+only vectors gets a logistic regression on those of the training part. Of scored pairs: correlation of cosines and scores; recall@K, how
+often a pair's first text has its second among the K nearest of all seconds; the mean cosine of all texts, near 1 where they are all one.
+
 Examples:
   limbeck eval runs/teacher/model.safetensors --data fashion-mnist
   limbeck eval resnet20.safetensors --model resnet20 --data cifar10 \\

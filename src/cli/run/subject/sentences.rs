@@ -10,6 +10,7 @@ use crate::data::text::TextSet;
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
 use crate::models::{InputSpec, Network, encoder};
 use crate::tasks::{Embed, Task};
+use crate::train::doctor::Figures;
 use crate::{Error, Result};
 
 /// Sentences, as settings see them.
@@ -86,6 +87,10 @@ impl Subject for Sentences {
 
     fn overrides(&self) -> Overrides {
         Overrides::default()
+    }
+
+    fn known(&self) -> Figures {
+        self.tokens.known(&self.training, &[])
     }
 
     fn exports(&self, network: &Network) -> &'static [&'static str] {

@@ -116,22 +116,152 @@ fn static_models_are_made_and_opened_again() {
     assert!(!dir.join("wide").exists());
 }
 
+const STEPS: &str = "--epochs 15 --batch-size 16 --learning-rate 0.01";
+
+/// Trained to tell texts of birds from those of cats.
+fn classifier() -> &'static str {
+    static CLASSIFIER: OnceLock<()> = OnceLock::new();
+    CLASSIFIER.get_or_init(|| {
+        let data =
+            format!("--data texts --data-dir classes --max-tokens 12 --tokenizer {ENCODER}/tokenizer.json");
+        works(&format!("train {data} --model bert:1,16,2,32 {STEPS} --out teacher"));
+    });
+    "teacher/model.safetensors"
+}
+
+/// The names of what was measured.
+fn names(found: &Value) -> Vec<&str> {
+    found["metrics"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect()
+}
+
+fn metric(found: &Value, name: &str) -> f64 {
+    let all = found["metrics"].as_array().unwrap().iter();
+    all.filter(|m| m["name"] == name).filter_map(|m| m["value"].as_f64()).next().expect("a figure")
+}
+
+#[test]
+fn what_texts_are_is_said_of_each() {
+    let dir = scratch();
+    let model = classifier();
+    let run = |inputs: &[&str], more: &[&str]| {
+        let output = run::limbeck(&[&["predict", model][..], inputs, more].concat());
+        assert!(output.status.success(), "{}", run::text(&output.stderr));
+        run::text(&output.stdout)
+    };
+    fs::write(dir.join("said.csv"), "title,text\nx,the bird sing\n\"y\",\"a cat, sat\"\n").unwrap();
+    let out = run(&["the cat sat on the mat", "said.csv"], &["--json"]);
+    let found: Value = serde_json::from_str(&out).unwrap();
+    let all = found.as_array().unwrap();
+    let texts: Vec<&str> = all.iter().map(|p| p["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["the cat sat on the mat", "the bird sing", "a cat, sat"]);
+    let best: Vec<&str> = all.iter().map(|p| p["classes"][0]["class"].as_str().unwrap()).collect();
+    assert_eq!(best, ["cat", "bird", "cat"]);
+    let sum: f64 = (0..2).map(|c| all[0]["classes"][c]["probability"].as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-6, "{found}");
+    let lines = run(&["the bird sing"], &["--top", "1"]);
+    assert!(lines.starts_with("the bird sing\n") && lines.contains("%  bird"), "{lines}");
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    let title = run(&["said.csv"], &["--columns", "title"]);
+    assert!(title.starts_with("x\n"), "{title}");
+    refused(&format!("predict {model} none.txt"), &["none.txt"]);
+    refused(&format!("predict {ENCODER} a"), &["vector of 8 numbers", "limbeck embed"]);
+    refused(&format!("predict {model} a --out drawn"), &["--out"]);
+}
+
+#[test]
+fn layers_and_work_of_encoders_are_shown() {
+    let dir = scratch();
+    let out = works("models show bert:2,128,2 --tokens 32");
+    // 2 layers of 2 (4 D^2 + 2 D F) a token, and attention over 32 tokens; a multiply-add is 2.
+    assert!(out.contains("text of 32 tokens") && out.contains("30522 tokens to 128 numbers"), "{out}");
+    let layers = 2.0 * 2.0 * (4.0 * 128.0 * 128.0 + 2.0 * 128.0 * 512.0) / 1e3;
+    let shown: f64 =
+        out.split("tokens, ").nth(1).and_then(|o| o.split(" k per token").next()).unwrap().parse().unwrap();
+    assert!(shown > layers && shown < 1.1 * layers, "{shown} k, not about {layers} k: {out}");
+    assert!(out.contains("encoder.layer.1") && out.contains("4.3"), "{out}");
+    for model in [ENCODER.to_string(), format!("{ENCODER}/model.safetensors"), classifier().to_string()] {
+        let out = works(&format!("models show {model}"));
+        assert!(out.contains("encoder.layer.0.attention.self.query") && out.contains("per token"), "{out}");
+    }
+    refused("models show bert:2,128,2 --tokens 129", &["--tokens", "at most 128", "got 129"]);
+    refused("models show cnn:8 --tokens 12", &["--tokens", "not texts"]);
+    refused("models show nothing.safetensors", &["nothing.safetensors"]);
+    refused("models show no-such-model", &["no-such-model"]);
+    assert!(dir.join(classifier()).exists());
+}
+
+#[test]
+fn vectors_are_measured_by_likeness_and_by_class() {
+    scratch();
+    works(&format!("static {ENCODER} --dims 6 --store f32 --out measured"));
+    for (model, texts) in [(ENCODER, 24), ("measured", 24)] {
+        let found = json(&format!("eval {model} --data sentences --data-dir pairs --json"));
+        let all = ["spearman", "pearson", "recall@1", "recall@5", "recall@10", "mean cosine"];
+        assert_eq!((names(&found), found["texts"].as_u64()), (all.to_vec(), Some(texts)));
+        assert!(metric(&found, "recall@1") <= metric(&found, "recall@5"));
+        assert!(metric(&found, "recall@10") <= 1.0 && metric(&found, "mean cosine").abs() <= 1.0);
+        let found = json(&format!("eval {model} --data texts --data-dir classes --json"));
+        assert_eq!(names(&found), ["accuracy", "f1 of cat", "macro f1", "matthews"]);
+        // One word tells the classes apart, and is in the mean.
+        assert!(metric(&found, "accuracy") > 0.9 && found["fitted_on"] == 64, "{found}");
+    }
+    let out = works(&format!(
+        "static {ENCODER} --dims 6 --store f32 --measure sentences=pairs,texts=classes --out again"
+    ));
+    assert!(out.contains("24 test texts of sentences") && out.contains("spearman"), "{out}");
+    assert!(out.contains("20 test texts of texts") && out.contains("matthews"), "{out}");
+    refused(&format!("static {ENCODER} --dims 6 --measure texts=nowhere --out none"), &["nowhere"]);
+    refused("eval measured --data texts --data-dir classes --limit-test 4", &["--limit-test"]);
+}
+
+#[test]
+fn weights_and_scaling_of_static_models_are_chosen() {
+    let dir = scratch();
+    let made = |flags: &str, name: &str| {
+        works(&format!("static {ENCODER} --dims 4 --store f32 {flags} --out {name}"));
+        fs::read(dir.join(name).join("model.safetensors")).unwrap()
+    };
+    let plain = made("", "chosen-0");
+    assert_eq!(plain, made("--weights zipf:1e-4 --scaling quarter-root", "chosen-1"));
+    let others = [
+        "--weights none",
+        "--weights zipf:1e-2",
+        "--scaling none",
+        "--scaling drop:1",
+        "--weights counts --text lines.txt --count-only",
+        "--weights both --text lines.txt --count-only",
+        "--weights counts --text lines.txt",
+    ];
+    let mut all = vec![plain];
+    for (at, flags) in others.iter().enumerate() {
+        let made = made(flags, &format!("other-{at}"));
+        assert!(!all.contains(&made), "{flags} changes nothing");
+        all.push(made);
+    }
+    refused(
+        &format!("static {ENCODER} --dims 4 --weights counts --out none"),
+        &["--weights", "--text", "zipf"],
+    );
+    for wrong in ["--weights some", "--scaling drop"] {
+        let line = format!("static {ENCODER} --dims 4 {wrong} --out none");
+        run::fails(2, &run::words(&line), &["got \""]);
+    }
+}
+
 #[test]
 fn a_classifier_is_trained_distilled_measured_and_opened_again() {
     scratch();
-    let data =
-        format!("--data texts --data-dir classes --max-tokens 12 --tokenizer {ENCODER}/tokenizer.json");
-    let steps = "--epochs 15 --batch-size 16 --learning-rate 0.01";
-    works(&format!("train {data} --model bert:1,16,2,32 {steps} --out teacher"));
+    classifier();
     let found = json("eval teacher/model.safetensors --data texts --data-dir classes --json");
     assert_eq!((&found["texts"], &found["metrics"][0]["name"]), (&20.into(), &"accuracy".into()));
     assert!(found["metrics"][0]["value"].as_f64().unwrap() > 0.9, "{found}");
+    assert_eq!(names(&found), ["accuracy", "f1 of cat", "macro f1", "matthews"]);
     let teacher = "--teacher teacher/model.safetensors";
     for method in ["kd", "minilm", "embed-cosine+kd"] {
         let name = method.replace('+', "-");
         let short = "--data texts --data-dir classes --max-tokens 12";
         works(&format!(
-            "distill {short} {teacher} --model bert:1,8,2,16 --method {method} {steps} --out {name}"
+            "distill {short} {teacher} --model bert:1,8,2,16 --method {method} {STEPS} --out {name}"
         ));
         let found = json(&format!("eval {name}/model.safetensors --data texts --data-dir classes --json"));
         assert!(found["metrics"][0]["value"].as_f64().unwrap() > 0.6, "{method}: {found}");
@@ -153,8 +283,7 @@ fn an_encoder_of_sentences_is_distilled_into_a_narrower_one() {
     assert!(out.contains("spearman"), "{out}");
     for (model, width) in [(ENCODER, 8), ("sentences/model.safetensors", 4)] {
         let found = json(&format!("eval {model} --data sentences --data-dir pairs --json"));
-        let names: Vec<&str> =
-            found["metrics"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+        let names = names(&found);
         assert_eq!((found["texts"].as_u64(), &names[..2]), (Some(24), &["spearman", "pearson"][..]));
         assert!(
             works(&format!("embed {model} lines.txt --out w.npy")).contains(&format!("of {width} numbers"))

@@ -7,13 +7,15 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use common::network::seeded;
-use limbeck::data::{Dataset, LoadOptions, load};
+use limbeck::data::text::TextSet;
+use limbeck::data::{Dataset, LoadOptions, Split, load};
 use limbeck::distill::{self, MethodConfig};
 use limbeck::gpu::Gpu;
 use limbeck::models::saved::{self, ModelMetadata};
-use limbeck::models::{ModelConfig, Network, build};
+use limbeck::models::{Head, InputSpec, ModelConfig, Network, build};
 use limbeck::nn::DeviceParams;
 use limbeck::optim::EmaConfig;
+use limbeck::tasks::Embed;
 use limbeck::train::doctor::{CHECKS, Figures, diagnose};
 use limbeck::train::schemes::{Member, Scheme};
 use limbeck::train::{
@@ -483,4 +485,59 @@ fn an_examined_run_ends_in_the_same_bits() {
         (common::bits(&student), common::bits(&peer))
     };
     assert!(peers(true) == peers(false), "peers");
+}
+
+/// Encoders of texts and what is said of distilling `teacher` into `student` by their vectors.
+fn said_of_texts(teacher: &Network, student: &mut Network) -> (Vec<Figures>, String) {
+    let texts = (0..32u32).map(|n| (0..3 + n % 5).map(|place| (7 * n + 3 * place * place) % 20).collect());
+    let set = Arc::new(TextSet::new("texts", Split::Train, [20, 8], texts).unwrap());
+    let task = Embed::new(set.as_ref(), [20, 8], student.head().width()).unwrap();
+    let gpu = common::gpu();
+    let params = DeviceParams::frozen(&gpu, "teacher", &teacher.params).unwrap();
+    let objective = distill::parse("embed-cosine", &MethodConfig::default()).unwrap();
+    let config = TrainConfig { batch_size: 32, ..Default::default() };
+    let trainer = Trainer::new(&gpu, task, &config, &set, &set).examined(&[]);
+    let teaching = Teacher::new(teacher, &params, objective);
+    let figures = trainer.teaching(teaching.into()).prepare(student).unwrap().figures().unwrap();
+    let said = figures.iter().flat_map(diagnose).map(|f| f.message + "\n").collect();
+    (figures, said)
+}
+
+fn encoder(seed: u64) -> Network {
+    let input = InputSpec::Tokens { vocabulary: 20, longest: 8 };
+    let mut network = build("bert:1,16,2,32", &ModelConfig { input, head: Head::Numbers(16) }).unwrap();
+    network.params.initialise(seed);
+    network
+}
+
+/// Makes the vectors of all texts one.
+fn collapse(network: &mut Network) {
+    network.params.find_mut("embeddings.LayerNorm.weight").unwrap().values.fill(0.0);
+    network
+        .params
+        .find_mut("embeddings.LayerNorm.bias")
+        .unwrap()
+        .values
+        .iter_mut()
+        .zip(0..)
+        .for_each(|(value, place)| *value = (place % 3) as f32 - 1.0);
+}
+
+#[test]
+fn vectors_that_are_all_one_are_called_out() {
+    let (teacher, mut student) = (encoder(1), encoder(2));
+    let (figures, said) = said_of_texts(&teacher, &mut student);
+    assert_eq!(said, "");
+    let alike = figures[0].teachers[0].alike.unwrap();
+    assert!(alike.abs() < 0.9 && figures[0].student_alike.is_some_and(|alike| alike < 0.99), "{figures:?}");
+    let mut collapsed = encoder(1);
+    collapse(&mut collapsed);
+    let (figures, said) = said_of_texts(&collapsed, &mut encoder(2));
+    assert!(said.contains("the teacher's vectors of any two texts have a mean cosine of 1.000"), "{said}");
+    assert!(!said.contains("the student's"), "{said}");
+    assert!((figures[0].teachers[0].alike.unwrap() - 1.0).abs() < 1e-5);
+    let mut flat = encoder(2);
+    collapse(&mut flat);
+    let (_, said) = said_of_texts(&teacher, &mut flat);
+    assert!(said.contains("before training the student's vectors") && said.contains("`init`"), "{said}");
 }

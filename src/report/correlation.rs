@@ -1,4 +1,4 @@
-//! How two lists of numbers go together: the cosine, Pearson's correlation, and Spearman's, which is that of ranks.
+//! How lists of numbers go together: the cosine, Pearson's correlation, and Spearman's, which is that of ranks.
 
 use super::stats::mean;
 
@@ -49,6 +49,24 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     if lengths == 0.0 { 0.0 } else { product(a, b) / lengths }
 }
 
+/// The mean cosine of all pairs of different vectors of one length: near 1, they say the same of everything. `None` below two
+/// vectors, and NaN where one has NaN. One of zeros has the cosine 0 with all.
+///
+/// Of n unit vectors with the sum s it is (s . s - sum of u . u) / (n (n - 1)).
+pub fn mean_cosine<'v>(vectors: impl IntoIterator<Item = &'v [f32]>) -> Option<f64> {
+    let (mut sum, mut own, mut count) = (Vec::new(), 0.0, 0.0);
+    for vector in vectors {
+        let squared: f64 = vector.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
+        let length = if squared == 0.0 { 1.0 } else { squared.sqrt() };
+        sum.resize(vector.len().max(sum.len()), 0.0);
+        sum.iter_mut().zip(vector).for_each(|(sum, v): (&mut f64, _)| *sum += f64::from(*v) / length);
+        own += squared / (length * length);
+        count += 1.0;
+    }
+    let all: f64 = sum.iter().map(|s| s * s).sum();
+    (count > 1.0).then(|| (all - own) / (count * (count - 1.0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +76,20 @@ mod tests {
         assert!((cosine(&[3.0, 4.0], &[4.0, 3.0]) - 0.96).abs() < 1e-12);
         assert_eq!(cosine(&[0.0, 0.0], &[4.0, 3.0]), 0.0);
         assert!(cosine(&[f32::NAN, 0.0], &[4.0, 3.0]).is_nan());
+    }
+
+    #[test]
+    fn the_mean_cosine_is_that_of_all_pairs() {
+        let vectors = [[3.0f32, 4.0], [-1.0, 2.0], [0.0, 0.0], [5.0, 0.1]];
+        let mut cosines = Vec::new();
+        for a in 0..4 {
+            cosines.extend((0..a).map(|b| cosine(&vectors[a], &vectors[b])));
+        }
+        let wanted = cosines.iter().sum::<f64>() / 6.0;
+        let found = mean_cosine(vectors.iter().map(|v| &v[..])).unwrap();
+        assert!((found - wanted).abs() < 1e-12, "{found}, not {wanted}");
+        assert_eq!(mean_cosine([&[1.0f32][..]]), None);
+        assert!(mean_cosine([&[f32::NAN][..], &[1.0]]).unwrap().is_nan());
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod quantity;
 mod section;
 pub mod stats;
 
-pub use correlation::{cosine, pearson, spearman};
+pub use correlation::{cosine, mean_cosine, pearson, spearman};
 pub use facts::{Environment, timestamp};
 pub use quantity::{Quantity, Unit};
 pub use section::Section;

@@ -6,9 +6,9 @@ use super::Rows;
 use crate::data::text::TextSet;
 use crate::data::{Loader, LoaderConfig, Source};
 use crate::gpu::Gpu;
-use crate::models::{InputSpec, Network, build, encoder};
+use crate::models::{Head, InputSpec, Network, build, encoder};
 use crate::nn::DeviceParams;
-use crate::tasks::Embed;
+use crate::tasks::{Classify, ClassifyConfig, Embed, Task};
 use crate::train::Evaluator;
 use crate::{Error, Result};
 
@@ -26,10 +26,32 @@ pub async fn encode_async(gpu: &Gpu, network: &Network, texts: &Arc<TextSet>) ->
     };
     let width = network.head().width();
     let task = Embed::new(texts.as_ref(), [texts.vocabulary(), texts.longest()], width)?;
+    Rows::new(width, outputs(gpu, network, &task, texts).await?)
+}
+
+/// What the network says of each text, in order: logits (N, C) of a classifier, which may be NaN, or numbers (N, K).
+///
+/// # Errors
+/// As [`encode_async`].
+pub async fn answers_async(gpu: &Gpu, network: &Network, texts: &Arc<TextSet>) -> Result<Vec<f32>> {
+    let Head::Classes(classes) = network.head() else {
+        return Ok(encode_async(gpu, network, texts).await?.values().to_vec());
+    };
+    let sizes = [texts.vocabulary(), texts.longest()];
+    // The task counts what is right; here nobody knows.
+    let names = (0..classes).map(|class| class.to_string()).collect();
+    let labelled = Arc::new(TextSet::clone(texts).with_labels(vec![0; texts.len()], names)?);
+    let task = Classify::of_texts(labelled.as_ref(), classes, sizes, ClassifyConfig::default())?;
+    outputs(gpu, network, &task, &labelled).await
+}
+
+/// The network's output for each text, in order.
+async fn outputs(gpu: &Gpu, network: &Network, task: &dyn Task, texts: &Arc<TextSet>) -> Result<Vec<f32>> {
+    let width = network.head().width();
     let mean = texts.all_tokens().len() / texts.len().max(1);
     let batch = (TOKENS / mean.max(1)).clamp(1, texts.len().max(1));
     let params = DeviceParams::frozen(gpu, "network", &network.params)?;
-    let evaluator = Evaluator::new_async(gpu, &task, network, &params, batch, texts.as_ref()).await?;
+    let evaluator = Evaluator::new_async(gpu, task, network, &params, batch, texts.as_ref()).await?;
     let loader = Loader::new(texts.clone(), LoaderConfig::in_order(batch))?;
     let mut all = Vec::with_capacity(texts.len() * width);
     for batch in loader.epoch(0) {
@@ -37,7 +59,16 @@ pub async fn encode_async(gpu: &Gpu, network: &Network, texts: &Arc<TextSet>) ->
         let rows = evaluator.outputs_async(&batch).await?;
         all.extend(rows.into_iter().take(batch.len * width));
     }
-    Rows::new(width, all)
+    Ok(all)
+}
+
+/// [`answers_async`]. Blocks.
+///
+/// # Errors
+/// As [`answers_async`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn answers(gpu: &Gpu, network: &Network, texts: &Arc<TextSet>) -> Result<Vec<f32>> {
+    gpu.block_on(answers_async(gpu, network, texts))
 }
 
 /// [`encode_async`]. Blocks.
@@ -78,7 +109,7 @@ mod tests {
     use super::*;
     use crate::data::Split;
     use crate::gpu::{AdapterRequest, GpuOptions};
-    use crate::models::{Head, ModelConfig};
+    use crate::models::ModelConfig;
 
     /// Of one token each, a vector of length 1 is the plain mean divided by its length; texts of several lengths come in order.
     #[test]

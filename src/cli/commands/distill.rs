@@ -85,7 +85,7 @@ fn offline(
     config: &TrainConfig,
 ) -> Result<()> {
     let source = Teachers::open(job, Some(objective))?;
-    doctor::classes(job, methods, source.live());
+    let mut notes = doctor::before(job, methods, source.live());
     let frozen = source.upload(job)?;
     let mut student = job.network()?;
     let (gpu, mut bar) = (job.gpu.clone(), Bar::new(methods, config.batch_size));
@@ -99,7 +99,6 @@ fn offline(
         return Ok(());
     }
     job.reserve_outputs()?;
-    let mut notes = Vec::new();
     for (index, (teacher, _)) in source.live().iter().enumerate() {
         let label = if index == 0 { "teacher".to_string() } else { format!("teacher {}", index + 1) };
         let metric = job.row(&label, Role::Teacher, &teacher.network, None)?;

@@ -1,19 +1,22 @@
 //! `limbeck models`: which architectures there are, and what one of them looks like.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::Result;
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
-use crate::cli::run::cost::forward_cost;
+use crate::cli::run::cost::{cost_of_text, forward_cost};
 use crate::cli::table::Table;
-use crate::models::saved::parse_input;
-use crate::models::{Head, InputSpec, MAX_CLASSES, MODELS, ModelConfig, Network, build, native_config, onnx};
+use crate::models::saved::{self, Overrides, parse_input};
+use crate::models::{
+    Head, InputSpec, MAX_CLASSES, MODELS, ModelConfig, Network, build, encoder, native_config, onnx,
+};
 use crate::nn::ParamKind;
 use crate::report::{bytes, count, printable};
 use crate::tape::Cost;
+use crate::{Error, Result};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
@@ -23,7 +26,9 @@ Examples:
   limbeck models show mlp:64 --input 1x8x8 --classes 10
   limbeck models show teacher.onnx
   limbeck models show yolov4-tiny:width=0.5,classes=3,size=160
-  limbeck models show my.cfg --input 3x416x416";
+  limbeck models show my.cfg --input 3x416x416
+  limbeck models show bert:2,128,2 --tokens 32
+  limbeck models show all-MiniLM-L6-v2";
 
 /// Flags of `limbeck models`.
 #[derive(Debug, Args)]
@@ -43,7 +48,8 @@ enum ModelsCommand {
 
 #[derive(Debug, Args)]
 struct ShowFlags {
-    /// The architecture, such as cnn:8,16,32, an ONNX file, or a .cfg of darknet
+    /// The architecture, such as cnn:8,16,32, an ONNX file, a .cfg of darknet, a model that limbeck saved, or a folder of an encoder of
+    /// texts
     #[arg(value_name = "NAME|FILE")]
     name: String,
     /// Channels, height and width of its images [default: a detector's or a file's own, or else 3x32x32]
@@ -52,7 +58,13 @@ struct ShowFlags {
     /// Classes; an ONNX file says how many [default: a detector's own, or else 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_CLASSES as u64))]
     classes: Option<u64>,
+    /// Tokens of a text, for the work that it is [default: as many as it takes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    tokens: Option<u64>,
 }
+
+/// What the family `bert` is shown for where nobody says: BERT's vocabulary, and texts as `distill` cuts them.
+const TEXTS: InputSpec = InputSpec::Tokens { vocabulary: 30_522, longest: 128 };
 
 /// Lists or shows.
 pub fn run(adapter: &AdapterFlags, flags: &ModelsFlags) -> Result<ExitCode> {
@@ -81,13 +93,13 @@ fn list() -> Result<()> {
 }
 
 fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
-    let input = flags.input.as_deref().map(parse_input).transpose()?;
-    let network = if onnx::is_onnx(&flags.name) {
-        onnx::open(&flags.name, input)?.0
-    } else {
-        build(&flags.name, &config(flags, input)?)?
+    let network = network(flags)?;
+    let gpu = adapter.open_by_layer()?;
+    let tokens = tokens(flags, &network)?;
+    let (taps, cost) = match tokens {
+        Some(tokens) => cost_of_text(&gpu, &network, tokens)?,
+        None => forward_cost(&gpu, &network)?,
     };
-    let (taps, cost) = forward_cost(&adapter.open_by_layer()?, &network)?;
     let params: Vec<(String, usize)> = network
         .params
         .iter()
@@ -120,16 +132,61 @@ fn show(adapter: &AdapterFlags, flags: &ShowFlags) -> Result<()> {
         }
     }
     say!("{table}")?;
-    total(&network, &cost)?;
+    total(&network, &cost, tokens)?;
     if onnx::is_onnx(&flags.name) {
         say!("a tap answers to the name of its node, and to that of the value the node makes")?;
     }
     Ok(())
 }
 
-/// What the network is built for: as the flags say, or else its name.
-fn config(flags: &ShowFlags, input: Option<[usize; 3]>) -> Result<ModelConfig> {
-    let own = native_config(&flags.name)?;
+/// The network: of a file or a folder, or built.
+fn network(flags: &ShowFlags) -> Result<Network> {
+    let (name, input) = (&flags.name, flags.input.as_deref().map(parse_input).transpose()?);
+    if onnx::is_onnx(name) {
+        return Ok(onnx::open(name, input)?.0);
+    }
+    match native_config(name) {
+        Ok(own) => build(name, &config(flags, own.or(texts(name)), input)?),
+        Err(_) if is_model(Path::new(name)) => {
+            Ok(saved::open(name, &Overrides { input, ..Default::default() })?.network)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a path is of a model, as far as one can see from outside.
+fn is_model(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    path.exists() || ending.is_some_and(|ending| ["safetensors", "pth", "pt", "weights"].contains(&&*ending))
+}
+
+/// What an encoder of texts is shown for: its own vectors. `None` of another family.
+fn texts(name: &str) -> Option<ModelConfig> {
+    let width = encoder::width_of(name, TEXTS).ok()?;
+    Some(ModelConfig { input: TEXTS, head: Head::Numbers(width) })
+}
+
+/// Tokens of the text whose work is shown; none of a network that reads no texts.
+fn tokens(flags: &ShowFlags, network: &Network) -> Result<Option<usize>> {
+    let given = flags.tokens.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    match (network.input(), given) {
+        (InputSpec::Tokens { longest, .. }, given) if given.is_none_or(|n| n <= longest) => {
+            Ok(Some(given.unwrap_or(longest)))
+        }
+        (InputSpec::Tokens { longest, .. }, Some(n)) => {
+            let message = format!("{} takes texts of at most {longest} tokens, got {n}", flags.name);
+            Err(Error::config("--tokens", message))
+        }
+        (input, Some(_)) => {
+            let message = format!("{} reads {}, not texts; leave it out", flags.name, input.name());
+            Err(Error::config("--tokens", message))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What the network is built for: as the flags say, or else what it is for by itself.
+fn config(flags: &ShowFlags, own: Option<ModelConfig>, input: Option<[usize; 3]>) -> Result<ModelConfig> {
     let ModelConfig { input: usual, head } = own.unwrap_or(ModelConfig::classifier([3, 32, 32], 10));
     let head = match (head, flags.classes) {
         (Head::Boxes(_), Some(n)) => Head::Boxes(n as usize),
@@ -139,13 +196,17 @@ fn config(flags: &ShowFlags, input: Option<[usize; 3]>) -> Result<ModelConfig> {
     Ok(ModelConfig { input: input.map_or(usual, InputSpec::Image), head })
 }
 
-fn total(network: &Network, cost: &Cost) -> Result<()> {
+fn total(network: &Network, cost: &Cost, tokens: Option<usize>) -> Result<()> {
     let trained = network.params.trainable_elements();
     let states: usize =
         network.params.iter().filter(|p| p.kind == ParamKind::State).map(|p| p.shape.len()).sum();
     say!("parameters  {} ({trained}), and {states} running statistics", count(trained as u64))?;
     say!("file        {}", bytes(4 * (trained + states) as u64))?;
-    say!("work        {} FLOPs per image at inference; a multiply-add counts as 2", count(cost.flops))?;
+    let sample = match tokens {
+        None => "sample".to_string(),
+        Some(n) => format!("text of {n} tokens, {} per token,", count(cost.flops / n as u64)),
+    };
+    say!("work        {} FLOPs per {sample} at inference; a multiply-add counts as 2", count(cost.flops))?;
     say!("* stage: a tap for feature methods; the last ones are taken where --taps names none")
 }
 

@@ -1,6 +1,6 @@
 //! `limbeck static`: an encoder of sentences into a table of token vectors.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,8 +9,10 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::AdapterFlags;
 use crate::cli::out::say;
+use crate::cli::run::embedder::Table;
+use crate::cli::run::quality::{self, Quality, measure};
 use crate::cli::run::subject::tokens::tokenizer_in;
-use crate::data::text::{TextOptions, TextSet, Tokenizer, read};
+use crate::data::text::{TextOptions, TextSet, Tokenizer, read, read_texts};
 use crate::data::{Source, Split};
 use crate::gpu::Gpu;
 use crate::models::encoder::text_vectors;
@@ -28,6 +30,8 @@ pub const EXAMPLES: &str = "\
 Examples:
   limbeck static all-MiniLM-L6-v2 --out small
   limbeck static all-MiniLM-L6-v2 --dims 64 --text sentences.txt,reviews.csv --out small
+  limbeck static all-MiniLM-L6-v2 --text sentences.txt --count-only --weights counts --scaling drop:8 --out compared
+  limbeck static all-MiniLM-L6-v2 --measure stsb,sst2 --out small
   limbeck static all-MiniLM-L6-v2 --recipe model2vec --out as-model2vec";
 
 /// Flags of `limbeck static`.
@@ -51,9 +55,20 @@ pub struct StaticFlags {
     /// limbeck, or model2vec for exactly what that makes
     #[arg(long, value_name = "NAME", default_value = "limbeck", conflicts_with = "text")]
     recipe: RecipeName,
-    /// How much frequent tokens count less: zipf by their place in the vocabulary, none [default: zipf]
+    /// How much less frequent tokens count: zipf, by their place in the vocabulary; counts, by how often they are in --text; both; or
+    /// none. With a share of its own, zipf:1e-4: that of a token that counts half [default: zipf:1e-4, with --text zipf:1e-3]
+    #[arg(long, value_name = "KIND[:SHARE]")]
+    weights: Option<Weights>,
+    /// What becomes of the components: quarter-root, divided by the fourth root of their variance; none; or drop:8, without the 8 largest
+    /// [default: quarter-root]
     #[arg(long, value_name = "KIND")]
-    weights: Option<WeightsName>,
+    scaling: Option<Scaling>,
+    /// Count tokens in --text for --weights only, and do not fit rows to the teacher's vectors of it
+    #[arg(long, requires = "text")]
+    count_only: bool,
+    /// Measure the model on these data sets, such as stsb,sst2=DIR: what `limbeck eval` prints
+    #[arg(long, value_name = "DATA[=DIR],..", value_delimiter = ',')]
+    measure: Vec<String>,
     /// f16, f32 or int8
     #[arg(long, value_name = "TYPE", default_value = "f16")]
     store: StoreName,
@@ -66,12 +81,6 @@ enum RecipeName {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum WeightsName {
-    Zipf,
-    None,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum StoreName {
     F16,
     F32,
@@ -80,16 +89,19 @@ enum StoreName {
 
 impl StaticFlags {
     fn recipe(&self) -> Recipe {
-        let plain =
-            if self.text.is_empty() { Recipe::new(self.dims) } else { Recipe::for_sentences(self.dims) };
         let recipe = match self.recipe {
-            RecipeName::Limbeck => plain,
-            RecipeName::Model2vec => Recipe { scaling: Scaling::None, ..Recipe::model2vec(self.dims) },
+            RecipeName::Limbeck if self.fits() => Recipe::for_sentences(self.dims),
+            RecipeName::Limbeck => Recipe::new(self.dims),
+            RecipeName::Model2vec => Recipe::model2vec(self.dims),
         };
-        match self.weights {
-            Some(WeightsName::None) => Recipe { weights: Weights::None, ..recipe },
-            _ => recipe,
-        }
+        let (weights, scaling) =
+            (self.weights.unwrap_or(recipe.weights), self.scaling.unwrap_or(recipe.scaling));
+        Recipe { weights, scaling, ..recipe }
+    }
+
+    /// Whether rows are fitted to the teacher's vectors of sentences.
+    fn fits(&self) -> bool {
+        !self.text.is_empty() && !self.count_only
     }
 
     fn store(&self) -> Store {
@@ -110,18 +122,25 @@ pub fn run(adapter: &AdapterFlags, flags: &StaticFlags) -> Result<ExitCode> {
     let trimmed = Vocabulary::trim(&flags.teacher, tokenizer.json().as_bytes())?;
     let (recipe, plain) = (flags.recipe(), plain_means(&teacher.network)?);
     recipe.check(plain.head().width())?;
+    if recipe.weights.counts() && flags.text.is_empty() {
+        let message =
+            format!("{} counts tokens in texts; name some with --text, or take zipf", recipe.weights);
+        return Err(Error::config("--weights", message));
+    }
+    for (name, dir) in flags.measure.iter().map(|measured| named(measured)) {
+        // What is missing is said before minutes of work.
+        read_texts(name, dir, &TextOptions::default())?;
+    }
     let gpu = adapter.open()?;
-    let learned = match &flags.text[..] {
-        [] => None,
-        files => Some(sentences(&gpu, flags, files, &teacher, &tokenizer)?),
-    };
+    let texts = sentences(flags, &teacher, &tokenizer)?;
+    let targets = flags.fits().then(|| teacher_vectors(&gpu, &teacher, &texts)).transpose()?;
     let tokens = token_vectors(&gpu, &plain, &trimmed)?;
     log::info!("{} token vectors after {:.0} s", count(tokens.len() as u64), start.elapsed().as_secs_f64());
-    let rows = match &learned {
+    let numbered = trimmed.renumber(texts.iter());
+    let rows = match &targets {
+        None if recipe.weights.counts() => build(&tokens, &recipe, Some(&numbered.counts(tokens.len())?))?,
         None => build(&tokens, &recipe, None)?,
-        Some((texts, targets)) => {
-            fit(&trimmed.renumber(texts.iter()), targets, &tokens, &recipe, &FitOptions::default())?
-        }
+        Some(targets) => fit(&numbered, targets, &tokens, &recipe, &FitOptions::default())?,
     };
     let model = StaticModel::new(rows, trimmed.vocabulary)?;
     let options = SaveOptions {
@@ -130,9 +149,16 @@ pub fn run(adapter: &AdapterFlags, flags: &StaticFlags) -> Result<ExitCode> {
         sif_coefficient: recipe.weights.a(),
     };
     model.save_folder(&flags.out, &options)?;
-    let of = learned.map_or(String::new(), |(texts, _)| format!(", learned from {} sentences", texts.len()));
+    let of = targets.map_or(String::new(), |_| format!(", learned from {} sentences", texts.len()));
     say!("{} tokens of {} numbers{of}", count(model.rows().len() as u64), model.dims())?;
     say!("wrote {} in {:.0} s", flags.out.display(), start.elapsed().as_secs_f64())?;
+    for measured in &flags.measure {
+        let (name, dir) = named(measured);
+        let Quality { texts, fitted_on, metrics, .. } =
+            measure(&Table::open(&flags.out)?, name, dir, &TextOptions::default())?;
+        say!("\non {texts} test texts of {name}")?;
+        quality::print(&metrics, fitted_on)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -143,29 +169,31 @@ fn token_vectors(gpu: &Gpu, teacher: &Network, trimmed: &Trimmed) -> Result<Rows
     encode(gpu, teacher, &Arc::new(set))
 }
 
-/// The sentences of the files by the teacher's tokens, and its vectors of them.
-fn sentences(
-    gpu: &Gpu,
-    flags: &StaticFlags,
-    files: &[PathBuf],
-    teacher: &Saved,
-    tokenizer: &Tokenizer,
-) -> Result<(Sentences, Rows)> {
+/// The sentences of the files by the teacher's tokens.
+fn sentences(flags: &StaticFlags, teacher: &Saved, tokenizer: &Tokenizer) -> Result<Sentences> {
     let column = |at: usize| flags.columns.get(at).map(|name| name.as_str().into());
     let options = TextOptions { text: column(0), second: column(1), ..Default::default() };
     let InputSpec::Tokens { longest, .. } = teacher.network.input() else {
         return Err(Error::file(&flags.teacher, "expected an encoder of texts"));
     };
-    let mut lists = Vec::new();
-    for file in files {
-        let texts = read(file, &options)?.one_by_one();
-        lists.extend(tokenizer.encode_all(&texts, longest)?.into_iter().map(|encoded| encoded.tokens));
-    }
     let mut texts = Sentences::default();
-    lists.iter().for_each(|list| texts.push(list.iter().copied()));
-    let set = Arc::new(set_of("sentences", &teacher.network, lists.into_iter())?);
+    for file in &flags.text {
+        let read = read(file, &options)?.one_by_one();
+        tokenizer.encode_all(&read, longest)?.into_iter().for_each(|encoded| texts.push(encoded.tokens));
+    }
+    Ok(texts)
+}
+
+/// What the teacher says of sentences.
+fn teacher_vectors(gpu: &Gpu, teacher: &Saved, texts: &Sentences) -> Result<Rows> {
+    let set = set_of("sentences", &teacher.network, texts.iter().map(<[u32]>::to_vec))?;
     log::info!("{} sentences of {} tokens", count(set.len() as u64), count(set.all_tokens().len() as u64));
-    Ok((texts, encode(gpu, &teacher.network, &set)?))
+    encode(gpu, &teacher.network, &Arc::new(set))
+}
+
+/// A data set and the directory it is in: `sst2`, `sst2=DIR`.
+fn named(text: &str) -> (&str, Option<&Path>) {
+    text.split_once('=').map_or((text, None), |(name, dir)| (name, Some(Path::new(dir))))
 }
 
 fn set_of(name: &str, network: &Network, lists: impl Iterator<Item = Vec<u32>>) -> Result<TextSet> {

@@ -8,27 +8,45 @@ use super::job::{Job, PreparedRun};
 use crate::cli::flags::as_flags;
 use crate::cli::shown;
 use crate::files::{read_text, write_atomic};
+use crate::models::InputSpec;
 use crate::models::saved::Saved;
 use crate::tasks::Metric;
+use crate::tasks::embed::ALIKE;
+use crate::train::Run;
 use crate::train::doctor::{Figures, Finding, TeacherFigure, diagnose};
 use crate::{Error, Result};
 
 /// The findings of the runs in a folder, by label.
 const FILE: &str = "findings.json";
 
-/// Warns of teachers of another number of classes, before they are refused for it.
-pub fn classes(job: &Job, label: &str, teachers: &[(Saved, f32)]) {
+/// Warns of what data and teachers show before anything runs, such as teachers of another number of classes before they are refused for it:
+/// notes for the report. A run that goes on said it before.
+pub fn before(job: &Job, label: &str, teachers: &[(Saved, f32)]) -> Vec<String> {
+    let rows = |input: InputSpec| match input {
+        InputSpec::Tokens { vocabulary, .. } => Some(vocabulary),
+        _ => None,
+    };
     let figure = |(teacher, _): &(Saved, f32)| TeacherFigure {
         name: teacher.network.name.clone(),
         classes: teacher.metadata.classes.clone(),
+        rows: rows(teacher.network.input()),
         ..Default::default()
     };
     let teachers = teachers.iter().map(figure).collect();
-    let findings =
-        diagnose(&Figures { classes: job.subject.classes().to_vec(), teachers, ..Default::default() });
-    if !findings.is_empty() {
-        tell(job, label, Ok(findings));
+    let messages = as_messages(diagnose(&Figures { teachers, ..job.subject.known() }));
+    if !job.resumes(label) {
+        messages.iter().for_each(|message| log::warn!("{label}: {message}"));
     }
+    messages
+}
+
+/// Warns of a student whose vectors have become one: notes for the report.
+pub fn trained(label: &str, run: &Run) -> Vec<String> {
+    let alike = run.measured().and_then(|measured| measured.all().find(|metric| metric.name == ALIKE));
+    let figures = Figures { trained_alike: alike.map(|metric| metric.value), ..Default::default() };
+    let messages = as_messages(diagnose(&figures));
+    messages.iter().for_each(|message| log::warn!("{label}: {message}"));
+    messages
 }
 
 /// Says what a teacher is measured at before the student's training, and warns of one that knows nothing: notes for the

@@ -222,9 +222,12 @@ impl Job {
     /// Trains what is prepared, and says before what the doctor found: its notes are for the report.
     pub fn train(&mut self, mut run: PreparedRun<'_, '_>) -> Result<(Run, Vec<String>)> {
         self.reserve_outputs()?;
-        let notes = if run.examined { doctor::first_batches(self, &mut run) } else { Vec::new() };
-        let PreparedRun { prepared, label, seed, .. } = run;
+        let mut notes = if run.examined { doctor::first_batches(self, &mut run) } else { Vec::new() };
+        let PreparedRun { prepared, label, seed, examined } = run;
         let run = prepared.fit()?;
+        if examined {
+            notes.extend(doctor::trained(&label, &run));
+        }
         let (_, split) = self.subject.watched();
         self.report.add_curves(&label, seed, split, &run);
         Ok((run, notes))

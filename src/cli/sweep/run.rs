@@ -153,7 +153,7 @@ impl SweepFolder<'_> {
         // One seed is as good as another to see what is not meant.
         let examine = self.findings(pair, entry).is_none();
         if examine {
-            doctor::classes(job, &entry.label, source.live());
+            doctor::before(job, &entry.label, source.live());
         }
         let (mut network, frozen) = (job.network()?, source.upload(job)?);
         let taught = source.supervision(job, objective, &frozen)?;

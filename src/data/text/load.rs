@@ -8,7 +8,7 @@ use crate::data::load::find_place;
 use crate::data::{Content, Source, Split};
 use crate::{Error, Result};
 
-/// The parts of a data set of texts.
+/// The parts of a data set of texts, as tokens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TextSets {
     /// To learn from.
@@ -19,26 +19,32 @@ pub struct TextSets {
     pub test: TextSet,
 }
 
+/// The parts of a data set of texts, as they are written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextParts {
+    /// To learn from.
+    pub train: Texts,
+    /// To watch while training, where there is such a part.
+    pub validation: Option<Texts>,
+    /// To measure by.
+    pub test: Texts,
+}
+
 /// Names that parts of a user's own data may have, without their endings.
 const PARTS: [&[&str]; 3] = [&["train"], &["dev", "validation", "valid"], &["test"]];
 /// Endings of their files.
 const ENDINGS: [&str; 5] = ["tsv", "csv", "jsonl", "json", "txt"];
 
 /// Opens the data set `name` of texts or sentences, from `dir`, or else from the first of the places that
-/// [`load`](crate::data::load()) looks in: texts of at most `longest` tokens.
+/// [`load`](crate::data::load()) looks in.
 ///
 /// Of texts each sample has a label. Of sentences the training part is every different sentence, without scores, and of the others
 /// samples 2 i and 2 i + 1 are a pair, and both have its score; `options.label` is the column of the score there.
 ///
 /// # Errors
-/// [`Error::Config`] for an unknown name, a set of images, and texts without labels or pairs without scores; those of [`read`] and
-/// of [`Tokenizer::encode`]; and [`Error::File`], when there is no such data, with each place looked at and what belongs there.
-pub fn load_texts(
-    name: &str,
-    dir: Option<&Path>,
-    (tokenizer, longest): (&Tokenizer, usize),
-    options: &TextOptions,
-) -> Result<TextSets> {
+/// [`Error::Config`] for an unknown name, a set of images, and texts without labels or pairs without scores; those of [`read`]; and
+/// [`Error::File`], when there is no such data, with each place looked at and what belongs there.
+pub fn read_texts(name: &str, dir: Option<&Path>, options: &TextOptions) -> Result<TextParts> {
     let (info, place) = find_place(name, dir, &[Content::Texts, Content::Sentences])?;
     let sentences = info.content == Content::Sentences;
     let mut options = known(name, options);
@@ -46,16 +52,31 @@ pub fn load_texts(
         options.score = options.label.take();
     }
     let (train, validation, test) = files(name, &place)?;
-    let set = |texts: Texts, split| tokenized(name, &texts, split, (tokenizer, longest));
     let texts = read(&train, &training(&train, &options, sentences))?;
     if !sentences && options.classes.is_none() {
         options.classes = Some(texts.class_names().to_vec());
     }
-    let measured = |path: &PathBuf, split| set(measured(path, read(path, &options)?, sentences)?, split);
-    let validation = validation.map(|path| measured(&path, Split::Validation)).transpose()?;
-    let test = measured(&test, Split::Test)?;
-    let texts = if sentences { different(&texts) } else { labelled(&train, texts)? };
-    Ok(TextSets { train: set(texts, Split::Train)?, validation, test })
+    let measured = |path: &PathBuf| measured(path, read(path, &options)?, sentences);
+    let validation = validation.as_ref().map(measured).transpose()?;
+    let test = measured(&test)?;
+    let train = if sentences { different(&texts) } else { labelled(&train, texts)? };
+    Ok(TextParts { train, validation, test })
+}
+
+/// [`read_texts`] as tokens: texts of at most `longest`.
+///
+/// # Errors
+/// Those of [`read_texts`] and of [`Tokenizer::encode`].
+pub fn load_texts(
+    name: &str,
+    dir: Option<&Path>,
+    (tokenizer, longest): (&Tokenizer, usize),
+    options: &TextOptions,
+) -> Result<TextSets> {
+    let parts = read_texts(name, dir, options)?;
+    let set = |texts: &Texts, split| tokenized(name, texts, split, (tokenizer, longest));
+    let validation = parts.validation.map(|texts| set(&texts, Split::Validation)).transpose()?;
+    Ok(TextSets { train: set(&parts.train, Split::Train)?, validation, test: set(&parts.test, Split::Test)? })
 }
 
 /// Opens the texts of a data set as [`load_texts`] does, without labels and scores: every different one, of pairs both. A part may then

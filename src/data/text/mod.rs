@@ -23,7 +23,7 @@ mod texts;
 mod tokenizer;
 
 #[cfg(feature = "text")]
-pub use load::{TextSets, load_plain_texts, load_texts};
+pub use load::{TextParts, TextSets, load_plain_texts, load_texts, read_texts};
 pub use masked::{MASKED, MaskedTexts, Masking};
 pub use options::{Column, TextFormat, TextOptions};
 pub use read::read;

@@ -38,7 +38,8 @@ pub struct TextSet {
     labels: Option<Vec<u32>>,
     class_names: Vec<String>,
     scores: Option<Vec<f32>>,
-    cut: usize,
+    /// (N): which were cut; empty where none was.
+    cut: Vec<bool>,
 }
 
 impl TextSet {
@@ -81,7 +82,7 @@ impl TextSet {
             labels,
             class_names,
             scores,
-            cut: 0,
+            cut: Vec::new(),
         })
     }
 
@@ -106,7 +107,7 @@ impl TextSet {
     }
 
     #[cfg(feature = "text")]
-    pub(super) fn with_cut(self, cut: usize) -> Self {
+    pub(super) fn with_cut(self, cut: Vec<bool>) -> Self {
         Self { cut, ..self }
     }
 
@@ -127,7 +128,7 @@ impl TextSet {
 
     /// Texts that had more tokens than that, and were cut.
     pub fn cut(&self) -> usize {
-        self.cut
+        self.cut.iter().filter(|cut| **cut).count()
     }
 
     /// The tokens of text `index`; `None` past the end.
@@ -172,6 +173,7 @@ impl TextSet {
             labels: None,
             class_names: self.class_names.clone(),
             scores: None,
+            cut: indices.iter().filter_map(|&at| self.cut.get(at).copied()).collect(),
             ..*self
         };
         for &index in indices {
@@ -194,6 +196,7 @@ impl TextSet {
     pub fn truncate(&mut self, n: usize) {
         let n = n.min(self.lengths.len());
         self.lengths.truncate(n);
+        self.cut.truncate(n);
         self.starts.truncate(n + 1);
         self.tokens.truncate(self.starts.last().copied().unwrap_or(0));
         self.labels.iter_mut().for_each(|labels| labels.truncate(n));

@@ -113,6 +113,40 @@ impl Tokenizer {
         Ok(Masking { share, mask, special })
     }
 
+    /// How the tokens that another `tokenizer.json` makes differ from these, for people; `None` where they are the same. How texts are cut
+    /// and padded, and made of tokens, does not count.
+    pub fn difference(&self, other: &str) -> Option<String> {
+        if *other == *self.json {
+            return None;
+        }
+        let parts = |json: &str| {
+            let mut parts = serde_json::from_str::<Value>(json).unwrap_or_default();
+            let left_out = ["version", "truncation", "padding", "decoder"];
+            if let Some(object) = parts.as_object_mut() {
+                left_out.iter().for_each(|key| drop(object.remove(*key)));
+            }
+            parts
+        };
+        let (ours, theirs) = (parts(&self.json), parts(other));
+        if ours == theirs {
+            return None;
+        }
+        let Ok(other) = Self::parse("tokenizer.json", other) else { return Some("it can't be read".into()) };
+        if other.vocabulary != self.vocabulary {
+            return Some(format!("it has {} tokens, and this one {}", other.vocabulary, self.vocabulary));
+        }
+        let numbers = 0..u32::try_from(self.vocabulary).unwrap_or(u32::MAX);
+        let mut both = numbers.map(|number| (number, other.token(number), self.token(number)));
+        if let Some((number, theirs, ours)) = both.find(|(_, theirs, ours)| theirs != ours) {
+            let [theirs, ours] =
+                [theirs, ours].map(|token| token.unwrap_or_default().escape_debug().to_string());
+            return Some(format!("token {number} is \"{theirs}\" in it, and \"{ours}\" in this one"));
+        }
+        let keys = ["normalizer", "pre_tokenizer", "post_processor", "model", "added_tokens"];
+        let key = keys.iter().find(|key| ours.get(**key) != theirs.get(**key));
+        Some(format!("both have the same tokens, and another {}", key.unwrap_or(&"description")))
+    }
+
     /// The tokens of a text without those that stand around it.
     ///
     /// # Errors
@@ -183,7 +217,7 @@ impl TextSet {
     /// Those of [`Tokenizer::encode`].
     pub fn tokenized(texts: &Texts, split: Split, tokenizer: &Tokenizer, longest: usize) -> Result<Self> {
         let all = tokenizer.encode_all(texts, longest)?;
-        let cut = all.iter().filter(|encoded| encoded.cut).count();
+        let cut = all.iter().map(|encoded| encoded.cut).collect();
         let tokens = all.into_iter().map(|encoded| encoded.tokens);
         let mut set =
             Self::new(texts.name(), split, [tokenizer.vocabulary(), longest], tokens)?.with_cut(cut);

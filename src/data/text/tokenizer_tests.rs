@@ -109,3 +109,40 @@ fn what_is_no_tokenizer_is_refused_with_its_name() {
     let refused = message(word_pieces().encode("hello low", None, 1));
     assert!(refused.contains("1 tokens a text leave no place for 2"), "{refused}");
 }
+
+#[test]
+fn other_tokens_are_told_from_other_ways_to_cut() {
+    let ours = word_pieces();
+    assert_eq!(ours.difference(ours.json()), None);
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut value: Value = serde_json::from_str(ours.json()).unwrap();
+        change(&mut value);
+        ours.difference(&value.to_string())
+    };
+    assert_eq!(changed(&|value| value["truncation"] = Value::Null), None);
+    assert_eq!(changed(&|value| value["padding"] = Value::Null), None);
+    let swapped = changed(&|value| {
+        let vocabulary = value["model"]["vocab"].as_object_mut().unwrap();
+        let (hello, world) = (vocabulary["hello"].clone(), vocabulary["world"].clone());
+        vocabulary.insert("hello".into(), world);
+        vocabulary.insert("world".into(), hello);
+    });
+    let swapped = swapped.unwrap();
+    assert!(swapped.contains("token 5 is \"world\" in it, and \"hello\" in this one"), "{swapped}");
+    let more = changed(&|value| value["model"]["vocab"]["another"] = 32.into()).unwrap();
+    assert_eq!(more, "it has 33 tokens, and this one 32");
+    let rules = changed(&|value| value["normalizer"] = Value::Null).unwrap();
+    assert!(rules.contains("another normalizer"), "{rules}");
+    assert_eq!(ours.difference("{").as_deref(), Some("it can't be read"));
+}
+
+#[test]
+fn what_was_cut_is_known_of_a_part_of_the_texts() {
+    let texts =
+        Texts::new("mine", ["hello", "hello hello hello", "low", "low low low"].map(String::from).to_vec());
+    let mut set = TextSet::tokenized(&texts, Split::Train, &word_pieces(), 4).unwrap();
+    assert_eq!(set.cut(), 2);
+    assert_eq!((set.subset(&[0, 1]).unwrap().cut(), set.subset(&[1, 3, 3]).unwrap().cut()), (1, 3));
+    set.truncate(1);
+    assert_eq!(set.cut(), 0);
+}

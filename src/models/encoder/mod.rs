@@ -50,7 +50,7 @@ mod words;
 pub use keep::{keep_layers, text_vectors};
 pub use shape::{Pooling, Shape, TextHead};
 
-use super::{Arguments, Built, Head, InputSpec, ModelConfig, ModelSpec, Network, find};
+use super::{Arguments, Built, Head, InputSpec, ModelConfig, ModelSpec, Network, find, outline};
 use crate::nn::{ParamBuilder, Params};
 use crate::{Error, Result};
 
@@ -93,6 +93,23 @@ pub fn shape_of(network: &Network) -> Result<Shape> {
         Error::config("model", message)
     })?;
     Shape::of(&network.config, &member.arguments)
+}
+
+/// Numbers of a text's vector in the encoder called `name`: as many as it is wide.
+///
+/// # Errors
+/// [`Error::Config`] for a name of another family, and an input that it can't have.
+pub fn width_of(name: &str, input: InputSpec) -> Result<usize> {
+    let network = outline(name, &ModelConfig { input, head: Head::Numbers(1) }, None)?;
+    Ok(shape_of(&network)?.width)
+}
+
+/// Whether a network gives texts' vectors themselves, and not what a linear layer reads off them.
+///
+/// # Errors
+/// As [`shape_of`].
+pub fn gives_vectors(network: &Network) -> Result<bool> {
+    Ok(!has_classifier(network.head(), &shape_of(network)?))
 }
 
 /// Whether a text's vector goes through a linear layer on its way out.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{ModelMetadata, Overrides, Saved};
-use crate::files::read_text;
+use crate::files::{TensorReader, read_text};
 use crate::models::{Network, encoder};
 use crate::{Error, Result};
 
@@ -26,6 +26,15 @@ pub(super) fn open(path: &Path, overrides: &Overrides) -> Result<Saved> {
     let tokenizer = file.is_file().then(|| read_text(&file)).transpose()?.map(Into::into);
     let metadata = ModelMetadata { classes: folder.names, tokenizer, ..ModelMetadata::default() };
     Ok(Saved { network: folder.network, metadata })
+}
+
+/// The folder of the encoder whose weights this file holds: one that transformers wrote, with the `config.json` beside it, and no
+/// network of limbeck's own.
+pub(super) fn around(path: &Path) -> Option<&Path> {
+    let name = path.file_name()?.to_str()?;
+    let folder = path.parent().filter(|folder| folder.join("config.json").is_file())?;
+    let own = || TensorReader::open(path).is_ok_and(|file| file.metadata().contains_key("limbeck.model"));
+    (encoder::folder::WEIGHTS.contains(&name) && !own()).then_some(folder)
 }
 
 /// Writes an encoder of texts (`bert:..`) as a folder that transformers or sentence-transformers opens, with the `tokenizer.json` that

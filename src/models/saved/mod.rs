@@ -124,7 +124,7 @@ fn strings(network: &Network, metadata: &ModelMetadata) -> Metadata {
 /// that has as many, or else numbers. A name without `classes=` is for as many as the file's length says.
 ///
 /// A folder is that of an encoder of texts (BERT, MiniLM, DistilBERT, RoBERTa), with `config.json`, `model.safetensors` or
-/// `pytorch_model.bin`, and, of sentence vectors, `modules.json`. It says all; `overrides` may only name its classes. Where it says neither
+/// `pytorch_model.bin`, and, of sentence vectors, `modules.json`; the file of its weights stands for it. It says all; `overrides` may only name its classes. Where it says neither
 /// how tokens are pooled nor a classifier, it gives the mean of the tokens, as sentence-transformers does.
 ///
 /// # Errors
@@ -142,6 +142,9 @@ pub fn open_with(path: impl AsRef<Path>, overrides: &Overrides, fallback: &Overr
     let path = path.as_ref();
     if path.is_dir() {
         return folder::open(path, overrides);
+    }
+    if let Some(folder) = folder::around(path).filter(|_| overrides.model.is_none()) {
+        return folder::open(folder, overrides);
     }
     let bytes = files::read(path)?;
     if darknet::is_weights(path) {
@@ -216,6 +219,9 @@ pub fn files_of(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     let path = path.as_ref();
     if path.is_dir() {
         return encoder::folder::files_of(path);
+    }
+    if let Some(folder) = folder::around(path) {
+        return encoder::folder::files_of(folder);
     }
     if onnx::is_onnx(path) {
         return onnx::files(path);

@@ -5,6 +5,7 @@
 
 mod by_class;
 mod meter;
+mod scores;
 
 pub use by_class::{ByClass, ClassCounts, ClassResult, TakenFor};
 pub use meter::accuracy;

@@ -10,6 +10,9 @@ use crate::tape::{Meta, Tape, Tensor};
 use crate::tasks::{Leaves, Meter, Metric, Tally};
 use crate::{Error, Result};
 
+/// The name of the mean cosine of texts that follow each other.
+pub const ALIKE: &str = "neighbours' cosine";
+
 /// Sum of losses, batches, samples, sum of neighbours' cosines, pairs of neighbours.
 const TOTALS: usize = 5;
 
@@ -89,7 +92,7 @@ impl Meter for PairMeter {
             return Err(Error::config("counts", format!("expected {TOTALS} totals, got {}", totals.len())));
         };
         let alike = f64::from(cosines) / f64::from(pairs).max(1.0);
-        let alike = Metric { higher_is_better: false, ..Metric::correlation("neighbours' cosine", alike) };
+        let alike = Metric { higher_is_better: false, ..Metric::correlation(ALIKE, alike) };
         let (primary, others) = if self.cosines.is_empty() {
             (alike, Vec::new())
         } else {

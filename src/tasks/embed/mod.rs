@@ -17,6 +17,7 @@ use crate::gpu::Gpu;
 use crate::models::{Head, ModelConfig, Outputs, Values};
 use crate::nn::Mode;
 use crate::{Error, Result};
+pub use meter::ALIKE;
 
 /// The list entry.
 pub const SPEC: TaskSpec = TaskSpec {

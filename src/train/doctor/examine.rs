@@ -8,8 +8,9 @@ use crate::Result;
 use crate::data::{Batch, IGNORE_LABEL, Loader};
 use crate::distill::TermSchedule;
 use crate::gpu::Gpu;
+use crate::models::NUMBERS;
 use crate::nn::Forward;
-use crate::report::printable;
+use crate::report::{mean_cosine, printable};
 use crate::tape::{Plan, Scalar, Step, Tensor};
 use crate::tasks::{Leaves, Rows};
 use crate::train::schemes::Scheme;
@@ -40,6 +41,8 @@ struct Probe {
     student: Option<Rows>,
     /// Logits (N, C) of each teacher.
     teachers: Vec<Tensor>,
+    /// Vectors (N, D) of the first teacher and of the student, where the task compares no rows.
+    vectors: [Option<Tensor>; 2],
     terms: Vec<MeasuredTerm>,
     taps: Vec<Tapped>,
     scalars: Vec<(Scalar, f32)>,
@@ -106,7 +109,7 @@ impl Probe {
         let pass = &recording.forward;
         let mut terms = task_terms(recording, &train.clone().with_ce(teaching.objective()), steps)?;
         let mut scalars = Vec::new();
-        let (mut teachers, mut taps) = (Vec::new(), Vec::new());
+        let (mut teachers, mut taps, mut vectors) = (Vec::new(), Vec::new(), [None, None]);
         if let Some(distilled) = &recording.distilled {
             let targets = distilled.targets.iter().zip(teaching.terms());
             for ((name, loss), (targets, term)) in distilled.terms.iter().zip(targets) {
@@ -119,23 +122,28 @@ impl Probe {
                 }
             }
             (teachers, taps) = (distilled.teachers.clone(), distilled.tapped.clone());
+            vectors[0] = distilled.vectors.clone();
         }
         if !teaching.terms().iter().any(|term| term.method.needs_teacher()) {
             // What stands in for a teacher teaches nothing.
             teachers.clear();
+            vectors[0] = None;
             taps.retain(|tap| tap.owner == "student");
         }
         let student = task.rows(&recording.outputs, &recording.leaves)?;
+        if student.is_none() {
+            vectors[1] = recording.outputs.get(NUMBERS).ok().cloned();
+        }
         let mut kept: Vec<&Tensor> =
             student.iter().flat_map(|rows| std::iter::once(&rows.values).chain(&rows.labels)).collect();
-        kept.extend(teachers.iter().chain(taps.iter().map(|t| &t.tensor)));
+        kept.extend(teachers.iter().chain(vectors.iter().flatten()).chain(taps.iter().map(|t| &t.tensor)));
         for term in &terms {
             kept.push(&term.loss);
             kept.extend(term.squared.iter().chain(term.softens.as_ref().map(|(targets, _)| targets)));
         }
         let plan = Plan::compile(gpu, recording.tape(), &kept).await?;
         let leaves = recording.leaves.clone();
-        Ok(Self { plan, student, leaves, teachers, terms, taps, scalars })
+        Ok(Self { plan, student, leaves, teachers, vectors, terms, taps, scalars })
     }
 
     fn run(&self, batch: &Batch, seed: u64) -> Result<()> {
@@ -153,6 +161,7 @@ impl Probe {
         seed: u64,
         names: Vec<String>,
     ) -> Result<Figures> {
+        let mut alike = [None, None];
         let (mut labels, mut answers) = (Vec::new(), vec![Vec::new(); self.teachers.len() + 1]);
         for batch in loader.epoch(0).take(SAMPLES.div_ceil(loader.config().batch_size)) {
             let batch = batch?;
@@ -163,6 +172,9 @@ impl Probe {
                 }
                 for tap in &self.taps {
                     figures.taps.extend(self.tap(tap).await?);
+                }
+                for (alike, vectors) in alike.iter_mut().zip(&self.vectors) {
+                    *alike = self.alike(vectors, batch.len).await?;
                 }
             }
             // What has no labels has no answers that are right or wrong.
@@ -183,9 +195,24 @@ impl Probe {
         }
         figures.samples = labels.len();
         figures.student_right = share_right(&answers[0], &labels);
+        let [of_teacher, of_student] = alike;
+        figures.student_alike = of_student;
+        if of_teacher.is_some() {
+            let name = names.first().cloned().unwrap_or_default();
+            figures.teachers = vec![TeacherFigure { name, alike: of_teacher, ..Default::default() }];
+            return Ok(figures);
+        }
         let teachers = names.into_iter().zip(&answers[1..]);
         figures.teachers = teachers.map(|(name, answers)| teacher(name, answers, &labels)).collect();
         Ok(figures)
+    }
+
+    /// The mean cosine of any two of a batch's `samples` vectors.
+    async fn alike(&self, vectors: &Option<Tensor>, samples: usize) -> Result<Option<f64>> {
+        let Some(vectors) = vectors else { return Ok(None) };
+        let values = self.plan.read_f32_async(vectors).await?;
+        let width = values.len() / vectors.dims().first().copied().unwrap_or(1).max(1);
+        Ok(mean_cosine(values.chunks(width.max(1)).take(samples)))
     }
 
     async fn term(&self, term: &MeasuredTerm) -> Result<TermFigure> {

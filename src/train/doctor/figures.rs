@@ -21,6 +21,14 @@ pub struct Figures {
     pub terms: Vec<TermFigure>,
     /// The taps that the terms use.
     pub taps: Vec<TapFigure>,
+    /// Mean cosine of the student's vectors of any two samples of the first batch, where it gives vectors: before training.
+    pub student_alike: Option<f64>,
+    /// What it is after training, of samples that follow each other.
+    pub trained_alike: Option<f64>,
+    /// How many training texts are not read to their end, where there are texts.
+    pub cut: Option<CutFigure>,
+    /// Tokens of the tokenizer, where there are texts.
+    pub tokens: Option<usize>,
     /// The teacher is an average of the student's weights: at the start it knows what the student does, which is to say
     /// nothing, and will know more.
     pub starts_as_student: bool,
@@ -37,8 +45,23 @@ pub struct TeacherFigure {
     pub right: f64,
     /// How its answers go with the labels, whichever they are.
     pub agreement: Option<Agreement>,
+    /// Mean cosine of its vectors of any two samples of the first batch, where it gives vectors.
+    pub alike: Option<f64>,
+    /// Rows of its table of tokens, where it reads texts.
+    pub rows: Option<usize>,
     /// What it is measured at before the student's training, where it was.
     pub measured: Option<Metric>,
+}
+
+/// Texts that have more tokens than a model is given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CutFigure {
+    /// Those that have more.
+    pub cut: usize,
+    /// All.
+    pub texts: usize,
+    /// Most tokens of a text.
+    pub longest: usize,
 }
 
 /// A term of the loss on the first batch.

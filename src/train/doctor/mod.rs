@@ -20,9 +20,10 @@ mod peers;
 mod right;
 mod saturation;
 mod taps;
+mod texts;
 
 pub use answers::{Agreement, agreement};
-pub use figures::{Figures, TapFigure, TeacherFigure, TermFigure};
+pub use figures::{CutFigure, Figures, TapFigure, TeacherFigure, TermFigure};
 
 pub(super) use examine::figures;
 pub(super) use peers::peer_figures;
@@ -51,6 +52,9 @@ pub static CHECKS: &[fn(&Figures) -> Option<Finding>] = &[
     balance::unbalanced,
     balance::vanishing,
     taps::dead_channels,
+    texts::collapsed,
+    texts::cut,
+    texts::other_tokenizer,
 ];
 
 /// What the checks find in `figures`.

@@ -3,7 +3,7 @@
 use super::source::{RecordedTeacher, Shared, TeacherSource};
 use crate::distill::{LogitRows, MethodContext, Need, TaskRows, TeacherPass};
 use crate::gpu::Gpu;
-use crate::models::{Network, Outputs, Values};
+use crate::models::{NUMBERS, Network, Outputs, Values};
 use crate::nn::{DeviceParams, Forward, Mode, ParamBuilder, ParamId, Params, Tap};
 use crate::tape::{Gradients, Scalar, Tensor};
 use crate::tasks::{Leaves, Rows, Task};
@@ -45,6 +45,8 @@ pub(in crate::train) struct Distillation {
     pub teachers: Vec<Tensor>,
     /// Teacher rows (R, C) that each term sees, where the task has rows.
     pub targets: Vec<Option<Tensor>>,
+    /// The first teacher's vectors (N, D), where the task compares no rows and it gives numbers.
+    pub vectors: Option<Tensor>,
     /// The taps of both networks that the terms use, each once.
     pub tapped: Vec<Tapped>,
 }
@@ -137,7 +139,8 @@ impl Distillation {
         let regressors = (!host.is_empty()).then_some(MethodParams { host, device, leaves });
         let tapped = tapped(&pass, student.forward, &taps);
         let teachers = everyone.into_iter().map(|(logits, _)| logits).collect();
-        Ok(Self { loss, terms: recorded, weights, regressors, teachers, targets, tapped })
+        let vectors = ours.is_none().then(|| outputs.get(NUMBERS).ok().cloned()).flatten();
+        Ok(Self { loss, terms: recorded, weights, regressors, teachers, targets, vectors, tapped })
     }
 }
 

@@ -1,4 +1,10 @@
-//! `limbeck eval`: a saved network on a data set's test part, class by class. A file for each kind of data.
+//! `limbeck eval`: a saved network, or a static model of sentences, on a data set's test part, class by class. A file for each kind of
+//! data.
+//!
+//! Of texts of classes it prints accuracy, F1 of the second class where there are two, the mean F1 of all classes and Matthews' correlation;
+//! a model that gives only vectors gets a logistic regression on those of the training part. Of scored pairs it prints Spearman's and Pearson's
+//! correlation of cosines and scores; how often a pair's first text finds its second among the 1, 5 and 10 nearest of all seconds,
+//! whatever its score; and the mean cosine of all texts, which is near 1 where vectors have collapsed.
 
 mod boxes;
 mod classes;
@@ -17,6 +23,10 @@ use crate::data::{Content, find};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
+Of texts of classes: accuracy, F1 of the second class where there are two, the mean F1 of all, Matthews' correlation; a model that gives
+only vectors gets a logistic regression on those of the training part. Of scored pairs: correlation of cosines and scores; recall@K, how
+often a pair's first text has its second among the K nearest of all seconds; the mean cosine of all texts, near 1 where they are all one.
+
 Examples:
   limbeck eval runs/teacher/model.safetensors --data fashion-mnist
   limbeck eval resnet20.safetensors --model resnet20 --data cifar10 \\
@@ -24,6 +34,7 @@ Examples:
   limbeck eval runs/student/model.safetensors --data sst2
   limbeck eval all-MiniLM-L6-v2 --data stsb
   limbeck eval distilbert-base-uncased --data texts --data-dir corpus
+  limbeck eval static-model --data sst2
   limbeck eval runs/student/model.safetensors --json > eval.json";
 
 /// Flags of `limbeck eval`.
@@ -49,7 +60,7 @@ pub struct EvalFlags {
     /// Use only N test images or texts, each class in proportion
     #[arg(long, value_name = "N")]
     limit_test: Option<usize>,
-    /// Images or texts per step; 64 images or more by default, as they are small, and 32 texts
+    /// Images per step; 64 or more by default, as they are small
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
     #[command(flatten)]

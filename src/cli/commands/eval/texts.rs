@@ -10,23 +10,28 @@ use super::EvalFlags;
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
 use crate::cli::run::box_flags::not_of_classes;
+use crate::cli::run::embedder::{Embedder, Encoder, Table, is_static};
+use crate::cli::run::quality::{self, Quality, measure};
 use crate::cli::run::recipe::Recipe;
 use crate::cli::run::subject::class_difference;
-use crate::cli::run::subject::tokens::{Tokens, limit};
+use crate::cli::run::subject::tokens::{Tokens, limit, options as text_options};
 use crate::data::Source;
 use crate::data::text::{MaskedTexts, Masking, TextSet};
+use crate::gpu::Gpu;
 use crate::models::saved::{Overrides, Saved};
 use crate::models::{Head, InputSpec};
 use crate::nn::DeviceParams;
-use crate::report::{Quantity, Unit, count, printable};
-use crate::tasks::{Classify, ClassifyConfig, Embed, MaskedWords, Measured, Metric, Task};
+use crate::report::{count, printable};
+use crate::sentences::answers;
+use crate::tasks::classify::ClassCounts;
+use crate::tasks::{MaskedWords, Measured, Metric};
 use crate::train::Evaluator;
 use crate::{Error, Result};
 
-/// Texts a step where nobody says.
+/// Texts a step of masked language models where nobody says.
 const BATCH: usize = 32;
 
-/// Measures the network on the test part of the data, and prints.
+/// Measures the network or the static model on the test part of the data, and prints.
 pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     flags.boxes.refuse()?;
     let given = [
@@ -37,41 +42,16 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
         return Err(not_of_classes(flag));
     }
-    let saved = flags.model.open(Overrides::default(), &Overrides::default())?;
-    let InputSpec::Tokens { longest, .. } = saved.network.input() else {
-        let message = format!("{} has texts, and the network takes {}", flags.data, saved.network.input());
-        return Err(Error::config("--data", message));
-    };
-    let recipe = Recipe {
-        data: Some(flags.data.clone()),
-        data_dir: flags.data_dir.clone(),
-        max_tokens: Some(longest),
-        text_columns: flags.text_columns.clone(),
-        label_column: flags.label_column.clone(),
-        text_format: flags.text_format.clone(),
-        ..Default::default()
-    };
-    let tokens = Tokens::with(&flags.model.file, &saved.metadata, longest)?;
-    let (test, task) = match saved.network.head() {
-        Head::Tokens(_) => hidden(&tokens, &recipe, flags.limit_test)?,
-        _ => known(&saved, &tokens, &recipe, flags.limit_test)?,
-    };
-    let (gpu, batch_size) = (adapter.open()?, flags.batch_size.unwrap_or(BATCH));
-    let params = DeviceParams::frozen(&gpu, "network", &saved.network.params)?;
-    let mut evaluator =
-        Evaluator::new(&gpu, task.as_ref(), &saved.network, &params, batch_size, test.as_ref())?;
-    let start = Instant::now();
-    let Measured { primary, others, .. } = evaluator.measure(evaluator.loader(&test)?.epoch(0))?;
-    let result = Evaluation {
-        file: flags.model.file.display().to_string(),
-        model: saved.network.name.clone(),
-        params: saved.network.params.trainable_elements(),
-        data: test.name().to_string(),
-        texts: test.len(),
-        adapter: format!("{} ({})", gpu.caps().name, gpu.caps().backend),
-        texts_per_second: test.len() as f64 / start.elapsed().as_secs_f64(),
-        batch_size,
-        metrics: std::iter::once(primary).chain(others).collect(),
+    let path = &flags.model.file;
+    let result = if is_static(path) {
+        vectors(&Table::open(path)?, flags)?
+    } else {
+        let saved = flags.model.open(Overrides::default(), &Overrides::default())?;
+        match saved.network.head() {
+            Head::Numbers(_) => vectors(&Encoder::new(adapter, path, saved, None)?, flags)?,
+            Head::Tokens(_) => hidden(adapter, flags, &saved)?,
+            _ => classes(adapter, flags, &saved)?,
+        }
     };
     if flags.json {
         json(&result)?
@@ -81,49 +61,135 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The test part, and what is measured on it.
-type Measure = (Arc<dyn Source>, Box<dyn Task>);
-
-/// Texts with words hidden, the same whenever they are measured.
-fn hidden(tokens: &Tokens, recipe: &Recipe, most: Option<usize>) -> Result<Measure> {
-    let test = limit(tokens.load_plain(recipe)?.test, most, "--limit-test")?;
-    let test = MaskedTexts::new(Arc::new(test), tokens.masking(Masking::SHARE)?)?;
-    let task = MaskedWords::new(&test, tokens.sizes(), Masking::SHARE)?;
-    Ok((Arc::new(test), Box::new(task)))
+/// Fails for batches of so many texts where these share them by their tokens.
+fn refuse_batches(flags: &EvalFlags) -> Result<()> {
+    match flags.batch_size {
+        None => Ok(()),
+        Some(_) => Err(Error::config("--batch-size", "texts share batches by their tokens; leave it out")),
+    }
 }
 
-/// Texts of which something is known.
-fn known(saved: &Saved, tokens: &Tokens, recipe: &Recipe, most: Option<usize>) -> Result<Measure> {
-    let test = limit(tokens.load(recipe)?.test, most, "--limit-test")?;
-    let task = task_of(saved, &test)?;
-    Ok((Arc::new(test), task))
+/// What vectors say.
+fn vectors(embedder: &dyn Embedder, flags: &EvalFlags) -> Result<Evaluation> {
+    refuse_batches(flags)?;
+    if flags.limit_test.is_some() {
+        let message = "vectors are measured on all texts, and scored pairs stay together; leave it out";
+        return Err(Error::config("--limit-test", message));
+    }
+    let Quality { texts, fitted_on, seconds, metrics } =
+        measure(embedder, &flags.data, flags.data_dir.as_deref(), &text_options(&recipe(flags))?)?;
+    Ok(Evaluation {
+        file: flags.model.file.display().to_string(),
+        model: embedder.model(),
+        params: embedder.params(),
+        data: flags.data.clone(),
+        texts,
+        adapter: embedder.runs_on(),
+        texts_per_second: texts as f64 / seconds,
+        fitted_on,
+        metrics,
+    })
 }
 
-/// What the data asks of the network: its classes where it has labels, or else vectors.
-fn task_of(saved: &Saved, test: &TextSet) -> Result<Box<dyn Task>> {
-    let sizes = [test.vocabulary(), test.longest()];
-    match (saved.network.head(), test.labels()) {
-        (Head::Classes(classes), Some(_)) => {
-            if let Some(difference) =
-                class_difference(&saved.metadata.classes, test.class_names(), test.name())
-            {
-                log::warn!("{difference}");
-            }
-            if classes != test.class_names().len() {
-                let theirs = test.class_names().len();
-                let message = format!("the network has {classes} classes, and {} {theirs}", test.name());
-                return Err(Error::config("--data", message));
-            }
-            Ok(Box::new(Classify::of_texts(test, classes, sizes, ClassifyConfig::default())?))
-        }
-        (Head::Numbers(width), None) => Ok(Box::new(Embed::new(test, sizes, width)?)),
-        (head, labels) => {
-            let has = if labels.is_some() { "a class for each text" } else { "scores of pairs" };
-            let message =
-                format!("{} has {has}, and the network gives {} {}", test.name(), head.width(), head.noun());
+/// The data that the flags name.
+fn recipe(flags: &EvalFlags) -> Recipe {
+    Recipe {
+        data: Some(flags.data.clone()),
+        data_dir: flags.data_dir.clone(),
+        text_columns: flags.text_columns.clone(),
+        label_column: flags.label_column.clone(),
+        text_format: flags.text_format.clone(),
+        ..Default::default()
+    }
+}
+
+/// Most tokens of a text that a network reads.
+fn longest(flags: &EvalFlags, saved: &Saved) -> Result<usize> {
+    match saved.network.input() {
+        InputSpec::Tokens { longest, .. } => Ok(longest),
+        input => {
+            let message = format!("{} has texts, and the network takes {input}", flags.data);
             Err(Error::config("--data", message))
         }
     }
+}
+
+/// How well hidden words are guessed; the same ones whenever they are measured.
+fn hidden(adapter: &AdapterFlags, flags: &EvalFlags, saved: &Saved) -> Result<Evaluation> {
+    let tokens = Tokens::with(&flags.model.file, &saved.metadata, longest(flags, saved)?)?;
+    let test = limit(tokens.load_plain(&recipe(flags))?.test, flags.limit_test, "--limit-test")?;
+    let test = Arc::new(MaskedTexts::new(Arc::new(test), tokens.masking(Masking::SHARE)?)?);
+    let task = MaskedWords::new(test.as_ref(), tokens.sizes(), Masking::SHARE)?;
+    let (gpu, batch_size) = (adapter.open()?, flags.batch_size.unwrap_or(BATCH));
+    let params = DeviceParams::frozen(&gpu, "network", &saved.network.params)?;
+    let mut evaluator = Evaluator::new(&gpu, &task, &saved.network, &params, batch_size, test.as_ref())?;
+    let start = Instant::now();
+    let Measured { primary, others, .. } = evaluator.measure(evaluator.loader(&test)?.epoch(0))?;
+    let metrics = std::iter::once(primary).chain(others).collect();
+    Ok(evaluation(flags, saved, &gpu, (test.as_ref(), start.elapsed().as_secs_f64()), metrics))
+}
+
+/// What a classifier says.
+fn classes(adapter: &AdapterFlags, flags: &EvalFlags, saved: &Saved) -> Result<Evaluation> {
+    refuse_batches(flags)?;
+    let recipe = recipe(flags);
+    let tokens = Tokens::with(&flags.model.file, &saved.metadata, longest(flags, saved)?)?;
+    let test = Arc::new(limit(tokens.load(&recipe)?.test, flags.limit_test, "--limit-test")?);
+    check_fit(saved, &test)?;
+    let gpu = adapter.open()?;
+    let start = Instant::now();
+    let rows = answers(&gpu, &saved.network, &test)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let mut counts = ClassCounts::new(saved.network.head().width());
+    for (row, label) in rows.chunks(saved.network.head().width()).zip(test.labels().unwrap_or_default()) {
+        counts.add(*label as i32, row);
+    }
+    let found = counts.by_class(&saved.metadata.classes);
+    if found.not_finite > 0 {
+        let n = found.not_finite;
+        log::warn!("the network's outputs are NaN or infinite for {n} texts, which count as wrong");
+    }
+    Ok(evaluation(flags, saved, &gpu, (test.as_ref(), seconds), found.metrics()))
+}
+
+/// What a network came to on so many texts in so many seconds.
+fn evaluation(
+    flags: &EvalFlags,
+    saved: &Saved,
+    gpu: &Gpu,
+    (test, seconds): (&dyn Source, f64),
+    metrics: Vec<Metric>,
+) -> Evaluation {
+    Evaluation {
+        file: flags.model.file.display().to_string(),
+        model: saved.network.name.clone(),
+        params: saved.network.params.trainable_elements(),
+        data: test.name().to_string(),
+        texts: test.len(),
+        adapter: format!("{} ({})", gpu.caps().name, gpu.caps().backend),
+        texts_per_second: test.len() as f64 / seconds,
+        fitted_on: None,
+        metrics,
+    }
+}
+
+/// Fails where the data has no classes, or another number of them.
+fn check_fit(saved: &Saved, test: &TextSet) -> Result<()> {
+    let (name, ours, theirs) = (test.name(), saved.network.head().width(), test.class_names().len());
+    if test.labels().is_none() {
+        let message = format!(
+            "{name} has scores of pairs, and the network gives {ours} {}; take an encoder of sentences",
+            saved.network.head().noun()
+        );
+        return Err(Error::config("--data", message));
+    }
+    if let Some(difference) = class_difference(&saved.metadata.classes, test.class_names(), name) {
+        log::warn!("{difference}");
+    }
+    if ours != theirs {
+        return Err(Error::config("--data", format!("the network has {ours} classes, and {name} {theirs}")));
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -135,7 +201,9 @@ struct Evaluation {
     texts: usize,
     adapter: String,
     texts_per_second: f64,
-    batch_size: usize,
+    /// Training texts that classes were learned from, of vectors alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fitted_on: Option<usize>,
     metrics: Vec<Metric>,
 }
 
@@ -143,10 +211,6 @@ fn print(r: &Evaluation) -> Result<()> {
     let model = printable(&r.model);
     say!("{model} ({} parameters) on {} test texts of {}", count(r.params as u64), r.texts, r.data)?;
     say!("run by {}\n", r.adapter)?;
-    for metric in &r.metrics {
-        let quantity: Quantity = metric.quantity();
-        let unit = if metric.unit == Unit::Share { " %" } else { "" };
-        say!("{:<20} {}{unit}", metric.name, quantity.shown(metric.value))?;
-    }
-    say!("{:<20} {:.0} texts/s in batches of {}", "speed", r.texts_per_second, r.batch_size)
+    quality::print(&r.metrics, r.fitted_on)?;
+    say!("{:<20} {:.0} texts/s", "speed", r.texts_per_second)
 }

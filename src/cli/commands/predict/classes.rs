@@ -1,12 +1,13 @@
 //! The classes of image files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::PredictFlags;
+use super::likeliest::{NOT_FINITE, Probability, likeliest};
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
 use crate::cli::run::box_flags::not_of_classes;
@@ -25,12 +26,6 @@ struct Prediction<'a> {
     classes: Vec<Probability<'a>>,
 }
 
-#[derive(Serialize)]
-struct Probability<'a> {
-    class: &'a str,
-    probability: f64,
-}
-
 /// Reads, runs and prints. Nothing is printed unless every image could be read.
 pub fn run(
     adapter: &AdapterFlags,
@@ -47,10 +42,9 @@ pub fn run(
     let logits = logits(&gpu, saved, &images)?;
     let names = &saved.metadata.classes;
     let predict = |(path, row): (&PathBuf, &[f32])| {
-        let classes = top(path, row, flags.top as usize)?;
-        let classes =
-            classes.into_iter().map(|(c, probability)| Probability { class: &names[c], probability });
-        Ok(Prediction { image: path.display().to_string(), classes: classes.collect() })
+        let classes = likeliest(row, names, flags.top as usize);
+        let classes = classes.ok_or_else(|| Error::file(path, NOT_FINITE))?;
+        Ok(Prediction { image: path.display().to_string(), classes })
     };
     let all: Vec<Prediction> =
         paths.iter().zip(logits.chunks(names.len())).map(predict).collect::<Result<_>>()?;
@@ -60,9 +54,7 @@ pub fn run(
     }
     for prediction in &all {
         say!("{}", printable(&prediction.image))?;
-        for Probability { class, probability } in &prediction.classes {
-            say!("  {:>6.2} %  {}", 100.0 * probability, printable(class))?;
-        }
+        prediction.classes.iter().try_for_each(Probability::show)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -103,35 +95,4 @@ fn logits(gpu: &Gpu, saved: &Saved, images: &Arc<Dataset>) -> Result<Vec<f32>> {
         all.extend(logits.into_iter().take(batch.len * saved.network.head().width()));
     }
     Ok(all)
-}
-
-/// The `n` likeliest classes with their softmax, the likeliest first, the first of equals first.
-fn top(path: &Path, logits: &[f32], n: usize) -> Result<Vec<(usize, f64)>> {
-    if !logits.iter().all(|v| v.is_finite()) {
-        let message = "the network's outputs for it are NaN or infinite; check the model, and the normalisation \
-                       that it was trained with";
-        return Err(Error::file(path, message));
-    }
-    // Softmax does not change when all logits shift; from the largest down no exponential overflows.
-    let most = logits.iter().fold(f32::NEG_INFINITY, |most, &v| most.max(v));
-    let exponentials: Vec<f64> = logits.iter().map(|&v| f64::from(v - most).exp()).collect();
-    let sum: f64 = exponentials.iter().sum();
-    let mut order: Vec<usize> = (0..logits.len()).collect();
-    order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
-    Ok(order.into_iter().take(n).map(|c| (c, exponentials[c] / sum)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn softmax_of_large_logits() {
-        let best = top(Path::new("x"), &[1000.0, 1000.0, -1000.0, 999.0], 3).unwrap();
-        assert_eq!(best.iter().map(|b| b.0).collect::<Vec<_>>(), [0, 1, 3]);
-        let e = std::f64::consts::E;
-        assert!((best[0].1 - e / (2.0 * e + 1.0)).abs() < 1e-12, "{best:?}");
-        let message = top(Path::new("x.png"), &[0.0, f32::NAN], 1).unwrap_err().to_string();
-        assert!(message.contains("x.png") && message.contains("NaN"), "{message}");
-    }
 }

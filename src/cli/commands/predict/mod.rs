@@ -1,8 +1,11 @@
-//! `limbeck predict`: what image files show. A file for each kind of answer.
+//! `limbeck predict`: what image files show, and what texts say. A file for each kind of answer.
 
 mod boxes;
 mod classes;
 mod files;
+mod given;
+mod likeliest;
+mod texts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,17 +17,18 @@ use crate::cli::run::box_flags::BoxFlags;
 use crate::cli::run::model_file::ModelFlags;
 use crate::cli::run::subject;
 use crate::models::saved::{Overrides, parse_input};
-use crate::models::{Head, MAX_CLASSES};
+use crate::models::{Head, InputSpec, MAX_CLASSES};
 use crate::{Error, Result};
 
 /// What `--help` ends with.
 pub const EXAMPLES: &str = "\
 Images are made grey or coloured and resized to what the network takes, without keeping the aspect ratio. A folder stands
-for the images in it, and * and ? for any text in their names.
+for the images in it, and * and ? for any text in their names. A network of texts takes texts, each in quotes, and files of them.
 
 Examples:
   limbeck predict runs/student/model.safetensors boot.png shirt.jpg
   limbeck predict runs/detector/model.safetensors photos --out found
+  limbeck predict runs/classifier/model.safetensors 'a fine film' reviews.csv --columns review
   limbeck predict yolov4-tiny.weights 'photos/*.jpg' --out found --json
   limbeck predict resnet20.safetensors frog.png --model resnet20 --data cifar10 --top 3 --json
   limbeck predict resnet20.safetensors frog.png --model resnet20 --input 3x32x32 --classes 10 \\
@@ -35,9 +39,9 @@ Examples:
 pub struct PredictFlags {
     #[command(flatten)]
     model: ModelFlags,
-    /// PNG or JPEG files, or folders of them
-    #[arg(value_name = "IMAGE", required = true)]
-    images: Vec<PathBuf>,
+    /// PNG or JPEG files, or folders of them; for a network of texts the texts, or files of them: lines, .csv, .tsv, .jsonl
+    #[arg(value_name = "IMAGE|TEXT|FILE", required = true)]
+    inputs: Vec<PathBuf>,
     /// Classes to show, the likeliest first
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     top: u64,
@@ -53,6 +57,9 @@ pub struct PredictFlags {
     /// Its directory, where it is not in a usual place
     #[arg(long, value_name = "DIR", requires = "data")]
     data_dir: Option<PathBuf>,
+    /// Columns of the texts in tables, one or two, by name or number from 0 [default: text, sentence, or the first]
+    #[arg(long, value_name = "COLUMN,..", value_delimiter = ',')]
+    columns: Vec<String>,
     /// Draw boxes into copies of the images in this folder
     #[arg(long, value_name = "DIR", help_heading = "Detection")]
     out: Option<PathBuf>,
@@ -75,11 +82,11 @@ pub fn run(adapter: &AdapterFlags, flags: &PredictFlags) -> Result<ExitCode> {
         ..Default::default()
     };
     let saved = flags.model.open(said, &like)?;
-    let images = files::expand(&flags.images)?;
-    match saved.network.head() {
-        Head::Boxes(_) => boxes::run(adapter, flags, &images, saved),
-        Head::Classes(_) | Head::Numbers(_) | Head::Tokens(_) => {
-            classes::run(adapter, flags, &images, &saved)
+    match (saved.network.input(), saved.network.head()) {
+        (InputSpec::Tokens { longest, .. }, _) => texts::run(adapter, flags, &saved, longest),
+        (_, Head::Boxes(_)) => boxes::run(adapter, flags, &files::expand(&flags.inputs)?, saved),
+        (_, Head::Classes(_) | Head::Numbers(_) | Head::Tokens(_)) => {
+            classes::run(adapter, flags, &files::expand(&flags.inputs)?, &saved)
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::models::Network;
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
 use crate::report::{Section, printable};
 use crate::tasks::Task;
+use crate::train::doctor::Figures;
 use crate::{Error, Result};
 
 pub use kind::Kind;
@@ -49,6 +50,11 @@ pub trait Subject {
 
     /// What it tells about a network that was trained on it.
     fn overrides(&self) -> Overrides;
+
+    /// What the doctor is told of the data before anything runs.
+    fn known(&self) -> Figures {
+        Figures { classes: self.classes().to_vec(), ..Default::default() }
+    }
 
     /// Files in which a trained network is written for other programs, besides its own.
     fn exports(&self, _network: &Network) -> &'static [&'static str] {

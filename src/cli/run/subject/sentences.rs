@@ -8,8 +8,9 @@ use crate::cli::run::recipe::Recipe;
 use crate::data::text::TextSet;
 use crate::data::{Content, Source};
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
-use crate::models::{Head, InputSpec, ModelConfig, Network, build, encoder};
+use crate::models::{InputSpec, Network, encoder};
 use crate::tasks::{Embed, Task, embed};
+use crate::train::doctor::Figures;
 use crate::{Error, Result};
 
 /// Sentences, as settings see them.
@@ -91,6 +92,10 @@ impl Subject for Sentences {
         Overrides::default()
     }
 
+    fn known(&self) -> Figures {
+        self.tokens.known(&self.training, &[])
+    }
+
     fn exports(&self, network: &Network) -> &'static [&'static str] {
         tokens::exports(network)
     }
@@ -104,6 +109,5 @@ impl Subject for Sentences {
 /// Numbers of a vector: as many as the student is wide.
 fn width_of(recipe: &Recipe, [vocabulary, longest]: [usize; 2]) -> Result<usize> {
     let model = recipe.need(&recipe.model, "model", "bert:2,128,2")?;
-    let config = ModelConfig { input: InputSpec::Tokens { vocabulary, longest }, head: Head::Numbers(1) };
-    Ok(encoder::shape_of(&build(model, &config)?)?.width)
+    encoder::width_of(model, InputSpec::Tokens { vocabulary, longest })
 }

@@ -10,6 +10,7 @@ use crate::data::{Content, Source};
 use crate::models::Network;
 use crate::models::saved::{ModelMetadata, Overrides, Saved};
 use crate::tasks::{Classify, Task, classify};
+use crate::train::doctor::Figures;
 use crate::{Error, Result};
 
 /// Texts of classes, as settings see them.
@@ -82,6 +83,10 @@ impl Subject for Texts {
 
     fn overrides(&self) -> Overrides {
         Overrides { classes: Some(self.classes().to_vec()), ..Default::default() }
+    }
+
+    fn known(&self) -> Figures {
+        self.tokens.known(&self.training, self.classes())
     }
 
     fn exports(&self, network: &Network) -> &'static [&'static str] {

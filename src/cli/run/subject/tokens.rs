@@ -9,6 +9,7 @@ use crate::data::text::{
 };
 use crate::models::saved::{self, ModelMetadata, Overrides, Saved};
 use crate::models::{InputSpec, Network, base_of};
+use crate::train::doctor::{CutFigure, Figures};
 use crate::{Error, Result};
 
 /// Most tokens of a text where nobody says.
@@ -59,6 +60,17 @@ impl Tokens {
         [self.tokenizer.vocabulary(), self.longest]
     }
 
+    /// What the doctor is told of texts to learn from.
+    pub fn known(&self, training: &TextSet, classes: &[String]) -> Figures {
+        let cut = CutFigure { cut: training.cut(), texts: training.len(), longest: training.longest() };
+        Figures {
+            classes: classes.to_vec(),
+            cut: Some(cut),
+            tokens: Some(self.tokenizer.vocabulary()),
+            ..Default::default()
+        }
+    }
+
     /// The parts of the data set that the settings name.
     pub fn load(&self, recipe: &Recipe) -> Result<TextSets> {
         let (name, dir) = (recipe.data_name(), recipe.data_dir.as_deref());
@@ -85,10 +97,13 @@ impl Tokens {
     /// Fails for a teacher of other tokens: numbers that mean other words teach nothing; and for one of shorter texts.
     pub fn fit(&self, saved: &Saved) -> Result<()> {
         let refuse = |setting: &str, message: String| Err(Error::config(setting, message));
-        if saved.metadata.tokenizer.as_ref().is_some_and(|other| **other != *self.tokenizer.json()) {
-            let message = "its tokenizer is another than the student's: numbers of tokens would mean other words; give both \
-                           the same, or leave out `tokenizer`";
-            return refuse("teacher", message.into());
+        let other = saved.metadata.tokenizer.as_ref();
+        if let Some(difference) = other.and_then(|other| self.tokenizer.difference(other)) {
+            let message = format!(
+                "its tokenizer is another than the student's ({difference}): numbers of tokens would mean other words; give \
+                 both the same, or leave out `tokenizer`"
+            );
+            return refuse("teacher", message);
         }
         match saved.network.input() {
             InputSpec::Tokens { longest, .. } if longest < self.longest => refuse(
@@ -104,7 +119,7 @@ impl Tokens {
 }
 
 /// Which columns of files the settings name.
-fn options(recipe: &Recipe) -> Result<TextOptions> {
+pub fn options(recipe: &Recipe) -> Result<TextOptions> {
     let columns = recipe.text_columns.as_deref().unwrap_or_default();
     if columns.len() > 2 {
         let message = format!("expected one column, or two of pairs, got {}", columns.len());

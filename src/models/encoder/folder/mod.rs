@@ -37,7 +37,7 @@ use names::{DECODER, Kind, TABLE, TRANSFORM, TYPES};
 pub(in crate::models) use write::save;
 
 /// Files of weights, the first that is there.
-const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+pub(in crate::models) const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 /// The problem of a classifier that sentence-transformers opens.
 const CLASSES: &str = "single_label_classification";
 

@@ -82,7 +82,7 @@ fn variances(vectors: &WordVectors) -> Vec<f64> {
 }
 
 /// As many columns for each part, the one of most variance first, each to the part with the smallest product of variances that
-/// has room, the first of equals. Variances count from a little below the smallest on, so that none makes a product smaller.
+/// has room, of equals the one with fewer columns. Variances count from a little below the smallest on, so that none makes a product smaller.
 fn deal(variances: &[f64], parts: usize) -> Vec<Vec<usize>> {
     let room = variances.len() / parts;
     let largest = variances.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
@@ -93,7 +93,9 @@ fn deal(variances: &[f64], parts: usize) -> Vec<Vec<usize>> {
     let mut products = vec![0f64; parts];
     for column in order {
         let free = (0..parts).filter(|part| dealt[*part].len() < room);
-        let Some(part) = free.min_by(|a, b| products[*a].total_cmp(&products[*b])) else { break };
+        let smallest = free
+            .min_by(|a, b| products[*a].total_cmp(&products[*b]).then(dealt[*a].len().cmp(&dealt[*b].len())));
+        let Some(part) = smallest else { break };
         products[part] += (variances[column] / least).ln_1p();
         dealt[part].push(column);
     }

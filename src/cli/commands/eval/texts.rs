@@ -10,7 +10,7 @@ use super::EvalFlags;
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
 use crate::cli::run::box_flags::not_of_classes;
-use crate::cli::run::embedder::{Embedder, Encoder, Table, is_static};
+use crate::cli::run::embedder::{Embedder, Encoder, Table};
 use crate::cli::run::quality::{self, Quality, measure};
 use crate::cli::run::recipe::Recipe;
 use crate::cli::run::subject::class_difference;
@@ -23,6 +23,7 @@ use crate::models::{Head, InputSpec};
 use crate::nn::DeviceParams;
 use crate::report::{count, printable};
 use crate::sentences::answers;
+use crate::sentences::statics::StaticModel;
 use crate::tasks::classify::ClassCounts;
 use crate::tasks::{MaskedWords, Measured, Metric};
 use crate::train::Evaluator;
@@ -43,7 +44,7 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
         return Err(not_of_classes(flag));
     }
     let path = &flags.model.file;
-    let result = if is_static(path) {
+    let result = if StaticModel::is_folder(path) {
         vectors(&Table::open(path)?, flags)?
     } else {
         let saved = flags.model.open(Overrides::default(), &Overrides::default())?;
@@ -116,7 +117,7 @@ fn longest(flags: &EvalFlags, saved: &Saved) -> Result<usize> {
 
 /// How well hidden words are guessed; the same ones whenever they are measured.
 fn hidden(adapter: &AdapterFlags, flags: &EvalFlags, saved: &Saved) -> Result<Evaluation> {
-    let tokens = Tokens::with(&flags.model.file, &saved.metadata, longest(flags, saved)?)?;
+    let tokens = Tokens::with(&flags.model.file, saved, longest(flags, saved)?)?;
     let test = limit(tokens.load_plain(&recipe(flags))?.test, flags.limit_test, "--limit-test")?;
     let test = Arc::new(MaskedTexts::new(Arc::new(test), tokens.masking(Masking::SHARE)?)?);
     let task = MaskedWords::new(test.as_ref(), tokens.sizes(), Masking::SHARE)?;
@@ -133,7 +134,7 @@ fn hidden(adapter: &AdapterFlags, flags: &EvalFlags, saved: &Saved) -> Result<Ev
 fn classes(adapter: &AdapterFlags, flags: &EvalFlags, saved: &Saved) -> Result<Evaluation> {
     refuse_batches(flags)?;
     let recipe = recipe(flags);
-    let tokens = Tokens::with(&flags.model.file, &saved.metadata, longest(flags, saved)?)?;
+    let tokens = Tokens::with(&flags.model.file, saved, longest(flags, saved)?)?;
     let test = Arc::new(limit(tokens.load(&recipe)?.test, flags.limit_test, "--limit-test")?);
     check_fit(saved, &test)?;
     let gpu = adapter.open()?;

@@ -16,7 +16,7 @@ pub fn list() -> String {
 /// The tasks that a method is for, in a column of little room.
 fn short(spec: &MethodSpec) -> String {
     let tasks = tasks(spec);
-    if tasks.len() == TASKS.len() { "all".into() } else { tasks.join(", ") }
+    if tasks.len() == TASKS.len() { "all".into() } else { tasks.join(",") }
 }
 
 /// What there is to know about the method `name`, for a terminal.

@@ -25,7 +25,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "cc",
     family: Family::Feature,
     knowledge: Knowledge::Relation,
-    about: "correlations of a batch under a Gaussian kernel; paper and benchmark differ, see form",
+    about: "correlations of a batch, Gaussian kernel; paper and benchmark differ, see form",
     formula: "paper: sum over taps of ||K_s - K_t||_F^2 / N^2, \
               K = exp(-2 gamma) sum_p (2 gamma)^p / p! (f_i . f_j)^p; \
               code: mean_i d_i . d_(i+1), d = |e(f_s) - e(f_t)|",

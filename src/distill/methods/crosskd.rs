@@ -32,7 +32,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "crosskd",
     family: Family::Feature,
     knowledge: Knowledge::Response,
-    about: "the student's features through the last layer of the teacher's heads, against its own",
+    about: "the student's features through the last layer of the teacher's heads, and its own",
     formula: "mean over samples of sum over rows of |o^ - o|^beta BCE(o^, o) + o sum_c |p^ - p|^beta BCE(p^, p) \
               + o max_c p (1 - GIoU(b^, b)); ^ is what the teacher's last convolution makes of the student's map",
     paper: "Wang et al. 2306.11369, for heads with objectness",

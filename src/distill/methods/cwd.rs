@@ -20,7 +20,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "cwd",
     family: Family::Feature,
     knowledge: Knowledge::Feature,
-    about: "where in its map each channel is strong, as a distribution over pixels; for detectors",
+    about: "where in its map each channel is strong, as distribution over pixels; detectors",
     formula: "sum over taps of T^2 / (N C) * sum_nc KL(softmax_hw(f_t / T) || softmax_hw(r(f_s) / T))",
     paper: "Shu et al. 2011.13256; for the features of detectors toolkits take cwd:10,temperature=1",
     settings: &[TEMPERATURE],

@@ -15,7 +15,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "dist",
     family: Family::Activation,
     knowledge: Knowledge::Relation,
-    about: "correlation of predictions, between classes of a sample and between samples of a class",
+    about: "correlation of predictions, between classes of a sample and samples of a class",
     formula: "T^2 * (beta * (1 - mean_i rho(p_s,i, p_t,i)) + gamma * (1 - mean_c rho(p_s,.c, p_t,.c))), rho Pearson",
     paper: "Huang et al. 2205.10536; T is 1 for ImageNet. Their code adds 1e-8 to the product of the norms, here each \
             norm is at least 1e-8",

@@ -19,7 +19,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "dkd",
     family: Family::Activation,
     knowledge: Knowledge::Response,
-    about: "soft targets in two parts: confidence in the label, and distribution over other classes",
+    about: "soft targets in two parts: confidence in the label, distribution over other classes",
     formula: "T^2 * (alpha * KL((p_t,y, 1 - p_t,y) || (p_s,y, 1 - p_s,y)) \
               + beta * KL(softmax(z_t,c!=y / T) || softmax(z_s,c!=y / T)))",
     paper: "Zhao et al. 2203.08679. The class masked is the label, not the teacher's first; beta 2, 6 or 8 by pair; \

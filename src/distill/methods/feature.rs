@@ -27,7 +27,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "feature",
     family: Family::Feature,
     knowledge: Knowledge::Feature,
-    about: "distance between features at tapped layers, by a learned regressor where widths differ",
+    about: "distance of features at tapped layers, by a learned regressor where widths differ",
     formula: "sum over taps of distance(r(f_s), f_t); l2: mean (r(f_s) - f_t)^2",
     paper: "Romero et al. 1412.6550; mask=frs: Du et al., NeurIPS 2021; mask=fine-grained: Wang et al. 1906.03609",
     settings: &[

@@ -31,7 +31,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "fgd",
     family: Family::Feature,
     knowledge: Knowledge::Feature,
-    about: "a detector's features, on objects and where the teacher attends; and pixels' relations",
+    about: "a detector's features, on objects and where the teacher attends; pixels' relations",
     formula: "sum over taps of mean over samples of alpha sum M_fg A_t B_t (t - s)^2 + beta sum M_bg A_t B_t (t - s)^2 \
               + gamma (|A_t - A_s| + |B_t - B_s|) + lambda |G_t(t) - G_s(s)|^2; A, B attention of pixels and channels",
     paper: "Yang et al. 2111.11837",

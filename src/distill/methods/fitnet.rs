@@ -18,7 +18,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "fitnet",
     family: Family::Feature,
     knowledge: Knowledge::Feature,
-    about: "hints: the student's middle layer regressed on the teacher's; stages by from and until",
+    about: "hints: the student's middle layer regressed on the teacher's; stages by from, until",
     formula: "sum over taps of mean (r(f_s) - f_t)^2",
     paper: "Romero et al. 1412.6550",
     settings: &[],

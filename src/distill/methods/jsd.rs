@@ -18,7 +18,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "jsd",
     family: Family::Activation,
     knowledge: Knowledge::Response,
-    about: "generalised Jensen-Shannon divergence, from forward KL (beta 0) to reverse KL (beta 1)",
+    about: "generalised Jensen-Shannon divergence, forward KL (beta 0) to reverse KL (beta 1)",
     formula: "T^2 * (beta * KL(p_t || m) + (1 - beta) * KL(p_s || m)), m = beta * p_t + (1 - beta) * p_s; \
               beta 0: T^2 * KL(p_t || p_s); beta 1: T^2 * KL(p_s || p_t)",
     paper: "Agarwal et al. 2306.13649, at T = 1; the T^2 is the convention here",

@@ -11,7 +11,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "logit-std",
     family: Family::Activation,
     knowledge: Knowledge::Response,
-    about: "soft targets of standardised logits; other methods on logits take logits=standardised",
+    about: "soft targets of standardised logits; others on logits take logits=standardised",
     formula: "T^2 * KL(softmax(n(z_t) / T) || softmax(n(z_s) / T)), n(z) = (z - mean z) / (std z + 1e-7), unbiased std",
     paper: "Sun et al. 2403.01427. The 1e-7 and the unbiased deviation (C - 1) are the authors' code's",
     settings: &[Setting::positive("temperature", 2.0, "the base temperature; the authors use 2 to 3")],

@@ -21,7 +21,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "margin-mse",
     family: Family::Feature,
     knowledge: Knowledge::Relation,
-    about: "how much better a sample goes with one than with another, such as sentences; any widths",
+    about: "how much better a sample goes with one than with another; sentences, any widths",
     formula: "mean over i, j, k of ((S_ij - S_ik)_s - (S_ij - S_ik)_t)^2, S_ij = e_i . e_j",
     paper: "Hofstätter et al. 2010.02666",
     settings: &[

@@ -17,7 +17,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "minilmv2",
     family: Family::Feature,
     knowledge: Knowledge::Relation,
-    about: "relations of the last layer's queries, keys and values, in regrouped heads; any widths",
+    about: "relations of the last layer's queries, keys, values, in regrouped heads; any widths",
     formula: "sum over x of q, k, v of KL(att(x_t) || att(x_s)), means over rows, groups and texts; att(x) = softmax(x x^T / \
               sqrt(d))",
     paper: "Wang et al. 2012.15828",

@@ -17,7 +17,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "nst",
     family: Family::Feature,
     knowledge: Knowledge::Feature,
-    about: "the distribution of channel maps, by maximum mean discrepancy with a polynomial kernel",
+    about: "the distribution of channel maps, by maximum mean discrepancy, polynomial kernel",
     formula: "k(a, b) = (a . b)^2 of unit channel maps; \
               sum over taps of mean k(t, t) + mean k(s, s) - 2 mean k(s, t)",
     paper: "Huang and Wang 1707.01219",

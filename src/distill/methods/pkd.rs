@@ -20,7 +20,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "pkd",
     family: Family::Feature,
     knowledge: Knowledge::Feature,
-    about: "features whose channels are standardised on both sides; for detectors of any two kinds",
+    about: "features whose channels are standardised on both sides; for any two detectors",
     formula: "sum over taps of 1/2 mean (norm(r(f_s)) - norm(f_t))^2, norm(f) = (f - mean) / (deviation + 1e-6) of each \
               channel over samples and pixels",
     paper: "Cao et al. 2207.02039",

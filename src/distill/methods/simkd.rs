@@ -25,7 +25,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "simkd",
     family: Family::Feature,
     knowledge: Knowledge::Feature,
-    about: "the student's last map, projected, regresses the teacher's and ends in its classifier",
+    about: "the student's last map, projected, regresses the teacher's, ends in its classifier",
     formula: "mean (p(f_s) - f_t)^2; the student's logits are W_t mean_hw(p(f_s)) + b_t",
     paper: "Chen et al. 2203.14001",
     settings: &[Setting::count(

@@ -27,7 +27,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "theseus",
     family: Family::Weight,
     knowledge: Knowledge::Weights,
-    about: "the student's layers take the place of the teacher's by chance, under the task's own loss",
+    about: "the student's layers take the place of the teacher's by chance; the task's own loss",
     formula: "the task's loss of a pass whose module i is the student's layer with the chance p, else the teacher's layers; \
               p = first + (1 - first) * min(1, step / (ramp * steps))",
     paper: "Xu et al. 2002.02925",

@@ -21,7 +21,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     name: "weights",
     family: Family::Weight,
     knowledge: Knowledge::Weights,
-    about: "starts from the teacher's weights, may be pulled toward them, learns from soft targets",
+    about: "starts from the teacher's weights, may be pulled to them, learns from soft targets",
     formula: "w_0 = transfer * w_t + (1 - transfer) * w_0; T^2 * KL + pull / 2 * ||w - w_t||^2",
     paper: "Hinton et al. 1503.02531, Li et al. 1608.08710, Liu et al. 1708.06519, Sanh et al. 1910.01108, \
             Chen et al. 1511.05641, Li et al. 1802.01483",

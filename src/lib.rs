@@ -12,8 +12,8 @@
 // A browser has nothing that blocks, and so no use for what only that calls.
 #![cfg_attr(target_arch = "wasm32", allow(dead_code, unused_imports))]
 
-#[cfg(not(target_arch = "wasm32"))]
 mod algebra;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -6,7 +6,7 @@
 //! for all tokens. Both are computed, and one is chosen by a factor of 0 or 1: so one plan serves all draws, for the price of both. In
 //! inference it is the student alone.
 //!
-//! Only the student's own layers are trained: the teacher's ones, the embeddings and the head count as states. [`successor`] is what is
+//! Only the student's own layers are trained: the teacher's ones, the embeddings and the head count as states. `successor` is what is
 //! left after the training, a `bert:2,128`.
 //!
 //! Parameters besides the encoder's own: `theseus.encoder.layer.{i}.*`. Taps: [`REPLACED`] (L_s), 1 where the student's layer is in

@@ -22,6 +22,9 @@ pub(in crate::vectors) fn best_rows(
     queries: &[Query],
     count: usize,
 ) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new(); queries.len()];
+    }
     let of = |queries: &[Query]| -> Vec<Vec<usize>> {
         queries.chunks(GROUP).flat_map(|group| best_of_group(table, width, group, count)).collect()
     };

@@ -39,7 +39,7 @@ const WIDTHS: [usize; 2] = [64, 16];
 fn main() -> limbeck::Result<()> {
     let gpu = Gpu::open_blocking(&AdapterRequest::from_env()?, GpuOptions::default())?;
     let tokenizer = Tokenizer::parse("tokenizer.json", tokenizer_json())?;
-    let [train, test] = [(800, "train"), (200, "test")].map(|(count, name)| texts(count, name));
+    let [train, test] = [(480, "train"), (160, "test")].map(|(count, name)| texts(count, name));
     let (train, test) = (train?, test?);
     let encoder = trained(&gpu, &tokenizer, &train, &test)?;
     let of_encoder = |texts: &Texts| encode(&gpu, &encoder, &Arc::new(tokenized(texts, &tokenizer)?));

@@ -186,16 +186,20 @@ fn layers_and_work_of_encoders_are_shown() {
 fn vectors_are_measured_by_likeness_and_by_class() {
     scratch();
     works(&format!("static {ENCODER} --dims 6 --store f32 --out measured"));
-    for (model, texts) in [(ENCODER, 24), ("measured", 24)] {
+    // By scikit-learn's LogisticRegression and NumPy's stable argsort on the vectors that `embed` writes; on another adapter one text or
+    // pair more or less.
+    for (model, accuracy, recall) in
+        [(ENCODER, 0.6, [0.0, 0.25, 0.75]), ("measured", 0.75, [1.0 / 12.0, 5.0 / 12.0, 10.0 / 12.0])]
+    {
         let found = json(&format!("eval {model} --data sentences --data-dir pairs --json"));
         let all = ["spearman", "pearson", "recall@1", "recall@5", "recall@10", "mean cosine"];
-        assert_eq!((names(&found), found["texts"].as_u64()), (all.to_vec(), Some(texts)));
-        assert!(metric(&found, "recall@1") <= metric(&found, "recall@5"));
-        assert!(metric(&found, "recall@10") <= 1.0 && metric(&found, "mean cosine").abs() <= 1.0);
+        assert_eq!((names(&found), found["texts"].as_u64()), (all.to_vec(), Some(24)));
+        for (most, recall) in [1, 5, 10].iter().zip(recall) {
+            assert!((metric(&found, &format!("recall@{most}")) - recall).abs() < 0.09, "{found}");
+        }
         let found = json(&format!("eval {model} --data texts --data-dir classes --json"));
         assert_eq!(names(&found), ["accuracy", "f1 of cat", "macro f1", "matthews"]);
-        // One word tells the classes apart, and is in the mean.
-        assert!(metric(&found, "accuracy") > 0.9 && found["fitted_on"] == 64, "{found}");
+        assert!((metric(&found, "accuracy") - accuracy).abs() < 0.051 && found["fitted_on"] == 64, "{found}");
     }
     let out = works(&format!(
         "static {ENCODER} --dims 6 --store f32 --measure sentences=pairs,texts=classes --out again"

@@ -498,7 +498,8 @@ fn said_of_texts(teacher: &Network, student: &mut Network) -> (Vec<Figures>, Str
     let config = TrainConfig { batch_size: 32, ..Default::default() };
     let trainer = Trainer::new(&gpu, task, &config, &set, &set).examined(&[]);
     let teaching = Teacher::new(teacher, &params, objective);
-    let figures = trainer.teaching(teaching.into()).prepare(student).unwrap().figures().unwrap();
+    let figures =
+        trainer.teaching(TeacherSource::from(teaching)).prepare(student).unwrap().figures().unwrap();
     let said = figures.iter().flat_map(diagnose).map(|f| f.message + "\n").collect();
     (figures, said)
 }

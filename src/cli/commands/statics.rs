@@ -11,7 +11,7 @@ use crate::cli::AdapterFlags;
 use crate::cli::out::say;
 use crate::cli::run::embedder::Table;
 use crate::cli::run::quality::{self, Quality, measure};
-use crate::cli::run::subject::tokens::tokenizer_in;
+use crate::cli::run::subject::tokens::tokenizer_for;
 use crate::data::text::{TextOptions, TextSet, Tokenizer, read, read_texts};
 use crate::data::{Source, Split};
 use crate::gpu::Gpu;
@@ -116,7 +116,7 @@ impl StaticFlags {
 pub fn run(adapter: &AdapterFlags, flags: &StaticFlags) -> Result<ExitCode> {
     let start = Instant::now();
     let teacher = saved::open(&flags.teacher, &Overrides::default())?;
-    let tokenizer = tokenizer_in(&flags.teacher, &teacher.metadata)?;
+    let tokenizer = tokenizer_for(&flags.teacher, &teacher)?;
     let trimmed = Vocabulary::trim(&flags.teacher, tokenizer.json().as_bytes())?;
     let (recipe, plain) = (flags.recipe(), plain_means(&teacher.network)?);
     recipe.check(plain.head().width())?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::subject::tokens::{tokenizer_in, tokenizer_of};
+use super::subject::tokens::{tokenizer_for, tokenizer_of};
 use crate::cli::AdapterFlags;
 use crate::data::Split;
 use crate::data::text::{TextSet, Texts, Tokenizer};
@@ -33,19 +33,11 @@ pub trait Embedder {
 /// Opens a folder of transformers, sentence-transformers or model2vec, or a file. An encoder's texts have at most `longest` tokens, where
 /// that is less than it takes. Only an encoder needs an adapter.
 pub fn open(adapter: &AdapterFlags, path: &Path, longest: Option<usize>) -> Result<Box<dyn Embedder>> {
-    if is_static(path) {
+    if StaticModel::is_folder(path) {
         return Ok(Box::new(Table::open(path)?));
     }
     let saved = saved::open(path, &Overrides::default())?;
     Ok(Box::new(Encoder::new(adapter, path, saved, longest)?))
-}
-
-/// Whether a folder is of a static model: encoders have sizes of layers in their config.json.
-pub fn is_static(path: &Path) -> bool {
-    let config = std::fs::read_to_string(path.join("config.json")).unwrap_or_default();
-    let encoder = ["num_hidden_layers", "n_layers"].iter().any(|key| config.contains(key));
-    let own = ["model.safetensors", "modules.json"].iter().any(|name| path.join(name).is_file());
-    path.is_dir() && own && !encoder && !config.is_empty()
 }
 
 /// An encoder on an adapter.
@@ -66,7 +58,7 @@ impl Encoder {
         let InputSpec::Tokens { longest: most, .. } = saved.network.input() else {
             return Err(Error::file(path, format!("it takes {}, not texts", saved.network.input())));
         };
-        let tokenizer = tokenizer_in(path, &saved.metadata)?;
+        let tokenizer = tokenizer_for(path, &saved)?;
         let longest = longest.unwrap_or(most).min(most);
         Ok(Self { path: path.to_path_buf(), saved, tokenizer, longest, gpu: adapter.open()? })
     }

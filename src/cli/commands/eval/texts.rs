@@ -10,7 +10,7 @@ use super::EvalFlags;
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
 use crate::cli::run::box_flags::not_of_classes;
-use crate::cli::run::embedder::{Embedder, Encoder, Table, is_static};
+use crate::cli::run::embedder::{Embedder, Encoder, Table};
 use crate::cli::run::quality::{self, Quality, measure};
 use crate::cli::run::recipe::Recipe;
 use crate::cli::run::subject::class_difference;
@@ -21,6 +21,7 @@ use crate::models::saved::{Overrides, Saved};
 use crate::models::{Head, InputSpec};
 use crate::report::{count, printable};
 use crate::sentences::answers;
+use crate::sentences::statics::StaticModel;
 use crate::tasks::Metric;
 use crate::tasks::classify::ClassCounts;
 use crate::{Error, Result};
@@ -40,7 +41,7 @@ pub fn run(adapter: &AdapterFlags, flags: &EvalFlags) -> Result<ExitCode> {
         return Err(Error::config("--batch-size", "texts share batches by their tokens; leave it out"));
     }
     let path = &flags.model.file;
-    let result = if is_static(path) {
+    let result = if StaticModel::is_folder(path) {
         vectors(&Table::open(path)?, flags)?
     } else {
         let saved = flags.model.open(Overrides::default(), &Overrides::default())?;
@@ -90,7 +91,7 @@ fn classes(adapter: &AdapterFlags, flags: &EvalFlags, saved: &Saved) -> Result<E
         max_tokens: Some(longest),
         ..Default::default()
     };
-    let tokens = Tokens::with(&flags.model.file, &saved.metadata, longest)?;
+    let tokens = Tokens::with(&flags.model.file, saved, longest)?;
     let test = Arc::new(limit(tokens.load(&recipe)?.test, flags.limit_test, "--limit-test")?);
     check_fit(saved, &test)?;
     let gpu = adapter.open()?;

@@ -10,7 +10,7 @@ use super::{PredictFlags, given};
 use crate::cli::AdapterFlags;
 use crate::cli::out::{json, say};
 use crate::cli::run::box_flags::not_of_classes;
-use crate::cli::run::subject::tokens::tokenizer_in;
+use crate::cli::run::subject::tokens::tokenizer_for;
 use crate::data::text::TextSet;
 use crate::data::{Source, Split};
 use crate::models::saved::Saved;
@@ -82,7 +82,7 @@ pub fn run(adapter: &AdapterFlags, flags: &PredictFlags, saved: &Saved, longest:
         return Err(Error::file(&flags.model.file, message));
     }
     let texts = given::texts(&flags.inputs, &flags.columns)?;
-    let tokenizer = tokenizer_in(&flags.model.file, &saved.metadata)?;
+    let tokenizer = tokenizer_for(&flags.model.file, saved)?;
     let set = Arc::new(TextSet::tokenized(&texts, Split::Test, &tokenizer, longest)?);
     if set.cut() > 0 {
         log::warn!("{} of {} texts have more than {longest} tokens and were cut", set.cut(), set.len());

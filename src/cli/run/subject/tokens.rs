@@ -49,8 +49,8 @@ impl Tokens {
     }
 
     /// The tokenizer that a model has with it, for texts of at most so many tokens.
-    pub fn with(path: &Path, metadata: &ModelMetadata, longest: usize) -> Result<Self> {
-        Ok(Self { tokenizer: tokenizer_in(path, metadata)?, longest })
+    pub fn with(path: &Path, saved: &Saved, longest: usize) -> Result<Self> {
+        Ok(Self { tokenizer: tokenizer_for(path, saved)?, longest })
     }
 
     /// The vocabulary, and most tokens of a text.
@@ -103,6 +103,9 @@ impl Tokens {
             );
             return refuse("teacher", message);
         }
+        if let Some(message) = few_rows(saved, &self.tokenizer) {
+            return refuse("teacher", message);
+        }
         match saved.network.input() {
             InputSpec::Tokens { longest, .. } if longest < self.longest => refuse(
                 "max_tokens",
@@ -128,6 +131,27 @@ pub fn tokenizer_of(path: &Path) -> Result<Tokenizer> {
     }
     let model = saved::open(path, &Overrides::default())?;
     tokenizer_in(path, &model.metadata)
+}
+
+/// [`tokenizer_in`], that the network has a row for each token of.
+pub fn tokenizer_for(path: &Path, saved: &Saved) -> Result<Tokenizer> {
+    let tokenizer = tokenizer_in(path, &saved.metadata)?;
+    match few_rows(saved, &tokenizer) {
+        None => Ok(tokenizer),
+        Some(message) => Err(Error::file(path, message)),
+    }
+}
+
+/// What is said of a network that has fewer rows than there are tokens.
+fn few_rows(saved: &Saved, tokenizer: &Tokenizer) -> Option<String> {
+    let InputSpec::Tokens { vocabulary: rows, .. } = saved.network.input() else { return None };
+    let tokens = tokenizer.vocabulary();
+    (tokens > rows).then(|| {
+        format!(
+            "the tokenizer has {tokens} tokens, and the model's table {rows} rows: it is that of another model; get the one that \
+             belongs to it"
+        )
+    })
 }
 
 /// The tokenizer that a model has with it.

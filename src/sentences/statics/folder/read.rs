@@ -11,6 +11,21 @@ use crate::sentences::statics::{StaticModel, Vocabulary};
 use crate::{Error, Result};
 
 impl StaticModel {
+    /// Whether a folder is of a static model, as far as one can see: it has a table of token vectors, or says so where its numbers can't
+    /// be read. Whether it is whole, [`StaticModel::open_folder`] says.
+    pub fn is_folder(folder: impl AsRef<Path>) -> bool {
+        let folder = folder.as_ref();
+        let table =
+            |file: TensorReader| [EMBEDDINGS, WEIGHT].into_iter().any(|name| file.shape(name).is_some());
+        let says = |name: &str, word: &str| {
+            std::fs::read_to_string(folder.join(name)).is_ok_and(|text| text.contains(word))
+        };
+        folder.join(NESTED).is_dir()
+            || TensorReader::open(folder.join(TENSORS)).is_ok_and(table)
+            || (says(CONFIG, "model2vec") || says(MODULES, "StaticEmbedding"))
+                && folder.join(TENSORS).exists()
+    }
+
     /// Opens a folder that model2vec, sentence-transformers (a `StaticEmbedding`) or [`StaticModel::save_folder`] wrote.
     ///
     /// Numbers of f16, f32 and i8 are read. Where a model has fewer rows than tokens (`mapping`), or weights of tokens, each token gets

@@ -262,6 +262,12 @@ fn a_classifier_is_trained_distilled_measured_and_opened_again() {
         let found = json(&format!("eval {name}/model.safetensors --data texts --data-dir classes --json"));
         assert!(found["metrics"][0]["value"].as_f64().unwrap() > 0.6, "{method}: {found}");
     }
+    let short =
+        "--data texts --data-dir classes --max-tokens 4 --model bert:1,8,2,16 --max-steps 2 --out short";
+    let output = run::limbeck(&run::words(&format!("distill {short} {teacher}")));
+    let said = run::text(&output.stderr);
+    assert!(output.status.success() && said.contains("of 64 training texts ("), "{said}");
+    assert!(said.contains("have more than 4 tokens") && said.contains("--max-tokens"), "{said}");
     refused(
         "train --data texts --data-dir classes --model bert --out none",
         &["tokenizer", "tokenizer.json"],

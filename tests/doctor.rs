@@ -326,10 +326,14 @@ fn every_check_fires_on_a_real_run() {
         fired(&dead, "feature"),
     ]
     .concat();
+    let mut collapsed = encoder(1);
+    collapse(&mut collapsed);
+    let (of_texts, _) = said_of_texts(&collapsed, &mut encoder(2));
+    all.extend((0..CHECKS.len()).filter(|i| CHECKS[*i](&of_texts[0]).is_some()));
     all.sort();
     all.dedup();
-    // The first two are of the teacher, before there are batches.
-    assert_eq!(all, (2..CHECKS.len()).collect::<Vec<_>>());
+    // The first four are of teachers' files and of the data, before there are batches.
+    assert_eq!(all, (4..CHECKS.len()).collect::<Vec<_>>());
 }
 
 /// `limbeck distill` in a folder of its own.

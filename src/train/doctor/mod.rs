@@ -45,6 +45,8 @@ impl Finding {
 pub static CHECKS: &[fn(&Figures) -> Option<Finding>] = &[
     classes::counts,
     measured::knows_nothing,
+    texts::cut,
+    texts::other_tokenizer,
     right::at_chance,
     right::worse_than_student,
     saturation::sharp,
@@ -53,8 +55,6 @@ pub static CHECKS: &[fn(&Figures) -> Option<Finding>] = &[
     balance::vanishing,
     taps::dead_channels,
     texts::collapsed,
-    texts::cut,
-    texts::other_tokenizer,
 ];
 
 /// What the checks find in `figures`.

@@ -202,9 +202,10 @@ fn total(network: &Network, cost: &Cost, tokens: Option<usize>) -> Result<()> {
         network.params.iter().filter(|p| p.kind == ParamKind::State).map(|p| p.shape.len()).sum();
     say!("parameters  {} ({trained}), and {states} running statistics", count(trained as u64))?;
     say!("file        {}", bytes(4 * (trained + states) as u64))?;
-    let sample = match tokens {
-        None => "sample".to_string(),
-        Some(n) => format!("text of {n} tokens, {} per token,", count(cost.flops / n as u64)),
+    let sample = match (tokens, network.input()) {
+        (Some(n), _) => format!("text of {n} tokens, {} per token,", count(cost.flops / n as u64)),
+        (None, InputSpec::Image(_)) => "image".to_string(),
+        (None, _) => "sample".to_string(),
     };
     say!("work        {} FLOPs per {sample} at inference; a multiply-add counts as 2", count(cost.flops))?;
     say!("* stage: a tap for feature methods; the last ones are taken where --taps names none")

@@ -105,8 +105,9 @@ fn split_ops_have_the_same_bits() {
     println!("{compared} cases compared; never split: {unsplit:?}");
     assert!(failures.is_empty(), "{} of {compared} differ:\n{}", failures.len(), failures.join("\n"));
     assert!(compared > 0);
-    // reshape does nothing.
-    assert!(unsplit.iter().all(|name| *name == "reshape"), "never split: {unsplit:?}");
+    // reshape does nothing, and chosen_tokens, which counts from one end of a batch to the other, is one workgroup.
+    let whole = ["reshape", "chosen_tokens"];
+    assert!(unsplit.iter().all(|name| whole.contains(name)), "never split: {unsplit:?}");
 }
 
 /// 2 * 512^3 operations and 3 MiB are 5.7 ms by the estimate.

@@ -5,16 +5,13 @@
 //! - **Narrower**: the words' vectors as their principal components, not scaled: what two words have in common survives. All else that
 //!   is of another width starts anew.
 
-use super::folder::POSITIONS;
+use super::folder::{POSITIONS, TABLE};
 use super::keep::{layer_of, source};
 use super::words::HEAD;
 use crate::algebra::components::{Components, mean};
 use crate::files::NamedTensor;
 use crate::nn::Params;
 use crate::{Error, Result};
-
-/// The table of words.
-const WORDS: &str = "embeddings.word_embeddings.weight";
 
 /// A file's tensors as an encoder of these parameters can take them; `keep` are the file's layers that are its own, in this order.
 ///
@@ -38,7 +35,7 @@ pub(super) fn fitted(
                 tensor.data.truncate(rows * wide);
                 tensor.shape[0] = rows;
             }
-            WORDS if rows == there && width < wide => {
+            TABLE if rows == there && width < wide => {
                 let components = Components::of(&tensor.data, mean(wide, &tensor.data), 0, width);
                 tensor.data = components.project(&tensor.data, &vec![1.0; width]);
                 tensor.shape[1] = width;
@@ -112,12 +109,12 @@ mod tests {
         let words: Vec<f32> = (0..VOCABULARY * 8)
             .map(|i| (0..4).map(|k| inner[i / 8 * 4 + k] * map[k * 8 + i % 8]).sum::<f64>() as f32 + 3.0)
             .collect();
-        teacher.params.iter_mut().find(|param| param.name == WORDS).unwrap().values = words.clone();
+        teacher.params.iter_mut().find(|param| param.name == TABLE).unwrap().values = words.clone();
         let mut student = encoder("bert:1,4,2,16", 4, 5);
         let first =
             student.params.find("encoder.layer.0.attention.self.query.weight").unwrap().values.clone();
         let started = student.start_from(tensors(&teacher), None, "the teacher").unwrap();
-        let narrow = &student.params.find(WORDS).unwrap().values;
+        let narrow = &student.params.find(TABLE).unwrap().values;
         for (a, b) in [(0, 1), (3, 39), (12, 20)] {
             let (wide, narrow) = (distance(&words, 8, a, b), distance(narrow, 4, a, b));
             assert!((wide - narrow).abs() < 1e-4 * wide, "{wide} {narrow}");

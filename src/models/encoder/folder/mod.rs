@@ -31,8 +31,8 @@ use crate::{Error, Result};
 use config::Config;
 use json::Json;
 use modules::Modules;
-pub(super) use names::POSITIONS;
-use names::{DECODER, Kind, TABLE, TRANSFORM, TYPES};
+use names::{DECODER, Kind, TRANSFORM, TYPES};
+pub(super) use names::{POSITIONS, TABLE};
 
 pub(in crate::models) use write::save;
 

@@ -53,7 +53,7 @@ pub(super) const TRANSFORM: &str = "cls.predictions.transform.dense.weight";
 /// The table of words again, in some files.
 pub(super) const DECODER: &str = "cls.predictions.decoder.weight";
 /// The table of words.
-pub(super) const TABLE: &str = "embeddings.word_embeddings.weight";
+pub(in crate::models::encoder) const TABLE: &str = "embeddings.word_embeddings.weight";
 pub(in crate::models::encoder) const POSITIONS: &str = "embeddings.position_embeddings.weight";
 pub(super) const TYPES: &str = "embeddings.token_type_embeddings.weight";
 
